@@ -1,0 +1,82 @@
+package sdk
+
+import "io"
+
+// Request is one input to explain.
+type Request struct {
+	Text     string  // empty when the input is raw token ids
+	TextPair *string // nil where there is no second text
+	Tokens   []Token // special tokens included
+	Units    []Unit  // a partition of the tokens that are neither special nor fixed
+	Target   Target
+	Seed     uint64
+	Params   Params
+
+	// Rand is a stream of random bytes that Seed and the method's name
+	// determine: the same in process and in a sandbox.
+	Rand io.Reader
+	// Progress reports work of the method's own (the host reports that of
+	// Forward). It returns an *Error of code Cancelled when the user gave up.
+	Progress func(done, total int) error
+	// Log writes one line to the user's log.
+	Log func(level Level, message string)
+}
+
+// Level grades a log line.
+type Level int
+
+// The levels of log lines.
+const (
+	Debug Level = iota
+	Note
+	Warning
+)
+
+// Token is one token of the input. Offsets are bytes (and runes) of the
+// original text; a special token has none and Start == End == 0.
+type Token struct {
+	ID        int32
+	Text      string // as the vocabulary spells it
+	Sequence  int    // 0, or 1 in the second text of a pair
+	Start     int
+	End       int
+	RuneStart int
+	RuneEnd   int
+	Special   bool
+	Fixed     bool // marked "keep": never dropped and never attributed to
+}
+
+// Span is a range of bytes of one of the original texts.
+type Span struct {
+	Sequence int
+	Start    int
+	End      int
+}
+
+// Unit is what a method drops, keeps and attributes to: a token, a word, a
+// sentence, or (with several spans) all occurrences of one word.
+type Unit struct {
+	Text   string
+	Spans  []Span // at least one, ascending; empty for raw token ids
+	Tokens []int  // indices into Request.Tokens
+}
+
+// Output is the scale on which a target is read.
+type Output string
+
+// The scales of a target.
+const (
+	Logit   Output = "logit"
+	Prob    Output = "prob"
+	LogProb Output = "logprob"
+)
+
+// Target is the scalar that is explained.
+type Target struct {
+	Kind   string // "class", "regression" or "difference"
+	Expr   string // the expression that selects it again, for Forward.Target
+	Index  int    // of the class, or of a difference's first; 0 for a regression
+	Label  string
+	Output Output
+	Value  float64 // the model's output on the unchanged input
+}
