@@ -1,0 +1,87 @@
+package core
+
+import (
+	"context"
+	"errors"
+
+	"github.com/xai-go/xai/sdk"
+)
+
+// Kind classes an error by who can mend it. Its number is the exit code of the
+// command line.
+type Kind int
+
+// The kinds of errors.
+const (
+	Usage       Kind = 2 // the request is wrong: a method, parameter or target
+	Input       Kind = 3 // the model, tokenizer or input is missing, malformed or unsupported
+	Method      Kind = 4 // the method was refused, failed, or ran out of its limits
+	Interrupted Kind = 5 // the caller cancelled
+)
+
+// Error is an error that a user meets: one sentence that says what is wrong,
+// and a hint that says what to do. It wraps its cause.
+type Error struct {
+	Kind Kind
+	Msg  string // one sentence; empty where Err says it all
+	Hint string // what to do next; may be empty
+	Err  error  // the cause; may be nil
+}
+
+// Error returns the sentence without the hint.
+func (e *Error) Error() string {
+	if e.Msg == "" && e.Err != nil {
+		return e.Err.Error()
+	}
+	return e.Msg
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// KindOf returns the kind of err: that of the *Error it wraps, Interrupted for
+// a cancelled context, and 1 for anything else.
+func KindOf(err error) Kind {
+	if errors.Is(err, context.Canceled) {
+		return Interrupted
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Kind
+	}
+	return 1
+}
+
+// input wraps the error of a model, tokenizer or input file.
+func input(err error, hint string) error {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	if _, ok := errors.AsType[*Error](err); ok {
+		return err
+	}
+	return &Error{Kind: Input, Hint: hint, Err: err}
+}
+
+// usage returns a Usage error.
+func usage(msg, hint string) error { return &Error{Kind: Usage, Msg: msg, Hint: hint} }
+
+// methodError classes what a method's run returned: sdk errors that blame the
+// model or the request keep that meaning, the rest is the method's own.
+func methodError(name string, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	if _, ok := errors.AsType[*Error](err); ok {
+		return err
+	}
+	kind := Method
+	if e, ok := errors.AsType[*sdk.Error](err); ok {
+		switch e.Code {
+		case sdk.EInvalid, sdk.EName:
+			kind = Usage
+		case sdk.EUnsupported:
+			kind = Input
+		}
+	}
+	return &Error{Kind: kind, Msg: "method " + name + ": " + err.Error(), Err: err}
+}

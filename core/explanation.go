@@ -1,0 +1,170 @@
+package core
+
+import (
+	"encoding/json"
+	"math"
+	"strconv"
+)
+
+// Schema names the version of the JSON form of an Explanation.
+const Schema = "xai.explanation/1"
+
+// Explanation is the result of a run: what was explained, by what, and the
+// values, with what it takes to run it again. Its JSON form is Schema.
+type Explanation struct {
+	Schema       string        `json:"schema"`
+	Model        ModelRef      `json:"model"`
+	Method       MethodRef     `json:"method"`
+	Input        InputRef      `json:"input"`
+	Target       Target        `json:"target"`
+	Attributions []Attribution `json:"attributions"`
+	Tensors      []Tensor      `json:"tensors"`
+	Diagnostics  Diagnostics   `json:"diagnostics"`
+	Provenance   Provenance    `json:"provenance"`
+}
+
+// ModelRef identifies the model by name and by the hashes of its files.
+type ModelRef struct {
+	ID              string `json:"id"`
+	Architecture    string `json:"architecture"`
+	Task            string `json:"task"`
+	SHA256          string `json:"sha256"`
+	TokenizerSHA256 string `json:"tokenizer_sha256"`
+}
+
+// MethodRef identifies the method, with every parameter after defaults.
+type MethodRef struct {
+	Name    string         `json:"name"`
+	Version string         `json:"version"`
+	SHA256  string         `json:"sha256"`
+	Runtime string         `json:"runtime"`
+	Params  map[string]any `json:"params"`
+}
+
+// InputRef is the input as the model saw it.
+type InputRef struct {
+	Text     string  `json:"text"`
+	TextPair *string `json:"text_pair"`
+	InputIDs []int32 `json:"input_ids"`
+	Tokens   []Token `json:"tokens"`
+	Units    []Unit  `json:"units"`
+	Dropped  []Token `json:"dropped"` // what truncation cut
+}
+
+// Token is one token. Start and End are byte offsets into the original text,
+// RuneStart and RuneEnd the same in code points; Sequence says which text of a
+// pair they belong to.
+type Token struct {
+	ID        int32  `json:"id"`
+	Text      string `json:"text"`
+	Sequence  int    `json:"sequence"`
+	Start     int    `json:"start"`
+	End       int    `json:"end"`
+	RuneStart int    `json:"rune_start"`
+	RuneEnd   int    `json:"rune_end"`
+	Special   bool   `json:"special"`
+}
+
+// Unit is what an attribution belongs to. A unit with more than one span lists
+// all of them in Spans; Start and End are those of the first.
+type Unit struct {
+	Text     string `json:"text"`
+	Sequence int    `json:"sequence"`
+	Start    int    `json:"start"`
+	End      int    `json:"end"`
+	Spans    []Span `json:"spans,omitempty"`
+	Tokens   []int  `json:"tokens"`
+}
+
+// Span is a range of bytes of one of the original texts.
+type Span struct {
+	Sequence int `json:"sequence"`
+	Start    int `json:"start"`
+	End      int `json:"end"`
+}
+
+// Target is the scalar that was explained. Baseline is the same output at the
+// method's baseline, nil where the method has none.
+type Target struct {
+	Kind     string `json:"kind"`
+	Index    int    `json:"index"`
+	Label    string `json:"label"`
+	Output   string `json:"output"`
+	Value    Float  `json:"value"`
+	Baseline *Float `json:"baseline"`
+}
+
+// Attribution holds one value a unit or a token, as Over says.
+type Attribution struct {
+	Name   string  `json:"name"`
+	Over   string  `json:"over"`
+	Values []Float `json:"values"`
+	Stderr []Float `json:"stderr,omitempty"`
+}
+
+// Tensor is a further result of the method, row-major.
+type Tensor struct {
+	Name   string   `json:"name"`
+	Axes   []string `json:"axes"`
+	Shape  []int    `json:"shape"`
+	Values []Float  `json:"values"`
+}
+
+// Diagnostics are scalars that say how far to trust the values: the host's
+// evaluations, unique_evaluations and cache_hits, and the method's own.
+type Diagnostics map[string]Float
+
+// Provenance is what it takes to repeat the run. Times are not compared.
+type Provenance struct {
+	XAI         string  `json:"xai"`
+	Kernel      string  `json:"kernel"`
+	DType       string  `json:"dtype"`
+	Seed        uint64  `json:"seed"`
+	WallSeconds float64 `json:"wall_seconds"`
+	Sandbox     string  `json:"sandbox"`
+}
+
+// Float is a float64 whose JSON form is the shortest text that reads back as
+// the same number, and the strings "NaN", "Infinity" and "-Infinity" for what
+// JSON has no numbers for.
+type Float float64
+
+// MarshalJSON implements json.Marshaler.
+func (f Float) MarshalJSON() ([]byte, error) {
+	v := float64(f)
+	switch {
+	case math.IsNaN(v):
+		return []byte(`"NaN"`), nil
+	case math.IsInf(v, 1):
+		return []byte(`"Infinity"`), nil
+	case math.IsInf(v, -1):
+		return []byte(`"-Infinity"`), nil
+	}
+	return json.Marshal(v)
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (f *Float) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		var s string
+		if err := json.Unmarshal(b, &s); err != nil {
+			return err
+		}
+		v, err := strconv.ParseFloat(s, 64)
+		*f = Float(v)
+		return err
+	}
+	return json.Unmarshal(b, (*float64)(f))
+}
+
+// floats converts a slice.
+func floats(v []float64) []Float {
+	if v == nil {
+		return nil
+	}
+	out := make([]Float, len(v))
+	for i, x := range v {
+		out[i] = Float(x)
+	}
+	return out
+}
