@@ -1,0 +1,212 @@
+package kernel
+
+import "math"
+
+// The loops of this file are the specification of every kernel, the fallback
+// where no assembly is available, and the oracle of the tests. A product that
+// enters a sum is rounded explicitly, T(a*b), so that the compiler fuses
+// nothing and the bits are the same on every architecture. The functions of
+// package math are evaluated in float64.
+
+// genericColumns is the panel width of the generic family: four columns by two
+// rows of sums fit the registers that the Go compiler has.
+const genericColumns = 4
+
+// linear is the specification of Linear:
+//
+//	dst[r, c] = (Σ_i x[r, i]·w[c, i]) + bias[c]
+//
+// with the sum taken in ascending i.
+func linear[T Float](dst []T, ldd int, x []T, ldx, m int, w *Weights[T], bias []T) {
+	for c := 0; c < w.out; c += genericColumns {
+		panel := w.panels[c*w.in : (c+genericColumns)*w.in]
+		var b [genericColumns]T
+		if bias != nil {
+			copy(b[:], bias[c:])
+		}
+		n := min(genericColumns, w.out-c)
+		r := 0
+		for ; r+2 <= m; r += 2 {
+			x0, x1 := x[r*ldx:r*ldx+w.in], x[(r+1)*ldx:(r+1)*ldx+w.in]
+			var s00, s01, s02, s03, s10, s11, s12, s13 T
+			for i, w := 0, panel; i < len(x0) && i < len(x1) && len(w) >= genericColumns; i, w = i+1, w[genericColumns:] {
+				a0, a1 := x0[i], x1[i]
+				s00 += T(a0 * w[0])
+				s01 += T(a0 * w[1])
+				s02 += T(a0 * w[2])
+				s03 += T(a0 * w[3])
+				s10 += T(a1 * w[0])
+				s11 += T(a1 * w[1])
+				s12 += T(a1 * w[2])
+				s13 += T(a1 * w[3])
+			}
+			y0 := [genericColumns]T{s00 + b[0], s01 + b[1], s02 + b[2], s03 + b[3]}
+			y1 := [genericColumns]T{s10 + b[0], s11 + b[1], s12 + b[2], s13 + b[3]}
+			copy(dst[r*ldd+c:r*ldd+c+n], y0[:])
+			copy(dst[(r+1)*ldd+c:(r+1)*ldd+c+n], y1[:])
+		}
+		if r < m {
+			x0 := x[r*ldx : r*ldx+w.in]
+			var s0, s1, s2, s3 T
+			for i, w := 0, panel; i < len(x0) && len(w) >= genericColumns; i, w = i+1, w[genericColumns:] {
+				a := x0[i]
+				s0 += T(a * w[0])
+				s1 += T(a * w[1])
+				s2 += T(a * w[2])
+				s3 += T(a * w[3])
+			}
+			y := [genericColumns]T{s0 + b[0], s1 + b[1], s2 + b[2], s3 + b[3]}
+			copy(dst[r*ldd+c:r*ldd+c+n], y[:])
+		}
+	}
+}
+
+// add is the specification of Add.
+func add[T Float](dst, x []T) {
+	for i, v := range x {
+		dst[i] += v
+	}
+}
+
+// layerNorm is the specification of LayerNorm.
+func layerNorm[T Float](dst, x []T, d int, gamma, beta []T, eps T) {
+	for r := 0; r < len(x); r += d {
+		row, out := x[r:r+d], dst[r:r+d]
+		var sum, square T
+		for _, v := range row {
+			sum += v
+		}
+		mean := sum / T(d)
+		for _, v := range row {
+			square += T((v - mean) * (v - mean))
+		}
+		scale := 1 / T(math.Sqrt(float64(square/T(d)+eps)))
+		for i, v := range row {
+			out[i] = T((v-mean)*scale*gamma[i]) + beta[i]
+		}
+	}
+}
+
+// softmax is the specification of Softmax, for rows of n values at stride ld.
+func softmax[T Float](x []T, ld, rows, n int) {
+	for r := range rows {
+		row := x[r*ld : r*ld+n]
+		largest := T(math.Inf(-1))
+		for _, v := range row {
+			largest = max(largest, v)
+		}
+		if math.IsInf(float64(largest), -1) {
+			clear(row)
+			continue
+		}
+		var sum T
+		for i, v := range row {
+			row[i] = T(math.Exp(float64(v - largest)))
+			sum += row[i]
+		}
+		scale := 1 / sum
+		for i := range row {
+			row[i] *= scale
+		}
+	}
+}
+
+// attention is the specification of Attention.
+func attention[T Float](dst []T, ldd int, q []T, ldq int, k []T, ldk int, v []T, ldv int,
+	t, s, e int, scale T, mask []uint8, pattern []T, scratch *Scratch[T]) {
+	scratch.scores = grow(scratch.scores, s)
+	for i := range t {
+		query, weights, out := q[i*ldq:i*ldq+e], scratch.scores, dst[i*ldd:i*ldd+e]
+		for j := range weights {
+			if mask != nil && mask[j] == 0 {
+				weights[j] = T(math.Inf(-1))
+				continue
+			}
+			var dot T
+			for c, x := range k[j*ldk : j*ldk+e] {
+				dot += T(query[c] * x)
+			}
+			weights[j] = scale * dot
+		}
+		softmax(weights, s, 1, s)
+		if pattern != nil {
+			copy(pattern[i*s:], weights)
+		}
+		clear(out)
+		for j, weight := range weights {
+			if mask != nil && mask[j] == 0 {
+				continue
+			}
+			for c, x := range v[j*ldv : j*ldv+e] {
+				out[c] += T(weight * x)
+			}
+		}
+	}
+}
+
+// gelu is the specification of GELU. The complementary error function keeps
+// the relative accuracy of the tail where x is negative.
+func gelu[T Float](x []T) {
+	for i, v := range x {
+		if v := float64(v); !math.IsInf(v, -1) {
+			x[i] = T(v / 2 * math.Erfc(-v/math.Sqrt2))
+		} else {
+			x[i] = 0
+		}
+	}
+}
+
+// The exponents of the gates: x·σ(linear·x + cubic·x³).
+const (
+	// x/2·(1 + tanh(u)) = x·σ(2u) with u = √(2/π)·(x + 0.044715·x³).
+	geluTanhLinear  = 2 * 0.797884560802865355879892119868763737
+	geluTanhCubic   = geluTanhLinear * 0.044715
+	quickGELULinear = 1.702
+)
+
+// gate is the specification of GELUTanh, QuickGELU and SiLU:
+// x·σ(linear·x + cubic·x³).
+func gate[T Float](x []T, linear, cubic float64) {
+	for i, v := range x {
+		v := float64(v)
+		z := linear * v
+		if cubic != 0 {
+			z += float64(cubic * v * v * v)
+		}
+		if !math.IsInf(v, -1) {
+			x[i] = T(v * logistic(z))
+		} else {
+			x[i] = 0
+		}
+	}
+}
+
+// sigmoid is the specification of Sigmoid.
+func sigmoid[T Float](x []T) {
+	for i, v := range x {
+		x[i] = T(logistic(float64(v)))
+	}
+}
+
+// logistic returns 1/(1 + exp(−x)) without loss where x is negative.
+func logistic(x float64) float64 {
+	if x >= 0 {
+		return 1 / (1 + math.Exp(-x))
+	}
+	e := math.Exp(x)
+	return e / (1 + e)
+}
+
+// tanh is the specification of Tanh.
+func tanh[T Float](x []T) {
+	for i, v := range x {
+		x[i] = T(math.Tanh(float64(v)))
+	}
+}
+
+// relu is the specification of ReLU.
+func relu[T Float](x []T) {
+	for i, v := range x {
+		x[i] = max(v, 0)
+	}
+}
