@@ -1,0 +1,498 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/rivo/uniseg"
+	"github.com/xai-go/xai/core"
+)
+
+// Term writes for people: on a terminal, or as plain text where Level is
+// NoColour.
+type Term struct {
+	Width int   // columns; 0 means 80
+	Level Level // how many colours there are
+	Top   int   // rows of the table of scores; 0 means 20
+}
+
+// The bounds of what Term lays out: below the narrowest nothing fits, and
+// beyond the widest lines are hard to read.
+const (
+	narrowest = 24
+	widest    = 120
+)
+
+// Class is one class of a prediction.
+type Class struct {
+	Label string
+	Logit float64
+	Prob  float64
+}
+
+// maxClasses is how many classes of a prediction are listed.
+const maxClasses = 5
+
+// Explanation writes e: what the model predicted, where classes says so; the
+// text, each unit coloured by how far it pushed the target; the scores, the
+// largest first; and what says how far to trust them.
+func (t Term) Explanation(w io.Writer, e *core.Explanation, classes []Class) error {
+	t = t.defaults()
+	var b strings.Builder
+	t.classes(&b, classes)
+	t.target(&b, &e.Target, classes)
+	for i, a := range e.Attributions {
+		rows := rowsOf(&e.Input, a)
+		scale := largest(rows)
+		if i == 0 {
+			b.WriteByte('\n')
+			t.texts(&b, e, rows, scale)
+			t.legend(&b, &e.Target, scale)
+			t.table(&b, rows, scale, t.Top)
+			continue
+		}
+		fmt.Fprintf(&b, "\n  %s\n", t.Level.bold(line(a.Name)))
+		t.table(&b, rows, scale, min(t.Top, 5))
+	}
+	b.WriteByte('\n')
+	t.facts(&b, diagnostics(e))
+	t.facts(&b, provenance(e))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (t Term) defaults() Term {
+	if t.Width == 0 {
+		t.Width = 80
+	}
+	t.Width = min(max(t.Width, narrowest), widest)
+	if t.Top == 0 {
+		t.Top = 20
+	}
+	return t
+}
+
+// classes writes the predicted class and the further ones on a line.
+func (t Term) classes(b *strings.Builder, classes []Class) {
+	if len(classes) == 0 {
+		return
+	}
+	sorted := slices.Clone(classes)
+	slices.SortStableFunc(sorted, func(x, y Class) int { return cmp.Compare(y.Prob, x.Prob) })
+	if len(sorted) == 1 { // a regression
+		fmt.Fprintf(b, "  %s\n", t.Level.bold(strings.TrimSpace(line(sorted[0].Label)+" "+number(sorted[0].Logit))))
+		return
+	}
+	room := t.Width - 2
+	for i, c := range sorted {
+		if i == maxClasses {
+			b.WriteString(t.Level.dim(fmt.Sprintf("  and %d more", len(sorted)-i)))
+			break
+		}
+		s := fmt.Sprintf("%s %.1f %%", clip(c.Label, t.Width/2), 100*c.Prob)
+		if room -= 2 + uniseg.StringWidth(s); room < 0 && i > 0 {
+			room = t.Width - 4 - uniseg.StringWidth(s)
+			b.WriteString("\n  ")
+		}
+		b.WriteString("  ")
+		if i == 0 {
+			b.WriteString(t.Level.bold(s))
+		} else {
+			b.WriteString(t.Level.dim(s))
+		}
+	}
+	b.WriteByte('\n')
+}
+
+// target writes what was explained, where the line of classes does not say it.
+func (t Term) target(b *strings.Builder, target *core.Target, classes []Class) {
+	if target.Kind == "class" && target.Output == "prob" && len(classes) > 1 {
+		best := slices.MaxFunc(classes, func(x, y Class) int { return cmp.Compare(x.Prob, y.Prob) })
+		if best.Prob == classes[min(max(target.Index, 0), len(classes)-1)].Prob {
+			return
+		}
+	}
+	if target.Kind == "regression" && len(classes) == 1 {
+		return
+	}
+	fmt.Fprintf(b, "  explained: %s = %s\n", clip(scalar(target), t.Width-30), number(float64(target.Value)))
+}
+
+// scalar names what was explained, for example "probability of POSITIVE".
+func scalar(t *core.Target) string {
+	name := line(t.Label)
+	if t.Kind == "regression" {
+		return cmp.Or(name, "output")
+	}
+	if name == "" {
+		name = fmt.Sprintf("class %d", t.Index)
+	}
+	switch t.Output {
+	case "prob":
+		return "probability of " + name
+	case "logprob":
+		return "log-probability of " + name
+	}
+	return t.Output + " of " + name
+}
+
+// row is one score with what it belongs to.
+type row struct {
+	text          string
+	value, stderr float64 // stderr is NaN where there is none
+	spans         []core.Span
+}
+
+// rowsOf returns the scores of a in the order of its units or tokens. Special
+// tokens that nothing was attributed to are left out.
+func rowsOf(in *core.InputRef, a core.Attribution) []row {
+	var rows []row
+	for i, v := range a.Values {
+		r := row{value: float64(v), stderr: math.NaN()}
+		if i < len(a.Stderr) {
+			r.stderr = float64(a.Stderr[i])
+		}
+		switch {
+		case a.Over == "units" && i < len(in.Units):
+			u := in.Units[i]
+			r.text = u.Text
+			if r.spans = u.Spans; len(r.spans) == 0 {
+				r.spans = []core.Span{{Sequence: u.Sequence, Start: u.Start, End: u.End}}
+			}
+		case a.Over == "tokens" && i < len(in.Tokens):
+			k := in.Tokens[i]
+			if k.Special && v == 0 {
+				continue
+			}
+			r.text = k.Text
+			r.spans = []core.Span{{Sequence: k.Sequence, Start: k.Start, End: k.End}}
+		default:
+			r.text = fmt.Sprintf("%s %d", a.Over, i)
+		}
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+// largest returns the largest finite magnitude, which the full colour and the
+// full bar stand for; 1 where all scores are 0.
+func largest(rows []row) float64 {
+	m := 0.0
+	for _, r := range rows {
+		if v := math.Abs(r.value); v > m && !math.IsInf(v, 0) {
+			m = v
+		}
+	}
+	if m == 0 {
+		return 1
+	}
+	return m
+}
+
+// texts writes the text, or both texts of a pair, with every unit coloured.
+func (t Term) texts(b *strings.Builder, e *core.Explanation, rows []row, scale float64) {
+	texts := []string{e.Input.Text}
+	if e.Input.TextPair != nil {
+		texts = append(texts, *e.Input.TextPair)
+	}
+	if e.Input.Text == "" && e.Input.TextPair == nil { // raw token ids
+		texts[0], rows = spell(rows)
+	}
+	var mark func(float64) string
+	if t.Level == NoColour {
+		decimals := decimals(scale)
+		mark = func(v float64) string {
+			if math.IsNaN(v) || math.Abs(v) < faint*scale {
+				return ""
+			}
+			return "[" + signed(v, decimals) + "]"
+		}
+	}
+	for seq, text := range texts {
+		var spans []span
+		end := 0
+		for _, r := range rows {
+			for _, s := range r.spans {
+				if s.Sequence != seq || s.Start < 0 || s.End <= s.Start || s.End > len(text) {
+					continue
+				}
+				spans = append(spans, span{start: s.Start, end: s.End, value: r.value})
+				end = max(end, s.End)
+			}
+		}
+		cut := cutFrom(e.Input.Dropped, seq)
+		if cut >= end && cut < len(text) {
+			text = text[:end]
+		}
+		if seq > 0 {
+			b.WriteString("\n" + t.Level.dim("  paired with") + "\n")
+		}
+		lines := wrap(cells(text, spans, scale, mark), t.Width-4)
+		draw(b, lines, t.Level, "  ")
+	}
+	t.dropped(b, &e.Input)
+}
+
+// spell makes a text of tokens that came without one: their spellings with
+// spaces between them.
+func spell(rows []row) (string, []row) {
+	var b strings.Builder
+	out := slices.Clone(rows)
+	for i, r := range out {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		start := b.Len()
+		b.WriteString(r.text)
+		out[i].spans = []core.Span{{Start: start, End: b.Len()}}
+	}
+	return b.String(), out
+}
+
+// cutFrom returns the byte of text seq where truncation began, or -1.
+func cutFrom(dropped []core.Token, seq int) int {
+	for _, d := range dropped {
+		if d.Sequence == seq && !d.Special {
+			return d.Start
+		}
+	}
+	return -1
+}
+
+// dropped announces what did not fit the model and lists it, shortened.
+func (t Term) dropped(b *strings.Builder, in *core.InputRef) {
+	n := len(in.Dropped)
+	if n == 0 {
+		return
+	}
+	const head, tail = 6, 2
+	spelled := func(tokens []core.Token) string {
+		words := make([]string, len(tokens))
+		for i, k := range tokens {
+			words[i] = clip(k.Text, 20)
+		}
+		return strings.Join(words, " ")
+	}
+	list := ""
+	if n <= head+tail+1 {
+		list = spelled(in.Dropped)
+	} else {
+		list = spelled(in.Dropped[:head]) + " … " + spelled(in.Dropped[n-tail:])
+	}
+	noun, were := "tokens", "were"
+	if n == 1 {
+		noun, were = "token", "was"
+	}
+	s := fmt.Sprintf("… %d %s did not fit the model and %s not explained: %s", n, noun, were, list)
+	draw(b, wrap(cells(s, nil, 1, nil), t.Width-4), NoColour, "  ")
+}
+
+// legend says what the colours, or the marks, mean.
+func (t Term) legend(b *strings.Builder, target *core.Target, scale float64) {
+	most := strings.TrimSpace(strings.TrimPrefix(signed(scale, decimals(scale)), "+"))
+	what := scalar(target)
+	b.WriteByte('\n')
+	if t.Level == NoColour {
+		s := fmt.Sprintf("[+] raises the %s, [-] lowers it; unmarked: under %.0f %% of the largest, %s", what, 100*faint, most)
+		draw(b, wrap(cells(s, nil, 1, nil), t.Width-4), NoColour, "  ")
+		return
+	}
+	b.WriteString("  lowers ")
+	for _, step := range []struct {
+		v float64
+		s string
+	}{{-1, " -- "}, {-0.4, " - "}, {0, " 0 "}, {0.4, " + "}, {1, " ++ "}} {
+		if open := t.Level.block(step.v); open != "" {
+			b.WriteString(open + step.s + reset)
+		} else {
+			b.WriteString(step.s)
+		}
+	}
+	const scaleWidth = len("  lowers  --  -  0  +  ++ ")
+	s := fmt.Sprintf("raises the %s, full colour %s", what, most)
+	if scaleWidth+1+uniseg.StringWidth(s) <= t.Width {
+		b.WriteString(" " + s + "\n")
+		return
+	}
+	b.WriteString(" raises\n")
+	draw(b, wrap(cells(fmt.Sprintf("the %s, full colour %s", what, most), nil, 1, nil), t.Width-4), NoColour, "  ")
+}
+
+// table lists the largest scores. The word stands last: after it nothing can
+// be moved by a word that is written from right to left, nor misaligned by a
+// terminal that disagrees on its width.
+func (t Term) table(b *strings.Builder, rows []row, scale float64, top int) {
+	order := make([]int, len(rows))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { // NaN compares as the smallest
+		return cmp.Compare(math.Abs(rows[j].value), math.Abs(rows[i].value))
+	})
+	rest := order[min(top, len(order)):]
+	order = order[:min(top, len(order))]
+
+	d := decimals(scale)
+	rank := len(fmt.Sprint(len(order)))
+	bar := min(max(t.Width/4, 6), 24)
+	scores, errors := make([]string, len(order)), make([]string, len(order))
+	scoreWidth, errorWidth := 0, 0
+	for i, at := range order {
+		r := rows[at]
+		scores[i] = signed(r.value, d)
+		scoreWidth = max(scoreWidth, len(scores[i]))
+		if !math.IsNaN(r.stderr) {
+			errors[i] = " ±" + strings.TrimPrefix(signed(r.stderr, d), "+")
+			errorWidth = max(errorWidth, uniseg.StringWidth(errors[i]))
+		}
+	}
+	b.WriteByte('\n')
+	for i, at := range order {
+		r := rows[at]
+		room := t.Width - (2 + rank + 2 + scoreWidth + errorWidth + 2 + bar + 2)
+		length := bars(math.Abs(r.value)/scale, bar)
+		fmt.Fprintf(b, "  %*d  %*s%s%s  %s%s  %s\n", rank, i+1, scoreWidth, scores[i],
+			t.Level.dim(errors[i]), blanks(errors[i], errorWidth),
+			t.Level.stroke(r.value, length), blanks(length, bar),
+			clip(r.text, max(room, 8)))
+	}
+	if len(rest) > 0 {
+		sum := 0.0
+		for _, at := range rest {
+			sum += rows[at].value
+		}
+		b.WriteString("  " + t.Level.dim(fmt.Sprintf("… and %d more, %s together", len(rest), signed(sum, d))) + "\n")
+	}
+}
+
+// bars draws a share in [0, 1] of width columns in eighths of a column.
+func bars(share float64, width int) string {
+	if math.IsNaN(share) {
+		return ""
+	}
+	eighths := int(math.Round(min(share, 1) * float64(width) * 8))
+	s := strings.Repeat("█", eighths/8)
+	if r := eighths % 8; r > 0 {
+		s += string([]rune(" ▏▎▍▌▋▊▉")[r])
+	}
+	return s
+}
+
+// fact is one thing worth knowing about a run.
+type fact string
+
+// diagnostics says how far to trust the values: the known figures in words,
+// any others by name.
+func diagnostics(e *core.Explanation) []fact {
+	var out []fact
+	seen := map[string]bool{}
+	get := func(name string) (float64, bool) {
+		v, ok := e.Diagnostics[name]
+		seen[name] = true
+		return float64(v), ok
+	}
+	if v, ok := get("r2"); ok {
+		out = append(out, fact(fmt.Sprintf("r² %.3f", v)))
+	}
+	if v, ok := get("completeness_gap"); ok {
+		out = append(out, fact("completeness gap "+number(v)))
+	}
+	if v, ok := get("evaluations"); ok {
+		s := fmt.Sprintf("%.0f evaluations", v)
+		if u, ok := get("unique_evaluations"); ok && u != v {
+			s += fmt.Sprintf(", %.0f distinct", u)
+		}
+		out = append(out, fact(s))
+	}
+	seen["unique_evaluations"] = true
+	if v, ok := get("cache_hits"); ok && v > 0 {
+		out = append(out, fact(fmt.Sprintf("%.0f from the cache", v)))
+	}
+	if e.Target.Baseline != nil {
+		out = append(out, fact("baseline "+number(float64(*e.Target.Baseline))))
+	}
+	var names []string
+	for name := range e.Diagnostics {
+		if !seen[name] {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		out = append(out, fact(strings.ReplaceAll(line(name), "_", " ")+" "+number(float64(e.Diagnostics[name]))))
+	}
+	return append(out, fact(fmt.Sprintf("%.2f s", e.Provenance.WallSeconds)))
+}
+
+// provenance says what ran, on what.
+func provenance(e *core.Explanation) []fact {
+	m := line(e.Method.Name + " " + e.Method.Version)
+	if e.Provenance.Sandbox != "" {
+		m += ": " + line(e.Provenance.Sandbox)
+	} else if e.Method.Runtime != "" {
+		m += ", " + line(e.Method.Runtime)
+	}
+	return []fact{
+		fact(m),
+		fact(fmt.Sprintf("seed %d", e.Provenance.Seed)),
+		fact(line(e.Model.ID)),
+		fact(line(strings.TrimSpace(e.Provenance.DType + " " + e.Provenance.Kernel))),
+	}
+}
+
+// facts writes facts on as few lines as they need, without breaking one.
+func (t Term) facts(b *strings.Builder, facts []fact) {
+	const separator = " · "
+	var current string
+	flush := func() {
+		if current != "" {
+			b.WriteString("  " + t.Level.dim(current) + "\n")
+		}
+		current = ""
+	}
+	for _, f := range facts {
+		s := clip(string(f), t.Width-4)
+		if current != "" && uniseg.StringWidth(current+separator+s) > t.Width-4 {
+			flush()
+		}
+		if current != "" {
+			current += separator
+		}
+		current += s
+	}
+	flush()
+}
+
+// decimals returns how many decimals show three significant digits of the
+// largest score, or -1 where only an exponent can.
+func decimals(scale float64) int {
+	e := int(math.Floor(math.Log10(scale)))
+	if e < -5 || e > 6 {
+		return -1
+	}
+	return max(2-e, 0)
+}
+
+// signed formats v with its sign. What rounds to zero has none.
+func signed(v float64, decimals int) string {
+	if decimals < 0 {
+		return fmt.Sprintf("%+.2e", v)
+	}
+	s := fmt.Sprintf("%+.*f", decimals, v)
+	if strings.Trim(s, "+-0.") == "" {
+		return " " + s[1:]
+	}
+	return s
+}
+
+// number formats a figure with four significant digits.
+func number(v float64) string {
+	if a := math.Abs(v); a >= 1000 && a < 1e9 && v == math.Trunc(v) {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.4g", v)
+}

@@ -1,0 +1,95 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/rivo/uniseg"
+)
+
+// visible returns a grapheme cluster as it may be written to a terminal. What
+// a terminal would obey, or would draw as nothing, becomes a sign for it: a C0
+// control its Unicode picture (ESC is ␛), and C1 controls, bidirectional
+// controls and other invisible format characters their code point, <U+202E>.
+// Joiners stay, since scripts and emoji need them, and so do the tags of a flag.
+func visible(cluster string) string {
+	if !strings.ContainsFunc(cluster, hidden) && utf8.ValidString(cluster) {
+		return cluster
+	}
+	var b strings.Builder
+	first, _ := utf8.DecodeRuneInString(cluster)
+	for _, r := range cluster { // invalid bytes arrive as U+FFFD
+		switch {
+		case !hidden(r), first == blackFlag && isTag(r):
+			b.WriteRune(r)
+		case r < 0x20:
+			b.WriteRune('␀' + r)
+		case r == 0x7f:
+			b.WriteRune('␡')
+		default:
+			fmt.Fprintf(&b, "<U+%04X>", r)
+		}
+	}
+	return b.String()
+}
+
+const blackFlag = '\U0001F3F4' // opens the flags that are spelt with tags
+
+func isTag(r rune) bool { return r >= 0xE0020 && r <= 0xE007F }
+
+// hidden reports whether r must not reach a terminal.
+func hidden(r rune) bool {
+	const zwnj, zwj = '\u200c', '\u200d'
+	if r == zwnj || r == zwj {
+		return false
+	}
+	if unicode.Is(unicode.Prepended_Concatenation_Mark, r) { // visible, though of category Cf
+		return false
+	}
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+}
+
+// line returns s made visible, on one line: line breaks and tabs become spaces.
+func line(s string) string {
+	var b strings.Builder
+	state := -1
+	for s != "" {
+		var cluster string
+		cluster, s, _, state = uniseg.StepString(s, state)
+		switch cluster {
+		case "\n", "\r\n", "\r", "\t":
+			b.WriteByte(' ')
+		default:
+			b.WriteString(visible(cluster))
+		}
+	}
+	return b.String()
+}
+
+// clip returns line(s), cut to width columns with an ellipsis where it is
+// longer.
+func clip(s string, width int) string {
+	s = line(s)
+	if uniseg.StringWidth(s) <= width {
+		return s
+	}
+	var b strings.Builder
+	state, used := -1, 1
+	for s != "" {
+		var cluster string
+		var boundaries int
+		cluster, s, boundaries, state = uniseg.StepString(s, state)
+		if used += boundaries >> uniseg.ShiftWidth; used > width {
+			break
+		}
+		b.WriteString(cluster)
+	}
+	return b.String() + "…"
+}
+
+// blanks returns the spaces that are missing after s up to width columns.
+func blanks(s string, width int) string {
+	return strings.Repeat(" ", max(0, width-uniseg.StringWidth(s)))
+}
