@@ -13,10 +13,10 @@ type Kind int
 
 // The kinds of errors.
 const (
-	Usage       Kind = 2 // the request is wrong: a method, parameter or target
-	Input       Kind = 3 // the model, tokenizer or input is missing, malformed or unsupported
-	Method      Kind = 4 // the method was refused, failed, or ran out of its limits
-	Interrupted Kind = 5 // the caller cancelled
+	KindUsage       Kind = 2 // the request is wrong: a method, parameter or target
+	KindInput       Kind = 3 // the model, tokenizer or input is missing, malformed or unsupported
+	KindMethod      Kind = 4 // the method was refused, failed, or ran out of its limits
+	KindInterrupted Kind = 5 // the caller cancelled
 )
 
 // Error is an error that a user meets: one sentence that says what is wrong,
@@ -39,11 +39,11 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// KindOf returns the kind of err: that of the *Error it wraps, Interrupted for
+// KindOf returns the kind of err: that of the *Error it wraps, KindInterrupted for
 // a cancelled context, and 1 for anything else.
 func KindOf(err error) Kind {
 	if errors.Is(err, context.Canceled) {
-		return Interrupted
+		return KindInterrupted
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind
@@ -59,11 +59,11 @@ func input(err error, hint string) error {
 	if _, ok := errors.AsType[*Error](err); ok {
 		return err
 	}
-	return &Error{Kind: Input, Hint: hint, Err: err}
+	return &Error{Kind: KindInput, Hint: hint, Err: err}
 }
 
-// usage returns a Usage error.
-func usage(msg, hint string) error { return &Error{Kind: Usage, Msg: msg, Hint: hint} }
+// usage returns a KindUsage error.
+func usage(msg, hint string) error { return &Error{Kind: KindUsage, Msg: msg, Hint: hint} }
 
 // methodError classes what a method's run returned: sdk errors that blame the
 // model or the request keep that meaning, the rest is the method's own.
@@ -74,13 +74,13 @@ func methodError(name string, err error) error {
 	if _, ok := errors.AsType[*Error](err); ok {
 		return err
 	}
-	kind := Method
+	kind := KindMethod
 	if e, ok := errors.AsType[*sdk.Error](err); ok {
 		switch e.Code {
 		case sdk.EInvalid, sdk.EName:
-			kind = Usage
+			kind = KindUsage
 		case sdk.EUnsupported:
-			kind = Input
+			kind = KindInput
 		}
 	}
 	return &Error{Kind: kind, Msg: "method " + name + ": " + err.Error(), Err: err}

@@ -1,0 +1,384 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/xai-go/xai/core/internal/random"
+	"github.com/xai-go/xai/core/native"
+	"github.com/xai-go/xai/core/wasm"
+	"github.com/xai-go/xai/internal/nearest"
+	"github.com/xai-go/xai/registry"
+	"github.com/xai-go/xai/sdk"
+)
+
+// The runtimes that a method can run in.
+const (
+	RuntimeWASM   = "wasm"   // a sandboxed module
+	RuntimeNative = "native" // in process: built-in methods alone, for debugging
+)
+
+// Request asks for one explanation. The zero value of every field but Input
+// stands for the default.
+type Request struct {
+	Input   Input
+	Method  string            // DefaultMethod
+	Params  map[string]string // as typed; the method's defaults fill the rest
+	Target  string            // an expression of parseTarget; the class with the largest logit
+	Output  sdk.Output        // sdk.Prob of a class, sdk.Logit of a regression
+	Units   string            // UnitsToken, UnitsWord or UnitsSentence; words
+	Seed    uint64
+	Runtime string        // RuntimeWASM or RuntimeNative; what the registry says
+	Timeout time.Duration // the registry's limit
+
+	// Progress reports rows evaluated of the batch that the method asked for.
+	Progress func(done, total int)
+	// Log receives the method's log lines.
+	Log func(level sdk.Level, message string)
+	// Trace receives the time that each phase took: "load", "encode",
+	// "forward", "method".
+	Trace func(phase string, d time.Duration)
+}
+
+// Explain runs a method on one input of the model. It returns an *Error, or the
+// context's error when the caller gave up.
+func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, error) {
+	start := time.Now()
+	if r.Method == "" {
+		r.Method = DefaultMethod
+	}
+	if r.Units == "" {
+		r.Units = UnitsWord
+	}
+	trace := r.Trace
+	if trace == nil {
+		trace = func(string, time.Duration) {}
+	}
+	entry, info, err := h.Method(r.Method)
+	if err != nil {
+		return nil, err
+	}
+	params, err := parseParams(info, r.Params)
+	if err != nil {
+		return nil, err
+	}
+	run, sandbox, err := h.runner(ctx, entry, info, &r)
+	if err != nil {
+		return nil, err
+	}
+	loaded := time.Now()
+	trace("load", loaded.Sub(start))
+
+	s, err := m.session(ctx, &r)
+	if err != nil {
+		return nil, err
+	}
+	encoded := time.Now()
+	trace("encode", encoded.Sub(loaded))
+
+	value := s.target.value(s.logits[0], m.head)
+	request := &sdk.Request{
+		Text:   s.enc.texts[0],
+		Tokens: s.enc.tokens,
+		Units:  s.units,
+		Target: s.target.describe(m.labels, m.head, value),
+		Seed:   r.Seed,
+		Params: params,
+		Rand:   random.New(r.Seed, info.Name, "method"),
+		Log:    r.Log,
+	}
+	if !s.enc.raw {
+		request.Text = s.enc.kept[0]
+		if len(s.enc.kept) == 2 {
+			request.TextPair = &s.enc.kept[1]
+		}
+	}
+	if request.Log == nil {
+		request.Log = func(sdk.Level, string) {}
+	}
+	request.Progress = func(done, total int) error {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if s.progress != nil {
+			s.progress(done, total)
+		}
+		return nil
+	}
+	result, err := run(ctx, s, request)
+	if err != nil {
+		return nil, methodError(info.Name, err)
+	}
+	total := time.Since(encoded)
+	trace("forward", s.forward)
+	trace("method", total-s.forward)
+
+	x := &Explanation{
+		Schema: Schema,
+		Model:  m.Ref(),
+		Method: MethodRef{Name: info.Name, Version: info.Version, SHA256: entry.SHA256, Runtime: r.Runtime, Params: params},
+		Input:  s.enc.ref(s.units),
+		Target: Target{
+			Kind: request.Target.Kind, Index: request.Target.Index, Label: request.Target.Label,
+			Output: string(request.Target.Output), Value: Float(value), Baseline: (*Float)(result.Baseline),
+		},
+		Tensors: make([]Tensor, 0, len(result.Tensors)),
+		Diagnostics: Diagnostics{
+			"evaluations":        Float(s.evaluations),
+			"unique_evaluations": Float(s.unique),
+			"cache_hits":         Float(s.hits),
+		},
+		Provenance: Provenance{
+			XAI: Version, Kernel: m.engine.Kernel(), DType: m.engine.DType(), Seed: r.Seed, Sandbox: sandbox,
+		},
+	}
+	if err := x.fill(result, s); err != nil {
+		return nil, methodError(info.Name, err)
+	}
+	x.Provenance.WallSeconds = time.Since(start).Seconds()
+	return x, nil
+}
+
+// runFunc runs a method on a model that belongs to this run alone.
+type runFunc func(ctx context.Context, model sdk.Model, request *sdk.Request) (*sdk.Explanation, error)
+
+// runner returns what runs the method, and the words that describe its
+// confinement. It fills in r.Runtime.
+func (h *Host) runner(ctx context.Context, e registry.Entry, info sdk.Info, r *Request) (runFunc, string, error) {
+	if r.Runtime == "" {
+		r.Runtime = RuntimeWASM
+	}
+	switch r.Runtime {
+	case RuntimeWASM:
+		limits := limitsOf(e.Limits)
+		if r.Timeout > 0 {
+			limits.Timeout = r.Timeout
+		}
+		module, err := h.load(ctx, e)
+		if err != nil {
+			return nil, "", err
+		}
+		run := func(ctx context.Context, model sdk.Model, request *sdk.Request) (*sdk.Explanation, error) {
+			x, _, err := module.Explain(ctx, model, request, info, limits)
+			return x, err
+		}
+		return run, wasm.Describe(limits), nil
+	case RuntimeNative:
+		method, ok := h.options.Methods.Native[e.Name]
+		if !ok {
+			return nil, "", usage("method "+e.Name+" does not run in process", "only built-in methods do: use --runtime wasm")
+		}
+		run := func(ctx context.Context, model sdk.Model, request *sdk.Request) (*sdk.Explanation, error) {
+			if r.Timeout > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, r.Timeout)
+				defer cancel()
+			}
+			return native.Explain(ctx, method, model, request)
+		}
+		return run, "none: in process", nil
+	case "process":
+		return nil, "", usage("this version runs no methods as processes", "use --runtime wasm or native")
+	}
+	hint := "use wasm or native"
+	if near, ok := nearest.Of(r.Runtime, []string{RuntimeWASM, RuntimeNative}); ok {
+		hint = "did you mean " + near + "? " + hint
+	}
+	return nil, "", usage("unknown runtime "+strconv.Quote(r.Runtime), hint)
+}
+
+// limitsOf translates the limits of the registry; zeros stand for the
+// sandbox's defaults.
+func limitsOf(l registry.Limits) wasm.Limits {
+	return wasm.Limits{MemoryBytes: l.Memory, Timeout: l.Timeout, OutputBytes: l.Output, LogBytes: l.Log}
+}
+
+// session prepares a run: it encodes the input, cuts it into units, and
+// evaluates the unchanged input, which settles the target.
+func (m *Model) session(ctx context.Context, r *Request) (*session, error) {
+	switch r.Units {
+	case UnitsToken, UnitsWord, UnitsSentence:
+	default:
+		hint := "use token, word or sentence"
+		if near, ok := nearest.Of(r.Units, []string{UnitsToken, UnitsWord, UnitsSentence}); ok {
+			hint = "did you mean " + near + "? " + hint
+		}
+		return nil, usage("unknown units "+strconv.Quote(r.Units), hint)
+	}
+	if err := explainable(r.Input); err != nil {
+		return nil, err
+	}
+	enc, err := m.encode(r.Input)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{model: m, enc: enc, progress: r.Progress, known: make(map[rowKey]int)}
+	if enc.raw {
+		s.byToken = true
+		s.units = rawUnits(enc.tokens)
+	} else {
+		s.byToken = r.Units == UnitsToken
+		s.units = makeUnits(r.Units, enc.kept, enc.tokens)
+	}
+	if len(s.units) == 0 {
+		return nil, &Error{Kind: KindInput, Msg: "the tokenizer finds nothing to explain in the input", Hint: "give a text with at least one word"}
+	}
+	logits, err := m.run(ctx, []row{enc.row}, nil)
+	if err != nil {
+		return nil, err
+	}
+	s.logits = logits
+	var key rowKey
+	key, s.scratch = enc.row.key(nil)
+	s.known[key] = 0
+	s.unique = 1
+	expr := strings.TrimSpace(r.Target)
+	if expr == "" {
+		expr = strconv.Itoa(argmax(logits[0]))
+	}
+	s.target, err = parseTarget(expr, r.Output, m.labels, m.head)
+	return s, err
+}
+
+// rawUnits makes a unit of every token of a raw row that is not fixed.
+func rawUnits(tokens []sdk.Token) []sdk.Unit {
+	var units []sdk.Unit
+	for i, t := range tokens {
+		if !t.Special && !t.Fixed {
+			units = append(units, sdk.Unit{Text: t.Text, Tokens: []int{i}})
+		}
+	}
+	return units
+}
+
+// ref describes the input in a result.
+func (e *encoded) ref(units []sdk.Unit) InputRef {
+	ref := InputRef{Text: e.texts[0], InputIDs: make([]int32, len(e.tokens)), Tokens: make([]Token, len(e.tokens)), Dropped: make([]Token, len(e.dropped))}
+	if len(e.texts) == 2 {
+		ref.TextPair = &e.texts[1]
+	}
+	for i, t := range e.tokens {
+		ref.InputIDs[i] = t.ID
+		ref.Tokens[i] = tokenRef(t)
+	}
+	for i, t := range e.dropped {
+		ref.Dropped[i] = tokenRef(t)
+	}
+	ref.Units = e.unitRefs(units)
+	return ref
+}
+
+func tokenRef(t sdk.Token) Token {
+	return Token{
+		ID: t.ID, Text: t.Text, Sequence: t.Sequence,
+		Start: t.Start, End: t.End, RuneStart: t.RuneStart, RuneEnd: t.RuneEnd, Special: t.Special,
+	}
+}
+
+// unitRefs describes units, and finds the tokens of those that a method cut
+// itself: the tokens that begin inside the unit's spans.
+func (e *encoded) unitRefs(units []sdk.Unit) []Unit {
+	refs := make([]Unit, len(units))
+	for i, u := range units {
+		ref := &refs[i]
+		ref.Text = u.Text
+		ref.Tokens = u.Tokens
+		if len(u.Spans) > 0 {
+			ref.Sequence, ref.Start, ref.End = u.Spans[0].Sequence, u.Spans[0].Start, u.Spans[0].End
+		}
+		for _, s := range u.Spans {
+			if len(u.Spans) > 1 {
+				ref.Spans = append(ref.Spans, Span(s))
+			}
+			if u.Tokens != nil {
+				continue
+			}
+			for t, token := range e.tokens {
+				if !token.Special && token.Sequence == s.Sequence && token.Start >= s.Start && token.Start < s.End {
+					ref.Tokens = append(ref.Tokens, t)
+				}
+			}
+		}
+		if ref.Tokens == nil {
+			ref.Tokens = []int{}
+		}
+	}
+	return refs
+}
+
+// fill moves a method's result into the explanation. Results of raw inputs run
+// over every token, with zeros for the fixed ones.
+func (x *Explanation) fill(result *sdk.Explanation, s *session) error {
+	units := s.units
+	if result.Units != nil {
+		if s.enc.raw {
+			return sdk.NewError(sdk.EUnsupported, "this setting cuts the text into units of its own, and the input is token ids")
+		}
+		units = result.Units
+		x.Input.Units = s.enc.unitRefs(units)
+	}
+	if s.enc.raw {
+		all := make([]sdk.Unit, len(s.enc.tokens))
+		for i, t := range s.enc.tokens {
+			all[i] = sdk.Unit{Text: t.Text, Tokens: []int{i}}
+		}
+		x.Input.Units = s.enc.unitRefs(all)
+	}
+	spread := func(over string, values []float64) []float64 {
+		if !s.enc.raw || over != sdk.OverUnits || values == nil {
+			return values
+		}
+		out := make([]float64, len(s.enc.tokens))
+		for i, u := range units {
+			out[u.Tokens[0]] = values[i]
+		}
+		return out
+	}
+	for _, a := range result.Attributions {
+		x.Attributions = append(x.Attributions, Attribution{
+			Name: a.Name, Over: a.Over,
+			Values: floats(spread(a.Over, a.Values)), Stderr: floats(spread(a.Over, a.Stderr)),
+		})
+	}
+	for _, t := range result.Tensors {
+		values, err := asFloats(&t.Tensor)
+		if err != nil {
+			return err
+		}
+		x.Tensors = append(x.Tensors, Tensor{Name: t.Name, Axes: t.Axes, Shape: t.Shape, Values: values})
+	}
+	for _, d := range result.Diagnostics {
+		if _, taken := x.Diagnostics[d.Name]; !taken {
+			x.Diagnostics[d.Name] = Float(d.Value)
+		}
+	}
+	return nil
+}
+
+// asFloats widens the elements of a tensor.
+func asFloats(t *sdk.Tensor) ([]Float, error) {
+	switch data := t.Data.(type) {
+	case []uint8:
+		return widen(data), nil
+	case []int32:
+		return widen(data), nil
+	case []int64:
+		return widen(data), nil
+	case []float32:
+		return widen(data), nil
+	case []float64:
+		return widen(data), nil
+	}
+	return nil, errors.New("a result holds elements of an unknown type")
+}
+
+func widen[T sdk.Element](data []T) []Float {
+	out := make([]Float, len(data))
+	for i, v := range data {
+		out[i] = Float(v)
+	}
+	return out
+}

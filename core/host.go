@@ -1,0 +1,175 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"unicode"
+
+	"github.com/xai-go/xai/core/builtin"
+	"github.com/xai-go/xai/core/wasm"
+	"github.com/xai-go/xai/engine/tokenizer"
+	"github.com/xai-go/xai/internal/nearest"
+	"github.com/xai-go/xai/registry"
+	"github.com/xai-go/xai/sdk"
+)
+
+// Version is the version of xai that results carry.
+const Version = "0.1.0"
+
+// builtinPrefix marks a model that the binary embeds.
+const builtinPrefix = "builtin:"
+
+// DefaultMethod explains where no method is named.
+const DefaultMethod = "lime"
+
+// Options configure a Host. The zero value has the embedded models and no
+// methods.
+type Options struct {
+	Models   map[string]fs.FS // what builtin:NAME means; nil for builtin.Models()
+	Methods  Builtin          // the embedded methods: plugins.Builtin()
+	Registry string           // a methods.toml that replaces the search; empty searches
+	CacheDir string           // for compiled modules; empty for the user's cache folder
+	Threads  int              // 0 for all cores
+	DType    string           // "f32" or "f64"; empty for f32
+	Memory   int64            // bytes that one batch may take; 0 for the engine's default
+}
+
+// Builtin is what a binary embeds of methods.
+type Builtin struct {
+	Registry []byte                            // the methods.toml that declares them
+	Module   func(name string) ([]byte, error) // the module of a name such as "lime.wasm"; fs.ErrNotExist
+	Native   map[string]sdk.Method             // the same methods, to run in process
+}
+
+// Host opens models and runs methods on them. It is safe for concurrent use.
+type Host struct {
+	options Options
+
+	list func() (*registry.List, error)
+
+	mu      sync.Mutex
+	runtime *wasm.Runtime
+	modules map[string]*module // by hash
+}
+
+// New returns a Host. It reads nothing: models, registry and modules are opened
+// when they are first asked for.
+func New(o Options) (*Host, error) {
+	if o.Models == nil {
+		o.Models = builtin.Models()
+	}
+	switch o.DType {
+	case "":
+		o.DType = "f32"
+	case "f32", "f64":
+	default:
+		return nil, usage("unknown dtype "+o.DType, "use f32 or f64")
+	}
+	if o.Threads < 0 {
+		return nil, usage("the number of threads is negative", "use --threads 0 for all cores")
+	}
+	if o.Memory < 0 {
+		return nil, usage("the memory limit is negative", "leave it out for the default")
+	}
+	h := &Host{options: o, modules: make(map[string]*module)}
+	h.list = sync.OnceValues(h.search)
+	return h, nil
+}
+
+// Close releases the compiled modules. Models are closed on their own.
+func (h *Host) Close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.runtime == nil {
+		return nil
+	}
+	err := h.runtime.Close(context.Background())
+	h.runtime, h.modules = nil, make(map[string]*module)
+	return err
+}
+
+// cacheDir returns where compiled modules are kept, empty where the system
+// names no folder; then nothing is kept.
+func (h *Host) cacheDir() string {
+	if h.options.CacheDir != "" {
+		return h.options.CacheDir
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "xai")
+}
+
+// ModelNames returns the embedded models, as OpenModel takes them.
+func (h *Host) ModelNames() []string {
+	var names []string
+	for name := range h.options.Models {
+		names = append(names, builtinPrefix+name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// DefaultModel names the embedded model for a text: the Chinese one where more
+// than half of the letters are Chinese, Japanese or Korean, else the English.
+func DefaultModel(text string) string {
+	letters, cjk := 0, 0
+	for _, r := range text {
+		if unicode.IsLetter(r) {
+			letters++
+			if unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul, unicode.Bopomofo) {
+				cjk++
+			}
+		}
+	}
+	if 2*cjk > letters {
+		return builtinPrefix + builtin.SentimentZH
+	}
+	return builtinPrefix + builtin.SentimentEN
+}
+
+// folder resolves a model reference to a file system.
+func (h *Host) folder(ref string) (fs.FS, error) {
+	if name, ok := strings.CutPrefix(ref, builtinPrefix); ok {
+		if fsys, ok := h.options.Models[name]; ok {
+			return fsys, nil
+		}
+		hint := "embedded are " + strings.Join(h.ModelNames(), ", ")
+		if near, ok := nearest.Of(ref, h.ModelNames()); ok {
+			hint = "did you mean " + near + "? " + hint
+		}
+		return nil, &Error{Kind: KindInput, Msg: "there is no embedded model " + ref, Hint: hint}
+	}
+	info, err := os.Stat(ref)
+	switch {
+	case ref == "" || errors.Is(err, fs.ErrNotExist):
+		hint := "give a folder with config.json and model.safetensors, or one of " + strings.Join(h.ModelNames(), ", ")
+		return nil, &Error{Kind: KindInput, Msg: "there is no model folder " + ref, Hint: hint, Err: err}
+	case err != nil:
+		return nil, &Error{Kind: KindInput, Msg: "cannot open the model folder " + ref + ": " + err.Error(), Err: err}
+	case !info.IsDir():
+		return nil, &Error{Kind: KindInput, Msg: ref + " is a file; this version opens model folders", Hint: "give the folder that holds config.json and model.safetensors"}
+	}
+	return os.DirFS(ref), nil
+}
+
+// OpenTokenizer opens the tokenizer of a model folder. It needs neither
+// config.json nor weights.
+func (h *Host) OpenTokenizer(ref string) (*tokenizer.Tokenizer, error) {
+	fsys, err := h.folder(ref)
+	if err != nil {
+		return nil, err
+	}
+	tok, err := tokenizer.Open(fsys)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &Error{Kind: KindInput, Msg: "the folder " + ref + " holds no tokenizer", Hint: "it needs tokenizer.json or vocab.txt", Err: err}
+	}
+	return tok, input(err, "the tokenizer files of "+ref+" must be mended or fetched again")
+}

@@ -1,0 +1,120 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strconv"
+
+	"github.com/xai-go/xai/core/wasm"
+	"github.com/xai-go/xai/registry"
+	"github.com/xai-go/xai/sdk"
+)
+
+// module is a compiled module, or the error of compiling it, once ready is
+// closed.
+type module struct {
+	ready chan struct{}
+	wasm  *wasm.Module
+	err   error
+}
+
+// search reads the registry files in force.
+func (h *Host) search() (*registry.List, error) {
+	cwd, err := os.Getwd()
+	if err != nil {
+		cwd = ""
+	}
+	list, err := registry.Search(h.options.Registry, os.Getenv, cwd, h.options.Methods.Registry)
+	if err != nil {
+		return nil, &Error{Kind: KindMethod, Msg: err.Error(), Hint: "mend the registry file, or name another with --registry", Err: err}
+	}
+	return list, nil
+}
+
+// Methods returns the registry files in force and what they declare.
+func (h *Host) Methods() (*registry.List, error) { return h.list() }
+
+// entry finds a method by name.
+func (h *Host) entry(name string) (registry.Entry, error) {
+	list, err := h.list()
+	if err != nil {
+		return registry.Entry{}, err
+	}
+	e, err := list.Find(name)
+	if missing, ok := errors.AsType[*registry.NotFoundError](err); ok {
+		hint := "see xai methods list"
+		if missing.Nearest != "" {
+			hint = "did you mean " + missing.Nearest + "? " + hint
+		}
+		return e, &Error{Kind: KindUsage, Msg: "there is no method " + strconv.Quote(name), Hint: hint, Err: err}
+	}
+	return e, err
+}
+
+// Method describes a method of the registry, its parameters included.
+func (h *Host) Method(name string) (registry.Entry, sdk.Info, error) {
+	e, err := h.entry(name)
+	if err != nil {
+		return e, sdk.Info{}, err
+	}
+	return e, infoOf(e.Method), nil
+}
+
+// infoOf translates a declaration of the registry into the vocabulary of
+// methods.
+func infoOf(m registry.Method) sdk.Info {
+	info := sdk.Info{Name: m.Name, Version: m.Version, Summary: m.Summary, Source: m.Source}
+	for _, n := range m.Needs {
+		info.Needs = append(info.Needs, sdk.Need(n))
+	}
+	for _, p := range m.Params {
+		info.Params = append(info.Params, sdk.Param{
+			Name: p.Name, Aliases: p.Aliases, Type: sdk.ParamType(p.Type), Default: p.Default,
+			Min: p.Min, Max: p.Max, Values: p.Values, Doc: p.Doc,
+		})
+	}
+	return info
+}
+
+// load reads, verifies and compiles a method's module. A module is compiled
+// once; its bytes are verified at every load. A compilation cannot be stopped,
+// so a caller that gives up leaves it to the next one.
+func (h *Host) load(ctx context.Context, e registry.Entry) (*wasm.Module, error) {
+	bytes, err := e.Load(h.options.Methods.Module)
+	if err != nil {
+		return nil, &Error{Kind: KindMethod, Msg: err.Error(), Err: err}
+	}
+	h.mu.Lock()
+	if h.runtime == nil {
+		if h.runtime, err = wasm.New(ctx, h.cacheDir()); err != nil {
+			h.mu.Unlock()
+			return nil, methodError(e.Name, err)
+		}
+	}
+	m, ok := h.modules[e.SHA256]
+	if !ok {
+		m = &module{ready: make(chan struct{})}
+		h.modules[e.SHA256] = m
+		go func(runtime *wasm.Runtime) {
+			defer close(m.ready)
+			m.wasm, m.err = runtime.Compile(context.WithoutCancel(ctx), bytes)
+		}(h.runtime)
+	}
+	h.mu.Unlock()
+	select {
+	case <-m.ready:
+		return m.wasm, methodError(e.Name, m.err)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Prepare compiles a method's module ahead of its first use, for a caller that
+// opens a model meanwhile. What fails here fails again in Explain, which says
+// so.
+func (h *Host) Prepare(ctx context.Context, method string) {
+	if e, err := h.entry(method); err == nil {
+		_, _ = h.load(ctx, e)
+	}
+}

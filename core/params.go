@@ -1,0 +1,112 @@
+package core
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/xai-go/xai/internal/nearest"
+	"github.com/xai-go/xai/sdk"
+)
+
+// parseParams turns what the user typed into a value for every parameter that
+// the method declares: aliases resolved, types and bounds checked, defaults
+// filled in.
+func parseParams(info sdk.Info, given map[string]string) (sdk.Params, error) {
+	params := make(sdk.Params, len(info.Params))
+	for _, p := range info.Params {
+		params[p.Name] = p.Default
+	}
+	names := make([]string, 0, len(given))
+	for name := range given {
+		names = append(names, name)
+	}
+	slices.Sort(names) // the same error whatever the map's order
+	seen := make(map[string]string, len(given))
+	for _, name := range names {
+		p, ok := info.Param(name)
+		if !ok {
+			return nil, unknownParam(info, name)
+		}
+		if other, ok := seen[p.Name]; ok {
+			return nil, usage("parameters "+other+" and "+name+" are the same", "give one of them")
+		}
+		seen[p.Name] = name
+		v, err := parseParam(p, given[name])
+		if err != nil {
+			return nil, err
+		}
+		params[p.Name] = v
+	}
+	return params, nil
+}
+
+func unknownParam(info sdk.Info, name string) error {
+	var known []string
+	for _, p := range info.Params {
+		known = append(known, p.Name)
+		known = append(known, p.Aliases...)
+	}
+	hint := "see xai methods info " + info.Name
+	if near, ok := nearest.Of(name, known); ok {
+		hint = "did you mean " + near + "? " + hint
+	}
+	return usage("method "+info.Name+" has no parameter "+strconv.Quote(name), hint)
+}
+
+// parseParam reads one value and checks it against the declaration.
+func parseParam(p sdk.Param, text string) (any, error) {
+	wrong := func(want string) error {
+		return usage("parameter "+p.Name+" is "+strconv.Quote(text), "it must be "+want+bounds(p))
+	}
+	inside := func(v float64) bool {
+		return (p.Min == nil || v >= *p.Min) && (p.Max == nil || v <= *p.Max)
+	}
+	switch p.Type {
+	case sdk.Int:
+		v, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || !inside(float64(v)) {
+			return nil, wrong("an integer")
+		}
+		return v, nil
+	case sdk.Float:
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) || !inside(v) {
+			return nil, wrong("a number")
+		}
+		return v, nil
+	case sdk.Bool:
+		switch strings.ToLower(text) {
+		case "true", "1", "yes", "on":
+			return true, nil
+		case "false", "0", "no", "off":
+			return false, nil
+		}
+		return nil, wrong("true or false")
+	case sdk.Enum:
+		if slices.Contains(p.Values, text) {
+			return text, nil
+		}
+		hint := "it must be one of " + strings.Join(p.Values, ", ")
+		if near, ok := nearest.Of(text, p.Values); ok {
+			hint = "did you mean " + near + "? " + hint
+		}
+		return nil, usage("parameter "+p.Name+" is "+strconv.Quote(text), hint)
+	}
+	return text, nil
+}
+
+// bounds words the limits of a numeric parameter.
+func bounds(p sdk.Param) string {
+	number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+	switch {
+	case p.Min != nil && p.Max != nil:
+		return " from " + number(*p.Min) + " to " + number(*p.Max)
+	case p.Min != nil:
+		return " of at least " + number(*p.Min)
+	case p.Max != nil:
+		return " of at most " + number(*p.Max)
+	}
+	return ""
+}

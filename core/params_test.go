@@ -1,0 +1,59 @@
+package core
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/xai-go/xai/sdk"
+)
+
+var testInfo = sdk.Info{Name: "m", Params: []sdk.Param{
+	{Name: "num_samples", Aliases: []string{"nsamples"}, Type: sdk.Int, Default: int64(1000), Min: sdk.Bound(10), Max: sdk.Bound(100)},
+	{Name: "kernel_width", Type: sdk.Float, Default: 25.0, Min: sdk.Bound(1e-6)},
+	{Name: "bow", Type: sdk.Bool, Default: false},
+	{Name: "fill", Type: sdk.Enum, Default: "mask", Values: []string{"mask", "delete"}},
+	{Name: "mask_string", Type: sdk.String, Default: ""},
+}}
+
+func TestParseParams(t *testing.T) {
+	got, err := parseParams(testInfo, map[string]string{"nsamples": "20", "kernel_width": "5", "bow": "true", "mask_string": "[MASK]"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := sdk.Params{"num_samples": int64(20), "kernel_width": 5.0, "bow": true, "fill": "mask", "mask_string": "[MASK]"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("parameters (-want +got):\n%s", diff)
+	}
+}
+
+func TestParseParamsRefuses(t *testing.T) {
+	tests := []struct {
+		name  string
+		given map[string]string
+		want  string
+	}{
+		{"unknown", map[string]string{"num_sample": "5"}, "no parameter"},
+		{"not a number", map[string]string{"num_samples": "many"}, "num_samples"},
+		{"a fraction", map[string]string{"num_samples": "10.5"}, "num_samples"},
+		{"too small", map[string]string{"num_samples": "9"}, "num_samples"},
+		{"too large", map[string]string{"num_samples": "101"}, "num_samples"},
+		{"not finite", map[string]string{"kernel_width": "inf"}, "kernel_width"},
+		{"not a number at all", map[string]string{"kernel_width": "nan"}, "kernel_width"},
+		{"neither true nor false", map[string]string{"bow": "maybe"}, "bow"},
+		{"not in the list", map[string]string{"fill": "masc"}, "fill"},
+		{"twice", map[string]string{"num_samples": "20", "nsamples": "20"}, "the same"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := parseParams(testInfo, test.given)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Fatalf("error %v, want one that names %q", err, test.want)
+			}
+			if KindOf(err) != KindUsage {
+				t.Errorf("kind %d, want KindUsage", KindOf(err))
+			}
+		})
+	}
+}

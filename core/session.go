@@ -1,0 +1,332 @@
+package core
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/xai-go/xai/engine/tokenizer"
+	"github.com/xai-go/xai/sdk"
+)
+
+// blockRows bounds how many rows are built before they are run, and with it
+// the memory of a request for many rows.
+const blockRows = 4096
+
+// session is the sdk.Model of one explanation. It builds the rows that a method
+// asks for, runs each distinct one once, and remembers the logits.
+type session struct {
+	model  *Model
+	enc    *encoded
+	units  []sdk.Unit
+	target target
+	// byToken drops the tokens of a unit instead of editing the text: for raw
+	// token ids and for units that are tokens.
+	byToken  bool
+	progress func(done, total int)
+
+	known   map[rowKey]int // row → index into logits
+	logits  [][]float64
+	scratch []byte
+
+	evaluations, unique, hits int
+	forward                   time.Duration // spent in Forward
+}
+
+// Info implements sdk.Model.
+func (s *session) Info() sdk.ModelInfo { return s.model.Info() }
+
+// Forward implements sdk.Model.
+func (s *session) Forward(ctx context.Context, f *sdk.Forward) (sdk.Reply, error) {
+	if f == nil {
+		return nil, sdk.NewError(sdk.EInvalid, "the forward request is empty")
+	}
+	start := time.Now()
+	defer func() { s.forward += time.Since(start) }()
+	t := s.target
+	if f.Target != "" {
+		var err error
+		if t, err = parseTarget(f.Target, s.target.output, s.model.labels, s.model.head); err != nil {
+			return nil, sdk.NewError(sdk.EName, err.Error())
+		}
+	}
+	n, build, err := s.rows(f)
+	if err != nil {
+		return nil, err
+	}
+	reply := &reply{session: s, target: t, rows: make([]int, n)}
+	before := len(s.logits)
+	for start := 0; start < n; start += blockRows {
+		end := min(start+blockRows, n)
+		var fresh []row
+		var keys []rowKey
+		pending := make(map[rowKey]int)
+		for i := start; i < end; i++ {
+			if i%64 == 0 && ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			r, err := build(i)
+			if err != nil {
+				return nil, err
+			}
+			var key rowKey
+			key, s.scratch = r.key(s.scratch)
+			if !f.KeepDuplicates {
+				if j, ok := s.known[key]; ok {
+					if j < before {
+						s.hits++
+					}
+					reply.rows[i] = j
+					continue
+				}
+				if j, ok := pending[key]; ok {
+					reply.rows[i] = j
+					continue
+				}
+			}
+			pending[key] = len(s.logits) + len(fresh)
+			reply.rows[i] = pending[key]
+			fresh, keys = append(fresh, r), append(keys, key)
+		}
+		logits, err := s.model.run(ctx, fresh, func(done, total int) {
+			if s.progress != nil && total > 0 {
+				s.progress(start+(end-start)*done/total, n)
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+		for i, key := range keys {
+			s.known[key] = len(s.logits) + i
+		}
+		s.logits = append(s.logits, logits...)
+		s.unique += len(fresh)
+	}
+	s.evaluations += n
+	return reply, nil
+}
+
+// rows returns how many rows f asks for and what builds the i-th.
+func (s *session) rows(f *sdk.Forward) (int, func(i int) (row, error), error) {
+	forms := 0
+	for _, given := range []bool{f.Units != nil, f.Masks != nil, f.Texts != nil, f.IDs != nil} {
+		if given {
+			forms++
+		}
+	}
+	if forms != 1 {
+		return 0, nil, sdk.NewError(sdk.EInvalid, "a forward request takes exactly one of units, masks, texts and ids")
+	}
+	switch {
+	case f.Units != nil:
+		units := s.units
+		if f.Over != nil {
+			units = f.Over
+		}
+		n, keep, err := matrix(f.Units, len(units), "units")
+		if err != nil {
+			return 0, nil, err
+		}
+		if s.byToken || f.Fill.Kind == sdk.FillZero {
+			return s.tokenRows(n, keep, units, f.Fill)
+		}
+		return s.textRows(n, keep, units, f.Fill)
+	case f.Masks != nil:
+		tokens := s.enc.tokens
+		n, keep, err := matrix(f.Masks, len(tokens), "tokens")
+		if err != nil {
+			return 0, nil, err
+		}
+		units := make([]sdk.Unit, len(tokens))
+		for i, t := range tokens {
+			if !t.Special && !t.Fixed {
+				units[i].Tokens = []int{i}
+			}
+		}
+		return s.tokenRows(n, keep, units, f.Fill)
+	case f.Texts != nil:
+		if s.model.tokenizer == nil {
+			return 0, nil, sdk.NewError(sdk.EUnsupported, "the model has no tokenizer, so it reads no texts")
+		}
+		return len(f.Texts), func(i int) (row, error) { return s.model.encodeRow(f.Texts[i], nil) }, nil
+	}
+	return len(f.IDs), func(i int) (row, error) { return row{n: len(f.IDs[i]), ids: f.IDs[i]}, nil }, nil
+}
+
+// matrix checks a u8 tensor [N,width] of zeros and ones.
+func matrix(t *sdk.Tensor, width int, columns string) (int, []uint8, error) {
+	keep, err := sdk.Values[uint8](t)
+	if err != nil {
+		return 0, nil, err
+	}
+	if len(t.Shape) != 2 || t.Shape[1] != width {
+		return 0, nil, sdk.NewError(sdk.EInvalid, "the mask must have one column for each of the "+strconv.Itoa(width)+" "+columns)
+	}
+	for _, k := range keep {
+		if k > 1 {
+			return 0, nil, sdk.NewError(sdk.EInvalid, "a mask holds 0 and 1 alone")
+		}
+	}
+	return t.Shape[0], keep, nil
+}
+
+// textRows edits the text unit by unit and tokenises again. What truncation cut
+// off stays away, so that deleting words lets no others in.
+func (s *session) textRows(n int, keep []uint8, units []sdk.Unit, fill sdk.Fill) (int, func(int) (row, error), error) {
+	if s.enc.raw {
+		return 0, nil, sdk.NewError(sdk.EUnsupported, "the input is token ids, so there is no text to edit")
+	}
+	text, err := s.fillText(fill)
+	if err != nil {
+		return 0, nil, err
+	}
+	pieces, err := layout(s.enc.kept, units)
+	if err != nil {
+		return 0, nil, err
+	}
+	var buf [2][]byte
+	return n, func(i int) (row, error) {
+		buf = edit([2][]byte{buf[0][:0], buf[1][:0]}, s.enc.kept, pieces, keep[i*len(units):(i+1)*len(units)], text)
+		if len(s.enc.kept) < 2 {
+			return s.model.encodeRow(string(buf[0]), nil)
+		}
+		pair := string(buf[1])
+		return s.model.encodeRow(string(buf[0]), &pair)
+	}, nil
+}
+
+// fillText returns what a dropped unit of a text becomes.
+func (s *session) fillText(fill sdk.Fill) (string, error) {
+	var text string
+	var ok bool
+	switch fill.Kind {
+	case sdk.FillDelete:
+		return "", nil
+	case sdk.FillText:
+		return fill.Text, nil
+	case sdk.FillMask:
+		text, ok = s.model.tokenizer.MaskToken()
+	case sdk.FillPad:
+		text, ok = s.model.tokenizer.PadToken()
+	case sdk.FillToken:
+		text, ok = s.model.tokenizer.Token(fill.Token)
+	default:
+		return "", sdk.NewError(sdk.EInvalid, "unknown fill policy "+strconv.Itoa(int(fill.Kind)))
+	}
+	if !ok {
+		return "", sdk.NewError(sdk.EUnsupported, "the tokenizer has no such fill token; use fill=delete or fill=text")
+	}
+	return text, nil
+}
+
+// tokenRows fills in dropped tokens of the original row, without tokenising.
+func (s *session) tokenRows(n int, keep []uint8, units []sdk.Unit, fill sdk.Fill) (int, func(int) (row, error), error) {
+	base := s.enc.row
+	for u, unit := range units {
+		for _, t := range unit.Tokens {
+			if t < 0 || t >= base.n {
+				return 0, nil, sdk.NewError(sdk.ERange, "unit "+strconv.Itoa(u)+" names a token that does not exist")
+			}
+		}
+	}
+	id, remove := int32(0), fill.Kind == sdk.FillDelete
+	if !remove {
+		var err error
+		if id, err = s.fillID(fill); err != nil {
+			return 0, nil, err
+		}
+	}
+	return n, func(i int) (row, error) {
+		drop := make([]bool, base.n)
+		for u, unit := range units {
+			if keep[i*len(units)+u] == 0 {
+				for _, t := range unit.Tokens {
+					drop[t] = true
+				}
+			}
+		}
+		if remove {
+			return base.without(drop), nil
+		}
+		return base.replaced(drop, id), nil
+	}, nil
+}
+
+// zeroEmbedding is the id that the engine reads as the zero word embedding.
+const zeroEmbedding = -1
+
+// fillID returns the token that takes the place of a dropped one.
+func (s *session) fillID(fill sdk.Fill) (int32, error) {
+	tok := s.model.tokenizer
+	if fill.Kind == sdk.FillZero {
+		return zeroEmbedding, nil
+	}
+	if s.enc.row.ids == nil {
+		return 0, sdk.NewError(sdk.EUnsupported, "the input is embeddings, where no token can take a place; use fill=zero or fill=delete")
+	}
+	if fill.Kind == sdk.FillToken {
+		return fill.Token, nil
+	}
+	if tok == nil {
+		return 0, sdk.NewError(sdk.EUnsupported, "the model has no tokenizer to name a fill token; use fill=delete or fill=zero")
+	}
+	var id int32
+	var ok bool
+	switch fill.Kind {
+	case sdk.FillMask:
+		id, ok = tok.MaskID()
+	case sdk.FillPad:
+		id, ok = tok.PadID()
+	case sdk.FillText:
+		enc, err := tok.Encode(fill.Text, tokenizer.Options{NoSpecial: true})
+		if err == nil && len(enc.Tokens) == 1 {
+			return enc.Tokens[0].ID, nil
+		}
+		return 0, sdk.NewError(sdk.EUnsupported, "the fill text "+strconv.Quote(fill.Text)+" is not one token, and tokens are replaced one by one here")
+	default:
+		return 0, sdk.NewError(sdk.EInvalid, "unknown fill policy "+strconv.Itoa(int(fill.Kind)))
+	}
+	if !ok {
+		return 0, sdk.NewError(sdk.EUnsupported, "the tokenizer has no such fill token; use fill=delete or fill=zero")
+	}
+	return id, nil
+}
+
+// reply reads the outputs of one Forward from the session's logits.
+type reply struct {
+	session *session
+	target  target
+	rows    []int
+}
+
+// Tensor implements sdk.Reply.
+func (r *reply) Tensor(name string, index int) (*sdk.Tensor, error) {
+	if index != 0 {
+		return nil, sdk.NewError(sdk.ERange, name+" has one tensor alone")
+	}
+	n, h := len(r.rows), r.session.model.head
+	if name == sdk.ReplyTarget {
+		out := make([]float64, n)
+		for i, j := range r.rows {
+			out[i] = r.target.value(r.session.logits[j], h)
+		}
+		return sdk.NewTensor(out, n), nil
+	}
+	var scale func([]float64, head) []float64
+	switch name {
+	case sdk.ReplyLogits:
+		scale = func(logits []float64, _ head) []float64 { return logits }
+	case sdk.ReplyProbs:
+		scale = probs
+	case sdk.ReplyLogProbs:
+		scale = logProbs
+	default:
+		return nil, sdk.NewError(sdk.EName, "a forward reply has no tensor "+strconv.Quote(name))
+	}
+	c := len(r.session.model.labels)
+	out := make([]float64, 0, n*c)
+	for _, j := range r.rows {
+		out = append(out, scale(r.session.logits[j], h)...)
+	}
+	return sdk.NewTensor(out, n, c), nil
+}
