@@ -1,0 +1,105 @@
+// Package registry reads methods.toml, the file that declares explanation
+// methods: where each module is, which bytes it must have, what it may use and
+// which parameters it takes.
+//
+// Search finds the files that apply, in order of precedence; the first file
+// that declares a name wins. Entry.Load reads a module and verifies its
+// SHA-256 every time, whether it comes from the binary or from a disk.
+//
+// A methods.toml may come with a stranger's project, so nothing in it is
+// trusted: a file has bounds on its size, depth and every figure, unknown keys
+// are errors, and reading it runs nothing.
+package registry
+
+import "time"
+
+// Schema is the version of methods.toml that this package reads and writes.
+const Schema = 1
+
+// The kinds of methods. This version parses both and loads KindWASM alone.
+const (
+	KindWASM    = "wasm"
+	KindProcess = "process"
+)
+
+// File is one methods.toml.
+type File struct {
+	Path    string   // as it was opened, or BuiltinPath
+	Methods []Method // in the order of the file; names are unique
+}
+
+// Method returns the method of that name.
+func (f *File) Method(name string) (Method, bool) {
+	for _, m := range f.Methods {
+		if m.Name == name {
+			return m, true
+		}
+	}
+	return Method{}, false
+}
+
+// Method declares one method.
+type Method struct {
+	Name    string   // lower-case letters, digits and hyphens
+	Kind    string   // KindWASM or KindProcess
+	URL     string   // builtin:NAME, a path relative to the file, file://, https:// or oci://
+	SHA256  string   // of the module, 64 lower-case hexadecimal digits
+	ABI     string   // the ABI that the module was built against, "major.minor"
+	Version string   // of the method, semantic
+	Needs   []string // powers of the host: forward, gradients …
+	Summary string   // one line
+	Source  string   // the paper or implementation that defines the method
+	Signer  string   // who signs the module; not verified in this version
+	Limits  Limits
+	Params  []Param // in the order of the file
+
+	Artifacts []Artifact // of KindProcess: an executable a platform
+	Confine   *Confine   // of KindProcess: what the process may do
+}
+
+// Limits bound one explanation. A zero stands for the host's default.
+type Limits struct {
+	Memory   int64 // bytes of the guest's linear memory
+	Timeout  time.Duration
+	Forwards int64 // rows that the method may have evaluated
+	Output   int64 // bytes of the results
+	Log      int64 // bytes of log lines
+	Fuel     int64 // instructions
+}
+
+// The types of parameters and the Go types of their defaults.
+const (
+	TypeInt    = "int"    // int64
+	TypeFloat  = "float"  // float64
+	TypeBool   = "bool"   // bool
+	TypeString = "string" // string
+	TypeEnum   = "enum"   // string, one of Param.Values
+)
+
+// Param declares one parameter of a method.
+type Param struct {
+	Name    string
+	Aliases []string // other names that people know it by
+	Type    string   // TypeInt …
+	Default any      // int64, float64, bool or string, as Type says; never nil
+	Min     *float64 // inclusive bound of an int or float; nil where there is none
+	Max     *float64
+	Values  []string // of an enum
+	Doc     string
+}
+
+// Artifact is the executable of a process method for one platform.
+type Artifact struct {
+	OS     string // as GOOS spells it
+	Arch   string // as GOARCH spells it
+	URL    string
+	SHA256 string
+}
+
+// Confine says what the process of a method may do.
+type Confine struct {
+	Landlock     bool     // no file is visible; the default
+	Net          bool     // the network is reachable
+	AddressSpace int64    // bytes of RLIMIT_AS; 0 where there is no limit
+	Env          []string // environment variables that it sees
+}

@@ -1,0 +1,214 @@
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/xai-go/xai/internal/nearest"
+)
+
+// BuiltinPath stands for the path of the registry file inside the binary.
+const BuiltinPath = "builtin:methods.toml"
+
+// Origin says why a registry file was considered.
+type Origin string
+
+// The origins, in order of precedence. A project's file is whatever the
+// project that happens to be the working directory brought along.
+const (
+	OriginFlag    Origin = "flag"        // --registry
+	OriginEnv     Origin = "environment" // $XAI_METHODS
+	OriginProject Origin = "project"     // methods.toml here, or above up to the repository root
+	OriginUser    Origin = "user"        // xai/methods.toml in the user's configuration
+	OriginSystem  Origin = "system"      // /etc/xai/methods.toml
+	OriginBuiltin Origin = "builtin"     // the binary
+)
+
+// Place is a registry file that a search considered.
+type Place struct {
+	Origin Origin
+	Path   string
+	File   *File // nil where there is no such file
+}
+
+// Entry is a method as one registry file declares it.
+type Entry struct {
+	Method
+	Origin Origin
+	File   *File
+	// ShadowsBuiltin is true where the binary has a method of this name with
+	// other bytes, which this entry replaces. The user should be told.
+	ShadowsBuiltin bool
+	// Shadows are the entries of the same name in files of lower precedence,
+	// the highest first. They have no Shadows of their own.
+	Shadows []Entry
+}
+
+// List is what a search found. It is immutable.
+type List struct {
+	// Places are all files considered, the highest precedence first.
+	Places []Place
+	// Entries are the methods that a name finds, in the order of the files.
+	Entries []Entry
+}
+
+// Search reads the registry files that apply: the explicit one (--registry)
+// and the one that $XAI_METHODS names, where they are given; methods.toml in
+// cwd or the nearest one above, no further than the root of the repository;
+// the user's and the system's; and the binary's own, given as bytes. A name
+// means its first declaration in that order.
+//
+// A file that was asked for by name must exist. Any file that exists must be
+// readable and valid: skipping a broken one would silently run another method
+// under the same name.
+func Search(explicit string, env func(string) string, cwd string, builtin []byte) (*List, error) {
+	config := env("XDG_CONFIG_HOME")
+	if !filepath.IsAbs(config) {
+		config, _ = os.UserConfigDir() // empty where the user has no home
+	}
+	system := "/etc/xai/methods.toml"
+	if runtime.GOOS == "windows" {
+		system = "" // there, anyone may create the folder
+	}
+	return search(places(explicit, env("XAI_METHODS"), cwd, config, system), builtin)
+}
+
+// places returns where registry files may be, without reading any.
+func places(explicit, named, cwd, config, system string) []Place {
+	var out []Place
+	if explicit != "" {
+		out = append(out, Place{Origin: OriginFlag, Path: explicit})
+	}
+	if named != "" {
+		out = append(out, Place{Origin: OriginEnv, Path: named})
+	}
+	if cwd != "" {
+		out = append(out, Place{Origin: OriginProject, Path: projectFile(cwd)})
+	}
+	if config != "" {
+		out = append(out, Place{Origin: OriginUser, Path: filepath.Join(config, "xai", "methods.toml")})
+	}
+	if system != "" {
+		out = append(out, Place{Origin: OriginSystem, Path: system})
+	}
+	return out
+}
+
+// projectFile returns the methods.toml that is nearest to dir on the way up to
+// the root of the repository, and the one in dir where there is none or dir is
+// in no repository: above it, anybody's files may lie.
+func projectFile(dir string) string {
+	here := filepath.Join(dir, "methods.toml")
+	found := ""
+	for {
+		if file := filepath.Join(dir, "methods.toml"); found == "" && exists(file) {
+			found = file
+		}
+		if exists(filepath.Join(dir, ".git")) {
+			if found == "" {
+				return here
+			}
+			return found
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return here
+		}
+		dir = parent
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// search reads the files at places, adds the binary's and settles who wins.
+func search(places []Place, builtin []byte) (*List, error) {
+	l := &List{}
+	seen := map[string]bool{}
+	for _, p := range places {
+		file, data, err := readRegistry(p.Path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && p.Origin == OriginFlag:
+			return nil, fmt.Errorf("the registry file %s does not exist; --registry takes the path of a methods.toml: %w", p.Path, err)
+		case errors.Is(err, fs.ErrNotExist) && p.Origin == OriginEnv:
+			return nil, fmt.Errorf("the registry file %s does not exist; correct $XAI_METHODS or unset it: %w", p.Path, err)
+		case errors.Is(err, fs.ErrNotExist):
+		case seen[file]:
+			continue // a file that is named twice does not shadow itself
+		case err != nil:
+			return nil, fmt.Errorf("cannot read the %s registry file: %w", p.Origin, err)
+		default:
+			seen[file] = true
+			if p.File, err = Parse(data, p.Path); err != nil {
+				return nil, err
+			}
+		}
+		l.Places = append(l.Places, p)
+	}
+	var own *File
+	if len(builtin) > 0 {
+		var err error
+		if own, err = Parse(builtin, BuiltinPath); err != nil {
+			return nil, err
+		}
+		l.Places = append(l.Places, Place{Origin: OriginBuiltin, Path: BuiltinPath, File: own})
+	}
+	l.settle(own)
+	return l, nil
+}
+
+// settle gives every name to the file of the highest precedence.
+func (l *List) settle(own *File) {
+	index := map[string]int{}
+	for _, p := range l.Places {
+		if p.File == nil {
+			continue
+		}
+		for _, m := range p.File.Methods {
+			e := Entry{Method: m, Origin: p.Origin, File: p.File}
+			if own != nil && p.Origin != OriginBuiltin {
+				original, ok := own.Method(m.Name)
+				e.ShadowsBuiltin = ok && original.SHA256 != m.SHA256
+			}
+			if i, ok := index[m.Name]; ok {
+				l.Entries[i].Shadows = append(l.Entries[i].Shadows, e)
+				continue
+			}
+			index[m.Name] = len(l.Entries)
+			l.Entries = append(l.Entries, e)
+		}
+	}
+}
+
+// readRegistry reads a registry file and says where it really is. Unlike a
+// module it may be reached over a link, as configuration often is.
+func readRegistry(path string) (file string, data []byte, err error) {
+	if file, err = filepath.Abs(path); err != nil {
+		return "", nil, err
+	}
+	if file, err = filepath.EvalSymlinks(file); err != nil {
+		return "", nil, err
+	}
+	data, err = readRegular(file, maxFile)
+	return file, data, err
+}
+
+// Find returns the method of that name, or a *NotFoundError with the nearest
+// name.
+func (l *List) Find(name string) (Entry, error) {
+	names := make([]string, len(l.Entries))
+	for i, e := range l.Entries {
+		if e.Name == name {
+			return e, nil
+		}
+		names[i] = e.Name
+	}
+	near, _ := nearest.Of(name, names)
+	return Entry{}, &NotFoundError{Name: name, Nearest: near}
+}
