@@ -1,0 +1,283 @@
+package tokenizer
+
+import (
+	"fmt"
+	"math"
+	"unicode/utf8"
+
+	"github.com/xai-go/xai/engine/tokenizer/internal/model"
+	"github.com/xai-go/xai/engine/tokenizer/internal/text"
+)
+
+// Token is one token of an encoded text.
+type Token struct {
+	ID   int32
+	Text string // as the vocabulary has it: "##ing"
+
+	// Start and End are the bytes of the original text that the token stands
+	// for, RuneStart and RuneEnd the same in code points. Tokens follow one
+	// another in the text, but several tokens may share a span, where one rune
+	// became several. Special tokens that Encode adds have the empty span 0, 0.
+	Start, End         int
+	RuneStart, RuneEnd int
+
+	// Word counts the words of its text, as the pre-tokenizer cuts them; it is
+	// -1 for special tokens.
+	Word int
+	// Sequence is 0 for the text and 1 for its pair; special tokens that Encode
+	// adds have that of the text before them, or 0.
+	Sequence int
+	// Type is the token type (segment) id that the model reads.
+	Type int32
+	// Special says that the token belongs to the model's protocol: Encode added
+	// it, or the text spells it out. An unknown word is not special.
+	Special bool
+}
+
+// Encoding is a text, or a text and its pair, as the model reads it.
+type Encoding struct {
+	Tokens []Token
+	// Dropped are the tokens that truncation cut off: those of the text, then
+	// those of the pair.
+	Dropped []Token
+}
+
+// IDs returns the ids of the tokens.
+func (e *Encoding) IDs() []int32 {
+	ids := make([]int32, len(e.Tokens))
+	for i := range e.Tokens {
+		ids[i] = e.Tokens[i].ID
+	}
+	return ids
+}
+
+// TypeIDs returns the token type ids of the tokens.
+func (e *Encoding) TypeIDs() []int32 {
+	ids := make([]int32, len(e.Tokens))
+	for i := range e.Tokens {
+		ids[i] = e.Tokens[i].Type
+	}
+	return ids
+}
+
+// Options says how Encode treats a text. The zero value encodes a single text
+// as a whole, with special tokens. What a file says of truncation and padding
+// does not matter here.
+type Options struct {
+	Pair       *string  // the second text, or nil
+	MaxLength  int      // the most tokens, special ones included; 0 means no limit
+	Truncation Strategy // what to cut when there are more
+	NoSpecial  bool     // leave out the special tokens around the texts
+}
+
+// Encode turns a text into tokens. It fails with a *TextError if the text is
+// not UTF-8 and with a *LengthError if MaxLength cannot hold the special tokens.
+//
+// OnlyFirst and OnlySecond may leave more than MaxLength tokens: where cutting
+// the one text to nothing would still be too little, nothing is cut.
+func (t *Tokenizer) Encode(s string, o Options) (*Encoding, error) {
+	if err := check(s, 0); err != nil {
+		return nil, err
+	}
+	shape := t.single
+	if o.Pair != nil {
+		if err := check(*o.Pair, 1); err != nil {
+			return nil, err
+		}
+		shape = t.pair
+	}
+	special := shape.special()
+	if o.NoSpecial {
+		special = 0
+	}
+
+	var tokens [2][]Token
+	tokens[0] = t.tokens(s, 0)
+	if o.Pair != nil {
+		tokens[1] = t.tokens(*o.Pair, 1)
+	}
+	e := &Encoding{}
+	if o.MaxLength != 0 {
+		if o.MaxLength < special {
+			return nil, &LengthError{o.MaxLength, special}
+		}
+		first, second := o.Truncation.truncate(len(tokens[0]), len(tokens[1]), o.MaxLength-special, t.python)
+		e.Dropped = append(append(e.Dropped, tokens[0][first:]...), tokens[1][second:]...)
+		tokens[0], tokens[1] = tokens[0][:first], tokens[1][:second]
+	}
+
+	e.Tokens = make([]Token, 0, special+len(tokens[0])+len(tokens[1]))
+	sequence := 0
+	for _, part := range shape {
+		switch {
+		case part.sequence >= 0:
+			sequence = part.sequence
+			for i := range tokens[sequence] {
+				tokens[sequence][i].Type = part.typeID
+			}
+			e.Tokens = append(e.Tokens, tokens[sequence]...)
+		case !o.NoSpecial:
+			e.Tokens = append(e.Tokens, Token{
+				ID: part.id, Text: part.token, Word: -1, Sequence: sequence, Type: part.typeID, Special: true,
+			})
+		}
+	}
+	return e, nil
+}
+
+// AppendIDs appends the ids that Encode(s, Options{}) has to dst. It allocates
+// nothing but what dst needs to grow. Bytes that are not UTF-8 are read as
+// U+FFFD.
+func (t *Tokenizer) AppendIDs(dst []int32, s string) []int32 {
+	w := t.work(s, false)
+	for _, part := range t.single {
+		if part.sequence < 0 {
+			dst = append(dst, part.id)
+			continue
+		}
+		for i := range w.found {
+			dst = append(dst, w.found[i].id)
+		}
+	}
+	t.done(w)
+	return dst
+}
+
+// check returns an error if s cannot be encoded.
+func check(s string, sequence int) error {
+	if len(s) > math.MaxInt32 {
+		return fmt.Errorf("tokenizer: a text of %d bytes is too long: at most %d can be encoded at once", len(s), math.MaxInt32)
+	}
+	if utf8.ValidString(s) {
+		return nil
+	}
+	i := 0
+	for {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError && size == 1 {
+			return &TextError{sequence, i}
+		}
+		i += size
+	}
+}
+
+// found is a token as the pipeline finds it.
+type found struct {
+	id    int32
+	word  int32
+	span  text.Span
+	added int32 // index of the added token, or -1
+}
+
+// worker is the scratch space of one run of the pipeline.
+type worker struct {
+	base, piece text.Text
+	rough, fine []segment
+	pieces      []model.Piece
+	found       []found
+}
+
+// tokens returns the tokens of s, without those that a template adds.
+func (t *Tokenizer) tokens(s string, sequence int) []Token {
+	w := t.work(s, true)
+	defer t.done(w)
+	tokens := make([]Token, len(w.found))
+	at, runes := 0, 0 // a place in s, in bytes and in runes
+	for i, f := range w.found {
+		start, end := int(f.span.Start), int(f.span.End)
+		runes += utf8.RuneCountInString(s[at:start])
+		at = start
+		token := Token{
+			ID: f.id, Start: start, End: end,
+			RuneStart: runes, RuneEnd: runes + utf8.RuneCountInString(s[start:end]),
+			Word: int(f.word), Sequence: sequence,
+		}
+		if f.added >= 0 {
+			added := &t.added.tokens[f.added]
+			token.Text, token.Special = added.content, added.special
+			if token.Special {
+				token.Word = -1
+			}
+		} else {
+			token.Text, _ = t.model.Vocabulary().Token(f.id)
+		}
+		tokens[i] = token
+	}
+	return tokens
+}
+
+// work runs the pipeline over s. The caller hands the worker back to done.
+func (t *Tokenizer) work(s string, tracked bool) *worker {
+	w, _ := t.workers.Get().(*worker)
+	if w == nil {
+		w = new(worker)
+	}
+	w.found = w.found[:0]
+	w.base.Reset(s, tracked)
+	if t.lowercase != nil {
+		t.lowercase.Normalize(&w.base)
+	}
+	word := int32(0)
+	w.rough = t.raw.split(w.rough[:0], w.base.Bytes)
+	for _, rough := range w.rough {
+		if rough.token >= 0 {
+			w.found = append(w.found, t.foundAdded(&w.base, rough, word))
+			word++
+			continue
+		}
+		piece := &w.base
+		if len(w.rough) > 1 {
+			piece = &w.piece
+			piece.Slice(&w.base, rough.Range)
+		}
+		if t.normalizer != nil {
+			t.normalizer.Normalize(piece)
+		}
+		w.fine = t.normalized.split(w.fine[:0], piece.Bytes)
+		for _, fine := range w.fine {
+			if fine.token >= 0 {
+				w.found = append(w.found, t.foundAdded(piece, fine, word))
+				word++
+				continue
+			}
+			piece.Words = append(piece.Words[:0], fine.Range)
+			if t.preTokenizer != nil {
+				t.preTokenizer.PreTokenize(piece)
+			}
+			for _, r := range piece.Words {
+				t.findWord(w, piece, r, word)
+				word++
+			}
+		}
+	}
+	return w
+}
+
+func (t *Tokenizer) foundAdded(in *text.Text, s segment, word int32) found {
+	return found{id: t.added.tokens[s.token].id, word: word, span: in.Span(s.Range), added: int32(s.token)}
+}
+
+// findWord appends the tokens of the word at r.
+func (t *Tokenizer) findWord(w *worker, in *text.Text, r text.Range, word int32) {
+	b := in.Bytes[r.Start:r.End]
+	if t.neverSplit.Has(b) {
+		id, ok := t.ID(string(b))
+		if !ok {
+			id = t.model.Unknown()
+		}
+		w.found = append(w.found, found{id: id, word: word, span: in.Span(r), added: -1})
+		return
+	}
+	w.pieces = t.model.Append(w.pieces[:0], b)
+	for _, p := range w.pieces {
+		span := in.Span(text.Range{Start: r.Start + p.Start, End: r.Start + p.End})
+		w.found = append(w.found, found{id: p.ID, word: word, span: span, added: -1})
+	}
+}
+
+// done takes a worker back for another run.
+func (t *Tokenizer) done(w *worker) {
+	if max(w.base.Retained(), w.piece.Retained(), cap(w.found)) <= text.MaxRetained {
+		t.workers.Put(w)
+	}
+}

@@ -1,0 +1,514 @@
+package tokenizer
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/xai-go/xai/engine/tokenizer/internal/model"
+	"github.com/xai-go/xai/engine/tokenizer/internal/text"
+)
+
+const (
+	maxNesting = 16   // of sequences of components
+	maxSpecial = 1024 // special tokens that a template may add
+)
+
+// openJSON makes the tokenizer that tokenizer.json describes.
+func (f *folder) openJSON(data []byte) (*Tokenizer, error) {
+	s, err := f.settings()
+	if err != nil {
+		return nil, err
+	}
+	file, err := parseObject("tokenizer.json", "", data)
+	if err != nil {
+		return nil, err
+	}
+	version := "1.0"
+	if err := file.get("version", &version); err != nil {
+		return nil, err
+	}
+	if version != "1.0" {
+		return nil, file.unsupported("version " + version)
+	}
+	t := &Tokenizer{roles: s.roles}
+	if t.model, err = readModel(file); err != nil {
+		return nil, err
+	}
+	if !file.null("normalizer") {
+		o, err := file.object("normalizer")
+		if err != nil {
+			return nil, err
+		}
+		if t.normalizer, err = readNormalizer(o, s, 0); err != nil {
+			return nil, err
+		}
+	}
+	if !file.null("pre_tokenizer") {
+		o, err := file.object("pre_tokenizer")
+		if err != nil {
+			return nil, err
+		}
+		if t.preTokenizer, err = readPreTokenizer(o, 0); err != nil {
+			return nil, err
+		}
+	}
+	if t.single, t.pair, err = readTemplates(file); err != nil {
+		return nil, err
+	}
+	if t.decoder, err = readDecoder(file); err != nil {
+		return nil, err
+	}
+	if t.maxLength, err = readMaxLength(file, s); err != nil {
+		return nil, err
+	}
+
+	var added []addedToken
+	if added, err = readAddedTokens(file); err != nil {
+		return nil, err
+	}
+	for _, token := range added {
+		if err := t.add(token, true); err != nil {
+			return nil, err
+		}
+	}
+	if err := t.addNamed(s); err != nil {
+		return nil, err
+	}
+	if t.roles.unk == "" {
+		t.roles.unk, _ = t.Token(t.model.Unknown())
+	}
+	split := false
+	if err := s.config.get("split_special_tokens", &split); err != nil {
+		return nil, err
+	}
+	t.raw = newMatcher(t.added.tokens, false, func(token addedToken) string {
+		if token.normalized || token.special && split {
+			return ""
+		}
+		return token.content
+	})
+	t.normalized = newMatcher(t.added.tokens, false, func(token addedToken) string {
+		if !token.normalized || token.special && split {
+			return ""
+		}
+		var pattern text.Text
+		pattern.Reset(token.content, false)
+		if t.normalizer != nil {
+			t.normalizer.Normalize(&pattern)
+		}
+		return string(pattern.Bytes)
+	})
+	return t, nil
+}
+
+// readAddedTokens reads the list of added tokens. The ids in it do not count:
+// a token has the id that the vocabulary gives it, or the next free one.
+func readAddedTokens(file object) ([]addedToken, error) {
+	list, err := file.list("added_tokens")
+	if err != nil {
+		return nil, err
+	}
+	tokens := make([]addedToken, len(list))
+	for i, raw := range list {
+		if tokens[i], err = readToken(file.file, fmt.Sprintf("added_tokens[%d]", i), raw); err != nil {
+			return nil, err
+		}
+	}
+	return slices.DeleteFunc(tokens, func(token addedToken) bool { return token.content == "" }), nil
+}
+
+// readModel reads the model. Files without its type are older than types are.
+func readModel(file object) (model.Model, error) {
+	o, err := file.object("model")
+	if err != nil {
+		return nil, err
+	}
+	var kind string
+	if err := o.get("type", &kind); err != nil {
+		return nil, err
+	}
+	if kind == "" {
+		switch {
+		case o.has("merges"):
+			kind = "BPE"
+		case o.has("unk_id"):
+			kind = "Unigram"
+		case o.has("continuing_subword_prefix"):
+			kind = "WordPiece"
+		default:
+			kind = "WordLevel"
+		}
+	}
+	if kind != "WordPiece" {
+		return nil, o.unsupported(kind)
+	}
+	var unknown, prefix string
+	var maxRunes int
+	var ids map[string]int32
+	if err := o.needAll(
+		field{"unk_token", &unknown}, field{"continuing_subword_prefix", &prefix},
+		field{"max_input_chars_per_word", &maxRunes}, field{"vocab", &ids},
+	); err != nil {
+		return nil, err
+	}
+	if maxRunes < 0 {
+		return nil, o.malformed("max_input_chars_per_word", "is negative")
+	}
+	v := model.NewVocabulary()
+	for _, token := range slices.Sorted(maps.Keys(ids)) {
+		if ids[token] < 0 {
+			return nil, o.malformed("vocab", fmt.Sprintf("gives %q the negative id %d", token, ids[token]))
+		}
+		v.Add(token, ids[token])
+	}
+	id, ok := v.ID(unknown)
+	if !ok {
+		return nil, o.malformed("unk_token", fmt.Sprintf("is %q, which is not in the vocabulary", unknown))
+	}
+	return model.NewWordPiece(v, id, prefix, maxRunes), nil
+}
+
+func readNormalizer(o object, s *settings, depth int) (text.Normalizer, error) {
+	var kind string
+	if err := o.need("type", &kind); err != nil {
+		return nil, err
+	}
+	switch kind {
+	case "NFC":
+		return text.NFC{}, nil
+	case "NFD":
+		return text.NFD{}, nil
+	case "NFKC":
+		return text.NFKC{}, nil
+	case "NFKD":
+		return text.NFKD{}, nil
+	case "Lowercase":
+		return text.Lowercase{}, nil
+	case "StripAccents":
+		return text.StripAccents{}, nil
+	case "BertNormalizer":
+		return readBertNormalizer(o, s)
+	case "Strip":
+		var n text.Strip
+		err := o.needAll(field{"strip_left", &n.Left}, field{"strip_right", &n.Right})
+		return n, err
+	case "Replace":
+		return readReplace(o)
+	case "Sequence":
+		parts, err := o.objects("normalizers")
+		if err != nil {
+			return nil, err
+		}
+		if depth == maxNesting {
+			return nil, o.unsupported("deeper nesting")
+		}
+		sequence := make(text.Normalizers, len(parts))
+		for i, part := range parts {
+			if sequence[i], err = readNormalizer(part, s, depth+1); err != nil {
+				return nil, err
+			}
+		}
+		return sequence, nil
+	}
+	return nil, o.unsupported(kind)
+}
+
+// readBertNormalizer reads BERT's normalizer. tokenizer_config.json has the
+// last word on its flags, as it has in BertTokenizerFast.
+func readBertNormalizer(o object, s *settings) (text.Normalizer, error) {
+	var n text.Bert
+	var stripAccents *bool
+	if err := o.needAll(
+		field{"clean_text", &n.CleanText}, field{"handle_chinese_chars", &n.ChineseChars}, field{"lowercase", &n.Lowercase},
+	); err != nil {
+		return nil, err
+	}
+	if err := o.get("strip_accents", &stripAccents); err != nil {
+		return nil, err
+	}
+	if s.bert() {
+		// The tokenizer whose vocab.txt lies beside drops them.
+		n.CleanMore = s.vocab
+		if s.config.has("strip_accents") {
+			stripAccents = nil
+		}
+		if err := s.config.getAll(
+			field{"do_lower_case", &n.Lowercase}, field{"tokenize_chinese_chars", &n.ChineseChars},
+			field{"strip_accents", &stripAccents},
+		); err != nil {
+			return nil, err
+		}
+	}
+	n.StripAccents = n.Lowercase
+	if stripAccents != nil {
+		n.StripAccents = *stripAccents
+	}
+	return n, nil
+}
+
+func readReplace(o object) (text.Normalizer, error) {
+	var n text.Replace
+	if err := o.need("content", &n.Content); err != nil {
+		return nil, err
+	}
+	pattern, err := o.object("pattern")
+	if err != nil {
+		return nil, err
+	}
+	if pattern.has("Regex") {
+		return nil, o.unsupported("Replace with a regular expression")
+	}
+	if err := pattern.need("String", &n.Pattern); err != nil {
+		return nil, err
+	}
+	if n.Pattern == "" {
+		return nil, pattern.malformed("String", "is empty")
+	}
+	return n, nil
+}
+
+func readPreTokenizer(o object, depth int) (text.PreTokenizer, error) {
+	var kind string
+	if err := o.need("type", &kind); err != nil {
+		return nil, err
+	}
+	switch kind {
+	case "BertPreTokenizer":
+		return text.BertPreTokenizer{}, nil
+	case "Whitespace":
+		return text.Whitespace{}, nil
+	case "WhitespaceSplit":
+		return text.WhitespaceSplit{}, nil
+	case "Punctuation":
+		name := "Isolated"
+		if err := o.get("behavior", &name); err != nil {
+			return nil, err
+		}
+		behavior := slices.Index(behaviors, name)
+		if behavior < 0 {
+			return nil, o.malformed("behavior", fmt.Sprintf("is %q, which is none of %q", name, behaviors))
+		}
+		return text.Punctuation{Behavior: text.Behavior(behavior)}, nil
+	case "Sequence":
+		parts, err := o.objects("pretokenizers")
+		if err != nil {
+			return nil, err
+		}
+		if depth == maxNesting {
+			return nil, o.unsupported("deeper nesting")
+		}
+		sequence := make(text.PreTokenizers, len(parts))
+		for i, part := range parts {
+			if sequence[i], err = readPreTokenizer(part, depth+1); err != nil {
+				return nil, err
+			}
+		}
+		return sequence, nil
+	}
+	return nil, o.unsupported(kind)
+}
+
+// behaviors are the names of the text.Behavior constants, in their order.
+var behaviors = []string{"Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"}
+
+func readTemplates(file object) (single, pair template, err error) {
+	if file.null("post_processor") {
+		return bareSingle, barePair, nil
+	}
+	o, err := file.object("post_processor")
+	if err != nil {
+		return nil, nil, err
+	}
+	var kind string
+	if err := o.need("type", &kind); err != nil {
+		return nil, nil, err
+	}
+	switch kind {
+	case "BertProcessing":
+		sepToken, sepID, err := readPair(o, "sep")
+		if err != nil {
+			return nil, nil, err
+		}
+		clsToken, clsID, err := readPair(o, "cls")
+		if err != nil {
+			return nil, nil, err
+		}
+		single, pair = bertTemplates(clsToken, clsID, sepToken, sepID)
+		return single, pair, nil
+	case "TemplateProcessing":
+		special, err := readTemplateTokens(o)
+		if err != nil {
+			return nil, nil, err
+		}
+		if single, err = readTemplate(o, "single", special, 1); err != nil {
+			return nil, nil, err
+		}
+		pair, err = readTemplate(o, "pair", special, 2)
+		return single, pair, err
+	}
+	return nil, nil, o.unsupported(kind)
+}
+
+// readPair reads a token and its id from an array.
+func readPair(o object, key string) (string, int32, error) {
+	list, err := o.list(key)
+	if err != nil {
+		return "", 0, err
+	}
+	if len(list) != 2 {
+		return "", 0, o.malformed(key, "should be a token and its id")
+	}
+	var token string
+	var id int32
+	where := join(o.where, key)
+	if err := decodeJSON(o.file, where+"[0]", list[0], &token); err != nil {
+		return "", 0, err
+	}
+	if err := decodeJSON(o.file, where+"[1]", list[1], &id); err != nil {
+		return "", 0, err
+	}
+	if id < 0 {
+		return "", 0, o.malformed(key, "has a negative id")
+	}
+	return token, id, nil
+}
+
+// readTemplateTokens reads the special tokens of a template, each of which may
+// stand for several.
+func readTemplateTokens(o object) (map[string]template, error) {
+	list, err := o.object("special_tokens")
+	if err != nil {
+		return nil, err
+	}
+	special := make(map[string]template, len(list.fields))
+	for name := range list.fields {
+		entry, err := list.object(name)
+		if err != nil {
+			return nil, err
+		}
+		var ids []int32
+		var tokens []string
+		if err := entry.need("ids", &ids); err != nil {
+			return nil, err
+		}
+		if err := entry.need("tokens", &tokens); err != nil {
+			return nil, err
+		}
+		if len(ids) != len(tokens) {
+			return nil, entry.malformed("ids", "and tokens differ in number")
+		}
+		parts := make(template, len(ids))
+		for i, id := range ids {
+			if id < 0 {
+				return nil, entry.malformed("ids", "has a negative id")
+			}
+			parts[i] = templatePart{sequence: -1, id: id, token: tokens[i]}
+		}
+		special[name] = parts
+	}
+	return special, nil
+}
+
+// readTemplate reads a template for a number of sequences.
+func readTemplate(o object, key string, special map[string]template, sequences int) (template, error) {
+	pieces, err := o.objects(key)
+	if err != nil {
+		return nil, err
+	}
+	var t template
+	var used [2]bool
+	for _, piece := range pieces {
+		var name string
+		var typeID int32
+		isSequence := piece.has("Sequence")
+		variant := "SpecialToken"
+		if isSequence {
+			variant = "Sequence"
+		}
+		body, err := piece.object(variant)
+		if err != nil {
+			return nil, err
+		}
+		if err := body.need("id", &name); err != nil {
+			return nil, err
+		}
+		if err := body.need("type_id", &typeID); err != nil {
+			return nil, err
+		}
+		if typeID < 0 {
+			return nil, body.malformed("type_id", "is negative")
+		}
+		if !isSequence {
+			parts, ok := special[name]
+			if !ok {
+				return nil, body.malformed("id", fmt.Sprintf("is %q, which is not among the special tokens", name))
+			}
+			if len(t)+len(parts) > maxSpecial {
+				return nil, piece.unsupported(fmt.Sprintf("more than %d special tokens", maxSpecial))
+			}
+			for _, part := range parts {
+				part.typeID = typeID
+				t = append(t, part)
+			}
+			continue
+		}
+		sequence := slices.Index([]string{"A", "B"}[:sequences], name)
+		if sequence < 0 {
+			return nil, body.malformed("id", fmt.Sprintf("is %q, which is no text that %s has", name, key))
+		}
+		if used[sequence] {
+			return nil, piece.unsupported("the same text twice")
+		}
+		used[sequence] = true
+		t = append(t, templatePart{sequence: sequence, typeID: typeID})
+	}
+	for i, name := range []string{"A", "B"}[:sequences] {
+		if !used[i] {
+			return nil, o.malformed(key, "does not use the text "+name)
+		}
+	}
+	return t, nil
+}
+
+func readDecoder(file object) (decoder, error) {
+	if file.null("decoder") {
+		return decoder{}, nil
+	}
+	o, err := file.object("decoder")
+	if err != nil {
+		return decoder{}, err
+	}
+	var kind string
+	if err := o.need("type", &kind); err != nil {
+		return decoder{}, err
+	}
+	if kind != "WordPiece" {
+		return decoder{}, o.unsupported(kind)
+	}
+	d := decoder{join: true}
+	err = o.needAll(field{"prefix", &d.prefix}, field{"cleanup", &d.cleanup})
+	return d, err
+}
+
+// readMaxLength returns the smaller of what the tokenizer's configuration and
+// its truncation block allow.
+func readMaxLength(file object, s *settings) (int, error) {
+	n, err := s.maxLength()
+	if err != nil || file.null("truncation") {
+		return n, err
+	}
+	o, err := file.object("truncation")
+	if err != nil {
+		return 0, err
+	}
+	limit := 0
+	if err := o.get("max_length", &limit); err != nil {
+		return 0, err
+	}
+	if limit > 0 && limit <= math.MaxInt32 && (n == 0 || limit < n) {
+		n = limit
+	}
+	return n, nil
+}

@@ -1,0 +1,39 @@
+package model
+
+// Vocabulary maps tokens to ids and back.
+type Vocabulary struct {
+	trie   *Trie
+	tokens map[int32]string
+	size   int
+}
+
+// NewVocabulary returns an empty vocabulary.
+func NewVocabulary() *Vocabulary {
+	return &Vocabulary{trie: NewTrie(), tokens: make(map[int32]string)}
+}
+
+// Add gives token the id. If the token has one already, the new one counts; if
+// another token has the id already, the id still stands for that one.
+func (v *Vocabulary) Add(token string, id int32) {
+	if old, ok := v.trie.ID(token); !ok {
+		v.size++
+	} else if v.tokens[old] == token {
+		delete(v.tokens, old)
+	}
+	v.trie.Insert(token, id)
+	if _, taken := v.tokens[id]; !taken {
+		v.tokens[id] = token
+	}
+}
+
+// ID returns the id of a token.
+func (v *Vocabulary) ID(token string) (int32, bool) { return v.trie.ID(token) }
+
+// Token returns the token that an id stands for.
+func (v *Vocabulary) Token(id int32) (string, bool) {
+	token, ok := v.tokens[id]
+	return token, ok
+}
+
+// Size returns the number of tokens.
+func (v *Vocabulary) Size() int { return v.size }

@@ -1,0 +1,105 @@
+package tokenizer
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"unicode/utf8"
+)
+
+// Open reads the tokenizer of a model folder: tokenizer.json, or else
+// vocab.txt, and tokenizer_config.json, special_tokens_map.json and
+// added_tokens.json beside it where they are. Of config.json it reads only the
+// model type, and only to know what a vocab.txt is for; weights it never reads.
+//
+// It fails with an error that matches fs.ErrNotExist if there are no tokenizer
+// files, with a *MalformedError if one lies, and with an *UnsupportedError if
+// one asks for a component that this package lacks.
+func Open(fsys fs.FS) (*Tokenizer, error) {
+	f := &folder{fsys: fsys, hash: sha256.New()}
+	t, err := f.open()
+	if err != nil {
+		return nil, err
+	}
+	t.digest = hex.EncodeToString(f.hash.Sum(nil))
+	return t, nil
+}
+
+func (f *folder) open() (*Tokenizer, error) {
+	data, err := f.read("tokenizer.json")
+	if err == nil {
+		return f.openJSON(data)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	data, err = f.read("vocab.txt")
+	if err == nil {
+		return f.openVocab(data)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for _, other := range []struct{ file, component string }{
+		{"merges.txt", "byte-level BPE"},
+		{"spiece.model", "SentencePiece"},
+		{"tokenizer.model", "SentencePiece"},
+	} {
+		if _, err := fs.Stat(f.fsys, other.file); err == nil {
+			return nil, &UnsupportedError{File: other.file, Component: other.component}
+		}
+	}
+	return nil, fmt.Errorf("tokenizer: the folder has neither tokenizer.json nor vocab.txt: %w", fs.ErrNotExist)
+}
+
+// folder is a model folder that is being read.
+type folder struct {
+	fsys fs.FS
+	hash hash.Hash // of the files read so far
+}
+
+// maxFile is the largest file that Open reads, in bytes: several times the
+// largest vocabulary in use.
+const maxFile = 256 << 20
+
+// read returns a tokenizer file and adds it to the digest.
+func (f *folder) read(name string) ([]byte, error) {
+	data, err := f.peek(name)
+	if err != nil {
+		return nil, err
+	}
+	f.hash.Write(append([]byte(name), 0))
+	f.hash.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(data))))
+	f.hash.Write(data)
+	return data, nil
+}
+
+// peek returns a file. It allocates by what the file holds, not by what its
+// size is said to be.
+func (f *folder) peek(name string) ([]byte, error) {
+	file, err := f.fsys.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: reading %s: %w", name, err)
+	}
+	if len(data) > maxFile {
+		return nil, &UnsupportedError{File: name, Component: fmt.Sprintf("more than %d MiB", maxFile>>20)}
+	}
+	if !utf8.Valid(data) {
+		i := 0
+		for r, size := rune(0), 0; r != utf8.RuneError || size != 1; i += size {
+			r, size = utf8.DecodeRune(data[i:])
+		}
+		return nil, &MalformedError{name, fmt.Sprintf("byte %d", i-1), "is not UTF-8"}
+	}
+	return data, nil
+}

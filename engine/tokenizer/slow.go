@@ -1,0 +1,209 @@
+package tokenizer
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"math"
+	"slices"
+
+	"github.com/xai-go/xai/engine/tokenizer/internal/model"
+	"github.com/xai-go/xai/engine/tokenizer/internal/text"
+)
+
+// bertModels are the model types whose vocab.txt is BERT's.
+var bertModels = []string{
+	"bert", "convbert", "distilbert", "electra", "layoutlm", "lxmert", "mobilebert", "retribert",
+}
+
+// slowOptions are what tokenizer_config.json may say to BertTokenizer.
+type slowOptions struct {
+	lowercase    bool
+	stripAccents *bool // nil: as lowercase
+	chineseChars bool
+	basic        bool // whether anything but white space cuts words
+	neverSplit   []string
+	splitSpecial bool // whether special tokens in the text are text
+	cleanup      bool
+}
+
+func readSlowOptions(config object) (slowOptions, error) {
+	o := slowOptions{lowercase: true, chineseChars: true, basic: true, cleanup: true}
+	err := config.getAll(
+		field{"do_lower_case", &o.lowercase},
+		field{"strip_accents", &o.stripAccents},
+		field{"tokenize_chinese_chars", &o.chineseChars},
+		field{"do_basic_tokenize", &o.basic},
+		field{"never_split", &o.neverSplit},
+		field{"split_special_tokens", &o.splitSpecial},
+		field{"clean_up_tokenization_spaces", &o.cleanup},
+	)
+	return o, err
+}
+
+// openVocab makes the tokenizer of a folder that has vocab.txt and no
+// tokenizer.json. It is BertTokenizer of transformers 4.39 in Python.
+func (f *folder) openVocab(data []byte) (*Tokenizer, error) {
+	s, err := f.settings()
+	if err != nil {
+		return nil, err
+	}
+	if !s.bert() {
+		return nil, &UnsupportedError{s.config.file, "tokenizer_class", s.class}
+	}
+	if s.class == "" {
+		if err := f.checkModelType(); err != nil {
+			return nil, err
+		}
+	}
+	o, err := readSlowOptions(s.config)
+	if err != nil {
+		return nil, err
+	}
+	vocabulary, err := readVocab(data)
+	if err != nil {
+		return nil, err
+	}
+	unknown, ok := vocabulary.ID(s.roles.unk)
+	if !ok {
+		return nil, lacks("unknown", s.roles.unk)
+	}
+	t := &Tokenizer{
+		model:   model.NewWordPiece(vocabulary, unknown, "##", 100),
+		decoder: decoder{prefix: "##", join: true, cleanup: o.cleanup},
+		roles:   s.roles,
+		python:  true,
+	}
+	if err := t.addNamed(s); err != nil {
+		return nil, err
+	}
+	if t.maxLength, err = s.maxLength(); err != nil {
+		return nil, err
+	}
+
+	cls, ok := t.ClsID()
+	if !ok {
+		return nil, lacks("classifier", s.roles.cls)
+	}
+	sep, ok := t.SepID()
+	if !ok {
+		return nil, lacks("separator", s.roles.sep)
+	}
+	t.single, t.pair = bertTemplates(s.roles.cls, cls, s.roles.sep, sep)
+
+	if !o.splitSpecial {
+		t.raw = newMatcher(t.added.tokens, true, func(token addedToken) string { return token.content })
+	}
+	if !o.basic {
+		t.preTokenizer = text.SlowSplit{}
+		return t, nil
+	}
+	stripAccents := o.lowercase
+	if o.stripAccents != nil {
+		stripAccents = *o.stripAccents
+	}
+	special := make([]string, len(s.special))
+	for i, token := range s.special {
+		special[i] = token.content
+	}
+	whole := text.NewSet(slices.Concat(special, o.neverSplit))
+	t.neverSplit = text.NewSet(o.neverSplit)
+	t.normalizer = text.SlowBert{
+		ChineseChars: o.chineseChars, StripAccents: stripAccents, Lowercase: o.lowercase, NeverSplit: whole,
+	}
+	t.preTokenizer = text.SlowBertPreTokenizer{NeverSplit: whole}
+	if o.lowercase {
+		// The slow tokenizer looks for added tokens in text that is lower case
+		// already, but for the tokens that it finds in the original.
+		exempt := special
+		for _, token := range t.added.tokens {
+			if !token.special && token.normalized {
+				exempt = append(exempt, token.content)
+			}
+		}
+		t.lowercase = text.LowercaseExcept{Find: prefixFinder(exempt)}
+	}
+	return t, nil
+}
+
+// prefixFinder returns a function that returns the end of the first of the
+// words that begins at the byte i of a text, or i.
+func prefixFinder(words []string) func(b []byte, i int) int {
+	var first [256]bool
+	for _, w := range words {
+		first[w[0]] = true
+	}
+	return func(b []byte, i int) int {
+		if first[b[i]] {
+			for _, w := range words {
+				if bytes.HasPrefix(b[i:], []byte(w)) {
+					return i + len(w)
+				}
+			}
+		}
+		return i
+	}
+}
+
+// readVocab reads a vocab.txt: a token a line, its id is the number of the
+// line. Of equal lines the last counts. As in Python, lines end in LF, CRLF or
+// CR.
+func readVocab(data []byte) (*model.Vocabulary, error) {
+	lines := bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
+	lines = bytes.ReplaceAll(lines, []byte("\r"), []byte("\n"))
+	lines = bytes.TrimSuffix(lines, []byte("\n"))
+	if len(lines) == 0 {
+		return nil, &MalformedError{"vocab.txt", "", "is empty"}
+	}
+	if bytes.Count(lines, []byte("\n")) >= math.MaxInt32 {
+		return nil, &UnsupportedError{File: "vocab.txt", Component: "more tokens than ids"}
+	}
+	v := model.NewVocabulary()
+	id := int32(0)
+	for line := range bytes.SplitSeq(lines, []byte("\n")) {
+		v.Add(string(line), id)
+		id++
+	}
+	return v, nil
+}
+
+func lacks(role, token string) error {
+	if token == "" {
+		return &MalformedError{"tokenizer_config.json", "", "names no " + role + " token"}
+	}
+	return &MalformedError{"vocab.txt", "", "lacks the " + role + " token " + token}
+}
+
+// checkModelType returns an error if config.json says that the folder's
+// vocabulary is not BERT's.
+func (f *folder) checkModelType() error {
+	data, err := f.peek("config.json")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	config, err := parseObject("config.json", "", data)
+	if err != nil {
+		return err
+	}
+	var modelType string
+	if err := config.get("model_type", &modelType); err != nil {
+		return err
+	}
+	if modelType != "" && !slices.Contains(bertModels, modelType) {
+		return &UnsupportedError{"config.json", "model_type", modelType + " with vocab.txt alone"}
+	}
+	return nil
+}
+
+// bertTemplates returns the templates [CLS] A [SEP] and [CLS] A [SEP] B [SEP].
+func bertTemplates(clsToken string, clsID int32, sepToken string, sepID int32) (single, pair template) {
+	special := func(token string, id, typeID int32) templatePart {
+		return templatePart{sequence: -1, typeID: typeID, id: id, token: token}
+	}
+	single = template{special(clsToken, clsID, 0), {sequence: 0}, special(sepToken, sepID, 0)}
+	pair = append(slices.Clone(single), templatePart{sequence: 1, typeID: 1}, special(sepToken, sepID, 1))
+	return single, pair
+}

@@ -1,0 +1,80 @@
+package tokenizer
+
+// templatePart is a place in a template: a sequence of tokens, or one special
+// token.
+type templatePart struct {
+	sequence int // 0 for the text, 1 for its pair, -1 for a special token
+	typeID   int32
+	id       int32
+	token    string
+}
+
+// template says how special tokens surround a text, or a text and its pair.
+type template []templatePart
+
+// special returns how many special tokens the template adds.
+func (t template) special() int {
+	n := 0
+	for _, part := range t {
+		if part.sequence < 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// bare are the templates without special tokens.
+var (
+	bareSingle = template{{sequence: 0}}
+	barePair   = template{{sequence: 0}, {sequence: 1, typeID: 1}}
+)
+
+// Strategy says which text loses tokens when text and pair are too long. Tokens
+// go from the end.
+type Strategy int
+
+const (
+	// LongestFirst shortens the longer text until both are as long, then both.
+	LongestFirst Strategy = iota
+	// OnlyFirst shortens the text, if that alone can make the whole fit.
+	OnlyFirst
+	// OnlySecond shortens the pair, if that alone can make the whole fit.
+	OnlySecond
+)
+
+// truncate returns how many tokens of a text of first tokens and of a pair of
+// second tokens (0 if there is none) stay when there is room for room. Where a
+// single text would have to lose all, or more than all, of its tokens to make
+// the whole fit, OnlyFirst and OnlySecond leave both as they are.
+//
+// An odd room gives the token over to the text that was longer, or to the pair
+// between equals, in the tokenizers library (truncation.rs); to the text in
+// transformers' slow tokenizers (truncate_sequences).
+func (s Strategy) truncate(first, second, room int, python bool) (int, int) {
+	excess := first + second - room
+	if excess <= 0 {
+		return first, second
+	}
+	switch s {
+	case OnlyFirst:
+		if first > excess {
+			first -= excess
+		}
+		return first, second
+	case OnlySecond:
+		if second > excess {
+			second -= excess
+		}
+		return first, second
+	}
+	half, rest := room/2, room-room/2
+	switch {
+	case second <= half:
+		return room - second, second
+	case first <= half:
+		return first, room - first
+	case python || first > second:
+		return rest, half
+	}
+	return half, rest
+}
