@@ -1,0 +1,185 @@
+// Package engine runs pre-trained language models: it opens a checkpoint and
+// answers batched forward passes, with attention patterns and hidden states
+// where they are asked for.
+//
+// Its workload is thousands of variants of one input. Batches are therefore
+// ragged: sequences of different lengths lie one after another and nothing is
+// padded. The bits of a result depend on the sequence, the model, the number
+// format and the kernel family that [Model.Kernel] names: not on the number of
+// threads, nor on what else is in the batch or where in it the sequence stands.
+package engine
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"sync"
+	"sync/atomic"
+
+	"github.com/xai-go/xai/engine/arch"
+	_ "github.com/xai-go/xai/engine/arch/bert" // registers bert and distilbert
+	"github.com/xai-go/xai/engine/checkpoint"
+	"github.com/xai-go/xai/engine/internal/kernel"
+	"github.com/xai-go/xai/engine/internal/parallel"
+)
+
+// Info says what a model is and how large its inputs may be.
+type Info = arch.Info
+
+// DType is the number format that a model computes in.
+type DType = arch.DType
+
+// The number formats. F64 is the reference: plain Go loops in double precision,
+// many times slower.
+const (
+	F32 = arch.F32
+	F64 = arch.F64
+)
+
+// DefaultMemory is the memory budget of a model in bytes unless [WithMemory]
+// sets another.
+const DefaultMemory = 4 << 30
+
+// Option configures [Open].
+type Option func(*options)
+
+type options struct {
+	threads int
+	dtype   DType
+	memory  int64
+}
+
+// WithThreads sets the number of threads that forwards share; 0, the default,
+// means GOMAXPROCS. Results do not depend on it.
+func WithThreads(n int) Option { return func(o *options) { o.threads = n } }
+
+// WithDType sets the number format, "f32" (the default) or "f64".
+func WithDType(d DType) Option { return func(o *options) { o.dtype = d } }
+
+// WithMemory sets a budget in bytes for the weights, the working memory of all
+// forwards that run at the same time, and what they return. A forward waits
+// for others where that makes it fit, and is refused with a [*MemoryError]
+// where nothing does.
+func WithMemory(bytes int64) Option { return func(o *options) { o.memory = bytes } }
+
+// Model is a loaded model. Its methods may be called from many goroutines at
+// the same time.
+type Model struct {
+	network    arch.Network
+	info       Info
+	checkpoint *checkpoint.Checkpoint
+	kernel     string
+	pool       *parallel.Pool
+	runners    *runners
+	closed     atomic.Bool
+
+	digest struct {
+		sync.Mutex
+		weights string
+	}
+}
+
+// Open loads the model in a folder of Hugging Face's layout, which may be a
+// directory, an embedded one or an archive. Weights are read, converted and
+// packed before it returns, and the files are closed; it stops when ctx is
+// cancelled. Close releases the threads of the model.
+//
+// Errors are those of packages checkpoint and safetensors where a file is
+// missing, malformed or unsupported, [*OptionError] and [*MemoryError].
+func Open(ctx context.Context, fsys fs.FS, opts ...Option) (*Model, error) {
+	o := options{dtype: F32, memory: DefaultMemory}
+	for _, option := range opts {
+		option(&o)
+	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if err := kernel.Err(); err != nil {
+		return nil, err
+	}
+	c, err := checkpoint.Open(fsys)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	modelType, err := c.Config.ModelType()
+	if err != nil {
+		return nil, err
+	}
+	load, err := arch.Lookup(modelType)
+	if err != nil {
+		return nil, err
+	}
+	if need := c.Elements() * o.dtype.Size(); need > o.memory {
+		return nil, &MemoryError{What: "the weights as " + string(o.dtype), Need: need, Budget: o.memory}
+	}
+	network, err := load(ctx, c, o.dtype)
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{
+		network:    network,
+		info:       network.Info(),
+		checkpoint: c,
+		kernel:     kernel.Family(),
+		pool:       parallel.New(o.threads),
+	}
+	if o.dtype == F64 {
+		m.kernel = "generic" // the only loops in double precision
+	}
+	m.runners = newRunners(network, o.memory, m.info.Parameters*o.dtype.Size())
+	return m, nil
+}
+
+func (o *options) check() error {
+	switch {
+	case o.threads < 0 || o.threads > 1024:
+		return &OptionError{Option: "threads", Reason: fmt.Sprintf("%d is not between 0 and 1024", o.threads)}
+	case o.dtype != F32 && o.dtype != F64:
+		return &OptionError{Option: "dtype", Reason: fmt.Sprintf("%q is not %q or %q", o.dtype, F32, F64)}
+	case o.memory <= 0:
+		return &OptionError{Option: "memory", Reason: fmt.Sprintf("%d bytes are no budget", o.memory)}
+	}
+	return nil
+}
+
+// Info returns what the model is.
+func (m *Model) Info() Info { return m.info }
+
+// Config returns the configuration that the model was opened with.
+func (m *Model) Config() *checkpoint.Config { return m.checkpoint.Config }
+
+// Labels returns the names of the classes in the order of the logits. The
+// caller must not change it.
+func (m *Model) Labels() []string { return m.info.Labels }
+
+// Kernel returns the kernel family that computes: "avx512", "avx2", "neon" or
+// "generic". Results are the same bits wherever it is the same.
+func (m *Model) Kernel() string { return m.kernel }
+
+// Threads returns the number of threads that forwards share.
+func (m *Model) Threads() int { return m.pool.Threads() }
+
+// WeightsDigest returns the SHA-256 of the file of weights in hexadecimal. The
+// first call reads the file again, and fails if it is no longer the file that
+// was opened.
+func (m *Model) WeightsDigest(ctx context.Context) (string, error) {
+	m.digest.Lock()
+	defer m.digest.Unlock()
+	if m.digest.weights == "" {
+		digest, err := m.checkpoint.Digest(ctx)
+		if err != nil {
+			return "", err
+		}
+		m.digest.weights = digest
+	}
+	return m.digest.weights, nil
+}
+
+// Close ends the threads of the model. Forwards in progress finish on their
+// callers' goroutines; later ones fail with [ErrClosed].
+func (m *Model) Close() {
+	if !m.closed.Swap(true) {
+		m.pool.Close()
+	}
+}
