@@ -136,6 +136,12 @@ func (t *Tokenizer) MaskToken() (string, bool) {
 	return t.roles.mask, ok
 }
 
+// PadToken returns the text of the token that fills up a batch.
+func (t *Tokenizer) PadToken() (string, bool) {
+	_, ok := t.role(t.roles.pad)
+	return t.roles.pad, ok
+}
+
 func (t *Tokenizer) role(token string) (int32, bool) {
 	if token == "" {
 		return 0, false
@@ -143,8 +149,8 @@ func (t *Tokenizer) role(token string) (int32, bool) {
 	return t.ID(token)
 }
 
-// Special returns the ids of the special tokens, in ascending order.
-func (t *Tokenizer) Special() []int32 {
+// SpecialIDs returns the ids of the special tokens, in ascending order.
+func (t *Tokenizer) SpecialIDs() []int32 {
 	var ids []int32
 	for _, token := range t.added.tokens {
 		if token.special {
