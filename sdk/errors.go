@@ -51,3 +51,16 @@ func (e *Error) Is(target error) bool {
 
 // NewError returns an *Error.
 func NewError(code Errno, message string) *Error { return &Error{Code: code, Message: message} }
+
+// Recovered returns the error that stands for a panic with the value v, the
+// same in process and in a module.
+func Recovered(v any) *Error {
+	message := "the method panicked"
+	switch v := v.(type) {
+	case error:
+		message += ": " + v.Error()
+	case string:
+		message += ": " + v
+	}
+	return NewError(EInternal, message)
+}

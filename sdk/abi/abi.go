@@ -1,0 +1,143 @@
+// Package abi holds what the two sides of the sandbox share: the numbers of
+// ABI 1 and the encodings of the frames that cross it. docs/ABI.md is the
+// contract; a test holds this package to its tables.
+//
+// Everything is little-endian. The package imports the standard library and
+// sdk alone and avoids reflection, because it is linked into every module.
+package abi
+
+import "github.com/xai-go/xai/sdk"
+
+// The version of the ABI. A host refuses a module of another major or of a
+// higher minor.
+const (
+	Major   = 1
+	Minor   = 0
+	Version = Major<<16 | Minor
+)
+
+// Namespace is the module name of the host's functions; it carries the major
+// version.
+const Namespace = "xai1"
+
+// The exports of a module.
+const (
+	ExportMemory  = "memory"
+	ExportVersion = "xai_abi"
+	ExportAlloc   = "xai_alloc"
+	ExportExplain = "xai_explain"
+	ExportInit    = "_initialize" // optional
+)
+
+// Limits that are part of the ABI, whatever the host grants beyond them.
+const (
+	MaxRank    = 8       // dimensions of a tensor
+	MaxName    = 255     // bytes of a name
+	MaxFrame   = 1 << 24 // bytes of a spec or meta frame
+	MaxHandles = 1 << 16 // live tensors and replies of one explanation
+	MaxMessage = 1024    // bytes of an error message or a log line that are kept
+)
+
+// Field is the tag of a field in a frame.
+type Field uint16
+
+// FlagCritical marks a field that a reader must know: EUNSUPPORTED where it
+// does not. A field without it is skipped.
+const FlagCritical = 1
+
+// The fields of the request frame that xai_explain receives.
+const (
+	FieldMethod Field = 1 // utf8: the name of the method to run
+)
+
+// The fields of a forward spec. Exactly one of FieldUnits, FieldMasks,
+// FieldTexts and FieldIDs says what the rows are.
+const (
+	FieldUnits  Field = 1 // i64: handle of u8 [N,U]
+	FieldMasks  Field = 2 // i64: handle of u8 [N,T]
+	FieldTexts  Field = 3 // i64, i64: handles of u8 [B] and of the offsets, i64 [N+1]
+	FieldIDs    Field = 4 // i64, i64: handles of i32 [N,T] and of the lengths, i32 [N]
+	FieldFill   Field = 5 // u32 fill code, i32 token, utf8 text
+	FieldTarget Field = 6 // utf8: a target expression
+	FieldOver   Field = 7 // unit list: the columns of FieldUnits
+	FieldDedup  Field = 8 // u8: 0 runs equal rows again
+	FieldWant   Field = 9 // u32 ...: want codes, the outputs that reply_get may ask for
+)
+
+// The fields of a result's meta.
+const (
+	FieldAxes        Field = 1 // string list: one name a dimension
+	FieldResultUnits Field = 2 // unit list: replaces the request's units
+)
+
+// Input is a key of input_get.
+type Input uint32
+
+// The keys of input_get.
+const (
+	InputText     Input = 1  // utf8
+	InputTextPair Input = 2  // utf8; ENAME where the request has no second text
+	InputIDs      Input = 3  // i32 [T]
+	InputTokens   Input = 4  // token list
+	InputUnits    Input = 5  // unit list
+	InputSpecial  Input = 6  // u8 [T]: 1 for a special token
+	InputKeep     Input = 7  // u8 [T]: 1 for a token that is never dropped
+	InputTarget   Input = 8  // target
+	InputSeed     Input = 9  // u64
+	InputModel    Input = 10 // model
+	InputGrants   Input = 11 // string list: the needs that were granted
+	InputError    Input = 12 // utf8: the message of the last host call that failed
+)
+
+// Want is an output of a forward.
+type Want uint32
+
+// The outputs of a forward.
+const (
+	WantTarget   Want = 1
+	WantLogits   Want = 2
+	WantProbs    Want = 3
+	WantLogProbs Want = 4
+)
+
+var wants = [...]string{WantTarget: sdk.ReplyTarget, WantLogits: sdk.ReplyLogits, WantProbs: sdk.ReplyProbs, WantLogProbs: sdk.ReplyLogProbs}
+
+// String returns the name under which reply_get finds the output.
+func (w Want) String() string {
+	if int(w) < len(wants) {
+		return wants[w]
+	}
+	return ""
+}
+
+// ParamType is the tag before a value of param_get.
+type ParamType uint32
+
+// The types of parameters.
+const (
+	ParamInt    ParamType = 1 // i64
+	ParamFloat  ParamType = 2 // f64
+	ParamBool   ParamType = 3 // u8, 0 or 1
+	ParamString ParamType = 4 // utf8, to the end
+	ParamEnum   ParamType = 5 // utf8, to the end
+)
+
+// OutputCode is the code of a target's scale.
+type OutputCode uint32
+
+// The scales of a target.
+const (
+	OutputLogit   OutputCode = 1
+	OutputProb    OutputCode = 2
+	OutputLogProb OutputCode = 3
+)
+
+var outputs = [...]sdk.Output{OutputLogit: sdk.Logit, OutputProb: sdk.Prob, OutputLogProb: sdk.LogProb}
+
+// The names of results with a meaning of their own.
+const (
+	ResultAttributions = "attributions"
+	ResultBaseline     = "baseline"
+	SuffixStderr       = ".stderr"
+	PrefixDiagnostics  = "diagnostics."
+)

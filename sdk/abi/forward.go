@@ -1,0 +1,101 @@
+package abi
+
+import "github.com/xai-go/xai/sdk"
+
+// Forward is a forward spec: an sdk.Forward whose rows are handles.
+type Forward struct {
+	Rows   Field // FieldUnits, FieldMasks, FieldTexts or FieldIDs
+	Handle int64 // of the rows
+	Extra  int64 // of the offsets of FieldTexts and the lengths of FieldIDs
+
+	Over           []sdk.Unit // nil where the field is absent
+	Fill           sdk.Fill
+	Target         string
+	KeepDuplicates bool
+	Want           []Want // nil stands for all
+}
+
+// AppendForward appends the spec f to b.
+func AppendForward(b []byte, f *Forward) []byte {
+	w := Writer{b}
+	m := w.Open(f.Rows, FlagCritical)
+	w.I64(f.Handle)
+	if f.Rows == FieldTexts || f.Rows == FieldIDs {
+		w.I64(f.Extra)
+	}
+	w.Close(m)
+	if f.Over != nil {
+		m = w.Open(FieldOver, FlagCritical)
+		w.Units(f.Over)
+		w.Close(m)
+	}
+	if f.Fill != (sdk.Fill{}) {
+		m = w.Open(FieldFill, FlagCritical)
+		w.U32(uint32(f.Fill.Kind))
+		w.U32(uint32(f.Fill.Token))
+		w.Text(f.Fill.Text)
+		w.Close(m)
+	}
+	if f.Target != "" {
+		m = w.Open(FieldTarget, FlagCritical)
+		w.Text(f.Target)
+		w.Close(m)
+	}
+	if f.KeepDuplicates {
+		m = w.Open(FieldDedup, FlagCritical)
+		w.U8(0)
+		w.Close(m)
+	}
+	if f.Want != nil {
+		m = w.Open(FieldWant, FlagCritical)
+		for _, x := range f.Want {
+			w.U32(uint32(x))
+		}
+		w.Close(m)
+	}
+	return w.B
+}
+
+// ParseForward reads a forward spec.
+func ParseForward(b []byte) (*Forward, error) {
+	f := &Forward{}
+	rows := 0
+	r := NewReader(b)
+	err := r.Fields(func(tag Field, v *Reader) bool {
+		switch tag {
+		case FieldUnits, FieldMasks, FieldTexts, FieldIDs:
+			rows++
+			f.Rows, f.Handle = tag, v.I64()
+			if tag == FieldTexts || tag == FieldIDs {
+				f.Extra = v.I64()
+			}
+		case FieldOver:
+			f.Over = v.Units()
+		case FieldFill:
+			f.Fill = sdk.Fill{Kind: sdk.FillKind(v.U32()), Token: int32(v.U32()), Text: v.Text()}
+		case FieldTarget:
+			f.Target = v.Text()
+		case FieldDedup:
+			f.KeepDuplicates = v.U8() == 0
+		case FieldWant:
+			f.Want = make([]Want, 0, v.Len()/4)
+			for v.Len() > 0 {
+				x := Want(v.U32())
+				if x.String() == "" && v.Err() == nil {
+					v.Fail(sdk.NewError(sdk.EUnsupported, "the spec wants an output that this version does not know"))
+				}
+				f.Want = append(f.Want, x)
+			}
+		default:
+			return false
+		}
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	if rows != 1 {
+		return nil, sdk.NewError(sdk.EInvalid, "a forward spec has exactly one of units, masks, texts and ids")
+	}
+	return f, nil
+}
