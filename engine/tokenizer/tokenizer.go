@@ -149,8 +149,8 @@ func (t *Tokenizer) role(token string) (int32, bool) {
 	return t.ID(token)
 }
 
-// SpecialIDs returns the ids of the special tokens, in ascending order.
-func (t *Tokenizer) SpecialIDs() []int32 {
+// Special returns the ids of the special tokens, in ascending order.
+func (t *Tokenizer) Special() []int32 {
 	var ids []int32
 	for _, token := range t.added.tokens {
 		if token.special {
