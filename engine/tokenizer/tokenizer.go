@@ -136,12 +136,6 @@ func (t *Tokenizer) MaskToken() (string, bool) {
 	return t.roles.mask, ok
 }
 
-// PadToken returns the text of the token that fills up a batch.
-func (t *Tokenizer) PadToken() (string, bool) {
-	_, ok := t.role(t.roles.pad)
-	return t.roles.pad, ok
-}
-
 func (t *Tokenizer) role(token string) (int32, bool) {
 	if token == "" {
 		return 0, false
