@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -55,9 +56,11 @@ func Parse(data []byte, path string) (f *File, err error) {
 	if len(data) > maxFile {
 		return nil, &ParseError{Path: path, Msg: fmt.Sprintf("the file has %d bytes and a registry file at most %d; split it", len(data), maxFile)}
 	}
-	if !utf8.Valid(data) {
+	// The library takes a zero byte for the end of the file.
+	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
 		return nil, &ParseError{Path: path, Msg: "the file is not UTF-8; save it as UTF-8 text"}
 	}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // some editors' byte order mark
 	lines, err := scan(data, path)
 	if err != nil {
 		return nil, err

@@ -230,7 +230,8 @@ func TestParseErrors(t *testing.T) {
 		{"methods inline", "schema = 1\n", "schema = 1\nmethod = [{}]\n#", `f:4: Key 'method' was already created and cannot be used as an array.`},
 		{"env name", `"LANG"`, `"A=B"`, `f:62: method confined: confine: env holds "A=B", which is no name of an environment variable`},
 		{"landlock", `landlock  = true`, `landlock  = "yes"`, `f:59: method confined: confine: landlock must be true or false`},
-		{"nested too deep", "5000", strings.Repeat("[", 17), `f:18: a value is nested more than 16 levels deep; a registry file needs no more than two`},
+		{"nested too deep", "5000", strings.Repeat("[", 6), `f:18: a value is nested more than 5 levels deep; a registry file needs no more than three`},
+		{"long key", "forwards", strings.Repeat("a", 200), `f:18: a key has 202 bytes and may have 200`},
 		{"key of many parts", "forwards", strings.Repeat("a.", 9) + "a", `f:18: a key has 10 parts; a registry file needs no more than four`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -277,9 +278,15 @@ func TestParseMore(t *testing.T) {
 			t.Errorf("error = %v", err)
 		}
 	})
+	t.Run("too many keys", func(t *testing.T) {
+		_, err := Parse([]byte("schema = 1\n"+strings.Repeat("[[x]]\n", 20000)), "f")
+		if err == nil || err.Error() != "f:20001: the file has more than 20000 keys; split it" {
+			t.Errorf("error = %v", err)
+		}
+	})
 	t.Run("a long foreign string is cut", func(t *testing.T) {
-		_, err := Parse([]byte("schema = 1\n\""+strings.Repeat("é", 1000)+"\" = 1\n"), "f")
-		if err == nil || len(err.Error()) > 250 || !strings.HasPrefix(err.Error(), `f:2: unknown key "éé`) {
+		_, err := Parse([]byte("schema = 1\n\""+strings.Repeat("é", 90)+"\" = 1\n"), "f")
+		if err == nil || len(err.Error()) > 150 || !strings.HasPrefix(err.Error(), `f:2: unknown key "éé`) {
 			t.Errorf("error = %v", err)
 		}
 	})

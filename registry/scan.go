@@ -2,10 +2,13 @@ package registry
 
 import "strconv"
 
-// The TOML library recurses into nested values and spends time quadratic in
-// the parts of a dotted key. These are far beyond what a registry file needs.
+// The TOML library recurses into nested values, spends time quadratic in the
+// parts of a dotted key, and spells every key out with all that it lies in.
+// These bounds keep a hostile file from costing gigabytes and minutes.
 const (
-	maxDepth    = 16
+	maxDepth    = 5 // of brackets in a value
+	maxKeys     = 20_000
+	maxKeyBytes = 200
 	maxKeyParts = 8
 )
 
@@ -43,8 +46,13 @@ func scan(doc []byte, path string) ([]int, error) {
 		}
 		if key && !(len(open) > 0 && doc[i] == '}') {
 			end, parts := scanKey(doc, i)
-			if parts > maxKeyParts {
+			switch {
+			case parts > maxKeyParts:
 				return nil, &ParseError{path, line, "a key has " + strconv.Itoa(parts) + " parts; a registry file needs no more than four"}
+			case end-i > maxKeyBytes:
+				return nil, &ParseError{path, line, "a key has " + strconv.Itoa(end-i) + " bytes and may have " + strconv.Itoa(maxKeyBytes)}
+			case len(lines) == maxKeys:
+				return nil, &ParseError{path, line, "the file has more than " + strconv.Itoa(maxKeys) + " keys; split it"}
 			}
 			lines = append(lines, line)
 			i, key = end, false
@@ -63,7 +71,7 @@ func scan(doc []byte, path string) ([]int, error) {
 		case '[', '{':
 			open = append(open, c)
 			if len(open) > maxDepth {
-				return nil, &ParseError{path, line, "a value is nested more than " + strconv.Itoa(maxDepth) + " levels deep; a registry file needs no more than two"}
+				return nil, &ParseError{path, line, "a value is nested more than " + strconv.Itoa(maxDepth) + " levels deep; a registry file needs no more than three"}
 			}
 			key = c == '{'
 		case ']', '}':
