@@ -181,9 +181,11 @@ func (l Level) stroke(v float64, s string) string {
 	return "\x1b[33m" + s + reset
 }
 
-// bold and dim return s emphasised and de-emphasised.
-func (l Level) bold(s string) string { return l.wrap("\x1b[1m", s) }
-func (l Level) dim(s string) string  { return l.wrap("\x1b[2m", s) }
+// Bold returns s emphasised.
+func (l Level) Bold(s string) string { return l.wrap("\x1b[1m", s) }
+
+// Dim returns s de-emphasised.
+func (l Level) Dim(s string) string { return l.wrap("\x1b[2m", s) }
 
 func (l Level) wrap(open, s string) string {
 	if l == NoColour || s == "" {

@@ -27,20 +27,10 @@ const (
 	widest    = 120
 )
 
-// Class is one class of a prediction.
-type Class struct {
-	Label string
-	Logit float64
-	Prob  float64
-}
-
-// maxClasses is how many classes of a prediction are listed.
-const maxClasses = 5
-
 // Explanation writes e: what the model predicted, where classes says so; the
 // text, each unit coloured by how far it pushed the target; the scores, the
 // largest first; and what says how far to trust them.
-func (t Term) Explanation(w io.Writer, e *core.Explanation, classes []Class) error {
+func (t Term) Explanation(w io.Writer, e *core.Explanation, classes Classes) error {
 	t = t.defaults()
 	var b strings.Builder
 	t.classes(&b, classes)
@@ -55,7 +45,7 @@ func (t Term) Explanation(w io.Writer, e *core.Explanation, classes []Class) err
 			t.table(&b, rows, scale, t.Top)
 			continue
 		}
-		fmt.Fprintf(&b, "\n  %s\n", t.Level.bold(line(a.Name)))
+		fmt.Fprintf(&b, "\n  %s\n", t.Level.Bold(Line(a.Name)))
 		t.table(&b, rows, scale, min(t.Top, 5))
 	}
 	b.WriteByte('\n')
@@ -76,47 +66,11 @@ func (t Term) defaults() Term {
 	return t
 }
 
-// classes writes the predicted class and the further ones on a line.
-func (t Term) classes(b *strings.Builder, classes []Class) {
-	if len(classes) == 0 {
-		return
-	}
-	sorted := slices.Clone(classes)
-	slices.SortStableFunc(sorted, func(x, y Class) int { return cmp.Compare(y.Prob, x.Prob) })
-	if len(sorted) == 1 { // a regression
-		fmt.Fprintf(b, "  %s\n", t.Level.bold(strings.TrimSpace(line(sorted[0].Label)+" "+number(sorted[0].Logit))))
-		return
-	}
-	room := t.Width - 2
-	for i, c := range sorted {
-		if i == maxClasses {
-			b.WriteString(t.Level.dim(fmt.Sprintf("  and %d more", len(sorted)-i)))
-			break
-		}
-		s := fmt.Sprintf("%s %.1f %%", clip(c.Label, t.Width/2), 100*c.Prob)
-		if room -= 2 + uniseg.StringWidth(s); room < 0 && i > 0 {
-			room = t.Width - 4 - uniseg.StringWidth(s)
-			b.WriteString("\n  ")
-		}
-		b.WriteString("  ")
-		if i == 0 {
-			b.WriteString(t.Level.bold(s))
-		} else {
-			b.WriteString(t.Level.dim(s))
-		}
-	}
-	b.WriteByte('\n')
-}
-
 // target writes what was explained, where the line of classes does not say it.
-func (t Term) target(b *strings.Builder, target *core.Target, classes []Class) {
-	if target.Kind == "class" && target.Output == "prob" && len(classes) > 1 {
-		best := slices.MaxFunc(classes, func(x, y Class) int { return cmp.Compare(x.Prob, y.Prob) })
-		if best.Prob == classes[min(max(target.Index, 0), len(classes)-1)].Prob {
-			return
-		}
-	}
-	if target.Kind == "regression" && len(classes) == 1 {
+func (t Term) target(b *strings.Builder, target *core.Target, classes Classes) {
+	switch {
+	case target.Kind == "class" && target.Output == "prob" && len(classes) > 0 && classes[0].index == target.Index,
+		target.Kind == "regression" && len(classes) > 0:
 		return
 	}
 	fmt.Fprintf(b, "  explained: %s = %s\n", clip(scalar(target), t.Width-30), number(float64(target.Value)))
@@ -124,7 +78,7 @@ func (t Term) target(b *strings.Builder, target *core.Target, classes []Class) {
 
 // scalar names what was explained, for example "probability of POSITIVE".
 func scalar(t *core.Target) string {
-	name := line(t.Label)
+	name := Line(t.Label)
 	if t.Kind == "regression" {
 		return cmp.Or(name, "output")
 	}
@@ -229,12 +183,12 @@ func (t Term) texts(b *strings.Builder, e *core.Explanation, rows []row, scale f
 			text = text[:end]
 		}
 		if seq > 0 {
-			b.WriteString("\n" + t.Level.dim("  paired with") + "\n")
+			b.WriteString("\n" + t.Level.Dim("  paired with") + "\n")
 		}
 		lines := wrap(cells(text, spans, scale, mark), t.Width-4)
 		draw(b, lines, t.Level, "  ")
 	}
-	t.dropped(b, &e.Input)
+	t.dropped(b, e.Input.Dropped, "explained")
 }
 
 // spell makes a text of tokens that came without one: their spellings with
@@ -263,32 +217,28 @@ func cutFrom(dropped []core.Token, seq int) int {
 	return -1
 }
 
-// dropped announces what did not fit the model and lists it, shortened.
-func (t Term) dropped(b *strings.Builder, in *core.InputRef) {
-	n := len(in.Dropped)
+// dropped announces the tokens that did not fit the model, and that were
+// therefore not done (explained, read), and lists them, shortened.
+func (t Term) dropped(b *strings.Builder, tokens []core.Token, done string) {
+	const head, tail = 6, 2
+	n := len(tokens)
 	if n == 0 {
 		return
 	}
-	const head, tail = 6, 2
-	spelled := func(tokens []core.Token) string {
-		words := make([]string, len(tokens))
-		for i, k := range tokens {
-			words[i] = clip(k.Text, 20)
+	var words []string
+	for i, k := range tokens {
+		if i == head && n > head+tail+1 {
+			words = append(words, "…")
 		}
-		return strings.Join(words, " ")
+		if n <= head+tail+1 || i < head || i >= n-tail {
+			words = append(words, clip(k.Text, 20))
+		}
 	}
-	list := ""
-	if n <= head+tail+1 {
-		list = spelled(in.Dropped)
-	} else {
-		list = spelled(in.Dropped[:head]) + " … " + spelled(in.Dropped[n-tail:])
+	subject := "1 token did not fit the model and was"
+	if n > 1 {
+		subject = fmt.Sprintf("%d tokens did not fit the model and were", n)
 	}
-	noun, were := "tokens", "were"
-	if n == 1 {
-		noun, were = "token", "was"
-	}
-	s := fmt.Sprintf("… %d %s did not fit the model and %s not explained: %s", n, noun, were, list)
-	draw(b, wrap(cells(s, nil, 1, nil), t.Width-4), NoColour, "  ")
+	b.WriteString(t.Paragraph(fmt.Sprintf("… %s not %s: %s", subject, done, strings.Join(words, " ")), "  "))
 }
 
 // legend says what the colours, or the marks, mean.
@@ -298,7 +248,7 @@ func (t Term) legend(b *strings.Builder, target *core.Target, scale float64) {
 	b.WriteByte('\n')
 	if t.Level == NoColour {
 		s := fmt.Sprintf("[+] raises the %s, [-] lowers it; unmarked: under %.0f %% of the largest, %s", what, 100*faint, most)
-		draw(b, wrap(cells(s, nil, 1, nil), t.Width-4), NoColour, "  ")
+		b.WriteString(t.Paragraph(s, "  "))
 		return
 	}
 	b.WriteString("  lowers ")
@@ -319,7 +269,7 @@ func (t Term) legend(b *strings.Builder, target *core.Target, scale float64) {
 		return
 	}
 	b.WriteString(" raises\n")
-	draw(b, wrap(cells(fmt.Sprintf("the %s, full colour %s", what, most), nil, 1, nil), t.Width-4), NoColour, "  ")
+	b.WriteString(t.Paragraph(fmt.Sprintf("the %s, full colour %s", what, most), "  "))
 }
 
 // table lists the largest scores. The word stands last: after it nothing can
@@ -356,7 +306,7 @@ func (t Term) table(b *strings.Builder, rows []row, scale float64, top int) {
 		room := t.Width - (2 + rank + 2 + scoreWidth + errorWidth + 2 + bar + 2)
 		length := bars(math.Abs(r.value)/scale, bar)
 		fmt.Fprintf(b, "  %*d  %*s%s%s  %s%s  %s\n", rank, i+1, scoreWidth, scores[i],
-			t.Level.dim(errors[i]), blanks(errors[i], errorWidth),
+			t.Level.Dim(errors[i]), blanks(errors[i], errorWidth),
 			t.Level.stroke(r.value, length), blanks(length, bar),
 			clip(r.text, max(room, 8)))
 	}
@@ -365,7 +315,7 @@ func (t Term) table(b *strings.Builder, rows []row, scale float64, top int) {
 		for _, at := range rest {
 			sum += rows[at].value
 		}
-		b.WriteString("  " + t.Level.dim(fmt.Sprintf("… and %d more, %s together", len(rest), signed(sum, d))) + "\n")
+		b.WriteString("  " + t.Level.Dim(fmt.Sprintf("… and %d more, %s together", len(rest), signed(sum, d))) + "\n")
 	}
 }
 
@@ -423,25 +373,33 @@ func diagnostics(e *core.Explanation) []fact {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		out = append(out, fact(strings.ReplaceAll(line(name), "_", " ")+" "+number(float64(e.Diagnostics[name]))))
+		out = append(out, fact(strings.ReplaceAll(Line(name), "_", " ")+" "+number(float64(e.Diagnostics[name]))))
 	}
 	return append(out, fact(fmt.Sprintf("%.2f s", e.Provenance.WallSeconds)))
 }
 
 // provenance says what ran, on what.
 func provenance(e *core.Explanation) []fact {
-	m := line(e.Method.Name + " " + e.Method.Version)
+	m := Line(e.Method.Name + " " + e.Method.Version)
 	if e.Provenance.Sandbox != "" {
-		m += ": " + line(e.Provenance.Sandbox)
+		m += ": " + Line(e.Provenance.Sandbox)
 	} else if e.Method.Runtime != "" {
-		m += ", " + line(e.Method.Runtime)
+		m += ", " + Line(e.Method.Runtime)
 	}
 	return []fact{
 		fact(m),
 		fact(fmt.Sprintf("seed %d", e.Provenance.Seed)),
-		fact(line(e.Model.ID)),
-		fact(line(strings.TrimSpace(e.Provenance.DType + " " + e.Provenance.Kernel))),
+		fact(Line(e.Model.ID)),
+		fact(Line(strings.TrimSpace(e.Provenance.DType + " " + e.Provenance.Kernel))),
 	}
+}
+
+// Paragraph wraps a text that says something, with indent before each line.
+func (t Term) Paragraph(s, indent string) string {
+	t = t.defaults()
+	var b strings.Builder
+	draw(&b, wrap(cells(s, nil, 1, nil), max(t.Width-2-len(indent), narrowest/2)), NoColour, indent)
+	return b.String()
 }
 
 // facts writes facts on as few lines as they need, without breaking one.
@@ -450,7 +408,7 @@ func (t Term) facts(b *strings.Builder, facts []fact) {
 	var current string
 	flush := func() {
 		if current != "" {
-			b.WriteString("  " + t.Level.dim(current) + "\n")
+			b.WriteString("  " + t.Level.Dim(current) + "\n")
 		}
 		current = ""
 	}

@@ -51,8 +51,9 @@ func hidden(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 }
 
-// line returns s made visible, on one line: line breaks and tabs become spaces.
-func line(s string) string {
+// Line returns s as it may be written to a terminal, on one line: line breaks
+// and tabs become spaces, and what a terminal would obey becomes a sign for it.
+func Line(s string) string {
 	var b strings.Builder
 	state := -1
 	for s != "" {
@@ -68,10 +69,10 @@ func line(s string) string {
 	return b.String()
 }
 
-// clip returns line(s), cut to width columns with an ellipsis where it is
+// clip returns Line(s), cut to width columns with an ellipsis where it is
 // longer.
 func clip(s string, width int) string {
-	s = line(s)
+	s = Line(s)
 	if uniseg.StringWidth(s) <= width {
 		return s
 	}

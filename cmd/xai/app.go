@@ -1,0 +1,317 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/xai-go/xai/core"
+	"github.com/xai-go/xai/core/builtin"
+	"github.com/xai-go/xai/internal/nearest"
+	"github.com/xai-go/xai/plugins"
+)
+
+// app is one run of the program: where it reads and writes, and the flags that
+// all commands share.
+type app struct {
+	args           []string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	getenv         func(string) string
+
+	threads  int
+	dtype    string
+	memory   size
+	timeout  time.Duration
+	registry string
+	noColour bool
+
+	mu       sync.Mutex
+	progress *bar            // on the terminal now; nil where there is none
+	partial  map[string]bool // files that are being written
+}
+
+// execute parses the command line and runs its command.
+func (a *app) execute(ctx context.Context) (err error) {
+	defer recoverError(&err)
+	root := a.root()
+	root.SetArgs(a.args)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	if cmd, rest, err := root.Find(a.args); err != nil {
+		return unknownCommand(cmd, firstWord(rest))
+	}
+	return root.ExecuteContext(ctx)
+}
+
+// root builds the tree of commands.
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "xai",
+		Short: "Explain what a language model did",
+		Long: `xai explains what a pre-trained language model did: which words pushed it to
+its answer, and how far. It runs on this machine alone, with the models and the
+methods it brings, or with yours.`,
+		Example: examples(
+			`xai explain "A gripping, beautifully shot film."`, "which words made it positive",
+			`xai explain "酒店非常干净,服务也很好。"`, "Chinese works too",
+			`xai explain -m ./my-bert -M lime "Some text."`, "your own model folder, any method",
+			`xai methods list`, "what else can explain",
+		),
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Args:              cobra.ArbitraryArgs,
+		RunE:              help,
+		DisableAutoGenTag: true,
+	}
+	root.SetFlagErrorFunc(a.flagError)
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
+	f := root.PersistentFlags()
+	f.SortFlags = false
+	f.Var(natural{&a.threads}, "threads", "threads to compute with; 0 uses all cores, the result is the same")
+	f.Var(choice{&a.dtype, []string{"f32", "f64"}}, "dtype", "number format to compute in: f32 (default) or f64, the reference")
+	f.Var(&a.memory, "memory", "memory that one batch may take, for example 512MiB")
+	f.Var(duration{&a.timeout}, "timeout", "give up after this long, for example 30s")
+	f.StringVar(&a.registry, "registry", "", "read methods from this methods.toml first")
+	f.BoolVar(&a.noColour, "no-color", false, "write without colours (NO_COLOR and CLICOLOR_FORCE are obeyed too)")
+	root.AddCommand(a.explain(), a.predict(), a.tokenize(), a.methods(), a.models(), a.bench(), a.version())
+	for _, c := range root.Commands() {
+		c.Flags().SortFlags = false
+	}
+	return root
+}
+
+// help is what a command that only groups others does by itself.
+func help(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return unknownCommand(cmd, args[0])
+	}
+	return cmd.Help()
+}
+
+// examples formats pairs of a command line and what it is for.
+func examples(pairs ...string) string {
+	var b strings.Builder
+	for i := 0; i < len(pairs); i += 2 {
+		fmt.Fprintf(&b, "  # %s\n  %s\n", pairs[i+1], pairs[i])
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// host opens the host with what this binary embeds.
+func (a *app) host() (*core.Host, error) {
+	return core.New(core.Options{
+		Models:   builtin.Models(),
+		Methods:  plugins.Builtin(),
+		Registry: a.registry,
+		Threads:  a.threads,
+		DType:    a.dtype,
+		Memory:   int64(a.memory),
+	})
+}
+
+// deadline bounds a command that has no limit of its own by --timeout.
+func (a *app) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	if a.timeout <= 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, a.timeout)
+}
+
+// usage returns an error about the command line.
+func usage(hint, format string, args ...any) error {
+	return &core.Error{Kind: core.KindUsage, Msg: fmt.Sprintf(format, args...), Hint: hint}
+}
+
+// unknownCommand says that parent has no command of that name.
+func unknownCommand(parent *cobra.Command, name string) error {
+	var names []string
+	for _, c := range parent.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	hint := "the commands are " + strings.Join(names, ", ")
+	if near, ok := nearest.Of(name, names); ok {
+		hint = fmt.Sprintf("did you mean %s %s?", parent.CommandPath(), near)
+	} else if !parent.HasParent() && strings.ContainsAny(name, " .,") { // a text, not a command
+		hint = fmt.Sprintf("to explain a text: xai explain %q", name)
+	}
+	return usage(hint, "%s has no command %q", parent.CommandPath(), name)
+}
+
+// firstWord returns the first argument that is not a flag.
+func firstWord(args []string) string {
+	for _, s := range args {
+		if !strings.HasPrefix(s, "-") {
+			return s
+		}
+	}
+	return strings.Join(args, " ")
+}
+
+// flagError says what is wrong with a flag, and which one was meant.
+func (a *app) flagError(cmd *cobra.Command, err error) error {
+	if cmd.HasSubCommands() { // the flag of a mistyped command: the command is the mistake
+		if i := slices.Index(a.args, cmd.Name()); i >= 0 && i+1 < len(a.args) && !strings.HasPrefix(a.args[i+1], "-") {
+			return unknownCommand(cmd, a.args[i+1])
+		}
+	}
+	see := "see " + cmd.CommandPath() + " --help"
+	if e, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		name := e.GetSpecifiedName()
+		if short := e.GetSpecifiedShortnames(); short != "" {
+			return usage(see, "%s has no flag -%s", cmd.CommandPath(), short[:1])
+		}
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if near, ok := nearest.Of(name, names); ok {
+			see = "did you mean --" + near + "? " + see
+		}
+		return usage(see, "%s has no flag --%s", cmd.CommandPath(), name)
+	}
+	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		if c, ok := errors.AsType[*core.Error](e.Unwrap()); ok {
+			return usage(c.Hint, "--%s: %s", e.GetFlag().Name, c.Msg)
+		}
+		return usage(e.GetFlag().Usage, "--%s cannot be %q", e.GetFlag().Name, e.GetValue())
+	}
+	if e, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
+		return usage(e.GetFlag().Usage, "--%s needs a value", e.GetFlag().Name)
+	}
+	return usage(see, "%s", err)
+}
+
+// choice is the value of a flag that takes one of a few words.
+type choice struct {
+	value *string
+	words []string
+}
+
+func (c choice) String() string { return *c.value }
+func (c choice) Type() string   { return strings.Join(c.words, "|") }
+func (c choice) Set(s string) error {
+	if !slices.Contains(c.words, s) {
+		hint := "use " + oneOf(c.words)
+		if near, ok := nearest.Of(s, c.words); ok {
+			hint = "did you mean " + near + "? " + hint
+		}
+		return usage(hint, "unknown value %q", s)
+	}
+	*c.value = s
+	return nil
+}
+
+// oneOf lists words for a sentence.
+func oneOf(words []string) string {
+	if len(words) == 1 {
+		return words[0]
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+}
+
+// natural is the value of a flag that counts something.
+type natural struct{ value *int }
+
+func (n natural) String() string { return strconv.Itoa(*n.value) }
+func (n natural) Type() string   { return "N" }
+func (n natural) Set(s string) error {
+	v, err := strconv.Atoi(s)
+	if err != nil || v < 0 {
+		return usage("use a whole number that is not negative", "%q is not a count", s)
+	}
+	*n.value = v
+	return nil
+}
+
+// duration is the value of a flag that takes a length of time.
+type duration struct{ value *time.Duration }
+
+func (d duration) String() string {
+	if *d.value == 0 {
+		return ""
+	}
+	return d.value.String()
+}
+func (d duration) Type() string { return "TIME" }
+func (d duration) Set(s string) error {
+	v, err := time.ParseDuration(s)
+	if err != nil || v <= 0 {
+		return usage("use a number and a unit, for example 500ms, 30s or 2m", "%q is not a length of time", s)
+	}
+	*d.value = v
+	return nil
+}
+
+// size is the value of a flag that takes a number of bytes.
+type size int64
+
+func (n *size) String() string {
+	if *n == 0 {
+		return ""
+	}
+	return strconv.FormatInt(int64(*n), 10)
+}
+func (n *size) Type() string { return "SIZE" }
+func (n *size) Set(s string) error {
+	units := []struct {
+		suffix string
+		bytes  float64
+	}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}, {"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1}, {"", 1}}
+	for _, u := range units {
+		digits, ok := strings.CutSuffix(s, u.suffix)
+		if !ok {
+			continue
+		}
+		v, err := strconv.ParseFloat(strings.TrimSpace(digits), 64)
+		if v *= u.bytes; err == nil && v >= 1 && v < math.MaxInt64 {
+			*n = size(v)
+			return nil
+		}
+		break
+	}
+	return usage("use a number and a unit, for example 512MiB or 2GiB", "%q is not a size", s)
+}
+
+// noArgs refuses arguments.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage("see "+cmd.CommandPath()+" --help", "%s takes no argument, and was given %q", cmd.CommandPath(), args[0])
+	}
+	return nil
+}
+
+// oneArg demands the argument that name stands for.
+func oneArg(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) == 0:
+			return usage(fmt.Sprintf("see %s --help", cmd.CommandPath()), "%s needs %s", cmd.CommandPath(), name)
+		case len(args) > 1:
+			return usage(fmt.Sprintf("see %s --help", cmd.CommandPath()), "%s takes one argument, and was given %d", cmd.CommandPath(), len(args))
+		}
+		return nil
+	}
+}
+
+// write writes to standard output what f lays out, or nothing where f fails.
+func (a *app) write(f func(io.Writer) error) error {
+	var b bytes.Buffer
+	if err := f(&b); err != nil {
+		return err
+	}
+	a.clearProgress()
+	_, err := a.stdout.Write(b.Bytes())
+	return err
+}

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xai-go/xai/core"
+	"github.com/xai-go/xai/core/report"
+	"github.com/xai-go/xai/sdk"
+)
+
+// explanation is the command explain with its flags.
+type explanation struct {
+	*app
+	source
+	model, method string
+	params        []string
+	target        string
+	outputScale   string
+	units         string
+	seed          uint64
+	format        string
+	file          string
+	runtime       string
+}
+
+func (a *app) explain() *cobra.Command {
+	e := &explanation{app: a}
+	cmd := &cobra.Command{
+		Use:   "explain [TEXT]",
+		Short: "Say which words pushed the model to its answer",
+		Long: `Explain runs an explanation method on one text: each unit of the text (a word,
+by default) gets a score that says how far it pushed the model's output up or
+down. Without TEXT, the text is standard input.
+
+The target is the class with the largest logit unless --target names another:
+an index, a label, or the difference of two, "A - B". Scores are in the scale of
+--output: the probability of a class, unless it says otherwise.
+
+Formats: term is for people; json has everything and csv the scores, with offsets
+into the text; safetensors has the numbers as tensors. With -o, the file's ending
+chooses the format where --format does not.`,
+		Example: examples(
+			`xai explain "A gripping, beautifully shot film."`, "the default model and method",
+			`xai explain -m ./my-bert -M lime -p num_samples=5000 --seed 1 --file review.txt`, "a model folder, a method with a parameter, a text from a file",
+			`xai explain "Not bad at all." --target NEGATIVE --output logit`, "why it was not negative after all",
+			`cat review.txt | xai explain --format json | jq '.attributions[0].values'`, "for a program",
+		),
+		RunE: func(cmd *cobra.Command, args []string) error { return e.run(cmd, args) },
+	}
+	f := cmd.Flags()
+	f.StringVarP(&e.model, "model", "m", "", "model folder, or builtin:NAME (default: an embedded one for the language of the text)")
+	f.StringVarP(&e.method, "method", "M", core.DefaultMethod, "explanation method; see xai methods list")
+	f.StringArrayVarP(&e.params, "param", "p", nil, "parameter of the method as key=value; may be repeated")
+	e.source.flags(cmd, true)
+	f.StringVar(&e.target, "target", "", "what to explain: a class, or A - B (default: the class with the largest logit)")
+	f.Var(choice{&e.outputScale, []string{"logit", "prob", "logprob"}}, "output", "scale of the target (default: prob for classes)")
+	f.Var(choice{&e.units, []string{core.UnitsToken, core.UnitsWord, core.UnitsSentence}}, "units", "what gets a score (default: word)")
+	f.Uint64Var(&e.seed, "seed", 0, "seed of whatever is drawn at random; the same seed gives the same result")
+	f.Var(choice{&e.format, formats}, "format", "how to write the result (default: term)")
+	f.StringVarP(&e.file, "out-file", "o", "", "write to this file, whole or not at all")
+	f.Var(choice{&e.runtime, []string{core.RuntimeWASM, core.RuntimeNative}}, "runtime", "run the method in its sandbox (wasm) or, to debug a built-in one, in process (native)")
+	a.complete(cmd)
+	return cmd
+}
+
+// formats are the formats of an explanation.
+var formats = []string{"term", "json", "csv", "safetensors"}
+
+// run runs the command.
+func (e *explanation) run(cmd *cobra.Command, args []string) error {
+	ctx := cmd.Context()
+	format := e.format
+	if format == "" {
+		format = "term"
+		if ending := strings.TrimPrefix(strings.ToLower(filepath.Ext(e.file)), "."); slices.Contains(formats, ending) {
+			format = ending
+		}
+	}
+	if _, terminal := terminalWidth(e.stdout); terminal && format == "safetensors" && e.file == "" {
+		return usage("name a file with -o", "safetensors is a binary format and standard output is a terminal")
+	}
+	request := core.Request{
+		Method: e.method, Target: e.target, Output: sdk.Output(e.outputScale), Units: e.units,
+		Seed: e.seed, Runtime: e.runtime, Timeout: e.timeout, Log: e.log,
+	}
+	var err error
+	if request.Params, err = pairs(e.params); err != nil {
+		return err
+	}
+	var out *output
+	if e.file != "" {
+		if out, err = e.openOutput(e.file); err != nil {
+			return err
+		}
+	}
+	if request.Input, err = e.one(cmd, args); err != nil {
+		return err
+	}
+	host, err := e.host()
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	if _, _, err := host.Method(e.method); err != nil {
+		return err
+	}
+	if e.runtime != core.RuntimeNative {
+		go host.Prepare(ctx, e.method)
+	}
+	model, err := host.OpenModel(ctx, e.chosen(e.model, request.Input, format == "term"))
+	if err != nil {
+		return err
+	}
+	defer model.Close()
+	request.Progress = e.showProgress()
+	result, err := host.Explain(ctx, model, request)
+	if err != nil {
+		return err
+	}
+	classes, err := predicted(ctx, model, request.Input, format)
+	if err != nil {
+		return err
+	}
+	t := e.term()
+	if out != nil {
+		t = e.plain()
+	}
+	write := func(w io.Writer) error {
+		switch format {
+		case "json":
+			return report.JSON(w, result)
+		case "csv":
+			return report.CSV(w, result)
+		case "safetensors":
+			return report.Safetensors(w, result)
+		}
+		return t.Explanation(w, result, classes)
+	}
+	if out != nil {
+		e.clearProgress()
+		return out.write(ctx, e.app, write)
+	}
+	return e.write(write)
+}
+
+// one reads the one input that is explained.
+func (e *explanation) one(cmd *cobra.Command, args []string) (core.Input, error) {
+	inputs, err := e.source.read(e.app, cmd, args)
+	if err != nil {
+		return core.Input{}, err
+	}
+	if len(inputs) != 1 {
+		return core.Input{}, &core.Error{
+			Kind: core.KindInput, Msg: fmt.Sprintf("%s holds %d rows, and one is explained at a time", e.inputs, len(inputs)), Hint: "write one row to a file of its own",
+		}
+	}
+	return inputs[0], nil
+}
+
+// chosen returns the model that is used: the one that was named, or the
+// embedded one for the language of the text. Where that is not the usual one,
+// it says so to whoever reads along.
+func (a *app) chosen(named string, in core.Input, talk bool) string {
+	if named != "" {
+		return named
+	}
+	text := in.Text
+	if in.Pair != nil {
+		text += *in.Pair
+	}
+	model := core.DefaultModel(text)
+	if talk && model != core.DefaultModel("") {
+		fmt.Fprintf(a.stderr, "note: most of the text is Chinese, Japanese or Korean, so it is read by %s; -m names another\n", model)
+	}
+	return model
+}
+
+// pairs splits key=value arguments.
+func pairs(args []string) (map[string]string, error) {
+	out := make(map[string]string, len(args))
+	for _, arg := range args {
+		key, value, ok := strings.Cut(arg, "=")
+		if key = strings.TrimSpace(key); !ok || key == "" {
+			return nil, usage("write it as -p num_samples=500", "the parameter %q is not key=value", arg)
+		}
+		if _, twice := out[key]; twice {
+			return nil, usage("give it once", "the parameter %s is given twice", key)
+		}
+		out[key] = value
+	}
+	return out, nil
+}
+
+// predicted returns the classes of the model's prediction, which the terminal
+// shows above the explanation.
+func predicted(ctx context.Context, model *core.Model, in core.Input, format string) (report.Classes, error) {
+	if format != "term" {
+		return nil, nil
+	}
+	p, err := model.Predict(ctx, []core.Input{in})
+	if err != nil {
+		return nil, err
+	}
+	return report.ClassesOf(p, 0), nil
+}

@@ -1,0 +1,65 @@
+// Command xai explains what a pre-trained language model did.
+//
+// Run xai without arguments for a start, and xai COMMAND --help for examples.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/xai-go/xai/core"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal kills
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
+}
+
+// grace is how long a cancelled run may take to end by itself. What does not
+// notice in that time (the compilation of a module) is left behind.
+const grace = 200 * time.Millisecond
+
+// run is the whole program: it runs the command line args and returns the exit
+// code. It returns soon after ctx is cancelled, even where the command does not.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
+	a := &app{args: args, stdin: stdin, stdout: stdout, stderr: stderr, getenv: getenv}
+	done := make(chan error, 1)
+	go func() { done <- a.execute(ctx) }()
+	var err error
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+		select {
+		case err = <-done:
+		case <-time.After(grace):
+			err = ctx.Err()
+		}
+	}
+	a.abandon()
+	switch {
+	case err == nil, errors.Is(err, syscall.EPIPE): // the reader has seen enough
+		return 0
+	case ctx.Err() != nil:
+		err = &core.Error{Kind: core.KindInterrupted, Msg: "interrupted"}
+	case errors.Is(err, context.DeadlineExceeded):
+		if _, ok := errors.AsType[*core.Error](err); !ok {
+			err = &core.Error{Kind: core.KindMethod, Msg: fmt.Sprintf("the run took longer than %v", a.timeout), Hint: "give it longer with --timeout"}
+		}
+	}
+	return a.report(err)
+}
+
+// recoverError turns a panic of a command into an error, so that a defect is
+// reported in the same form as everything else.
+func recoverError(err *error) {
+	if r := recover(); r != nil {
+		*err = &core.Error{Msg: fmt.Sprintf("xai has a defect: %v", r), Hint: "please report it with the command line that caused it"}
+	}
+}

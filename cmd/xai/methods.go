@@ -1,0 +1,338 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xai-go/xai/core/report"
+	"github.com/xai-go/xai/registry"
+	"github.com/xai-go/xai/sdk"
+)
+
+func (a *app) methods() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "methods",
+		Short: "List and describe explanation methods",
+		Long: `Methods are declared in methods.toml files: the one that --registry names, the one
+that $XAI_METHODS names, the project's, the user's, the system's, and the one in
+the binary. The first that declares a name wins.`,
+		Example: examples(
+			"xai methods list", "what there is",
+			"xai methods list --why", "which files were read, and what they replace",
+			"xai methods info lime", "what a method takes",
+		),
+		Args: cobra.ArbitraryArgs,
+		RunE: help,
+	}
+	cmd.AddCommand(a.methodsList(), a.methodsInfo())
+	return cmd
+}
+
+// methodSummary is a method in the JSON form of methods list.
+type methodSummary struct {
+	Name           string   `json:"name"`
+	Version        string   `json:"version"`
+	Summary        string   `json:"summary"`
+	Kind           string   `json:"kind"`
+	Needs          []string `json:"needs"`
+	Origin         string   `json:"origin"`
+	File           string   `json:"file"`
+	ShadowsBuiltin bool     `json:"shadows_builtin"`
+}
+
+func summarise(e registry.Entry) methodSummary {
+	return methodSummary{
+		Name: e.Name, Version: e.Version, Summary: e.Summary, Kind: e.Kind, Needs: slices.Concat([]string{}, e.Needs),
+		Origin: string(e.Origin), File: e.File.Path, ShadowsBuiltin: e.ShadowsBuiltin,
+	}
+}
+
+// placeSummary is a registry file in the JSON form of methods list.
+type placeSummary struct {
+	Origin  string `json:"origin"`
+	Path    string `json:"path"`
+	Found   bool   `json:"found"`
+	Methods int    `json:"methods"`
+}
+
+func (a *app) methodsList() *cobra.Command {
+	var format string
+	var why bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the methods that a name finds",
+		Long: `List prints every method that a name finds. With --why it prints which registry
+files were considered, in order of precedence, and which declarations were
+replaced by one of the same name before them.`,
+		Example: examples(
+			"xai methods list", "all methods",
+			"xai methods list --why", "where each comes from",
+			"xai methods list --format json | jq -r '.methods[].name'", "for a program",
+		),
+		Args: noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			host, err := a.host()
+			if err != nil {
+				return err
+			}
+			defer host.Close()
+			list, err := host.Methods()
+			if err != nil {
+				return err
+			}
+			return a.write(func(w io.Writer) error {
+				if format == "json" {
+					return listJSON(w, list)
+				}
+				return a.listTerm(w, list, why)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&why, "why", false, "say which files were read and what was replaced")
+	cmd.Flags().Var(choice{&format, []string{"term", "json"}}, "format", "how to write the result (default: term)")
+	a.complete(cmd)
+	return cmd
+}
+
+func listJSON(w io.Writer, list *registry.List) error {
+	out := struct {
+		Methods []methodSummary `json:"methods"`
+		Shadows []methodSummary `json:"shadows"`
+		Places  []placeSummary  `json:"places"`
+	}{[]methodSummary{}, []methodSummary{}, []placeSummary{}}
+	for _, e := range list.Entries {
+		out.Methods = append(out.Methods, summarise(e))
+		for _, s := range e.Shadows {
+			out.Shadows = append(out.Shadows, summarise(s))
+		}
+	}
+	for _, p := range list.Places {
+		s := placeSummary{Origin: string(p.Origin), Path: p.Path, Found: p.File != nil}
+		if p.File != nil {
+			s.Methods = len(p.File.Methods)
+		}
+		out.Places = append(out.Places, s)
+	}
+	return report.JSON(w, out)
+}
+
+func (a *app) listTerm(w io.Writer, list *registry.List, why bool) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, e := range list.Entries {
+		note := ""
+		if e.ShadowsBuiltin {
+			note = " (in place of the embedded one)"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s%s\n", report.Line(e.Name), report.Line(e.Version), e.Origin, report.Line(e.Summary), note)
+	}
+	if err := t.Flush(); err != nil || !why {
+		return err
+	}
+	fmt.Fprintln(w, "\nRegistry files, the first that declares a name wins:")
+	for _, p := range list.Places {
+		found := "not there"
+		if p.File != nil {
+			found = plural(len(p.File.Methods), "method")
+		}
+		fmt.Fprintf(t, "  %s\t%s\t%s\n", p.Origin, report.Line(p.Path), found)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, e := range list.Entries {
+		for _, s := range e.Shadows {
+			same := "other bytes"
+			if s.SHA256 == e.SHA256 {
+				same = "the same bytes"
+			}
+			fmt.Fprintf(w, "%s of %s stands before that of %s, which has %s.\n", report.Line(e.Name), report.Line(e.File.Path), report.Line(s.File.Path), same)
+		}
+	}
+	return nil
+}
+
+// plural counts something.
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// methodDetail is the JSON form of methods info.
+type methodDetail struct {
+	methodSummary
+	Source string        `json:"source"`
+	URL    string        `json:"url"`
+	SHA256 string        `json:"sha256"`
+	ABI    string        `json:"abi"`
+	Limits methodLimits  `json:"limits"`
+	Params []methodParam `json:"params"`
+}
+
+// methodLimits are the limits that the registry sets; 0 stands for the host's
+// default.
+type methodLimits struct {
+	Memory   int64   `json:"memory_bytes"`
+	Timeout  float64 `json:"timeout_seconds"`
+	Forwards int64   `json:"forwards"`
+	Output   int64   `json:"output_bytes"`
+	Log      int64   `json:"log_bytes"`
+}
+
+// methodParam is a parameter in the JSON form of methods info.
+type methodParam struct {
+	Name    string   `json:"name"`
+	Aliases []string `json:"aliases"`
+	Type    string   `json:"type"`
+	Default any      `json:"default"`
+	Min     *float64 `json:"min"`
+	Max     *float64 `json:"max"`
+	Values  []string `json:"values"`
+	Doc     string   `json:"doc"`
+}
+
+func (a *app) methodsInfo() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "info NAME",
+		Short: "Describe a method and its parameters",
+		Long: `Info prints what a method does, where it comes from, what it may use of the host,
+its limits, and every parameter with its default.`,
+		Example: examples(
+			"xai methods info lime", "what lime takes",
+			"xai methods info lime --format json | jq '.params[] | {name, default}'", "the defaults, for a program",
+			"xai explain -M lime -p num_samples=5000 \"Some text.\"", "how a parameter is set",
+		),
+		Args: oneArg("the name of a method"),
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return a.methodNames(), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			host, err := a.host()
+			if err != nil {
+				return err
+			}
+			defer host.Close()
+			e, info, err := host.Method(args[0])
+			if err != nil {
+				return err
+			}
+			return a.write(func(w io.Writer) error {
+				if format == "json" {
+					return report.JSON(w, detail(e, info))
+				}
+				return a.infoTerm(w, e, info)
+			})
+		},
+	}
+	cmd.Flags().Var(choice{&format, []string{"term", "json"}}, "format", "how to write the result (default: term)")
+	a.complete(cmd)
+	return cmd
+}
+
+func detail(e registry.Entry, info sdk.Info) methodDetail {
+	d := methodDetail{
+		methodSummary: summarise(e), Source: e.Source, URL: e.URL, SHA256: e.SHA256, ABI: e.ABI,
+		Limits: methodLimits{e.Limits.Memory, e.Limits.Timeout.Seconds(), e.Limits.Forwards, e.Limits.Output, e.Limits.Log},
+		Params: []methodParam{},
+	}
+	for _, p := range info.Params {
+		d.Params = append(d.Params, methodParam{
+			Name: p.Name, Aliases: slices.Concat([]string{}, p.Aliases), Type: string(p.Type), Default: p.Default,
+			Min: p.Min, Max: p.Max, Values: slices.Concat([]string{}, p.Values), Doc: p.Doc,
+		})
+	}
+	return d
+}
+
+func (a *app) infoTerm(w io.Writer, e registry.Entry, info sdk.Info) error {
+	t := a.term()
+	fmt.Fprintf(w, "%s %s: %s\n", t.Level.Bold(report.Line(e.Name)), report.Line(e.Version), report.Line(e.Summary))
+	fields := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	field := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(fields, "  %s\t%s\n", name, report.Line(value))
+		}
+	}
+	field("source", e.Source)
+	field("needs", strings.Join(e.Needs, ", "))
+	field("module", e.URL)
+	field("sha256", e.SHA256)
+	field("declared in", fmt.Sprintf("%s (%s)", e.File.Path, e.Origin))
+	field("limits", limits(e.Limits))
+	if err := fields.Flush(); err != nil {
+		return err
+	}
+	if len(info.Params) == 0 {
+		_, err := fmt.Fprintln(w, "\nIt takes no parameters.")
+		return err
+	}
+	fmt.Fprintln(w, "\nParameters, set with -p NAME=VALUE:")
+	for _, p := range info.Params {
+		head := fmt.Sprintf("%s = %v", t.Level.Bold(report.Line(p.Name)), p.Default)
+		if p.Type == sdk.String {
+			head = fmt.Sprintf("%s = %q", t.Level.Bold(report.Line(p.Name)), p.Default)
+		}
+		fmt.Fprintf(w, "  %s  %s\n", head, t.Level.Dim(report.Line(domain(p))))
+		fmt.Fprint(w, t.Paragraph(p.Doc, "      "))
+	}
+	return nil
+}
+
+// domain says which values a parameter takes, and its other names.
+func domain(p sdk.Param) string {
+	s := string(p.Type)
+	switch {
+	case p.Type == sdk.Enum:
+		s = strings.Join(p.Values, "|")
+	case p.Min != nil && p.Max != nil:
+		s += fmt.Sprintf(", %v to %v", *p.Min, *p.Max)
+	case p.Min != nil:
+		s += fmt.Sprintf(", at least %v", *p.Min)
+	case p.Max != nil:
+		s += fmt.Sprintf(", at most %v", *p.Max)
+	}
+	if len(p.Aliases) > 0 {
+		s += "; also " + strings.Join(p.Aliases, ", ")
+	}
+	return s
+}
+
+// limits lists the limits that the registry sets.
+func limits(l registry.Limits) string {
+	var out []string
+	if l.Memory > 0 {
+		out = append(out, bytesOf(l.Memory)+" of memory")
+	}
+	if l.Timeout > 0 {
+		out = append(out, l.Timeout.String())
+	}
+	if l.Forwards > 0 {
+		out = append(out, fmt.Sprintf("%d forward rows", l.Forwards))
+	}
+	if l.Output > 0 {
+		out = append(out, bytesOf(l.Output)+" of results")
+	}
+	return strings.Join(out, ", ")
+}
+
+// bytesOf formats a number of bytes in the largest unit that is not below 1.
+func bytesOf(n int64) string {
+	v, unit := float64(n), "B"
+	for _, next := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if v < 1024 {
+			break
+		}
+		v, unit = v/1024, next
+	}
+	return fmt.Sprintf("%.4g %s", v, unit)
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/xai-go/xai/core"
+)
+
+// output is a file that a result goes to, whole or not at all: it is written
+// under another name in the same folder, which then takes the place of what
+// was there. That stays where anything fails or the run is cancelled.
+type output struct {
+	name   string      // as the user gave it
+	target string      // with links resolved, so that a link stays one
+	exists bool        // there is a file, whose mode is kept
+	mode   os.FileMode
+	device bool        // it is a pipe or a device, which cannot be replaced
+}
+
+// openOutput checks that name can be written, before the work is done.
+func (a *app) openOutput(name string) (*output, error) {
+	o := &output{name: name, target: name, mode: 0o666}
+	if real, err := filepath.EvalSymlinks(name); err == nil {
+		o.target = real
+	}
+	info, err := os.Stat(name)
+	switch {
+	case err == nil && info.IsDir():
+		return nil, &core.Error{Kind: core.KindInput, Msg: "cannot write " + name + ": it is a folder", Hint: "name a file in it"}
+	case err == nil && !info.Mode().IsRegular():
+		o.device = true
+		return o, nil
+	case err == nil:
+		// A file that may not be written must not be replaced either.
+		f, err := os.OpenFile(name, os.O_WRONLY, 0)
+		if err != nil {
+			return nil, fileError(err, "cannot write", name)
+		}
+		f.Close()
+		o.exists, o.mode = true, info.Mode().Perm()
+	}
+	f, err := a.create(o)
+	if err != nil {
+		return nil, fileError(err, "cannot write", name)
+	}
+	f.Close()
+	a.discard(f.Name())
+	return o, nil
+}
+
+// write writes what f lays out.
+func (o *output) write(ctx context.Context, a *app, f func(io.Writer) error) error {
+	var b bytes.Buffer
+	if err := f(&b); err != nil {
+		return err
+	}
+	if o.device {
+		return o.writeDevice(b.Bytes())
+	}
+	file, err := a.create(o)
+	if err != nil {
+		return fileError(err, "cannot write", o.name)
+	}
+	defer a.discard(file.Name())
+	_, err = file.Write(b.Bytes())
+	if err == nil && o.exists { // the mode of a new file is for the umask to decide
+		err = file.Chmod(o.mode)
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	if e := file.Close(); err == nil {
+		err = e
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err == nil {
+		err = os.Rename(file.Name(), o.target)
+	}
+	if err != nil {
+		return fileError(err, "cannot write", o.name)
+	}
+	return nil
+}
+
+func (o *output) writeDevice(b []byte) error {
+	f, err := os.OpenFile(o.name, os.O_WRONLY, 0)
+	if err != nil {
+		return fileError(err, "cannot write", o.name)
+	}
+	_, err = f.Write(b)
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	return err
+}
+
+// create creates the file that will take the place of o.
+func (a *app) create(o *output) (*os.File, error) {
+	dir, base := filepath.Split(o.target)
+	f, err := os.OpenFile(filepath.Join(dir, "."+base+"."+rand.Text()[:8]), os.O_WRONLY|os.O_CREATE|os.O_EXCL, o.mode)
+	if err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.partial == nil {
+		a.partial = make(map[string]bool)
+	}
+	a.partial[f.Name()] = true
+	return f, nil
+}
+
+// discard removes a file of create, if it still has that name.
+func (a *app) discard(name string) {
+	os.Remove(name)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.partial, name)
+}
+
+// abandon removes what a run that did not end in time was writing.
+func (a *app) abandon() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for name := range a.partial {
+		os.Remove(name)
+	}
+}
