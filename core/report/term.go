@@ -73,7 +73,7 @@ func (t Term) target(b *strings.Builder, target *core.Target, classes Classes) {
 		target.Kind == "regression" && len(classes) > 0:
 		return
 	}
-	fmt.Fprintf(b, "  explained: %s = %s\n", clip(scalar(target), t.Width-30), number(float64(target.Value)))
+	b.WriteString(t.Paragraph(fmt.Sprintf("explained: %s = %s", scalar(target), number(float64(target.Value))), "  "))
 }
 
 // scalar names what was explained, for example "probability of POSITIVE".
@@ -402,18 +402,21 @@ func (t Term) Paragraph(s, indent string) string {
 	return b.String()
 }
 
-// facts writes facts on as few lines as they need, without breaking one.
+// facts writes facts on as few lines as they need, without breaking one that
+// fits a line.
 func (t Term) facts(b *strings.Builder, facts []fact) {
 	const separator = " · "
 	var current string
 	flush := func() {
 		if current != "" {
-			b.WriteString("  " + t.Level.Dim(current) + "\n")
+			for l := range strings.Lines(t.Paragraph(current, "")) {
+				b.WriteString("  " + t.Level.Dim(strings.TrimSuffix(l, "\n")) + "\n")
+			}
 		}
 		current = ""
 	}
 	for _, f := range facts {
-		s := clip(string(f), t.Width-4)
+		s := string(f)
 		if current != "" && uniseg.StringWidth(current+separator+s) > t.Width-4 {
 			flush()
 		}
@@ -437,7 +440,10 @@ func decimals(scale float64) int {
 
 // signed formats v with its sign. What rounds to zero has none.
 func signed(v float64, decimals int) string {
-	if decimals < 0 {
+	switch {
+	case math.IsNaN(v):
+		return "NaN"
+	case decimals < 0:
 		return fmt.Sprintf("%+.2e", v)
 	}
 	s := fmt.Sprintf("%+.*f", decimals, v)
