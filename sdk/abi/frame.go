@@ -39,6 +39,15 @@ func (w *Writer) Index(v int) {
 	w.U32(uint32(v))
 }
 
+// Bool appends a byte, 1 for true.
+func (w *Writer) Bool(v bool) {
+	if v {
+		w.U8(1)
+	} else {
+		w.U8(0)
+	}
+}
+
 // Text appends the bytes of s alone, for a value that runs to its end.
 func (w *Writer) Text(s string) { w.B = append(w.B, s...) }
 

@@ -156,11 +156,7 @@ func (w *Writer) Param(t sdk.ParamType, value any) bool {
 		return t == sdk.Float
 	case bool:
 		w.U32(uint32(ParamBool))
-		if v {
-			w.U8(1)
-		} else {
-			w.U8(0)
-		}
+		w.Bool(v)
 		return t == sdk.Bool
 	case string:
 		if t == sdk.Enum {

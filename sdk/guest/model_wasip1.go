@@ -49,8 +49,11 @@ func (m *model) Forward(_ context.Context, f *sdk.Forward) (sdk.Reply, error) {
 		}
 	}
 	defer func() {
-		tensorFree(spec.Handle)
-		tensorFree(spec.Extra)
+		for _, h := range [...]int64{spec.Handle, spec.Extra} {
+			if h > 0 {
+				tensorFree(h)
+			}
+		}
 	}()
 	if err != nil {
 		return nil, err
