@@ -24,11 +24,11 @@ type Float interface{ float32 | float64 }
 // Error says which argument cannot be computed with, and why.
 type Error struct {
 	Argument string // as the function's documentation names it, for example "weights"
-	Reason   string // continues a sentence that begins with the argument
+	Reason   string // what is wrong, and what it must be
 }
 
 // Error returns one sentence.
-func (e *Error) Error() string { return "num: " + e.Argument + " " + e.Reason }
+func (e *Error) Error() string { return "num: " + e.Argument + ": " + e.Reason }
 
 // block is the length below which a sum is taken from left to right.
 const block = 32

@@ -1,0 +1,195 @@
+package num
+
+import (
+	"math"
+	"slices"
+	"strconv"
+)
+
+// Path is the path of the lasso: at Alphas[k] the coefficients Coefs[k], one a
+// column, minimise Σ wᵢ·(yᵢ − b₀ − xᵢ·b)²/(2n) + α·Σ|bⱼ| over n rows, and between
+// two knots they are linear in α. Alphas descends from the smallest α that leaves
+// no coefficient.
+type Path struct {
+	Alphas []float64
+	Coefs  [][]float64
+}
+
+// LassoPath follows the lasso by least angle regression, as lars_path with
+// method="lasso" does in scikit-learn on columns that are centred and multiplied
+// by √wᵢ (Efron, Hastie, Johnstone and Tibshirani, "Least angle regression", Ann.
+// Statist. 32, 2004).
+//
+// It ends after maxSteps steps, at the first knot with α ≤ stop, or with the
+// least squares solution. scikit-learn's defaults are 500 steps and
+// stop = 2⁻²³, which depends on the scale of y; 0 does not. Columns that are
+// linear combinations of active ones stay out. It returns an *Error where
+// maxSteps is negative or stop is negative or NaN.
+func (r *Regression) LassoPath(maxSteps int, stop float64) (*Path, error) {
+	if maxSteps < 0 {
+		return nil, &Error{"maxSteps", strconv.Itoa(maxSteps) + "; it must be 0 or more"}
+	}
+	if !(stop >= 0) {
+		return nil, &Error{"stop", strconv.FormatFloat(stop, 'g', -1, 64) + "; it must be 0 or more"}
+	}
+	l := &lars{
+		Regression:  r,
+		coef:        make([]float64, r.columns),
+		correlation: slices.Clone(r.moment),
+		state:       make([]state, r.columns),
+		path:        new(Path),
+	}
+	l.start()
+	for step := 0; ; step++ {
+		alpha := l.level / float64(r.rows)
+		l.path.Alphas = append(l.path.Alphas, alpha)
+		l.path.Coefs = append(l.path.Coefs, slices.Clone(l.coef))
+		if alpha <= stop || step == maxSteps {
+			return l.path, nil
+		}
+		l.step()
+	}
+}
+
+// state says what a column may do in the next step.
+type state uint8
+
+const (
+	inactive state = iota // its coefficient is 0
+	active                // it is among the active columns
+	excluded              // it is a linear combination of active columns
+)
+
+// lars is the state of the algorithm at one knot.
+type lars struct {
+	*Regression
+	coef        []float64
+	correlation []float64 // cⱼ = mⱼ − Gⱼ·b, of column j with the residual
+	level       float64   // C, which |cⱼ| has for active columns and no column exceeds
+	state       []state
+	active      []int
+	sign        []float64   // of the correlations of the active columns
+	factor      [][]float64 // L of their Gram matrix, row by row
+	path        *Path
+}
+
+// start makes the column of the largest correlation active.
+func (l *lars) start() {
+	first := -1
+	for j, c := range l.correlation {
+		if math.Abs(c) > l.level {
+			first, l.level = j, math.Abs(c)
+		}
+	}
+	if first >= 0 {
+		l.enter(first, math.Copysign(1, l.correlation[first]))
+	}
+}
+
+// step goes to the next knot: to where the first inactive column reaches the
+// level, the first active coefficient reaches 0, or the level does. (The sign of
+// an active coefficient is that of its correlation.)
+func (l *lars) step() {
+	d := l.direction()
+	length, entering, leaving, sign := l.level, -1, -1, 0.0
+	for j, c := range l.correlation {
+		if l.state[j] != inactive {
+			continue
+		}
+		a := 0.0 // c shrinks by a while the level shrinks by 1
+		for i, k := range l.active {
+			a += float64(l.gram[j*l.columns+k] * d[i])
+		}
+		for _, s := range [2]float64{1, -1} {
+			approach := 1 - float64(s*a)
+			if !(approach > dependent) {
+				continue
+			}
+			if g := max(l.level-float64(s*c), 0) / approach; g < length {
+				length, entering, sign = g, j, s
+			}
+		}
+	}
+	for i, j := range l.active {
+		if !(float64(l.sign[i]*d[i]) < 0) {
+			continue
+		}
+		if g := max(-l.coef[j]/d[i], 0); g < length {
+			length, leaving = g, i
+		}
+	}
+	l.level -= length
+	for i, j := range l.active {
+		l.coef[j] += float64(length * d[i])
+	}
+	switch {
+	case leaving >= 0:
+		l.leave(leaving)
+	case entering >= 0:
+		l.enter(entering, sign)
+	}
+	for j := range l.correlation {
+		c := l.moment[j]
+		for _, k := range l.active {
+			c -= float64(l.gram[j*l.columns+k] * l.coef[k])
+		}
+		l.correlation[j] = c
+	}
+}
+
+// enter makes column j, of whose correlation it is told the sign, active, or
+// excludes it where it depends on the active columns.
+func (l *lars) enter(j int, sign float64) {
+	row := make([]float64, len(l.active)+1)
+	square := l.gram[j*l.columns+j]
+	left := square
+	for i, k := range l.active {
+		row[i] = (l.gram[j*l.columns+k] - Dot(l.factor[i][:i], row[:i])) / l.factor[i][i]
+		left -= float64(row[i] * row[i])
+	}
+	if !(left > dependent*square) {
+		l.state[j] = excluded
+		return
+	}
+	row[len(l.active)] = math.Sqrt(left)
+	l.factor = append(l.factor, row)
+	l.active = append(l.active, j)
+	l.sign = append(l.sign, sign)
+	l.state[j] = active
+}
+
+// leave makes the i-th active column inactive, factorises the Gram matrix of the
+// others anew, and gives the excluded columns another chance.
+func (l *lars) leave(i int) {
+	columns, signs := l.active, l.sign
+	l.active, l.sign, l.factor = nil, nil, nil
+	l.coef[columns[i]] = 0
+	l.state[columns[i]] = inactive
+	for k, j := range columns {
+		if k != i {
+			l.enter(j, signs[k])
+		}
+	}
+	for j, s := range l.state {
+		if s == excluded {
+			l.state[j] = inactive
+		}
+	}
+}
+
+// direction returns the d with G·d = sign on the active columns, along which all
+// their correlations shrink alike.
+func (l *lars) direction() []float64 {
+	d := slices.Clone(l.sign)
+	for i, row := range l.factor {
+		d[i] = (d[i] - Dot(row[:i], d[:i])) / row[i]
+	}
+	for i := len(d) - 1; i >= 0; i-- {
+		row := l.factor[i]
+		d[i] /= row[i]
+		for k := range i {
+			d[k] -= float64(row[k] * d[i])
+		}
+	}
+	return d
+}
