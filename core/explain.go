@@ -116,9 +116,13 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 	trace("forward", s.forward)
 	trace("method", total-s.forward)
 
+	ref, err := m.Ref(ctx)
+	if err != nil {
+		return nil, err
+	}
 	x := &Explanation{
 		Schema: Schema,
-		Model:  m.Ref(),
+		Model:  ref,
 		Method: MethodRef{Name: info.Name, Version: info.Version, SHA256: entry.SHA256, Runtime: r.Runtime, Params: params},
 		Input:  s.enc.ref(s.units),
 		Target: Target{
@@ -132,7 +136,7 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 			"cache_hits":         Float(s.hits),
 		},
 		Provenance: Provenance{
-			XAI: Version, Kernel: m.engine.Kernel(), DType: m.engine.DType(), Seed: r.Seed, Sandbox: sandbox,
+			XAI: Version, Kernel: m.engine.Kernel(), DType: string(m.engine.Info().DType), Seed: r.Seed, Sandbox: sandbox,
 		},
 	}
 	if err := x.fill(result, s); err != nil {

@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -167,9 +168,16 @@ func (h *Host) OpenTokenizer(ref string) (*tokenizer.Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
+	return openTokenizer(fsys, ref)
+}
+
+func openTokenizer(fsys fs.FS, ref string) (*tokenizer.Tokenizer, error) {
 	tok, err := tokenizer.Open(fsys)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, &Error{Kind: KindInput, Msg: "the folder " + ref + " holds no tokenizer", Hint: "it needs tokenizer.json or vocab.txt", Err: err}
+	case err != nil:
+		return nil, input(fmt.Errorf("%s: %w", ref, err), "mend its tokenizer files, or fetch them again")
 	}
-	return tok, input(err, "the tokenizer files of "+ref+" must be mended or fetched again")
+	return tok, nil
 }

@@ -2,6 +2,9 @@ package core
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"slices"
 
 	"github.com/xai-go/xai/engine"
@@ -25,26 +28,55 @@ func (h *Host) OpenModel(ctx context.Context, ref string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := []engine.Option{engine.WithThreads(h.options.Threads), engine.WithDType(h.options.DType)}
+	tok, err := openTokenizer(fsys, ref)
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		tok = nil // raw inputs need none
+	}
+	opts := []engine.Option{engine.WithThreads(h.options.Threads), engine.WithDType(engine.DType(h.options.DType))}
 	if h.options.Memory > 0 {
 		opts = append(opts, engine.WithMemory(h.options.Memory))
 	}
 	e, err := engine.Open(ctx, fsys, opts...)
 	if err != nil {
-		return nil, input(err, "")
+		return nil, engineError(ref, err)
 	}
-	m := &Model{id: ref, engine: e, tokenizer: e.Tokenizer(), labels: e.Labels()}
-	switch e.ProblemType() {
-	case "regression":
-		m.head = regression
-	case "multi_label_classification":
-		m.head = multiLabel
+	if task := e.Info().Task; task != taskClassification {
+		e.Close()
+		return nil, &Error{Kind: KindInput, Msg: "the model " + ref + " does " + task + ", which this version does not explain"}
 	}
-	return m, nil
+	return &Model{id: ref, engine: e, tokenizer: tok, labels: e.Labels(), head: headOf(e)}, nil
 }
 
-// Close releases the model's memory and threads.
-func (m *Model) Close() error { return m.engine.Close() }
+// taskClassification is the task whose outputs this version explains.
+const taskClassification = "sequence-classification"
+
+// headOf reads from the configuration what a classifier's logits mean.
+func headOf(e *engine.Model) head {
+	switch problem, _ := e.Config().ProblemType(); problem {
+	case "regression":
+		return regression
+	case "multi_label_classification":
+		return multiLabel
+	}
+	if len(e.Labels()) == 1 {
+		return regression
+	}
+	return singleLabel
+}
+
+// engineError words an error of the engine, which names its own package.
+func engineError(ref string, err error) error {
+	if _, ok := errors.AsType[*engine.OptionError](err); ok {
+		return &Error{Kind: KindUsage, Err: err}
+	}
+	return input(fmt.Errorf("%s: %w", ref, err), "")
+}
+
+// Close releases the model's threads.
+func (m *Model) Close() { m.engine.Close() }
 
 // ID returns the reference that the model was opened by.
 func (m *Model) ID() string { return m.id }
@@ -54,23 +86,36 @@ func (m *Model) Engine() *engine.Model { return m.engine }
 
 // Info describes the model to a method.
 func (m *Model) Info() sdk.ModelInfo {
-	info := sdk.ModelInfo{ID: m.id, Architecture: m.engine.Architecture(), Task: m.engine.Task(), Labels: slices.Clone(m.labels)}
+	e := m.engine.Info()
+	info := sdk.ModelInfo{ID: m.id, Architecture: e.ModelType, Task: e.Task, Labels: slices.Clone(m.labels)}
 	if m.tokenizer != nil {
 		info.MaskToken, _ = m.tokenizer.MaskToken()
 	}
 	return info
 }
 
-// Ref identifies the model in a result.
-func (m *Model) Ref() ModelRef {
-	weights, tok := m.engine.Digest()
-	return ModelRef{ID: m.id, Architecture: m.engine.Architecture(), Task: m.engine.Task(), SHA256: weights, TokenizerSHA256: tok}
+// Tokenizer returns the model's tokenizer, nil where its folder holds none.
+func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tokenizer }
+
+// Ref identifies the model in a result. The first call reads the weights again
+// to hash them.
+func (m *Model) Ref(ctx context.Context) (ModelRef, error) {
+	weights, err := m.engine.WeightsDigest(ctx)
+	if err != nil {
+		return ModelRef{}, engineError(m.id, err)
+	}
+	e := m.engine.Info()
+	ref := ModelRef{ID: m.id, Architecture: e.ModelType, Task: e.Task, SHA256: weights}
+	if m.tokenizer != nil {
+		ref.TokenizerSHA256 = m.tokenizer.Digest()
+	}
+	return ref, nil
 }
 
 // maxTokens is the longest sequence that the model reads: what its position
 // table holds and, where that is less, what its tokenizer says.
 func (m *Model) maxTokens() int {
-	n := m.engine.MaxPositions()
+	n := m.engine.Info().Positions
 	if m.tokenizer != nil {
 		if t := m.tokenizer.MaxLength(); t > 0 && (n == 0 || t < n) {
 			n = t
@@ -112,9 +157,17 @@ func (m *Model) run(ctx context.Context, rows []row, progress func(done, total i
 	if len(rows) == 0 {
 		return nil, nil
 	}
-	out, err := m.engine.Forward(ctx, batch(rows), engine.Progress(progress))
-	if err != nil {
-		return nil, input(err, "")
+	var opts []engine.ForwardOption
+	if progress != nil {
+		opts = append(opts, engine.Progress(progress))
 	}
-	return out.Logits, nil
+	out, err := m.engine.Forward(ctx, batch(rows), opts...)
+	if err != nil {
+		return nil, engineError(m.id, err)
+	}
+	logits := make([][]float64, len(rows))
+	for i := range logits {
+		logits[i] = out.Row(i)
+	}
+	return logits, nil
 }

@@ -166,13 +166,13 @@ func part[T any](s []T, from, to int) []T {
 // encodeRaw describes the tokens of a raw row. Special tokens and padding are
 // fixed, as are those that keep marks.
 func (m *Model) encodeRaw(raw *Raw) (*encoded, error) {
-	if limit := m.engine.MaxPositions(); limit > 0 && raw.row.n > limit {
+	if limit := m.engine.Info().Positions; raw.row.n > limit {
 		return nil, &Error{Kind: KindInput, Msg: fmt.Sprintf("the input has %d tokens and the model reads %d at most", raw.row.n, limit), Hint: "cut the rows"}
 	}
 	e := &encoded{raw: true, row: raw.row, texts: []string{""}}
 	special := make(map[int32]bool)
 	if m.tokenizer != nil {
-		for _, id := range m.tokenizer.SpecialIDs() {
+		for _, id := range m.tokenizer.Special() {
 			special[id] = true
 		}
 	}

@@ -197,21 +197,24 @@ func (s *session) textRows(n int, keep []uint8, units []sdk.Unit, fill sdk.Fill)
 
 // fillText returns what a dropped unit of a text becomes.
 func (s *session) fillText(fill sdk.Fill) (string, error) {
-	var text string
-	var ok bool
+	tok := s.model.tokenizer
+	id, ok := fill.Token, true
 	switch fill.Kind {
 	case sdk.FillDelete:
 		return "", nil
 	case sdk.FillText:
 		return fill.Text, nil
 	case sdk.FillMask:
-		text, ok = s.model.tokenizer.MaskToken()
+		id, ok = tok.MaskID()
 	case sdk.FillPad:
-		text, ok = s.model.tokenizer.PadToken()
+		id, ok = tok.PadID()
 	case sdk.FillToken:
-		text, ok = s.model.tokenizer.Token(fill.Token)
 	default:
 		return "", sdk.NewError(sdk.EInvalid, "unknown fill policy "+strconv.Itoa(int(fill.Kind)))
+	}
+	var text string
+	if ok {
+		text, ok = tok.Token(id)
 	}
 	if !ok {
 		return "", sdk.NewError(sdk.EUnsupported, "the tokenizer has no such fill token; use fill=delete or fill=text")
