@@ -53,7 +53,7 @@ type options struct {
 // means GOMAXPROCS. Results do not depend on it.
 func WithThreads(n int) Option { return func(o *options) { o.threads = n } }
 
-// WithDType sets the number format, "f32" (the default) or "f64".
+// WithDType sets the number format, "f32" (the default, also for "") or "f64".
 func WithDType(d DType) Option { return func(o *options) { o.dtype = d } }
 
 // WithMemory sets a budget in bytes for the weights, the working memory of all
@@ -87,9 +87,12 @@ type Model struct {
 // Errors are those of packages checkpoint and safetensors where a file is
 // missing, malformed or unsupported, [*OptionError] and [*MemoryError].
 func Open(ctx context.Context, fsys fs.FS, opts ...Option) (*Model, error) {
-	o := options{dtype: F32, memory: DefaultMemory}
+	o := options{memory: DefaultMemory}
 	for _, option := range opts {
 		option(&o)
+	}
+	if o.dtype == "" {
+		o.dtype = F32
 	}
 	if err := o.check(); err != nil {
 		return nil, err

@@ -20,8 +20,8 @@ type Input struct {
 	// Lengths are the numbers of tokens of the sequences, each at least 1; nil
 	// means one sequence of all tokens.
 	Lengths []int
-	// TypeIDs are token types (segments), 0 by default. Models without types
-	// take nil or zeros.
+	// TypeIDs are token types (segments), 0 by default. A model without types
+	// ignores them: its tokenizer may well tell the texts of a pair apart.
 	TypeIDs []int32
 	// PositionIDs are positions, 0 … length−1 by default.
 	PositionIDs []int32
@@ -76,14 +76,16 @@ func (in Input) batch(info Info) (arch.Batch, error) {
 			return b, inputError(field.name, "has %d values for %d tokens", field.length, tokens)
 		}
 	}
-	types := max(info.Types, 1)
+	if info.Types == 0 {
+		b.TypeIDs = nil
+	}
 	for _, check := range []struct {
 		name      string
 		values    []int32
 		low, high int // allowed are [low, high)
 	}{
 		{"IDs", in.IDs, -1, info.Vocabulary},
-		{"TypeIDs", in.TypeIDs, 0, types},
+		{"TypeIDs", b.TypeIDs, 0, info.Types},
 		{"PositionIDs", in.PositionIDs, 0, info.Positions},
 	} {
 		for row, v := range check.values {
