@@ -113,7 +113,7 @@ func examples(pairs ...string) string {
 func (a *app) host() (*core.Host, error) {
 	return core.New(core.Options{
 		Models:   builtin.Models(),
-		Methods:  plugins.Builtin(),
+		Methods:  core.Builtin(plugins.Builtin()),
 		Registry: a.registry,
 		Threads:  a.threads,
 		DType:    a.dtype,

@@ -28,12 +28,15 @@ func (s *source) flags(cmd *cobra.Command, raw bool) {
 	if raw {
 		f.StringVar(&s.inputs, "inputs", "", "feed raw tensors from this .safetensors (input_ids, attention_mask …) instead of a text")
 	}
-	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if len(args) > 1 {
-			return usage("put the text in quotes", "%s takes one text, and was given %d arguments", cmd.CommandPath(), len(args))
-		}
-		return nil
+	cmd.Args = oneText
+}
+
+// oneText allows one argument, the text.
+func oneText(cmd *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return usage("put the text in quotes", "%s takes one text, and was given %d arguments", cmd.CommandPath(), len(args))
 	}
+	return nil
 }
 
 // read returns the rows that the command is about: one, unless --inputs has

@@ -15,11 +15,11 @@ import (
 // under another name in the same folder, which then takes the place of what
 // was there. That stays where anything fails or the run is cancelled.
 type output struct {
-	name   string      // as the user gave it
-	target string      // with links resolved, so that a link stays one
-	exists bool        // there is a file, whose mode is kept
+	name   string // as the user gave it
+	target string // with links resolved, so that a link stays one
+	exists bool   // there is a file, whose mode is kept
 	mode   os.FileMode
-	device bool        // it is a pipe or a device, which cannot be replaced
+	device bool // it is a pipe or a device, which cannot be replaced
 }
 
 // openOutput checks that name can be written, before the work is done.
