@@ -36,5 +36,10 @@ func Attention[T Float](dst []T, ldd int, q []T, ldq int, k []T, ldk int, v []T,
 	if pattern != nil && len(pattern) != t*s {
 		panic(fmt.Sprintf("kernel: pattern has %d values, [%d, %d] needs %d", len(pattern), t, s, t*s))
 	}
+	if q, ok := any(q).([]float32); ok {
+		active.Load().attention(any(dst).([]float32), ldd, q, ldq, any(k).([]float32), ldk, any(v).([]float32), ldv,
+			t, s, e, float32(scale), mask, any(pattern).([]float32), any(scratch).(*Scratch[float32]))
+		return
+	}
 	attention(dst, ldd, q, ldq, k, ldk, v, ldv, t, s, e, scale, mask, pattern, scratch)
 }

@@ -17,6 +17,8 @@ type family struct {
 	name      string
 	columns   int // panel width of Weights
 	linear    func(dst []float32, ldd int, x []float32, ldx, m int, w *Weights[float32], bias []float32)
+	attention func(dst []float32, ldd int, q []float32, ldq int, k []float32, ldk int, v []float32, ldv int,
+		t, s, e int, scale float32, mask []uint8, pattern []float32, scratch *Scratch[float32])
 	add       func(dst, x []float32)
 	layerNorm func(dst, x []float32, d int, gamma, beta []float32, eps float32)
 	softmax   func(x []float32, ld, rows, n int)
@@ -25,12 +27,16 @@ type family struct {
 	sigmoid   func(x []float32)
 	tanh      func(x []float32)
 	relu      func(x []float32)
+	// peak runs n rounds of fused multiply-adds and returns the number of
+	// operations that they were; nil in the generic family.
+	peak func(n int) float64
 }
 
 var generic = &family{
 	name:      "generic",
 	columns:   genericColumns,
 	linear:    linear[float32],
+	attention: attention[float32],
 	add:       add[float32],
 	layerNorm: layerNorm[float32],
 	softmax:   softmax[float32],

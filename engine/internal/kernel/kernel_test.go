@@ -332,7 +332,7 @@ func TestLayerNorm(t *testing.T) {
 			for i, want := range want {
 				// The mean is off by some roundings of the largest value, which
 				// the scale (at most 1/√1e-5) magnifies.
-				row := want64(x[i/d*d : i/d*d+d])
+				row := momentsOf(x[i/d*d : i/d*d+d])
 				bound := 8*epsilon*(math.Abs(want)+math.Abs(float64(beta[i%d]))) +
 					8*epsilon*row.largest/row.deviation*math.Abs(float64(gamma[i%d]))
 				if got := float64(dst.values[i]); !(math.Abs(got-want) <= bound) {
@@ -355,10 +355,10 @@ func TestLayerNorm(t *testing.T) {
 	})
 }
 
-type spread struct{ largest, deviation float64 }
+type moments struct{ largest, deviation float64 }
 
-func want64(row []float32) spread {
-	var s spread
+func momentsOf(row []float32) moments {
+	var s moments
 	var mean, square float64
 	for _, v := range row {
 		s.largest = max(s.largest, math.Abs(float64(v)))
@@ -471,10 +471,10 @@ func TestActivations(t *testing.T) {
 		tail    func(x float64) float64 // plus this exponent z in size: x·exp(z) magnifies the rounding of z
 		smaller float64                 // below it a result may be flushed to 0
 	}{
-		{"GELU", GELU[float32], GELU[float64], 4, none, 0x1p-126},
-		{"GELUTanh", GELUTanh[float32], GELUTanh[float64], 4, func(x float64) float64 { return min(1.6*x+0.0714*x*x*x, 0) }, 0x1p-126},
-		{"QuickGELU", QuickGELU[float32], QuickGELU[float64], 4, func(x float64) float64 { return min(1.702*x, 0) }, 0x1p-126},
-		{"SiLU", SiLU[float32], SiLU[float64], 4, none, 0x1p-126},
+		{"GELU", GELU[float32], GELU[float64], 6, none, 0x1p-126},
+		{"GELUTanh", GELUTanh[float32], GELUTanh[float64], 4, func(x float64) float64 { return 2.5 * min(1.6*x+0.0714*x*x*x, 0) }, 0x1p-118},
+		{"QuickGELU", QuickGELU[float32], QuickGELU[float64], 4, func(x float64) float64 { return 2.5 * min(1.702*x, 0) }, 0x1p-118},
+		{"SiLU", SiLU[float32], SiLU[float64], 4, none, 0x1p-118},
 		{"Sigmoid", Sigmoid[float32], Sigmoid[float64], 4, none, 0x1p-126},
 		{"Tanh", Tanh[float32], Tanh[float64], 4, none, 0x1p-126},
 		{"ReLU", ReLU[float32], ReLU[float64], 0, none, 0},

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// unroll is the number of steps over k between two tests of the loop counter.
+const unroll = 4
+
+// gemm writes the microkernel of the matrix product. A tile of rows × two
+// vectors of the result stays in registers over the whole depth k: at each
+// step two vectors of the panel meet a broadcast value of each row.
+//
+// There is one loop for each number of rows, and in all of them a value is
+// the same chain of fused multiply-adds, so that the bits of a row do not
+// depend on the tile that it falls into.
+func (m *machine) gemm() {
+	TEXT("gemm"+m.suffix, NOSPLIT, "func(rows, tiles, k int, x *float32, ldx int, panel, dst *float32, ldd, columns int, add bool, bias *float32)")
+	Pragma("noescape")
+	Doc("gemm"+m.suffix+" computes tiles · rows rows of dst = x·panel: x is [tiles·rows, k], panel is",
+		fmt.Sprintf("[k, %d], and the first columns of dst are written. With add the product is added", 2*m.lanes),
+		"to dst; bias, of the same columns, is added last if it is not nil.",
+		fmt.Sprintf("1 ≤ rows ≤ %d, 1 ≤ tiles, 1 ≤ k, 1 ≤ columns ≤ %d; ldx and ldd count elements.", m.tileRows, 2*m.lanes))
+	rows := Load(Param("rows"), GP64())
+	for r := m.tileRows; r > 1; r-- {
+		CMPQ(rows, U8(r))
+		JE(LabelRef(fmt.Sprintf("rows%d", r)))
+	}
+	for r := 1; r <= m.tileRows; r++ {
+		Label(fmt.Sprintf("rows%d", r))
+		m.tiles(r)
+	}
+}
+
+// tiles writes the loop over the tiles of the given number of rows.
+func (m *machine) tiles(rows int) {
+	name := func(s string) string { return fmt.Sprintf("%s%d", s, rows) }
+	ldx, ldd := Load(Param("ldx"), GP64()), Load(Param("ldd"), GP64())
+	x, dst := Load(Param("x"), GP64()), Load(Param("dst"), GP64())
+	count := Load(Param("tiles"), GP64())
+	SHLQ(U8(2), ldx)
+	SHLQ(U8(2), ldd)
+
+	Label(name("tile"))
+	// Rows are addressed by threes: a pointer, the pointer plus one stride,
+	// the pointer plus two.
+	pointers := []reg.Register{GP64()}
+	MOVQ(x, pointers[0])
+	if rows > 3 {
+		triple := GP64()
+		LEAQ(Mem{Base: ldx, Index: ldx, Scale: 2}, triple)
+		for i := 3; i < rows; i += 3 {
+			p := GP64()
+			LEAQ(Mem{Base: pointers[len(pointers)-1], Index: triple, Scale: 1}, p)
+			pointers = append(pointers, p)
+		}
+	}
+	at := func(r, disp int) Mem {
+		p := Mem{Base: pointers[r/3], Disp: disp}
+		if r%3 > 0 {
+			p.Index, p.Scale = ldx, uint8(r%3)
+		}
+		return p
+	}
+	sums := make([][2]vector, rows)
+	for r := range sums {
+		sums[r] = [2]vector{m.zero(), m.zero()}
+	}
+	panel := Load(Param("panel"), GP64())
+	step := func(u int) {
+		b0, b1 := m.vector(), m.vector()
+		VMOVUPS(Mem{Base: panel, Disp: 2 * u * m.bytes()}, b0)
+		VMOVUPS(Mem{Base: panel, Disp: (2*u + 1) * m.bytes()}, b1)
+		for r := range rows {
+			a := m.vector()
+			VBROADCASTSS(at(r, 4*u), a)
+			VFMADD231PS(b0, a, sums[r][0])
+			VFMADD231PS(b1, a, sums[r][1])
+		}
+	}
+	advance := func(steps int) {
+		for _, p := range pointers {
+			ADDQ(U8(4*steps), p)
+		}
+		ADDQ(I32(2*steps*m.bytes()), panel)
+	}
+	k := Load(Param("k"), GP64())
+	SUBQ(U8(unroll), k)
+	JL(LabelRef(name("rest")))
+	Label(name("loop"))
+	for u := range unroll {
+		step(u)
+	}
+	advance(unroll)
+	SUBQ(U8(unroll), k)
+	JGE(LabelRef(name("loop")))
+	Label(name("rest"))
+	ADDQ(U8(unroll), k)
+	JZ(LabelRef(name("finish")))
+	Label(name("single"))
+	step(0)
+	advance(1)
+	DECQ(k)
+	JNZ(LabelRef(name("single")))
+
+	Label(name("finish"))
+	columns := GP64()
+	Load(Param("columns"), columns)
+	CMPQ(columns, U8(2*m.lanes))
+	JNE(LabelRef(name("edge")))
+	m.finish(name("full"), sums, dst, ldd, [2]*lanesMask{})
+	JMP(LabelRef(name("next")))
+	Label(name("edge"))
+	m.finish(name("part"), sums, dst, ldd, m.firstOfTwo(columns))
+
+	Label(name("next"))
+	stride := GP64()
+	IMUL3Q(U8(rows), ldx, stride)
+	ADDQ(stride, x)
+	IMUL3Q(U8(rows), ldd, stride)
+	ADDQ(stride, dst)
+	DECQ(count)
+	JNZ(LabelRef(name("tile")))
+	VZEROUPPER()
+	RET()
+}
+
+// finish adds dst and the bias to the sums of a tile as asked, and stores them.
+func (m *machine) finish(name string, sums [][2]vector, dst, ldd reg.Register, masks [2]*lanesMask) {
+	each := func(visit func(p Mem, sum vector, mask *lanesMask)) {
+		row := GP64()
+		MOVQ(dst, row)
+		for r := range sums {
+			for half := range 2 {
+				visit(Mem{Base: row, Disp: half * m.bytes()}, sums[r][half], masks[half])
+			}
+			if r+1 < len(sums) {
+				ADDQ(ldd, row)
+			}
+		}
+	}
+	add := Load(Param("add"), GP8())
+	TESTB(add, add)
+	JZ(LabelRef(name + "bias"))
+	each(func(p Mem, sum vector, mask *lanesMask) { VADDPS(m.load(p, mask), sum, sum) })
+	Label(name + "bias")
+	bias := Load(Param("bias"), GP64())
+	TESTQ(bias, bias)
+	JZ(LabelRef(name + "store"))
+	for half := range 2 {
+		b := m.load(Mem{Base: bias, Disp: half * m.bytes()}, masks[half])
+		for r := range sums {
+			VADDPS(b, sums[r][half], sums[r][half])
+		}
+	}
+	Label(name + "store")
+	each(func(p Mem, sum vector, mask *lanesMask) { m.store(sum, p, mask) })
+}
