@@ -119,7 +119,17 @@ func (c *call) forward(mem api.Memory, a []uint64) (int64, error) {
 	if len(c.handles.tensors)+len(c.handles.replies) >= maxHandles {
 		return 0, c.exceed(handlesError(c.limits))
 	}
+	n := int64(len(f.Texts) + len(f.IDs))
+	for _, t := range []*sdk.Tensor{f.Units, f.Masks} {
+		if t != nil && len(t.Shape) > 0 {
+			n += int64(t.Shape[0])
+		}
+	}
+	if n > c.limits.Forwards-c.stats.Rows {
+		return 0, c.exceed(forwardsError(c.limits))
+	}
 	c.stats.Forwards++
+	c.stats.Rows += n
 	r, err := timed(&c.stats.Forward, func() (sdk.Reply, error) { return c.model.Forward(c.ctx, f) })
 	if err != nil {
 		return 0, err

@@ -25,6 +25,7 @@ type Stats struct {
 	Forward     time.Duration // in the model
 	HostCalls   int
 	Forwards    int
+	Rows        int64 // of all forwards
 	BytesIn     int64 // of tensors, read by the module
 	BytesOut    int64 // of tensors, written by the module
 	MemoryBytes int64 // of the module at its end

@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"math"
 	"strconv"
 	"time"
 
@@ -9,13 +10,14 @@ import (
 )
 
 // Limits bound one explanation. A field that is not positive stands for
-// DefaultLimits'.
+// DefaultLimits', where no number of forwards is too large.
 type Limits struct {
 	MemoryBytes int64         // the module's linear memory, in whole pages of 64 KiB
 	Timeout     time.Duration // from the start of Explain to its end, forwards included
 	OutputBytes int64         // names, meta and elements of all results
 	LogBytes    int64         // log lines, standard output and standard error together
 	HandleBytes int64         // elements of all tensors that the module has handles to
+	Forwards    int64         // rows of all forwards, duplicates included
 }
 
 // DefaultLimits are the limits of a method that declares none.
@@ -25,6 +27,7 @@ var DefaultLimits = Limits{
 	OutputBytes: 16 << 20,
 	LogBytes:    64 << 10,
 	HandleBytes: 256 << 20,
+	Forwards:    math.MaxInt64,
 }
 
 const (
@@ -43,6 +46,7 @@ func (l Limits) withDefaults() Limits {
 	pick(&l.OutputBytes, DefaultLimits.OutputBytes)
 	pick(&l.LogBytes, DefaultLimits.LogBytes)
 	pick(&l.HandleBytes, DefaultLimits.HandleBytes)
+	pick(&l.Forwards, DefaultLimits.Forwards)
 	if l.Timeout <= 0 {
 		l.Timeout = DefaultLimits.Timeout
 	}
@@ -58,15 +62,16 @@ func Describe(l Limits) string {
 
 // The limits that a LimitError names.
 const (
-	LimitMemory  = "memory"
-	LimitTimeout = "timeout"
-	LimitOutput  = "output"
-	LimitHandles = "handles"
+	LimitMemory   = "memory"
+	LimitTimeout  = "timeout"
+	LimitOutput   = "output"
+	LimitHandles  = "handles"
+	LimitForwards = "forwards"
 )
 
 // LimitError is the error of a method that ran into one of its Limits.
 type LimitError struct {
-	Limit   string // LimitMemory, LimitTimeout, LimitOutput or LimitHandles
+	Limit   string // LimitMemory, LimitTimeout, LimitOutput, LimitHandles or LimitForwards
 	message string
 }
 
@@ -87,6 +92,10 @@ func outputError(l Limits) *LimitError {
 
 func handlesError(l Limits) *LimitError {
 	return &LimitError{LimitHandles, "holds more than its " + size(l.HandleBytes) + " of tensors, or more than " + strconv.Itoa(maxHandles) + " of them"}
+}
+
+func forwardsError(l Limits) *LimitError {
+	return &LimitError{LimitForwards, "asks for more than its " + strconv.FormatInt(l.Forwards, 10) + " rows of forwards"}
 }
 
 // size returns n in the largest binary unit that keeps it whole.

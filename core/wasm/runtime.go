@@ -150,9 +150,7 @@ func (m *Module) close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Section returns the module's custom section of that name, for the names that
-// begin with "xai.".
-func (m *Module) Section(name string) ([]byte, bool) {
-	b, ok := m.layout.sections[name]
-	return b, ok
-}
+// Sections returns the module's custom sections of that name in their order, for
+// names that begin with "xai.": a module of several methods has one
+// "xai.method" for each.
+func (m *Module) Sections(name string) [][]byte { return m.layout.sections[name] }

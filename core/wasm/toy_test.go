@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -304,5 +303,3 @@ func TestMemoryStaysFlat(t *testing.T) {
 	}
 	t.Logf("%+v", stats)
 }
-
-var _ = slices.Contains[[]int]

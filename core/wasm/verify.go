@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -54,8 +55,8 @@ type signature string
 
 // layout is what verify finds out about a module.
 type layout struct {
-	binary   []byte // with its tables' limits lowered to maxTable
-	sections map[string][]byte
+	binary   []byte              // with its tables' limits lowered to maxTable
+	sections map[string][][]byte // the custom sections whose names begin with "xai."
 	imports  []function
 	exports  map[string]export
 	minimum  int64 // bytes of memory at the start
@@ -92,7 +93,7 @@ func verify(binary []byte) (*layout, error) {
 	if len(binary) < 8 || string(binary[:8]) != "\x00asm\x01\x00\x00\x00" {
 		return nil, refuse("is not a WebAssembly module of version 1")
 	}
-	v := &verifier{layout: &layout{binary: binary, sections: map[string][]byte{}, exports: map[string]export{}}}
+	v := &verifier{layout: &layout{binary: binary, sections: map[string][][]byte{}, exports: map[string]export{}}}
 	s := &scanner{b: binary, at: 8}
 	last := 0 // the order of the last section
 	for !s.failed && s.at < len(binary) {
@@ -149,10 +150,7 @@ func (v *verifier) section(id byte, s *scanner) error {
 	case sectionCustom:
 		name, content := s.name(), s.rest()
 		if strings.HasPrefix(name, "xai.") {
-			if _, ok := v.layout.sections[name]; ok {
-				return refuse("has two sections named " + strconv.Quote(name))
-			}
-			v.layout.sections[name] = append([]byte(nil), content...)
+			v.layout.sections[name] = append(v.layout.sections[name], slices.Clone(content))
 		}
 	case sectionType:
 		n := s.u32()

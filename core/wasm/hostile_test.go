@@ -1,0 +1,401 @@
+package wasm_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/xai-go/xai/core/wasm"
+	"github.com/xai-go/xai/core/wasm/testdata/toy"
+	"github.com/xai-go/xai/sdk"
+)
+
+// hostileInfo declares what the hand-written modules use.
+var hostileInfo = sdk.Info{Name: "hostile", Needs: []sdk.Need{sdk.NeedForward}}
+
+func hostile(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", "hostile", name+".wasm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// hostileRuntime compiles without a cache on disk, once for a test.
+func hostileRuntime(t testing.TB) *wasm.Runtime {
+	t.Helper()
+	r, err := wasm.New(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+func TestRefusedModules(t *testing.T) {
+	r := hostileRuntime(t)
+	for name, want := range map[string]string{
+		"memory_import":    "the module imports xai1.memory, which is no function: only functions can be imported",
+		"memory_none":      `the module does not export its memory as "memory", so it is no method for xai`,
+		"table_large":      "the module has a table of 100000000 elements, and 65536 is the most",
+		"import_unknown":   "the module imports env.system, which this host does not have",
+		"import_later":     "the module imports xai1.grad, which this host does not have",
+		"import_signature": "the module imports xai1.progress as (i64) → i32, and the host's is (i64, i64) → i32",
+		"import_open":      "the module imports wasi_snapshot_preview1.path_open, which this host does not have",
+		"import_global":    "the module imports xai1.g, which is no function: only functions can be imported",
+		"export_none":      `the module does not export its memory as "memory", so it is no method for xai`,
+		"export_signature": "the module exports xai_explain as (i32) → i32, and the ABI's is (i32, i32) → i32",
+		"export_kind":      "the module does not export the function xai_explain, so it is no method for xai",
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := r.Compile(t.Context(), hostile(t, name))
+			if e, ok := errors.AsType[*sdk.Error](err); !ok || e.Code != sdk.EInvalid || e.Message != want {
+				t.Errorf("got %v, want %s", err, want)
+			}
+		})
+	}
+}
+
+func TestGarbageIsRefused(t *testing.T) {
+	r := hostileRuntime(t)
+	minimal := hostile(t, "minimal")
+	call, none := []byte{0x10, 0x01, 0x0b}, []byte{0x10, 0x63, 0x0b} // call 1, call 99; end
+	if bytes.Count(minimal, call) != 1 {
+		t.Fatal("the minimal module has changed")
+	}
+	for name, c := range map[string]struct {
+		binary []byte
+		want   string
+	}{
+		"empty":     {nil, "the module is not a WebAssembly module of version 1"},
+		"text":      {bytes.Repeat([]byte("wasm?"), 50_000), "the module is not a WebAssembly module of version 1"},
+		"large":     {make([]byte, 32<<20+1), "the module is larger than 32 MiB"},
+		"component": {[]byte("\x00asm\x0d\x00\x01\x00"), "the module is not a WebAssembly module of version 1"},
+		"header":    {minimal[:8], `the module does not export its memory as "memory", so it is no method for xai`},
+		"truncated": {minimal[:len(minimal)-5], "the module is cut short or malformed at byte "},
+		"bad call":  {bytes.Replace(minimal, call, none, 1), "the module is not valid WebAssembly: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := r.Compile(t.Context(), c.binary)
+			if e, ok := errors.AsType[*sdk.Error](err); !ok || e.Code != sdk.EInvalid || !strings.HasPrefix(e.Message, c.want) {
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+		})
+	}
+}
+
+func TestHostileRuns(t *testing.T) {
+	disk := errors.New("the disk under the model is gone")
+	type want struct {
+		code  sdk.Errno // of an *sdk.Error, or
+		limit string    // of a *wasm.LimitError
+		text  string
+	}
+	r := hostileRuntime(t)
+	for name, c := range map[string]struct {
+		want
+		model  *model
+		limits wasm.Limits
+	}{
+		"loop":             {want: want{limit: wasm.LimitTimeout, text: "ran longer than its limit of 100ms"}, limits: wasm.Limits{Timeout: 100 * time.Millisecond}},
+		"loop_start":       {want: want{limit: wasm.LimitTimeout, text: "ran longer than its limit of 100ms"}, limits: wasm.Limits{Timeout: 100 * time.Millisecond}},
+		"loop_init":        {want: want{limit: wasm.LimitTimeout, text: "ran longer than its limit of 100ms"}, limits: wasm.Limits{Timeout: 100 * time.Millisecond}},
+		"loop_alloc":       {want: want{limit: wasm.LimitTimeout, text: "ran longer than its limit of 100ms"}, limits: wasm.Limits{Timeout: 100 * time.Millisecond}},
+		"loop_host":        {want: want{limit: wasm.LimitTimeout, text: "ran longer than its limit of 100ms"}, limits: wasm.Limits{Timeout: 100 * time.Millisecond}},
+		"trap_load":        {want: want{code: sdk.EInternal, text: "the module was stopped: out of bounds memory access"}},
+		"trap_unreachable": {want: want{code: sdk.EInternal, text: "the module was stopped: unreachable"}},
+		"trap_divide":      {want: want{code: sdk.EInternal, text: "the module was stopped: integer divide by zero"}},
+		"trap_start":       {want: want{code: sdk.EInternal, text: "the module was stopped: unreachable"}},
+		"recurse":          {want: want{code: sdk.EInternal, text: "the module was stopped: stack overflow"}},
+		"grow":             {want: want{limit: wasm.LimitMemory, text: "needs more than its 64 MiB of memory"}},
+		"grow_trap":        {want: want{limit: wasm.LimitMemory, text: "needs more than its 3 MiB of memory"}, limits: wasm.Limits{MemoryBytes: 3<<20 + 1}},
+		"memory_large":     {want: want{limit: wasm.LimitMemory, text: "needs more than its 64 MiB of memory"}},
+		"table_grow":       {want: want{limit: wasm.LimitMemory, text: "needs more than its 64 MiB of memory"}},
+		"pointer_read":     {want: want{code: sdk.EFault, text: "a pointer is outside the module's memory"}},
+		"pointer_write":    {want: want{code: sdk.EFault, text: "a pointer is outside the module's memory"}},
+		"exit":             {want: want{code: sdk.EInternal, text: "the module ended itself with exit code 3"}},
+		"exit_zero":        {want: want{code: sdk.EInternal, text: "the module ended itself with exit code 0"}},
+		"exit_init":        {want: want{code: sdk.EInternal, text: "the module ended itself with exit code 0"}},
+		"sleep":            {want: want{code: sdk.EInvalid, text: "EINVAL"}},
+		"descriptors":      {want: want{code: sdk.EInvalid, text: "EINVAL"}},
+		"abi_older":        {want: want{code: sdk.EUnsupported, text: "the module speaks ABI 0.9 and this xai speaks 1.0: a newer version of the method is needed"}},
+		"abi_minor":        {want: want{code: sdk.EUnsupported, text: "the module speaks ABI 1.9 and this xai speaks 1.0: a newer xai is needed"}},
+		"abi_major":        {want: want{code: sdk.EUnsupported, text: "the module speaks ABI 2.0 and this xai speaks 1.0: a newer xai is needed"}},
+		"alloc_null":       {want: want{limit: wasm.LimitMemory, text: "needs more than its 64 MiB of memory"}},
+		"alloc_outside":    {want: want{code: sdk.EFault, text: "the module's xai_alloc returned a pointer outside its memory"}},
+		"result_none":      {want: want{code: sdk.EInternal, text: "the method returned no attributions"}},
+		"result_twice":     {want: want{code: sdk.EName, text: "the method returned two results named attributions"}},
+		"result_bytes":     {want: want{code: sdk.EInternal, text: "the method returned attributions as something else than f64 over units or tokens"}},
+		"result_large":     {want: want{limit: wasm.LimitOutput, text: "returned more than its 1 MiB of results"}, limits: wasm.Limits{OutputBytes: 1 << 20}},
+		"code_unknown":     {want: want{code: sdk.EInternal, text: "the module returned -99, which is neither 0 nor an error code"}},
+		"code_positive":    {want: want{code: sdk.EInternal, text: "the module returned 7, which is neither 0 nor an error code"}},
+		"code_silent":      {want: want{code: sdk.ERange, text: "ERANGE"}},
+		"code_other":       {want: want{code: sdk.ERange, text: "ERANGE"}},
+		"message":          {want: want{code: sdk.ERange, text: "red [31malert\uFFFD next"}},
+		"tensors_many":     {want: want{limit: wasm.LimitHandles, text: "or more than 65536 of them"}},
+		"tensor_huge":      {want: want{limit: wasm.LimitHandles, text: "holds more than its 256 MiB of tensors"}},
+		"chatty":           {want: want{code: sdk.EInvalid, text: "EINVAL"}},
+		"forward":          {want: want{code: sdk.EInvalid, text: "the frame ends early"}},
+		"model":            {want: want{text: disk.Error()}, model: &model{fail: disk}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, err := r.Compile(t.Context(), hostile(t, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.model == nil {
+				c.model = &model{}
+			}
+			start := time.Now()
+			_, stats, err := m.Explain(t.Context(), c.model, request(nil), hostileInfo, c.limits)
+			if d := time.Since(start); d > 5*time.Second {
+				t.Errorf("it took %v", d)
+			}
+			if err == nil {
+				t.Fatal("it ran as if all were well")
+			}
+			if strings.Contains(err.Error(), "goroutine ") || strings.Contains(err.Error(), "\n") {
+				t.Errorf("the error shows the host's inside: %v", err)
+			}
+			if stats.MemoryBytes > 64<<20 {
+				t.Errorf("it had %d bytes of memory", stats.MemoryBytes)
+			}
+			e, isError := errors.AsType[*sdk.Error](err)
+			limit, isLimit := errors.AsType[*wasm.LimitError](err)
+			switch {
+			case !strings.Contains(err.Error(), c.text):
+			case c.limit != "" && isLimit && limit.Limit == c.limit:
+				return
+			case c.code != 0 && isError && e.Code == c.code:
+				return
+			case c.model.fail != nil && errors.Is(err, c.model.fail):
+				return
+			}
+			t.Errorf("got %T %v, want %+v", err, err, c.want)
+		})
+	}
+}
+
+func TestMinimalModule(t *testing.T) {
+	m, err := hostileRuntime(t).Compile(t.Context(), hostile(t, "minimal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, stats, err := m.Explain(t.Context(), &model{}, request(nil), hostileInfo, wasm.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := e.Attributions[0]; len(a.Values) != 3 || a.Over != sdk.OverUnits {
+		t.Errorf("got %+v", a)
+	}
+	if stats.HostCalls != 2 || stats.MemoryBytes != 64<<10 {
+		t.Errorf("got %+v", stats)
+	}
+}
+
+func TestForwardNeedsAGrant(t *testing.T) {
+	info := toy.Method{}.Info()
+	info.Needs = nil
+	m := &model{}
+	_, _, err := toyModule(t).Explain(t.Context(), m, request(nil), info, wasm.Limits{})
+	if !errors.Is(err, &sdk.Error{Code: sdk.ECap}) || m.forwards != 0 {
+		t.Errorf("got %v after %d forwards", err, m.forwards)
+	}
+}
+
+func TestHostPanicIsAnError(t *testing.T) {
+	_, _, err := toyModule(t).Explain(t.Context(), &model{panics: true}, request(nil), toy.Method{}.Info(), wasm.Limits{})
+	if want := sdk.NewError(sdk.EInternal, "the host failed: runtime error in a kernel goroutine 1 [running]:"); !errors.Is(err, want) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestForwardsAreLimited(t *testing.T) {
+	_, stats, err := toyModule(t).Explain(t.Context(), &model{}, request(nil), toy.Method{}.Info(), wasm.Limits{Forwards: 20})
+	limit, ok := errors.AsType[*wasm.LimitError](err)
+	if !ok || limit.Limit != wasm.LimitForwards || stats.Rows != 18 {
+		t.Errorf("got %v after %+v", err, stats)
+	}
+}
+
+func TestLogIsCutAndClean(t *testing.T) {
+	m, err := hostileRuntime(t).Compile(t.Context(), hostile(t, "chatty"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	r := request(nil)
+	r.Log = func(_ sdk.Level, s string) { lines = append(lines, s) }
+	_, _, _ = m.Explain(t.Context(), &model{}, r, hostileInfo, wasm.Limits{LogBytes: 1 << 10})
+	if len(lines) < 4 || lines[0] != "one" || lines[1] != "two[2J" || lines[2] != "one two[2J " {
+		t.Fatalf("got %q", lines)
+	}
+	if last := lines[len(lines)-1]; last != "the method's log was cut at 1 KiB" {
+		t.Errorf("the last line is %q", last)
+	}
+	if n := len(strings.Join(lines[:len(lines)-1], "\n")); n > 1<<10 {
+		t.Errorf("%d bytes were logged", n)
+	}
+}
+
+func TestCancelEndsTheGuest(t *testing.T) {
+	for name, explain := range map[string]func(ctx context.Context, cancel func()) error{
+		"in a loop": func(ctx context.Context, cancel func()) error {
+			time.AfterFunc(50*time.Millisecond, cancel)
+			_, _, err := toyModule(t).Explain(ctx, &model{}, request(sdk.Params{"mode": "spin"}), toy.Method{}.Info(), wasm.Limits{})
+			return err
+		},
+		"in a forward": func(ctx context.Context, cancel func()) error {
+			m := &model{wait: make(chan struct{})}
+			go func() { <-m.wait; cancel() }()
+			_, _, err := toyModule(t).Explain(ctx, m, request(nil), toy.Method{}.Info(), wasm.Limits{})
+			return err
+		},
+		"before": func(ctx context.Context, cancel func()) error {
+			cancel()
+			_, _, err := toyModule(t).Explain(ctx, &model{}, request(nil), toy.Method{}.Info(), wasm.Limits{})
+			return err
+		},
+		"by the progress": func(ctx context.Context, cancel func()) error {
+			r := request(nil)
+			r.Progress = func(int, int) error { cancel(); return ctx.Err() }
+			_, _, err := toyModule(t).Explain(ctx, &model{}, r, toy.Method{}.Info(), wasm.Limits{})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			start := time.Now()
+			if err := explain(ctx, cancel); err != context.Canceled {
+				t.Errorf("got %v, want %v", err, context.Canceled)
+			}
+			if d := time.Since(start); d > 5*time.Second {
+				t.Errorf("it took %v", d)
+			}
+		})
+	}
+	t.Run("caller's deadline", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		_, _, err := toyModule(t).Explain(ctx, &model{}, request(sdk.Params{"mode": "spin"}), toy.Method{}.Info(), wasm.Limits{})
+		if err != context.DeadlineExceeded {
+			t.Errorf("got %v, want %v", err, context.DeadlineExceeded)
+		}
+	})
+}
+
+func TestConcurrentExplanations(t *testing.T) {
+	m := toyModule(t)
+	want, _, err := m.Explain(t.Context(), &model{}, request(nil), toy.Method{}.Info(), wasm.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			got, _, err := m.Explain(t.Context(), &model{}, request(nil), toy.Method{}.Info(), wasm.Limits{})
+			if err != nil {
+				t.Error(err)
+			} else if diff := cmp.Diff(want, got, bits); diff != "" {
+				t.Error(diff)
+			}
+		})
+		group.Go(func() {
+			_, _, err := m.Explain(t.Context(), &model{}, request(sdk.Params{"mode": "panic"}), toy.Method{}.Info(), wasm.Limits{})
+			if !errors.Is(err, &sdk.Error{Code: sdk.EInternal}) {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+}
+
+func TestNothingIsLeftBehind(t *testing.T) {
+	r := hostileRuntime(t)
+	good, err := r.Compile(t.Context(), hostile(t, "minimal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad, err := r.Compile(t.Context(), hostile(t, "trap_load"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow, err := r.Compile(t.Context(), hostile(t, "loop"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	round := func() {
+		for range 100 {
+			if _, _, err := good.Explain(t.Context(), &model{}, request(nil), hostileInfo, wasm.Limits{}); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := bad.Explain(t.Context(), &model{}, request(nil), hostileInfo, wasm.Limits{}); err == nil {
+				t.Fatal("the trap did not stop it")
+			}
+			if _, _, err := slow.Explain(t.Context(), &model{}, request(nil), hostileInfo, wasm.Limits{Timeout: time.Millisecond}); err == nil {
+				t.Fatal("the deadline did not stop it")
+			}
+		}
+	}
+	measure := func() (goroutines int, heap uint64) {
+		for range 50 { // goroutines that were told to end need a moment
+			goroutines = runtime.NumGoroutine()
+			time.Sleep(2 * time.Millisecond)
+			if runtime.NumGoroutine() >= goroutines {
+				break
+			}
+		}
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return goroutines, m.HeapAlloc
+	}
+	round()
+	goroutines, heap := measure()
+	round()
+	after, heapAfter := measure()
+	if after > goroutines {
+		t.Errorf("%d goroutines, and %d after 300 more explanations", goroutines, after)
+	}
+	if heapAfter > heap+4<<20 { // 300 instances of 64 KiB and more each would be 20 MB
+		t.Errorf("%d bytes on the heap, and %d after 300 more explanations", heap, heapAfter)
+	}
+}
+
+func TestHostileIsFresh(t *testing.T) {
+	tool, err := exec.LookPath("wat2wasm")
+	if err != nil {
+		t.Skip("wat2wasm of WABT is not installed")
+	}
+	sources, err := filepath.Glob(filepath.Join("testdata", "hostile", "*.wat"))
+	if err != nil || len(sources) == 0 {
+		t.Fatal("no sources", err)
+	}
+	for _, source := range sources {
+		name := strings.TrimSuffix(filepath.Base(source), ".wat")
+		out := filepath.Join(t.TempDir(), name)
+		if text, err := exec.Command(tool, source, "-o", out).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v %s", source, err, text)
+			continue
+		}
+		if b, err := os.ReadFile(out); err != nil || !bytes.Equal(b, hostile(t, name)) {
+			t.Errorf("%s.wasm is stale: run testdata/hostile/build.sh", name)
+		}
+	}
+}

@@ -1,0 +1,8 @@
+;; Speaks ABI 1.9.
+(module
+  (memory (export "memory") 1)
+  (func (export "xai_abi") (result i32) (i32.const 0x10009))
+  (func (export "xai_alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "xai_explain") (param $ptr i32) (param $len i32) (result i32)
+    (i32.const 0))
+)

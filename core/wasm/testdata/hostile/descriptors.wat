@@ -1,0 +1,18 @@
+;; Reads, seeks and asks for folders; returns -1 where none of it worked.
+(module
+  (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_seek" (func $fd_seek (param i32 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_prestat_get" (func $fd_prestat_get (param i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "xai_abi") (result i32) (i32.const 0x10000))
+  (func (export "xai_alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "xai_explain") (param $ptr i32) (param $len i32) (result i32)
+    (i32.store (i32.const 0) (i32.const 64))
+    (i32.store (i32.const 4) (i32.const 64))
+    (i32.store (i32.const 8) (i32.const 1))
+    (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+    (if (i32.load (i32.const 8)) (then (unreachable)))
+    (if (i32.eqz (call $fd_seek (i32.const 3) (i64.const 0) (i32.const 0) (i32.const 8))) (then (unreachable)))
+    (if (i32.eqz (call $fd_prestat_get (i32.const 3) (i32.const 8))) (then (unreachable)))
+    (i32.const -1))
+)

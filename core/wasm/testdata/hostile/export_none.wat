@@ -1,0 +1,3 @@
+;; Is a module, and no method.
+(module
+  (func (export "nothing")))

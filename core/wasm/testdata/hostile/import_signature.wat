@@ -1,0 +1,9 @@
+;; Imports a host function with a signature of its own.
+(module
+  (import "xai1" "progress" (func $progress (param i64) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "xai_abi") (result i32) (i32.const 0x10000))
+  (func (export "xai_alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "xai_explain") (param $ptr i32) (param $len i32) (result i32)
+    (i32.const 0))
+)

@@ -1,0 +1,10 @@
+;; Loops for ever in the start function.
+(module
+  (memory (export "memory") 1)
+  (func (export "xai_abi") (result i32) (i32.const 0x10000))
+  (func (export "xai_alloc") (param i32) (result i32) (i32.const 1024))
+  (func $start (loop $l (br $l)))
+  (start $start)
+  (func (export "xai_explain") (param $ptr i32) (param $len i32) (result i32)
+    (i32.const 0))
+)

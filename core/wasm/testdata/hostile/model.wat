@@ -1,0 +1,15 @@
+;; Asks for a forward of one text, and returns the error.
+(module
+  (import "xai1" "forward" (func $forward (param i32 i32) (result i64)))
+  (import "xai1" "tensor_new" (func $tensor_new (param i32 i32 i32) (result i64)))
+  (memory (export "memory") 1)
+  (func (export "xai_abi") (result i32) (i32.const 0x10000))
+  (func (export "xai_alloc") (param i32) (result i32) (i32.const 1024))
+  (data (i32.const 0) "\00\00\00\00\00\00\00\00")
+  (data (i32.const 8) "\02\00\00\00\00\00\00\00")
+  (data (i32.const 16) "\03\00\01\00\10\00\00\00")
+  (func (export "xai_explain") (param $ptr i32) (param $len i32) (result i32)
+    (i64.store (i32.const 24) (call $tensor_new (i32.const 0) (i32.const 1) (i32.const 0)))
+    (i64.store (i32.const 32) (call $tensor_new (i32.const 2) (i32.const 1) (i32.const 8)))
+    (i32.wrap_i64 (call $forward (i32.const 16) (i32.const 24))))
+)

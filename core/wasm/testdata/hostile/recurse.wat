@@ -1,0 +1,9 @@
+;; Recurses for ever.
+(module
+  (memory (export "memory") 1)
+  (func (export "xai_abi") (result i32) (i32.const 0x10000))
+  (func (export "xai_alloc") (param i32) (result i32) (i32.const 1024))
+  (func $r (param i32) (result i32) (i32.add (call $r (i32.add (local.get 0) (i32.const 1))) (i32.const 1)))
+  (func (export "xai_explain") (param $ptr i32) (param $len i32) (result i32)
+    (call $r (i32.const 0)))
+)
