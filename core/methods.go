@@ -71,7 +71,7 @@ func infoOf(m registry.Method) sdk.Info {
 	for _, p := range m.Params {
 		info.Params = append(info.Params, sdk.Param{
 			Name: p.Name, Aliases: p.Aliases, Type: sdk.ParamType(p.Type), Default: p.Default,
-			Min: p.Min, Max: p.Max, Values: p.Values, Doc: p.Doc,
+			Min: p.Min, Max: p.Max, Values: p.Values, Doc: p.Doc, Compat: p.Compat,
 		})
 	}
 	return info

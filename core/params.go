@@ -12,12 +12,10 @@ import (
 
 // parseParams turns what the user typed into a value for every parameter that
 // the method declares: aliases resolved, types and bounds checked, defaults
+// (those of the preset that the parameter compat names, where it has its own)
 // filled in.
 func parseParams(info sdk.Info, given map[string]string) (sdk.Params, error) {
 	params := make(sdk.Params, len(info.Params))
-	for _, p := range info.Params {
-		params[p.Name] = p.Default
-	}
 	names := make([]string, 0, len(given))
 	for name := range given {
 		names = append(names, name)
@@ -38,6 +36,21 @@ func parseParams(info sdk.Info, given map[string]string) (sdk.Params, error) {
 			return nil, err
 		}
 		params[p.Name] = v
+	}
+	preset := ""
+	if p, ok := info.Param("compat"); ok {
+		if preset, ok = params[p.Name].(string); !ok {
+			preset, _ = p.Default.(string)
+		}
+	}
+	for _, p := range info.Params {
+		if _, ok := params[p.Name]; ok {
+			continue
+		}
+		params[p.Name] = p.Default
+		if v, ok := p.Compat[preset]; ok {
+			params[p.Name] = v
+		}
 	}
 	return params, nil
 }

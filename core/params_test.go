@@ -10,7 +10,8 @@ import (
 )
 
 var testInfo = sdk.Info{Name: "m", Params: []sdk.Param{
-	{Name: "num_samples", Aliases: []string{"nsamples"}, Type: sdk.Int, Default: int64(1000), Min: sdk.Bound(10), Max: sdk.Bound(100)},
+	{Name: "num_samples", Aliases: []string{"nsamples"}, Type: sdk.Int, Default: int64(1000), Min: sdk.Bound(10), Max: sdk.Bound(100), Compat: map[string]any{"lime": int64(50)}},
+	{Name: "compat", Type: sdk.Enum, Default: "none", Values: []string{"none", "lime"}},
 	{Name: "kernel_width", Type: sdk.Float, Default: 25.0, Min: sdk.Bound(1e-6)},
 	{Name: "bow", Type: sdk.Bool, Default: false},
 	{Name: "fill", Type: sdk.Enum, Default: "mask", Values: []string{"mask", "delete"}},
@@ -22,9 +23,32 @@ func TestParseParams(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := sdk.Params{"num_samples": int64(20), "kernel_width": 5.0, "bow": true, "fill": "mask", "mask_string": "[MASK]"}
+	want := sdk.Params{"num_samples": int64(20), "kernel_width": 5.0, "bow": true, "compat": "none", "fill": "mask", "mask_string": "[MASK]"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("parameters (-want +got):\n%s", diff)
+	}
+}
+
+func TestParseParamsTakesDefaultsOfThePreset(t *testing.T) {
+	tests := []struct {
+		name  string
+		given map[string]string
+		want  int64
+	}{
+		{"no preset", nil, 1000},
+		{"the preset", map[string]string{"compat": "lime"}, 50},
+		{"what the user typed wins", map[string]string{"compat": "lime", "num_samples": "20"}, 20},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := parseParams(testInfo, test.given)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got["num_samples"] != test.want {
+				t.Errorf("num_samples %v, want %d", got["num_samples"], test.want)
+			}
+		})
 	}
 }
 

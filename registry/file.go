@@ -86,6 +86,7 @@ type Param struct {
 	Max     *float64
 	Values  []string // of an enum
 	Doc     string
+	Compat  map[string]any // the default under each value of the parameter compat that has its own
 }
 
 // Artifact is the executable of a process method for one platform.

@@ -3,6 +3,8 @@ package registry
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -112,15 +114,13 @@ func (w *writer) param(p Param) {
 	w.line("[method.params.%s]", p.Name)
 	w.text(width, "type", p.Type)
 	w.list(width, "values", p.Values)
-	switch v := p.Default.(type) {
-	case string:
-		w.line("%-*s = %s", width, "default", tomlString(v))
-	case bool:
-		w.line("%-*s = %t", width, "default", v)
-	case int64:
-		w.line("%-*s = %d", width, "default", v)
-	case float64:
-		w.line("%-*s = %s", width, "default", tomlNumber(v, p.Type))
+	w.line("%-*s = %s", width, "default", tomlValue(p.Default, p.Type))
+	if len(p.Compat) > 0 {
+		var presets []string
+		for _, preset := range slices.Sorted(maps.Keys(p.Compat)) {
+			presets = append(presets, tomlString(preset)+" = "+tomlValue(p.Compat[preset], p.Type))
+		}
+		w.line("%-*s = { %s }", width, "compat", strings.Join(presets, ", "))
 	}
 	if p.Min != nil {
 		w.line("%-*s = %s", width, "min", tomlNumber(*p.Min, p.Type))
@@ -130,6 +130,21 @@ func (w *writer) param(p Param) {
 	}
 	w.list(width, "aliases", p.Aliases)
 	w.text(width, "doc", p.Doc)
+}
+
+// tomlValue writes a value of a parameter of that type.
+func tomlValue(v any, typ string) string {
+	switch v := v.(type) {
+	case string:
+		return tomlString(v)
+	case bool:
+		return strconv.FormatBool(v)
+	case int64:
+		return strconv.FormatInt(v, 10)
+	case float64:
+		return tomlNumber(v, typ)
+	}
+	panic("registry: a parameter of type " + typ + " has a value of another")
 }
 
 // tomlNumber writes the shortest number that reads back as v, a whole one for

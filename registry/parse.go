@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -508,7 +509,7 @@ func (t table) params(i int) []Param {
 
 // param reads one parameter; its default must be a value that it accepts.
 func (t table) param(name string) Param {
-	t.allow("type", "default", "min", "max", "values", "doc", "aliases")
+	t.allow("type", "default", "min", "max", "values", "doc", "aliases", "compat")
 	p := Param{Name: name, Aliases: t.list("aliases"), Doc: t.text("doc")}
 	for _, alias := range p.Aliases {
 		if !aliasName.MatchString(alias) || len(alias) > 64 {
@@ -535,28 +536,39 @@ func (t table) param(name string) Param {
 		t.fail("", "default is missing; every parameter has one")
 		return p
 	}
-	switch p.Type {
-	case TypeInt, TypeFloat:
-		v := t.number("default", p.Type)
-		if p.Min != nil && v < *p.Min || p.Max != nil && v > *p.Max {
-			t.fail("default", "default is %v, outside of min and max", v)
+	p.Default = t.value("default", p)
+	presets := t.sub("compat", t.name+": compat")
+	for _, preset := range slices.Sorted(maps.Keys(presets.values)) {
+		if p.Compat == nil {
+			p.Compat = make(map[string]any, len(presets.values))
 		}
-		p.Default = v
-		if p.Type == TypeInt {
-			p.Default = int64(v)
-		}
-	case TypeBool:
-		p.Default = t.boolean("default", false)
-	case TypeString:
-		s, ok := t.values["default"].(string)
-		if !ok || len(s) > maxText {
-			t.fail("default", "default must be a string of at most %d bytes", maxText)
-		}
-		p.Default = s // the empty one is fine
-	case TypeEnum:
-		p.Default = t.oneOf("default", p.Values...)
+		p.Compat[preset] = presets.value(preset, p)
 	}
 	return p
+}
+
+// value reads a value that the parameter accepts.
+func (t table) value(key string, p Param) any {
+	switch p.Type {
+	case TypeInt, TypeFloat:
+		v := t.number(key, p.Type)
+		if p.Min != nil && v < *p.Min || p.Max != nil && v > *p.Max {
+			t.fail(key, "%s is %v, outside of min and max", key, v)
+		}
+		if p.Type == TypeInt {
+			return int64(v)
+		}
+		return v
+	case TypeBool:
+		return t.boolean(key, false)
+	case TypeEnum:
+		return t.oneOf(key, p.Values...)
+	}
+	s, ok := t.values[key].(string)
+	if !ok || len(s) > maxText {
+		t.fail(key, "%s must be a string of at most %d bytes", key, maxText)
+	}
+	return s // the empty one is fine
 }
 
 // bound reads an optional bound of a number.

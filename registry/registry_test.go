@@ -420,6 +420,9 @@ func drawParam(t *rapid.T, name, alias string) Param {
 		p.Values = rapid.SliceOfNDistinct(rapid.StringMatching(`[ -~é]{1,10}`), 1, 4, rapid.ID).Draw(t, "values")
 		p.Default = rapid.SampledFrom(p.Values).Draw(t, "enum")
 	}
+	if rapid.Bool().Draw(t, "compat") {
+		p.Compat = map[string]any{rapid.StringMatching(`[a-z]{1,5}`).Draw(t, "preset"): p.Default, "": p.Default}
+	}
 	return p
 }
 

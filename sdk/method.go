@@ -74,6 +74,10 @@ type Param struct {
 	Max     *float64
 	Values  []string // of Enum
 	Doc     string
+	// Compat holds the defaults of presets: Compat["lime"] takes the place of
+	// Default where the parameter "compat" is "lime". Nil where no preset has
+	// a default of its own.
+	Compat map[string]any
 }
 
 // Bound returns a pointer to v, for Param.Min and Param.Max.
