@@ -18,14 +18,20 @@ func (f *File) Marshal() ([]byte, error) {
 	for _, m := range f.Methods {
 		w.method(m)
 	}
+	if w.err != nil {
+		return nil, w.err
+	}
 	if _, err := Parse(w.Bytes(), f.Path); err != nil {
 		return nil, fmt.Errorf("the registry file would not read back: %w", err)
 	}
 	return w.Bytes(), nil
 }
 
-// writer collects lines of TOML.
-type writer struct{ bytes.Buffer }
+// writer collects lines of TOML. The first error sticks.
+type writer struct {
+	bytes.Buffer
+	err error
+}
 
 func (w *writer) line(format string, args ...any) {
 	fmt.Fprintf(w, format+"\n", args...)
@@ -114,11 +120,11 @@ func (w *writer) param(p Param) {
 	w.line("[method.params.%s]", p.Name)
 	w.text(width, "type", p.Type)
 	w.list(width, "values", p.Values)
-	w.line("%-*s = %s", width, "default", tomlValue(p.Default, p.Type))
+	w.line("%-*s = %s", width, "default", w.value(p, p.Default))
 	if len(p.Compat) > 0 {
 		var presets []string
 		for _, preset := range slices.Sorted(maps.Keys(p.Compat)) {
-			presets = append(presets, tomlString(preset)+" = "+tomlValue(p.Compat[preset], p.Type))
+			presets = append(presets, tomlString(preset)+" = "+w.value(p, p.Compat[preset]))
 		}
 		w.line("%-*s = { %s }", width, "compat", strings.Join(presets, ", "))
 	}
@@ -132,19 +138,30 @@ func (w *writer) param(p Param) {
 	w.text(width, "doc", p.Doc)
 }
 
-// tomlValue writes a value of a parameter of that type.
-func tomlValue(v any, typ string) string {
+// value returns a value of a parameter as TOML.
+func (w *writer) value(p Param, v any) string {
 	switch v := v.(type) {
 	case string:
-		return tomlString(v)
+		if p.Type == TypeString || p.Type == TypeEnum {
+			return tomlString(v)
+		}
 	case bool:
-		return strconv.FormatBool(v)
+		if p.Type == TypeBool {
+			return strconv.FormatBool(v)
+		}
 	case int64:
-		return strconv.FormatInt(v, 10)
+		if p.Type == TypeInt {
+			return strconv.FormatInt(v, 10)
+		}
 	case float64:
-		return tomlNumber(v, typ)
+		if p.Type == TypeFloat {
+			return tomlNumber(v, p.Type)
+		}
 	}
-	panic("registry: a parameter of type " + typ + " has a value of another")
+	if w.err == nil {
+		w.err = fmt.Errorf("the parameter %s is of type %s and has a value of the Go type %T", quote(p.Name), p.Type, v)
+	}
+	return ""
 }
 
 // tomlNumber writes the shortest number that reads back as v, a whole one for

@@ -539,6 +539,9 @@ func (t table) param(name string) Param {
 	p.Default = t.value("default", p)
 	presets := t.sub("compat", t.name+": compat")
 	for _, preset := range slices.Sorted(maps.Keys(presets.values)) {
+		if preset != "" && !methodName.MatchString(preset) {
+			t.fail("compat", "compat has a preset %s; they are lower-case letters and digits, with hyphens between them", quote(preset))
+		}
 		if p.Compat == nil {
 			p.Compat = make(map[string]any, len(presets.values))
 		}

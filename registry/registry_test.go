@@ -46,6 +46,7 @@ min     = 1e-06
 [method.params.bow]
 type    = "bool"
 default = false
+compat  = { "lime" = true }
 [method.params.fill]
 type    = "enum"
 values  = ["mask", "pad"]
@@ -87,7 +88,7 @@ func fullFile() *File {
 		Params: []Param{
 			{Name: "num_samples", Aliases: []string{"nsamples", "n_samples"}, Type: TypeInt, Default: int64(1000), Min: bound(10), Max: bound(100000), Doc: "number of perturbations"},
 			{Name: "kernel_width", Type: TypeFloat, Default: 25.0, Min: bound(1e-6)},
-			{Name: "bow", Type: TypeBool, Default: false},
+			{Name: "bow", Type: TypeBool, Default: false, Compat: map[string]any{"lime": true}},
 			{Name: "fill", Type: TypeEnum, Default: "mask", Values: []string{"mask", "pad"}},
 			{Name: "a_string", Type: TypeString, Default: ""},
 		},
@@ -167,15 +168,15 @@ func TestParseErrors(t *testing.T) {
 		{"upper-case key", "summary", "Summary", `f:11: method lime: unknown key "Summary"; did you mean "summary"?`},
 		{"unknown key in limits", "memory ", "memroy ", `f:15: method lime: limits: unknown key "memroy"; did you mean "memory"?`},
 		{"unknown key in a parameter", "doc  ", "dco  ", `f:27: method lime: parameter num_samples: unknown key "dco"; did you mean "doc"?`},
-		{"unknown key in the second method", "version = \"0.1.0-rc.1\"", "version = \"0.1.0\"\nsumary = \"x\"", `f:48: method confined: unknown key "sumary"; did you mean "summary"?`},
-		{"unknown key in an artifact", "os     = \"darwin\"", "so     = \"darwin\"", `f:54: method confined: artifact 2: unknown key "so"; did you mean "os"?`},
-		{"unknown key in confine", "net  ", "nett  ", `f:60: method confined: confine: unknown key "nett"; did you mean "net"?`},
+		{"unknown key in the second method", "version = \"0.1.0-rc.1\"", "version = \"0.1.0\"\nsumary = \"x\"", `f:49: method confined: unknown key "sumary"; did you mean "summary"?`},
+		{"unknown key in an artifact", "os     = \"darwin\"", "so     = \"darwin\"", `f:55: method confined: artifact 2: unknown key "so"; did you mean "os"?`},
+		{"unknown key in confine", "net  ", "nett  ", `f:61: method confined: confine: unknown key "nett"; did you mean "net"?`},
 		{"key twice", "kind    = \"wasm\"", "kind = \"wasm\"\nkind = \"wasm\"", `f:6: Key 'method.kind' has already been defined.`},
 		{"name missing", "name    = \"lime\"\n", "", `f:3: method 1: name is missing; it must be lower-case letters and digits, with hyphens between them`},
 		{"name in upper case", `"lime"`, `"Lime"`, `f:4: method 1: name is "Lime" and must be lower-case letters and digits, with hyphens between them`},
 		{"name is a number", `"lime"`, `7`, `f:4: method 1: name must be a string`},
 		{"name too long", `"lime"`, `"` + strings.Repeat("a", 65) + `"`, `f:4: method 1: name has 65 bytes and may have 64`},
-		{"name twice", `"confined"`, `"lime"`, `f:44: method 2: the name "lime" is taken by the method in line 3; names are unique in a file`},
+		{"name twice", `"confined"`, `"lime"`, `f:45: method 2: the name "lime" is taken by the method in line 3; names are unique in a file`},
 		{"kind missing", "kind    = \"wasm\"\n", "", `f:3: method lime: kind is missing; it must be one of wasm, process`},
 		{"kind unknown", `"wasm"`, `"native"`, `f:5: method lime: kind is "native" and must be one of wasm, process`},
 		{"url missing", "url     = \"builtin:lime.wasm\"\n", "", `f:3: method lime: url is missing; it says where the module is`},
@@ -188,7 +189,7 @@ func TestParseErrors(t *testing.T) {
 		{"path on another machine", "builtin:lime.wasm", `\\\\host\\x`, `f:6: method lime: url is "\\\\host\\x": a path on another machine is refused; copy the module here`},
 		{"sha256 missing", "sha256  = \"" + hashA + "\"\nabi ", "abi ", `f:3: method lime: sha256 is missing; it must be the 64 lower-case hexadecimal digits of the module's SHA-256`},
 		{"sha256 too short", "sha256  = \"9", "sha256  = \"", `f:7: method lime: sha256 is "` + hashA[1:] + `" and must be the 64 lower-case hexadecimal digits of the module's SHA-256`},
-		{"sha256 of an artifact", "x\"\nsha256 = \"9", "x\"\nsha256 = \"G", `f:52: method confined: artifact 1: sha256 is "G` + hashA[1:] + `" and must be the 64 lower-case hexadecimal digits of the module's SHA-256`},
+		{"sha256 of an artifact", "x\"\nsha256 = \"9", "x\"\nsha256 = \"G", `f:53: method confined: artifact 1: sha256 is "G` + hashA[1:] + `" and must be the 64 lower-case hexadecimal digits of the module's SHA-256`},
 		{"abi", `abi     = "1.0"`, `abi     = "1"`, `f:8: method lime: abi is "1" and must be the version of the ABI, such as "1.0"`},
 		{"version", `"1.2.0"`, `"v1.2"`, `f:9: method lime: version is "v1.2" and must be a semantic version, such as "1.2.0"`},
 		{"need unknown", `"gradients"]`, `"network"]`, `f:10: method lime: needs holds "network" and may hold forward, gradients, attentions, activations, hidden_states, generate, embeddings, tokenize, patch`},
@@ -220,16 +221,18 @@ func TestParseErrors(t *testing.T) {
 		{"min not finite", "min     = 1e-06", "min = nan", `f:31: method lime: parameter kernel_width: min must be finite`},
 		{"min above max", "min     = 10\n", "min = 200000\n", `f:25: method lime: parameter num_samples: max is 100000 and min 200000`},
 		{"min of a bool", "default = false", "default = false\nmin = 1", `f:35: method lime: parameter bow: only an int and a float have min and max`},
-		{"default not among the values", "default = \"mask\"", "default = \"zero\"", `f:38: method lime: parameter fill: default is "zero" and must be one of mask, pad`},
-		{"enum without values", "values  = [\"mask\", \"pad\"]\n", "", `f:35: method lime: parameter fill: an enum must list its values`},
-		{"values of a string", "default = \"\"\n", "default = \"\"\nvalues = [\"\"]\n", `f:42: method lime: parameter a_string: values holds an empty string`},
+		{"preset of another type", `{ "lime" = true }`, `{ lime = 1 }`, `f:35: method lime: parameter bow: compat: lime must be true or false`},
+		{"name of a preset", `{ "lime" = true }`, `{ "\u0007" = true }`, `f:35: method lime: parameter bow: compat has a preset "\a"; they are lower-case letters and digits, with hyphens between them`},
+		{"default not among the values", "default = \"mask\"", "default = \"zero\"", `f:39: method lime: parameter fill: default is "zero" and must be one of mask, pad`},
+		{"enum without values", "values  = [\"mask\", \"pad\"]\n", "", `f:36: method lime: parameter fill: an enum must list its values`},
+		{"values of a string", "default = \"\"\n", "default = \"\"\nvalues = [\"\"]\n", `f:43: method lime: parameter a_string: values holds an empty string`},
 		{"alias", `"nsamples"`, `"2"`, `f:26: method lime: parameter num_samples: the alias "2" must be a letter and then letters, digits, underscores and hyphens`},
 		{"alias is another's name", `"nsamples"`, `"bow"`, `f:32: method lime: params: "bow" names both the parameter num_samples and the parameter bow`},
 		{"alias is its own name", `"nsamples"`, `"num_samples"`, `f:21: method lime: params: "num_samples" names both the parameter num_samples and the parameter num_samples`},
-		{"artifact of a wasm method", `"process"`, `"wasm"`, `f:48: method confined: artifact belongs to kind = "process" alone`},
+		{"artifact of a wasm method", `"process"`, `"wasm"`, `f:49: method confined: artifact belongs to kind = "process" alone`},
 		{"methods inline", "schema = 1\n", "schema = 1\nmethod = [{}]\n#", `f:4: Key 'method' was already created and cannot be used as an array.`},
-		{"env name", `"LANG"`, `"A=B"`, `f:62: method confined: confine: env holds "A=B", which is no name of an environment variable`},
-		{"landlock", `landlock  = true`, `landlock  = "yes"`, `f:59: method confined: confine: landlock must be true or false`},
+		{"env name", `"LANG"`, `"A=B"`, `f:63: method confined: confine: env holds "A=B", which is no name of an environment variable`},
+		{"landlock", `landlock  = true`, `landlock  = "yes"`, `f:60: method confined: confine: landlock must be true or false`},
 		{"nested too deep", "5000", strings.Repeat("[", 6), `f:18: a value is nested more than 5 levels deep; a registry file needs no more than three`},
 		{"long key", "forwards", strings.Repeat("a", 200), `f:18: a key has 202 bytes and may have 200`},
 		{"key of many parts", "forwards", strings.Repeat("a.", 9) + "a", `f:18: a key has 10 parts; a registry file needs no more than four`},
@@ -321,6 +324,11 @@ func TestMarshal(t *testing.T) {
 	if diff := cmp.Diff(full, string(got)); diff != "" {
 		t.Errorf("Marshal (-want +got):\n%s", diff)
 	}
+	f.Methods[0].Params[0].Default = 1000 // an int, where int64 is asked for
+	if data, err := f.Marshal(); err == nil || err.Error() != `the parameter "num_samples" is of type int and has a value of the Go type int` {
+		t.Errorf("Marshal of a value of another type = %q, %v", data, err)
+	}
+	f = fullFile()
 	f.Methods[0].Name = "LIME"
 	if data, err := f.Marshal(); err == nil {
 		t.Errorf("Marshal of an invalid file = %q", data)
