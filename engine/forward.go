@@ -113,6 +113,11 @@ func (r *request) output(info Info, b arch.Batch) *Output {
 // enough for their activations to stay in its cache.
 const groupRows = 128
 
+// shareFrom is the work, in multiplications of one hidden × hidden product over
+// the tokens of a request, from which threads share a group: below it a thread
+// is done before another has joined it. Measured on two cores.
+const shareFrom = 1 << 20
+
 // plan says how a request is cut into groups of sequences and who runs them.
 type plan struct {
 	groups  [][2]int // sequences [lo, hi)
@@ -121,10 +126,10 @@ type plan struct {
 	shared  bool // all threads work on one group, and groups follow each other
 }
 
-// plan chooses between two ways to use the threads. Where there are sequences
-// enough, each thread takes groups through all layers by itself and no thread
-// ever waits for another. Where there are not, or where memory is too small
-// for that, all threads share the work on one group.
+// plan chooses how to use the threads. Where there are sequences enough, each
+// thread takes groups through all layers by itself and no thread ever waits for
+// another. Where there are not, or where memory is too small for that, all
+// threads share the work on one group, if it is worth it.
 func (m *Model) plan(b arch.Batch, results int64) (plan, error) {
 	threads := m.pool.Threads()
 	rounds := (b.Rows() + threads*groupRows - 1) / (threads * groupRows)
@@ -134,8 +139,9 @@ func (m *Model) plan(b arch.Batch, results int64) (plan, error) {
 	if len(p.groups) >= threads && m.runners.fits(p.size, p.runners, results) {
 		return p, nil
 	}
+	shared := threads > 1 && b.Rows()*m.info.Hidden*m.info.Hidden >= shareFrom
 	for _, rows := range []int{threads * groupRows, 1} {
-		p = plan{groups: partition(b, rows), runners: 1, shared: threads > 1}
+		p = plan{groups: partition(b, rows), runners: 1, shared: shared}
 		p.size = size(b, p.groups, threads)
 		if m.runners.fits(p.size, p.runners, results) {
 			return p, nil
