@@ -64,7 +64,7 @@ var rules = []rule{
 
 	// The command line. Nothing imports it.
 	{"cmd/xai", []string{
-		"core", "core/builtin", "core/report", "engine/tokenizer", "internal/nearest", "plugins", "registry", "sdk",
+		"core", "core/builtin", "core/report", "engine", "engine/tokenizer", "internal/nearest", "plugins", "registry", "sdk",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/sys/windows", "golang.org/x/term",
 	}, []string{"github.com/rogpeppe/go-internal/testscript"}},
 
