@@ -10,9 +10,10 @@ import (
 	"github.com/xai-go/xai/engine/internal/parallel"
 )
 
-// queryBlock is the number of queries whose attention is computed at a time.
-// It bounds the matrix of scores of a long sequence.
-const queryBlock = 128
+// queryBlock is the number of queries of a job where threads share the
+// attention of a long sequence. Every job packs the keys and values of its head
+// again, so it is not small.
+const queryBlock = 192
 
 // runner is the working memory of one forward. Its matrices share one slice:
 //
@@ -38,8 +39,10 @@ func (n *network[T]) wideColumns() int {
 // RunnerBytes implements [arch.Network].
 func (n *network[T]) RunnerBytes(size arch.Size) int64 {
 	e := int64(n.Hidden / n.Heads)
-	keys := int64(size.Longest) + 64 // the kernels pad to their panels
-	attention := keys * (2*(e+64) + queryBlock)
+	// The kernels pack the keys and values of a head, padded to panels, beside
+	// the scores of a block of queries.
+	keys, width, scores := int64(size.Longest)+64, e+64, int64(96)
+	attention := keys * (2*width + scores)
 	matrices := int64(size.Rows) * int64(2*n.Hidden+n.wideColumns())
 	return (matrices + int64(size.Threads)*attention) * n.DType.Size()
 }
@@ -144,7 +147,11 @@ func (r *runner[T]) attention(ctx context.Context, pool *parallel.Pool, l int, g
 	if out.Attentions != nil {
 		patterns = out.Attentions[l]
 	}
-	r.plan(b, gathered)
+	block := queryBlock
+	if pool == nil {
+		block = rows
+	}
+	r.plan(b, gathered, block)
 	if pool == nil {
 		for _, j := range r.jobs {
 			r.attend(j, gathered, b, patterns, &r.scratch[0])
@@ -161,8 +168,8 @@ func (r *runner[T]) attention(ctx context.Context, pool *parallel.Pool, l int, g
 	return rows, layer.outputNorm.AddTo(ctx, pool, r.x[:rows*d], branch)
 }
 
-// plan lists the jobs of a layer's attention.
-func (r *runner[T]) plan(b arch.Batch, gathered bool) {
+// plan lists the jobs of a layer's attention, each of at most block queries.
+func (r *runner[T]) plan(b arch.Batch, gathered bool, block int) {
 	r.jobs = r.jobs[:0]
 	for i := range b.Sequences() {
 		lo, hi := b.Range(i)
@@ -170,9 +177,9 @@ func (r *runner[T]) plan(b arch.Batch, gathered bool) {
 		if gathered {
 			queries = 1
 		}
-		for q := 0; q < queries; q += queryBlock {
+		for q := 0; q < queries; q += block {
 			for h := range r.Heads {
-				r.jobs = append(r.jobs, job{sequence: i, head: h, lo: q, hi: min(q+queryBlock, queries)})
+				r.jobs = append(r.jobs, job{sequence: i, head: h, lo: q, hi: min(q+block, queries)})
 			}
 		}
 	}

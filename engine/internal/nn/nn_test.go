@@ -80,7 +80,7 @@ func TestLayerNormAddTo(t *testing.T) {
 	pool := parallel.New(3)
 	defer pool.Close()
 	const d, rows = 21, 50
-	n := &LayerNorm[float64]{gamma: random[float64](d), beta: random[float64](d + 1)[:d], eps: 1e-3}
+	n := NewLayerNorm(random[float64](d), random[float64](d + 1)[:d], 1e-3)
 	x, y := random[float64](d*rows), random[float64](d*rows)
 	want := make([]float64, d*rows)
 	for r := range rows {

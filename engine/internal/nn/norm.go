@@ -17,7 +17,12 @@ type LayerNorm[T kernel.Float] struct {
 // LoadLayerNorm loads NAME.weight and NAME.bias, both [d]. A failure is left
 // in the loader.
 func LoadLayerNorm[T kernel.Float](load *checkpoint.Loader[T], d int, eps float64, name string) *LayerNorm[T] {
-	return &LayerNorm[T]{gamma: load.Tensor(name+".weight", d), beta: load.Tensor(name+".bias", d), eps: eps}
+	return NewLayerNorm(load.Tensor(name+".weight", d), load.Tensor(name+".bias", d), eps)
+}
+
+// NewLayerNorm returns a norm that keeps gamma and beta, both [d].
+func NewLayerNorm[T kernel.Float](gamma, beta []T, eps float64) *LayerNorm[T] {
+	return &LayerNorm[T]{gamma: gamma, beta: beta, eps: eps}
 }
 
 // Apply normalises the rows of x, [len(x)/d, d], in place.
