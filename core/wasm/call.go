@@ -40,6 +40,15 @@ type call struct {
 	exceeded *LimitError         // the limit that the guest last ran into
 }
 
+func newCall(model sdk.Model, request *sdk.Request, info sdk.Info, limits Limits) *call {
+	return &call{
+		model: model, request: request, info: info, limits: limits,
+		memory:   linearMemory{limit: uint64(limits.MemoryBytes)},
+		handles:  handles{tensors: map[int64]*tensor{}, replies: map[int64]reply{}},
+		failures: map[sdk.Errno]error{},
+	}
+}
+
 // result is what the guest handed over under a name.
 type result struct {
 	name string
@@ -286,7 +295,7 @@ func message(err error) string { return clean(err.Error(), abi.MaxMessage) }
 
 // rngFill is rng_fill(ptr, n) → 0.
 func (c *call) rngFill(mem api.Memory, a []uint64) (int64, error) {
-	b, err := bytes(mem, a[0], a[1])
+	b, err := region(mem, a[0], a[1])
 	if err != nil {
 		return 0, err
 	}
@@ -314,7 +323,7 @@ func (c *call) log(mem api.Memory, a []uint64) (int64, error) {
 	if level < sdk.Debug || level > sdk.Warning {
 		return 0, sdk.NewError(sdk.EInvalid, "a log line's level is unknown")
 	}
-	b, err := bytes(mem, a[1], a[2])
+	b, err := region(mem, a[1], a[2])
 	if err != nil {
 		return 0, err
 	}
@@ -337,7 +346,7 @@ func (c *call) writeLog(level sdk.Level, line string) {
 
 // error is error(code, ptr, len) → 0.
 func (c *call) error(mem api.Memory, a []uint64) (int64, error) {
-	b, err := bytes(mem, a[1], a[2])
+	b, err := region(mem, a[1], a[2])
 	if err != nil {
 		return 0, err
 	}

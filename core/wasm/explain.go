@@ -40,17 +40,8 @@ type Stats struct {
 // and the method passed that on, and with an *sdk.Error otherwise.
 func (m *Module) Explain(ctx context.Context, model sdk.Model, req *sdk.Request, info sdk.Info, limits Limits) (*sdk.Explanation, Stats, error) {
 	limits = limits.withDefaults()
-	c := &call{
-		model:   contract.Model(model, info, req),
-		request: contract.Complete(req, info),
-		info:    info,
-		limits:  limits,
-		stats:   Stats{Compile: m.compile},
-		memory:  linearMemory{limit: uint64(limits.MemoryBytes)},
-		handles: handles{tensors: map[int64]*tensor{}, replies: map[int64]reply{}},
-
-		failures: map[sdk.Errno]error{},
-	}
+	c := newCall(contract.Model(model, info, req), contract.Complete(req, info), info, limits)
+	c.stats.Compile = m.compile
 	if err := ctx.Err(); err != nil {
 		return nil, c.stats, err
 	}

@@ -90,8 +90,8 @@ func (f hostFunction) Call(ctx context.Context, m api.Module, stack []uint64) {
 	stack[0] = uint64(v)
 }
 
-// bytes returns the guest's memory at ptr, which stays the guest's.
-func bytes(mem api.Memory, ptr, n uint64) ([]byte, error) {
+// region returns the guest's memory at ptr, which stays the guest's.
+func region(mem api.Memory, ptr, n uint64) ([]byte, error) {
 	b, ok := mem.Read(uint32(ptr), uint32(n))
 	if !ok {
 		return nil, sdk.NewError(sdk.EFault, "a pointer is outside the module's memory")
@@ -99,18 +99,13 @@ func bytes(mem api.Memory, ptr, n uint64) ([]byte, error) {
 	return b, nil
 }
 
-// text returns a string of the guest's.
-func text(mem api.Memory, ptr, n uint64) (string, error) {
-	b, err := bytes(mem, ptr, n)
-	return string(b), err
-}
-
 // name returns a name of the guest's.
 func name(mem api.Memory, ptr, n uint64) (string, error) {
 	if uint32(n) > abi.MaxName {
 		return "", sdk.NewError(sdk.ERange, "a name is longer than 255 bytes")
 	}
-	return text(mem, ptr, n)
+	b, err := region(mem, ptr, n)
+	return string(b), err
 }
 
 // frame returns a frame of the guest's.
@@ -118,7 +113,7 @@ func frame(mem api.Memory, ptr, n uint64) ([]byte, error) {
 	if uint32(n) > abi.MaxFrame {
 		return nil, sdk.NewError(sdk.ERange, "a frame is longer than 16 MiB")
 	}
-	return bytes(mem, ptr, n)
+	return region(mem, ptr, n)
 }
 
 // answer writes value to the guest where it fits, and returns its length in any
@@ -128,7 +123,7 @@ func answer(mem api.Memory, ptr, n uint64, value []byte) (int64, error) {
 		return 0, sdk.NewError(sdk.ERange, "a value is too long for the module")
 	}
 	if len(value) <= int(uint32(n)) {
-		b, err := bytes(mem, ptr, uint64(len(value)))
+		b, err := region(mem, ptr, uint64(len(value)))
 		if err != nil {
 			return 0, err
 		}

@@ -113,7 +113,7 @@ func (c *call) tensorNew(mem api.Memory, a []uint64) (int64, error) {
 	if rank > abi.MaxRank {
 		return 0, sdk.NewError(sdk.ERange, "a tensor has more than 8 dimensions")
 	}
-	dims, err := bytes(mem, a[2], uint64(rank)*8)
+	dims, err := region(mem, a[2], uint64(rank)*8)
 	if err != nil {
 		return 0, err
 	}
@@ -169,7 +169,7 @@ func (c *call) tensorRead(mem api.Memory, a []uint64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	to, err := bytes(mem, a[2], a[3])
+	to, err := region(mem, a[2], a[3])
 	if err != nil {
 		return 0, err
 	}
@@ -190,7 +190,7 @@ func (c *call) tensorWrite(mem api.Memory, a []uint64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	from, err := bytes(mem, a[2], a[3])
+	from, err := region(mem, a[2], a[3])
 	if err != nil {
 		return 0, err
 	}
@@ -207,7 +207,7 @@ func (c *call) tensorReadStrided(mem api.Memory, a []uint64) (int64, error) {
 	if uint32(a[2]) != uint32(24*len(t.Shape)) {
 		return 0, sdk.NewError(sdk.EInvalid, "a strided read has a start, a length and a step for every dimension")
 	}
-	spec, err := bytes(mem, a[1], a[2])
+	spec, err := region(mem, a[1], a[2])
 	if err != nil {
 		return 0, err
 	}
@@ -229,7 +229,7 @@ func (c *call) tensorReadStrided(mem api.Memory, a []uint64) (int64, error) {
 	if n*size > math.MaxInt32 || n*size > int(uint32(a[4])) {
 		return 0, sdk.NewError(sdk.ERange, "a strided read is larger than its buffer")
 	}
-	to, err := bytes(mem, a[3], uint64(n*size))
+	to, err := region(mem, a[3], uint64(n*size))
 	if err != nil {
 		return 0, err
 	}
