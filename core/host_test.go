@@ -17,7 +17,6 @@ import (
 	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/internal/golden"
 	"github.com/xai-go/xai/plugins"
-	"github.com/xai-go/xai/sdk"
 )
 
 // newHost returns a host with the built-in methods, and with the golden models
@@ -123,7 +122,11 @@ func TestLIMEMatchesTheReference(t *testing.T) {
 				MaskString  *string  `json:"mask_string"`
 				KernelWidth float64  `json:"kernel_width"`
 			}
-			if err := json.Unmarshal(c.Config, &config); err != nil {
+			fields, err := json.Marshal(c.Config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal(fields, &config); err != nil {
 				t.Fatal(err)
 			}
 			host := newHost(t, core.Options{Models: map[string]fs.FS{c.Model: golden.ModelFS(t, c.Model)}})
@@ -344,14 +347,18 @@ func ExampleHost_Explain() {
 	x, err := host.Explain(ctx, model, core.Request{
 		Input:  core.Input{Text: "The acting is superb, the story is not."},
 		Method: "lime",
-		Output: sdk.Prob,
 	})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(x.Target.Label)
-	for i, unit := range x.Input.Units {
-		fmt.Printf("%s %+.1f\n", unit.Text, float64(x.Attributions[0].Values[i]))
+	most := 0
+	values := x.Attributions[0].Values
+	for i, v := range values {
+		if v > values[most] {
+			most = i
+		}
 	}
+	fmt.Println(x.Target.Label, "because of", x.Input.Units[most].Text)
+	// Output: POSITIVE because of superb
 }

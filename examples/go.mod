@@ -6,4 +6,12 @@ toolchain go1.26.8
 
 require github.com/xai-go/xai v0.0.0
 
+require (
+	github.com/BurntSushi/toml v1.6.0 // indirect
+	github.com/rivo/uniseg v0.4.7 // indirect
+	github.com/tetratelabs/wazero v1.12.0 // indirect
+	golang.org/x/sys v0.50.0 // indirect
+	golang.org/x/text v0.44.0 // indirect
+)
+
 replace github.com/xai-go/xai => ../
