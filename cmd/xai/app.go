@@ -52,7 +52,13 @@ func (a *app) execute(ctx context.Context) (err error) {
 	if cmd, rest, err := root.Find(a.args); err != nil {
 		return unknownCommand(cmd, firstWord(rest))
 	}
-	return root.ExecuteContext(ctx)
+	started := false
+	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
+	err = root.ExecuteContext(ctx)
+	if _, ok := errors.AsType[*core.Error](err); err != nil && !ok && !started { // cobra refused the command line
+		return usage("see xai --help", "%s", err)
+	}
+	return err
 }
 
 // root builds the tree of commands.
@@ -65,7 +71,7 @@ its answer, and how far. It runs on this machine alone, with the models and the
 methods it brings, or with yours.`,
 		Example: examples(
 			`xai explain "A gripping, beautifully shot film."`, "which words made it positive",
-			`xai explain "酒店非常干净,服务也很好。"`, "Chinese works too",
+			`xai explain "质量太差了,再也不会买。"`, "Chinese works too",
 			`xai explain -m ./my-bert -M lime "Some text."`, "your own model folder, any method",
 			`xai methods list`, "what else can explain",
 		),
@@ -83,11 +89,17 @@ methods it brings, or with yours.`,
 	f.Var(choice{&a.dtype, []string{"f32", "f64"}}, "dtype", "number format to compute in: f32 (default) or f64, the reference")
 	f.Var(&a.memory, "memory", "memory that one batch may take, for example 512MiB")
 	f.Var(duration{&a.timeout}, "timeout", "give up after this long, for example 30s")
-	f.StringVar(&a.registry, "registry", "", "read methods from this methods.toml first")
+	f.StringVar(&a.registry, "registry", "", "look for methods in this methods.toml `FILE` first")
 	f.BoolVar(&a.noColour, "no-color", false, "write without colours (NO_COLOR and CLICOLOR_FORCE are obeyed too)")
+	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))
+	root.SetHelpCommand(helpCommand(root))
 	root.AddCommand(a.explain(), a.predict(), a.tokenize(), a.methods(), a.models(), a.bench(), a.version())
+	root.InitDefaultCompletionCmd(a.args...)
 	for _, c := range root.Commands() {
 		c.Flags().SortFlags = false
+		if !c.Runnable() { // cobra's completion would not fail where a shell is unknown
+			c.Args, c.RunE = cobra.ArbitraryArgs, help
+		}
 	}
 	return root
 }
@@ -98,6 +110,24 @@ func help(cmd *cobra.Command, args []string) error {
 		return unknownCommand(cmd, args[0])
 	}
 	return cmd.Help()
+}
+
+// helpCommand is the command help. That of cobra does not fail where there is
+// no such command.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Show the help of a command",
+		Long:  "Help shows the help of a command, as its flag --help does.",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return unknownCommand(cmd, firstWord(rest))
+			}
+			cmd.InitDefaultHelpFlag()
+			return cmd.Help()
+		},
+	}
 }
 
 // examples formats pairs of a command line and what it is for.

@@ -56,12 +56,12 @@ type forwardResult struct {
 
 func (a *app) benchForward() *cobra.Command {
 	var model, format string
-	batch, seq := 8, 128
+	batch, seq, span := 8, 128, 2*time.Second
 	cmd := &cobra.Command{
 		Use:   "forward",
 		Short: "Measure forward passes",
-		Long: `Forward runs a batch of sequences through a model over and over for two seconds,
-and prints the median time, the tokens a second, the arithmetic rate of the
+		Long: `Forward runs a batch of sequences through a model over and over for --time, and
+prints the median time, the tokens a second, the arithmetic rate of the
 matrix products, and its share of what this machine's fused multiply-adds can do,
 measured on as many threads right before. Without -m the model has the shape of
 BERT-base and random weights.`,
@@ -77,7 +77,7 @@ BERT-base and random weights.`,
 			if batch == 0 || seq == 0 {
 				return usage("use numbers from 1", "a batch of %d sequences of %d tokens is empty", batch, seq)
 			}
-			r, err := a.measureForward(ctx, model, batch, seq)
+			r, err := a.measureForward(ctx, model, batch, seq, span)
 			if err != nil {
 				return err
 			}
@@ -90,9 +90,10 @@ BERT-base and random weights.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&model, "model", "m", "", "model folder, or builtin:NAME (default: the shape of BERT-base)")
+	f.StringVarP(&model, "model", "m", "", "`MODEL` folder, or builtin:NAME (default: the shape of BERT-base)")
 	f.Var(natural{&batch}, "batch", "sequences in a batch")
 	f.Var(natural{&seq}, "seq", "tokens in a sequence")
+	f.Var(duration{&span}, "time", "measure for this long, and three runs at least")
 	f.Var(choice{&format, []string{"term", "json"}}, "format", "how to write the result (default: term)")
 	a.complete(cmd)
 	return cmd
@@ -134,14 +135,17 @@ func inputError(err error) error {
 	return &core.Error{Kind: core.KindInput, Err: err}
 }
 
-// measureForward times forwards for two seconds, and three times at least.
-func (a *app) measureForward(ctx context.Context, ref string, batch, seq int) (*forwardResult, error) {
+// measureForward times forwards for a span of time, and three at least.
+func (a *app) measureForward(ctx context.Context, ref string, batch, seq int, span time.Duration) (*forwardResult, error) {
 	m, closeModel, err := a.openEngine(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
 	defer closeModel()
 	info := m.Info()
+	if seq > info.Positions {
+		return nil, usage(fmt.Sprintf("use --seq %d or less", info.Positions), "a sequence of %d tokens does not fit the model, which reads %d", seq, info.Positions)
+	}
 	in := engine.Input{Lengths: slices.Repeat([]int{seq}, batch)}
 	for i := range batch * seq { // every sequence differs, as variants do
 		in.IDs = append(in.IDs, int32((i*31+i/seq)%info.Vocabulary))
@@ -160,7 +164,7 @@ func (a *app) measureForward(ctx context.Context, ref string, batch, seq int) (*
 		r.Peak = &peak
 	}
 	var times []float64
-	for start := time.Now(); len(times) < 3 || time.Since(start) < 2*time.Second; {
+	for start := time.Now(); len(times) < 3 || time.Since(start) < span; {
 		began := time.Now()
 		if _, err := m.Forward(ctx, in); err != nil {
 			return nil, inputError(err)
@@ -269,9 +273,9 @@ its sandbox. The first run compiles the module, or reads it from the cache.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&e.model, "model", "m", "", "model folder, or builtin:NAME (default: an embedded one)")
-	f.StringVarP(&e.method, "method", "M", core.DefaultMethod, "explanation method")
-	f.StringArrayVarP(&e.params, "param", "p", nil, "parameter of the method as key=value; may be repeated")
+	f.StringVarP(&e.model, "model", "m", "", "`MODEL` folder, or builtin:NAME (default: an embedded one)")
+	f.StringVarP(&e.method, "method", "M", core.DefaultMethod, "explanation `METHOD`")
+	f.StringArrayVarP(&e.params, "param", "p", nil, "parameter of the method as `KEY=VALUE`; may be repeated")
 	f.Var(choice{&e.runtime, []string{core.RuntimeWASM, core.RuntimeNative}}, "runtime", "wasm (default) or native")
 	f.Var(natural{&runs}, "runs", "runs after the first")
 	f.Var(choice{&e.format, []string{"term", "json"}}, "format", "how to write the result (default: term)")

@@ -55,16 +55,16 @@ chooses the format where --format does not.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return e.run(cmd, args) },
 	}
 	f := cmd.Flags()
-	f.StringVarP(&e.model, "model", "m", "", "model folder, or builtin:NAME (default: an embedded one for the language of the text)")
-	f.StringVarP(&e.method, "method", "M", core.DefaultMethod, "explanation method; see xai methods list")
-	f.StringArrayVarP(&e.params, "param", "p", nil, "parameter of the method as key=value; may be repeated")
+	f.StringVarP(&e.model, "model", "m", "", "`MODEL` folder, or builtin:NAME (default: an embedded one for the language of the text)")
+	f.StringVarP(&e.method, "method", "M", core.DefaultMethod, "explanation `METHOD`; see xai methods list")
+	f.StringArrayVarP(&e.params, "param", "p", nil, "parameter of the method as `KEY=VALUE`; may be repeated")
 	e.source.flags(cmd, true)
-	f.StringVar(&e.target, "target", "", "what to explain: a class, or A - B (default: the class with the largest logit)")
+	f.StringVar(&e.target, "target", "", "what to explain: a `CLASS`, or A - B (default: the class with the largest logit)")
 	f.Var(choice{&e.outputScale, []string{"logit", "prob", "logprob"}}, "output", "scale of the target (default: prob for classes)")
 	f.Var(choice{&e.units, []string{core.UnitsToken, core.UnitsWord, core.UnitsSentence}}, "units", "what gets a score (default: word)")
-	f.Uint64Var(&e.seed, "seed", 0, "seed of whatever is drawn at random; the same seed gives the same result")
+	f.Uint64Var(&e.seed, "seed", 0, "seed `N` of whatever is drawn at random; the same seed gives the same result")
 	f.Var(choice{&e.format, formats}, "format", "how to write the result (default: term)")
-	f.StringVarP(&e.file, "out-file", "o", "", "write to this file, whole or not at all")
+	f.StringVarP(&e.file, "out-file", "o", "", "write to this `FILE`, whole or not at all")
 	f.Var(choice{&e.runtime, []string{core.RuntimeWASM, core.RuntimeNative}}, "runtime", "run the method in its sandbox (wasm) or, to debug a built-in one, in process (native)")
 	a.complete(cmd)
 	return cmd

@@ -23,10 +23,10 @@ type source struct {
 // flags registers the flags of s. raw adds --inputs.
 func (s *source) flags(cmd *cobra.Command, raw bool) {
 	f := cmd.Flags()
-	f.StringVar(&s.file, "file", "", "read the text from this file, byte for byte")
-	f.StringVar(&s.pair, "text-pair", "", "a second text, for a model that compares two")
+	f.StringVar(&s.file, "file", "", "read the text from this `FILE`, byte for byte")
+	f.StringVar(&s.pair, "text-pair", "", "a second `TEXT`, for a model that compares two")
 	if raw {
-		f.StringVar(&s.inputs, "inputs", "", "feed raw tensors from this .safetensors (input_ids, attention_mask …) instead of a text")
+		f.StringVar(&s.inputs, "inputs", "", "feed raw tensors from this .safetensors `FILE` (input_ids, attention_mask …) instead of a text")
 	}
 	cmd.Args = oneText
 }

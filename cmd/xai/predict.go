@@ -56,7 +56,7 @@ row. A regression has no probs and no label: they are null.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&model, "model", "m", "", "model folder, or builtin:NAME (default: an embedded one for the language of the text)")
+	f.StringVarP(&model, "model", "m", "", "`MODEL` folder, or builtin:NAME (default: an embedded one for the language of the text)")
 	from.flags(cmd, true)
 	f.Var(choice{&format, []string{"term", "json"}}, "format", "how to write the result (default: term)")
 	a.complete(cmd)

@@ -30,6 +30,8 @@ const (
 // Open implements fs.FS.
 func (bertBase) Open(name string) (fs.File, error) {
 	switch name {
+	case ".":
+		return &virtual{name: name, dir: true}, nil
 	case "config.json":
 		config, err := json.Marshal(map[string]any{
 			"model_type": "bert", "architectures": []string{"BertForSequenceClassification"},
@@ -102,6 +104,7 @@ type virtual struct {
 	name string
 	head []byte
 	size int64
+	dir  bool
 }
 
 func newVirtual(name string, head []byte, values int64) *virtual {
@@ -121,11 +124,16 @@ func (v *virtual) readAt(p []byte, offset int64) (int, error) {
 	if offset < int64(len(v.head)) {
 		n = copy(p, v.head[offset:])
 	}
-	var word [4]byte
-	for at := offset + int64(n) - int64(len(v.head)); n < len(p); {
-		binary.LittleEndian.PutUint32(word[:], math.Float32bits(weight(uint64(at)/4)))
-		k := copy(p[n:], word[at%4:])
-		n, at = n+k, at+int64(k)
+	at := offset + int64(n) - int64(len(v.head))
+	for n < len(p) {
+		bits := math.Float32bits(weight(uint64(at) / 4))
+		if at%4 == 0 && len(p)-n >= 4 {
+			binary.LittleEndian.PutUint32(p[n:], bits)
+			n, at = n+4, at+4
+			continue
+		}
+		p[n] = byte(bits >> (8 * (at % 4)))
+		n, at = n+1, at+1
 	}
 	return n, nil
 }
@@ -149,7 +157,12 @@ type virtualInfo struct{ file *virtual }
 
 func (i virtualInfo) Name() string       { return i.file.name }
 func (i virtualInfo) Size() int64        { return i.file.size }
-func (i virtualInfo) Mode() fs.FileMode  { return 0o444 }
 func (i virtualInfo) ModTime() time.Time { return time.Time{} }
-func (i virtualInfo) IsDir() bool        { return false }
+func (i virtualInfo) IsDir() bool        { return i.file.dir }
 func (i virtualInfo) Sys() any           { return nil }
+func (i virtualInfo) Mode() fs.FileMode {
+	if i.file.dir {
+		return fs.ModeDir | 0o555
+	}
+	return 0o444
+}

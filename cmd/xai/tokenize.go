@@ -84,7 +84,7 @@ input is a JSON string, and gives one line of output as soon as it is read.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&model, "model", "m", "", "folder with tokenizer files, or builtin:NAME (default: an embedded one for the language of the text)")
+	f.StringVarP(&model, "model", "m", "", "`MODEL` folder with tokenizer files, or builtin:NAME (default: an embedded one for the language of the text)")
 	from.flags(cmd, false)
 	f.BoolVar(&lines, "jsonl", false, "read one JSON string a line, and print one object a line")
 	f.Var(choice{&format, []string{"term", "json"}}, "format", "how to write the result (default: term)")

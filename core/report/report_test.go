@@ -153,6 +153,19 @@ func TestTermShowsWhatWasCut(t *testing.T) {
 	}
 }
 
+func TestTermDoubt(t *testing.T) {
+	e := explain("good", unit{"good", 0.001})
+	for _, c := range []struct {
+		value, baseline core.Float
+		want            bool
+	}{{0.97, 0.9703, true}, {0.97, 0.5, false}, {-2, -2.01, true}, {0.001, -0.001, false}, {0, 0, true}} {
+		e.Target.Value, e.Target.Baseline = c.value, &c.baseline
+		if got := strings.Contains(render(t, Term{Width: 120}, e, nil), "the scores say little"); got != c.want {
+			t.Errorf("value %v, baseline %v: doubt is %v", c.value, c.baseline, got)
+		}
+	}
+}
+
 func TestTermRawTokens(t *testing.T) {
 	e := explain("")
 	for i, s := range []string{"[CLS]", "dull", "film"} {

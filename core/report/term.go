@@ -49,6 +49,7 @@ func (t Term) Explanation(w io.Writer, e *core.Explanation, classes Classes) err
 		t.table(&b, rows, scale, min(t.Top, 5))
 	}
 	b.WriteByte('\n')
+	t.doubt(&b, &e.Target)
 	t.facts(&b, diagnostics(e))
 	t.facts(&b, provenance(e))
 	_, err := io.WriteString(w, b.String())
@@ -332,6 +333,18 @@ func bars(share float64, width int) string {
 	return s
 }
 
+// doubt says so where the whole input moves the output next to nothing, for
+// then the scores are shares of next to nothing.
+func (t Term) doubt(b *strings.Builder, target *core.Target) {
+	if target.Baseline == nil {
+		return
+	}
+	value, baseline := float64(target.Value), float64(*target.Baseline)
+	if math.Abs(value-baseline) <= 0.01*max(math.Abs(value), math.Abs(baseline)) {
+		b.WriteString(t.Paragraph(fmt.Sprintf("The output without the input, %s, is almost the same: the scores say little. Another fill or baseline may say more.", number(baseline)), "  "))
+	}
+}
+
 // fact is one thing worth knowing about a run.
 type fact string
 
@@ -358,13 +371,11 @@ func diagnostics(e *core.Explanation) []fact {
 		}
 		out = append(out, fact(s))
 	}
-	seen["unique_evaluations"] = true
-	if v, ok := get("cache_hits"); ok && v > 0 {
-		out = append(out, fact(fmt.Sprintf("%.0f from the cache", v)))
-	}
+	seen["unique_evaluations"], seen["cache_hits"] = true, true
 	if e.Target.Baseline != nil {
 		out = append(out, fact("baseline "+number(float64(*e.Target.Baseline))))
 	}
+	out = append(out, fact(fmt.Sprintf("%.2f s", e.Provenance.WallSeconds)))
 	var names []string
 	for name := range e.Diagnostics {
 		if !seen[name] {
@@ -375,7 +386,7 @@ func diagnostics(e *core.Explanation) []fact {
 	for _, name := range names {
 		out = append(out, fact(strings.ReplaceAll(Line(name), "_", " ")+" "+number(float64(e.Diagnostics[name]))))
 	}
-	return append(out, fact(fmt.Sprintf("%.2f s", e.Provenance.WallSeconds)))
+	return out
 }
 
 // provenance says what ran, on what.

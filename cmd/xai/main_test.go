@@ -1,0 +1,232 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files in the scripts")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"xai": main})
+}
+
+// TestScript runs the scripts of testdata/script. Beside the commands of
+// testscript they have those of scriptCommands.
+func TestScript(t *testing.T) {
+	// The module is compiled once for all scripts.
+	cache := t.TempDir()
+	t.Setenv("XDG_CACHE_HOME", cache)
+	t.Setenv("LocalAppData", cache) // Windows
+	var stderr bytes.Buffer
+	if code := run(t.Context(), []string{"explain", "good"}, nil, io.Discard, &stderr, os.Getenv); code != 0 {
+		t.Fatalf("exit code %d: %s", code, stderr.String())
+	}
+	models, err := filepath.Abs("../../testdata/conformance/models")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Cmds:                scriptCommands,
+		Condition: func(name string) (bool, error) {
+			if name == "root" { // may write what nobody may
+				return os.Geteuid() == 0, nil
+			}
+			return false, fmt.Errorf("unknown condition %s", name)
+		},
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("XDG_CACHE_HOME", cache)
+			e.Setenv("LocalAppData", cache)
+			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("MODELS", models)
+			return nil
+		},
+	})
+}
+
+var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	// fails CODE COMMAND…: the command exits with that code, prints nothing to
+	// standard output, and one sentence and perhaps a hint to standard error.
+	"fails": func(ts *testscript.TestScript, neg bool, args []string) {
+		exits(ts, neg, args)
+		if out := ts.ReadFile("stdout"); out != "" {
+			ts.Fatalf("standard output is not empty: %q", out)
+		}
+		message := ts.ReadFile("stderr")
+		if strings.HasPrefix(message, "{") {
+			var f struct{ Error failure }
+			d := json.NewDecoder(strings.NewReader(message))
+			d.DisallowUnknownFields()
+			if err := d.Decode(&f); err != nil || f.Error.Message == "" || f.Error.Kind == "" || strconv.Itoa(f.Error.ExitCode) != args[0] {
+				ts.Fatalf("not the JSON form of an error: %v", err)
+			}
+			return
+		}
+		if !errorForm.MatchString(message) {
+			ts.Fatalf("not the form of an error: %q", message)
+		}
+	},
+	// exits CODE COMMAND…: the command exits with that code.
+	"exits": exits,
+	// same FILE FILE: two explanations differ in nothing but their times.
+	"same": func(ts *testscript.TestScript, neg bool, args []string) {
+		a, b := normal(ts, ts.ReadFile(args[0])), normal(ts, ts.ReadFile(args[1]))
+		if diff := cmp.Diff(a, b); (diff == "") == neg {
+			ts.Fatalf("%s and %s: same is %v\n%s", args[0], args[1], diff == "", diff)
+		}
+	},
+	// plain FILE FILE: the first becomes the second, without times.
+	"plain": func(ts *testscript.TestScript, _ bool, args []string) {
+		text := regexp.MustCompile(`\d+\.\d\d s\b`).ReplaceAllString(ts.ReadFile(args[0]), "T s")
+		ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o666))
+	},
+	// words N FILE: a text of N words.
+	"words": func(ts *testscript.TestScript, _ bool, args []string) {
+		n, err := strconv.Atoi(args[0])
+		ts.Check(err)
+		ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(strings.Repeat("good ", n)), 0o666))
+	},
+	// bytes FILE TEXT: a file of any bytes, with the escapes of a Go string.
+	"bytes": func(ts *testscript.TestScript, _ bool, args []string) {
+		s, err := strconv.Unquote(`"` + strings.ReplaceAll(args[1], `"`, `\"`) + `"`)
+		ts.Check(err)
+		ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(s), 0o666))
+	},
+	// field FILE PATH WANT: the value at a path such as .input.text, as JSON.
+	"field": func(ts *testscript.TestScript, neg bool, args []string) {
+		var v any
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &v))
+		for _, key := range strings.Split(strings.TrimPrefix(args[1], "."), ".") {
+			switch x := v.(type) {
+			case map[string]any:
+				v = x[key]
+			case []any:
+				i, err := strconv.Atoi(key)
+				ts.Check(err)
+				v = x[i]
+			default:
+				ts.Fatalf("%s: nothing has a field %s", args[1], key)
+			}
+		}
+		got, err := json.Marshal(v)
+		ts.Check(err)
+		if (string(got) == args[2]) == neg {
+			ts.Fatalf("%s is %s", args[1], got)
+		}
+	},
+	// model HOW DIR: a copy of a model folder that is damaged in some way.
+	"model": func(ts *testscript.TestScript, _ bool, args []string) {
+		dir := ts.MkAbs(args[1])
+		ts.Check(os.CopyFS(dir, os.DirFS(filepath.Join(ts.Getenv("MODELS"), "bert-text"))))
+		damage(ts, args[0], dir)
+	},
+}
+
+var errorForm = regexp.MustCompile(`\A(note: [^\n]+\n)?error: [^\n]+\n(hint: [^\n]+\n)?\z`)
+
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	code := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		e, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		code = e.ExitCode()
+	}
+	if strconv.Itoa(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+// normal returns an explanation without its times.
+func normal(ts *testscript.TestScript, text string) string {
+	var v map[string]any
+	ts.Check(json.Unmarshal([]byte(text), &v))
+	delete(v["provenance"].(map[string]any), "wall_seconds")
+	b, err := json.Marshal(v)
+	ts.Check(err)
+	return string(b)
+}
+
+// damage makes a model folder malformed.
+func damage(ts *testscript.TestScript, how, dir string) {
+	weights, config := filepath.Join(dir, "model.safetensors"), filepath.Join(dir, "config.json")
+	b, err := os.ReadFile(weights)
+	ts.Check(err)
+	size := int(binary.LittleEndian.Uint64(b))
+	head, data := string(b[8:8+size]), b[8+size:]
+	write := func(length uint64, head string, data []byte) {
+		b := binary.LittleEndian.AppendUint64(nil, length)
+		ts.Check(os.WriteFile(weights, append(append(b, head...), data...), 0o666))
+	}
+	change := func(file, old, new string) {
+		b, err := os.ReadFile(file)
+		ts.Check(err)
+		if !bytes.Contains(b, []byte(old)) {
+			ts.Fatalf("%s has no %s", file, old)
+		}
+		ts.Check(os.WriteFile(file, bytes.Replace(b, []byte(old), []byte(new), 1), 0o666))
+	}
+	switch how {
+	case "intact":
+	case "no-config":
+		ts.Check(os.Remove(config))
+	case "no-weights":
+		ts.Check(os.Remove(weights))
+	case "pickled":
+		ts.Check(os.Rename(weights, filepath.Join(dir, "pytorch_model.bin")))
+	case "no-tokenizer":
+		ts.Check(os.Remove(filepath.Join(dir, "vocab.txt")))
+	case "tokenizer-alone":
+		ts.Check(os.Remove(config))
+		ts.Check(os.Remove(weights))
+	case "config-not-json":
+		ts.Check(os.WriteFile(config, []byte("{"), 0o666))
+	case "unknown-architecture":
+		change(config, `"model_type": "bert"`, `"model_type": "brt"`)
+	case "wrong-shape":
+		change(config, `"hidden_size": 48`, `"hidden_size": 96`)
+	case "huge-shape":
+		change(config, `"hidden_size": 48`, `"hidden_size": 1000000000`)
+	case "missing-tensor":
+		if !strings.Contains(head, "pooler.dense.bias") {
+			ts.Fatalf("no pooler")
+		}
+		write(uint64(size), strings.Replace(head, "pooler.dense.bias", "pooler.dense.bios", 1), data)
+	case "empty":
+		ts.Check(os.WriteFile(weights, nil, 0o666))
+	case "truncated":
+		write(uint64(size), head, data[:len(data)/2])
+	case "truncated-header":
+		write(uint64(size), head[:size/2], nil)
+	case "oversized-header":
+		write(1<<62, head, data)
+	case "lying-header": // the first tensor claims all of memory
+		write(uint64(size), regexp.MustCompile(`"data_offsets":\[\d+,\d+\]`).ReplaceAllStringFunc(head, func(s string) string {
+			return fmt.Sprintf("%-*s", len(s), `"data_offsets":[0,9e15]`[:min(len(s), 23)])
+		}), data)
+	case "header-not-json":
+		write(uint64(size), strings.Repeat("x", size), data)
+	default:
+		ts.Fatalf("unknown damage %s", how)
+	}
+}
