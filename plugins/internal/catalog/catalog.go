@@ -1,0 +1,40 @@
+// Package catalog lists the built-in methods: which module holds them and what
+// one explanation may use.
+package catalog
+
+import (
+	"time"
+
+	"github.com/xai-go/xai/plugins/lime"
+	"github.com/xai-go/xai/sdk"
+)
+
+// Family is one module and its methods. Its sources are the folder of its name
+// beside this package's parent, with the module's main package in wasm/.
+type Family struct {
+	Name    string
+	Methods []sdk.Method
+	Limits  Limits
+}
+
+// Limits bound one explanation of a family's methods.
+type Limits struct {
+	Memory   int64 // bytes of the module's linear memory
+	Timeout  time.Duration
+	Forwards int64 // rows that the method may have evaluated
+	Output   int64 // bytes of the results
+	Log      int64 // bytes of log lines
+}
+
+// Module returns the name under which the binary embeds the family's module.
+func (f Family) Module() string { return f.Name + ".wasm" }
+
+// Families are the built-in families, by name. The limits are twice and more of
+// what the largest explanation takes that the methods accept.
+var Families = []Family{
+	{
+		Name:    "lime",
+		Methods: []sdk.Method{lime.Method{}},
+		Limits:  Limits{Memory: 512 << 20, Timeout: time.Hour, Forwards: 200_000, Output: 16 << 20, Log: 64 << 10},
+	},
+}

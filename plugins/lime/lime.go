@@ -1,0 +1,190 @@
+// Package lime explains a prediction by a linear model that imitates the model
+// near the input: Ribeiro, Singh and Guestrin, "Why Should I Trust You?",
+// KDD 2016.
+//
+// The features are the units of the request, or the distinct ones among them,
+// or, under compat=lime, the words that the authors' own implementation
+// (github.com/marcotcr/lime, lime_text.py and lime_base.py) cuts the text into,
+// with its defaults and its random stream. A sample of variants of the input
+// with features dropped is evaluated, weighted by a kernel on its distance from
+// the input, and fitted by a weighted ridge regression on the features that a
+// selection leaves.
+//
+// Beyond the reference it returns standard errors, the weighted R² and the
+// model's value with every feature dropped, and its samples come from the run's
+// seed alone, so that two runs agree.
+package lime
+
+import (
+	"context"
+	"math"
+	"strconv"
+
+	"github.com/xai-go/xai/sdk"
+	"github.com/xai-go/xai/sdk/num"
+)
+
+// Method is LIME for text. The zero value is ready, and safe for concurrent
+// use.
+type Method struct{}
+
+// Explain implements sdk.Method. The attribution of a unit is its weight in the
+// linear model: what keeping it adds to the target. A unit that the selection
+// left out has weight and standard error 0. The baseline is the target with
+// every feature dropped; it takes no part in the fit.
+func (Method) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
+	s, err := resolve(r.Params, m.Info())
+	if err != nil {
+		return nil, err
+	}
+	own, err := features(r, s)
+	if err != nil {
+		return nil, err
+	}
+	n := len(r.Units)
+	if own != nil {
+		n = len(own)
+	}
+	if err := s.checkSize(n); err != nil {
+		return nil, err
+	}
+	var h *neighbourhood
+	if s.compat {
+		h = sampleLikeReference(r.Seed, s.samples, n)
+	} else if h, err = sampleNeighbourhood(r.Rand, s.samples, n); err != nil {
+		return nil, err
+	}
+	reply, err := m.Forward(ctx, &sdk.Forward{Units: h.withBaseline(), Over: own, Fill: s.fill})
+	if err != nil {
+		return nil, err
+	}
+	y, err := outputs(reply, sdk.ReplyTarget, s.samples+1)
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	weights := kernel(h.distances(s.metric), s.width)
+	baseline := y[s.samples]
+	e := &sdk.Explanation{
+		Units:       own,
+		Baseline:    &baseline,
+		Diagnostics: []sdk.Diagnostic{{Name: "effective_samples", Value: effective(weights)}},
+	}
+	regression, err := num.NewRegression(h.keep, s.samples, n, y[:s.samples], weights)
+	if err != nil {
+		return nil, sdk.NewError(sdk.EInternal, err.Error())
+	}
+	explain := func(name, prefix string, regression *num.Regression, y []float64) error {
+		f, err := s.fit(h, weights, y, regression)
+		if err == nil {
+			f.report(e, name, prefix, n)
+		}
+		return err
+	}
+	if err := explain("attributions", "", regression, y[:s.samples]); err != nil {
+		return nil, err
+	}
+	if s.topLabels == 0 {
+		return e, nil
+	}
+	scores, err := classOutputs(reply, r.Target, s.samples+1)
+	if err != nil {
+		return nil, err
+	}
+	for _, class := range scores.top(s.topLabels) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		y := scores.column(class)[:s.samples]
+		regression, err := regression.WithTarget(y)
+		if err != nil {
+			return nil, sdk.NewError(sdk.EInternal, err.Error())
+		}
+		name := "class." + strconv.Itoa(class)
+		if err := explain(name, name+".", regression, y); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+// features returns the features that are no units of the request: the
+// reference's own words or the distinct units; nil where the units serve.
+func features(r *sdk.Request, s settings) ([]sdk.Unit, error) {
+	var own []sdk.Unit
+	switch {
+	case s.compat:
+		if r.Text == "" && (r.TextPair == nil || *r.TextPair == "") {
+			return nil, sdk.NewError(sdk.EUnsupported, "compat=lime reads words from a text and the input has none: use compat=none for raw token ids")
+		}
+		texts := []string{r.Text}
+		if r.TextPair != nil {
+			texts = append(texts, *r.TextPair)
+		}
+		if own = ownUnits(texts, s); len(own) == 0 {
+			return nil, invalid("the text has no words between its separators: give a text with words, another split_expression or char_level=true")
+		}
+	case len(r.Units) == 0:
+		return nil, invalid("the input has no units to attribute to: give a text with at least one word")
+	case s.bow:
+		own = bagOfWords(r.Units)
+	}
+	return own, nil
+}
+
+// outputs returns a tensor of the reply, which has a row for each variant.
+func outputs(reply sdk.Reply, name string, rows int) ([]float64, error) {
+	t, err := reply.Tensor(name, 0)
+	if err != nil {
+		return nil, err
+	}
+	y, err := sdk.Values[float64](t)
+	if err != nil {
+		return nil, err
+	}
+	if len(y) == 0 || len(t.Shape) == 0 || t.Shape[0] != rows {
+		return nil, sdk.NewError(sdk.EInternal, "the host's tensor "+name+" has not one row for each of the "+strconv.Itoa(rows)+" variants")
+	}
+	for _, v := range y {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil, invalid("the model's output on a variant of the input is not a finite number, so no linear model fits it: try --output logit or another fill")
+		}
+	}
+	return y, nil
+}
+
+// classes are the outputs of every class, on the scale of the target.
+type classes struct {
+	rows, count int
+	values      []float64 // [rows,count]
+}
+
+func classOutputs(reply sdk.Reply, target sdk.Target, rows int) (classes, error) {
+	if target.Kind == "regression" {
+		return classes{}, invalid("top_labels needs a classifier and the target is a regression: leave it out")
+	}
+	name := sdk.ReplyProbs
+	switch target.Output {
+	case sdk.Logit:
+		name = sdk.ReplyLogits
+	case sdk.LogProb:
+		name = sdk.ReplyLogProbs
+	}
+	values, err := outputs(reply, name, rows)
+	return classes{rows: rows, count: len(values) / rows, values: values}, err
+}
+
+// top returns the k classes with the largest output on the input, or all of
+// them, the largest first and the lower index first of equals.
+func (c classes) top(k int) []int { return largest(c.values[:c.count], k) }
+
+// column returns the outputs of one class.
+func (c classes) column(class int) []float64 {
+	out := make([]float64, c.rows)
+	for i := range out {
+		out[i] = c.values[i*c.count+class]
+	}
+	return out
+}

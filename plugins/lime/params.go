@@ -1,0 +1,230 @@
+package lime
+
+import (
+	"strconv"
+
+	"github.com/xai-go/xai/sdk"
+)
+
+// The bounds of a run. They keep the mask, which has one byte a sample and
+// feature, and the normal equations, which have a float64 a pair of features,
+// inside the module's memory.
+const (
+	maxSamples  = 100_000
+	maxFeatures = 2000
+	maxCells    = 1 << 25 // samples × features
+)
+
+// auto is the value of an enum that leaves the choice to the preset.
+const auto = "auto"
+
+// The feature selections of the reference implementation.
+const (
+	selectNone    = "none"
+	selectHighest = "highest_weights"
+	selectForward = "forward_selection"
+	selectLasso   = "lasso_path"
+)
+
+// The distances in the binary space that the reference passes to scikit-learn's
+// pairwise_distances.
+const (
+	cosine    = "cosine"
+	euclidean = "euclidean"
+	manhattan = "manhattan"
+)
+
+// Info implements sdk.Method.
+func (Method) Info() sdk.Info {
+	return sdk.Info{
+		Name:    "lime",
+		Version: "1.0.0",
+		Summary: "Weights of a sparse linear model that imitates the model near the input",
+		Source:  "Ribeiro, Singh, Guestrin 2016, arXiv:1602.04938; marcotcr/lime",
+		Needs:   []sdk.Need{sdk.NeedForward},
+		Params: []sdk.Param{
+			{
+				Name: "compat", Type: sdk.Enum, Default: "none", Values: []string{"none", "lime"},
+				Doc: "lime: the reference's own words, defaults and random stream, whatever the units of the request; a parameter that is not auto, 0 or empty holds in both",
+			},
+			{
+				Name: "num_samples", Aliases: []string{"nsamples", "n_samples", "n_perturbations"},
+				Type: sdk.Int, Default: int64(0), Min: sdk.Bound(0), Max: sdk.Bound(maxSamples),
+				Doc: "variants of the input that the linear model is fitted to, the input itself among them; 0 is 1000, or 5000 under compat=lime",
+			},
+			{
+				Name: "num_features", Aliases: []string{"n_features", "max_features"},
+				Type: sdk.Int, Default: int64(0), Min: sdk.Bound(0), Max: sdk.Bound(maxFeatures),
+				Doc: "features that may have a weight, the others get 0; 0 is all of them, or 10 under compat=lime",
+			},
+			{
+				Name: "kernel_width", Type: sdk.Float, Default: 25.0, Min: sdk.Bound(1e-3), Max: sdk.Bound(1e6),
+				Doc: "width of the kernel sqrt(exp(-(d/width)^2)), where d is 100 times the distance",
+			},
+			{
+				Name: "feature_selection", Type: sdk.Enum, Default: auto,
+				Values: []string{auto, selectNone, selectHighest, selectForward, selectLasso},
+				Doc:    "how num_features are chosen; auto is forward_selection up to 6 features and highest_weights above; none keeps all, whatever num_features says",
+			},
+			{
+				Name: "distance_metric", Type: sdk.Enum, Default: cosine, Values: []string{cosine, euclidean, manhattan},
+				Doc: "distance between the masks of a variant and of the input; euclidean and manhattan want a wider kernel",
+			},
+			{
+				Name: "alpha", Aliases: []string{"ridge_alpha"}, Type: sdk.Float, Default: 1.0, Min: sdk.Bound(0), Max: sdk.Bound(1e9),
+				Doc: "ridge penalty of the linear model; the intercept goes free",
+			},
+			{
+				Name: "bow", Type: sdk.Enum, Default: auto, Values: []string{auto, "true", "false"},
+				Doc: "bag of words: a feature is a distinct word and stands for all its occurrences; auto is false, or true under compat=lime",
+			},
+			{
+				Name: "fill", Type: sdk.Enum, Default: auto, Values: append([]string{auto}, sdk.FillNames...),
+				Doc: "what a dropped unit becomes; auto is text where mask_string is given, else the mask token, or delete where the tokenizer has none; under compat=lime it is delete with bow and text without",
+			},
+			{
+				Name: "mask_string", Type: sdk.String, Default: "",
+				Doc: "the text of fill=text; empty is UNKWORDZ, or the character U+0000 with char_level",
+			},
+			{
+				Name: "split_expression", Type: sdk.String, Default: "",
+				Doc: `compat=lime: what separates words, a regular expression of one character, escape or [class] with an optional +, in Python's Unicode sense; empty is \W+`,
+			},
+			{
+				Name: "char_level", Type: sdk.Bool, Default: false,
+				Doc: "compat=lime: features are characters, white space among them, instead of words",
+			},
+			{
+				Name: "top_labels", Type: sdk.Int, Default: int64(0), Min: sdk.Bound(0), Max: sdk.Bound(1000),
+				Doc: "explain this many of the most probable classes too, as attributions class.INDEX, from the same evaluations",
+			},
+		},
+	}
+}
+
+// settings are the parameters of one run after the presets.
+type settings struct {
+	compat    bool // the reference's words, defaults and random stream
+	samples   int
+	features  int // 0 for all
+	width     float64
+	alpha     float64
+	selection string
+	metric    string
+	bow       bool
+	fill      sdk.Fill
+	split     class // the characters that separate words
+	chars     bool
+	topLabels int
+}
+
+// resolve reads the parameters. It fills in what the preset decides and refuses
+// what would have no effect.
+func resolve(p sdk.Params, m sdk.ModelInfo) (settings, error) {
+	s := settings{
+		compat:    p.String("compat") == "lime",
+		samples:   p.Int("num_samples"),
+		features:  p.Int("num_features"),
+		width:     p.Float("kernel_width"),
+		alpha:     p.Float("alpha"),
+		selection: p.String("feature_selection"),
+		metric:    p.String("distance_metric"),
+		chars:     p.Bool("char_level"),
+		topLabels: p.Int("top_labels"),
+	}
+	expression, mask := p.String("split_expression"), p.String("mask_string")
+	switch {
+	case !s.compat && s.chars:
+		return s, invalid("char_level=true needs compat=lime: otherwise the features are the units of the request")
+	case !s.compat && expression != "":
+		return s, invalid("split_expression needs compat=lime: otherwise the features are the units of the request")
+	case s.chars && expression != "":
+		return s, invalid("char_level=true and split_expression exclude each other: give one of them")
+	case s.samples == 1:
+		return s, invalid("num_samples is 1, the input alone: give at least 2, or 0 for the default")
+	}
+	if expression == "" {
+		expression = `\W+`
+	}
+	var err error
+	if s.split, err = parseClass(expression); err != nil {
+		return s, err
+	}
+	if s.samples == 0 {
+		s.samples = 1000
+		if s.compat {
+			s.samples = 5000
+		}
+	}
+	if s.features == 0 && s.compat {
+		s.features = 10
+	}
+	switch bow := p.String("bow"); bow {
+	case auto:
+		s.bow = s.compat
+	default:
+		s.bow = bow == "true"
+	}
+	s.fill, err = resolveFill(p.String("fill"), mask, s, m)
+	return s, err
+}
+
+// resolveFill returns the fill policy. A mask_string that no policy would read
+// is refused, but for the reference's bow=true, which ignores it too.
+func resolveFill(name, mask string, s settings, m sdk.ModelInfo) (sdk.Fill, error) {
+	kind, _ := sdk.ParseFill(name)
+	switch {
+	case name != auto:
+		if kind != sdk.FillText && mask != "" {
+			return sdk.Fill{}, invalid("mask_string has no effect with fill=" + name + ": use fill=text")
+		}
+	case s.compat && s.bow:
+		kind = sdk.FillDelete
+	case s.compat || mask != "":
+		kind = sdk.FillText
+	case m.MaskToken != "":
+		kind = sdk.FillMask
+	default:
+		kind = sdk.FillDelete
+	}
+	if kind != sdk.FillText {
+		return sdk.Fill{Kind: kind}, nil
+	}
+	if mask == "" {
+		mask = "UNKWORDZ"
+		if s.chars {
+			mask = "\x00"
+		}
+	}
+	return sdk.Fill{Kind: kind, Text: mask}, nil
+}
+
+// limit returns how many of n features may have a weight, and the selection
+// that auto stands for.
+func (s settings) limit(n int) (k int, selection string) {
+	k = s.features
+	if k == 0 {
+		return n, selectNone
+	}
+	switch {
+	case s.selection != auto:
+		return min(k, n), s.selection
+	case k <= 6:
+		return min(k, n), selectForward
+	}
+	return min(k, n), selectHighest
+}
+
+// checkSize refuses what the module's memory cannot hold.
+func (s settings) checkSize(n int) error {
+	if n > maxFeatures {
+		return invalid("the input has " + strconv.Itoa(n) + " features and LIME takes at most " + strconv.Itoa(maxFeatures) +
+			": use coarser units (--units sentence) or a shorter text")
+	}
+	if s.samples*n > maxCells {
+		return invalid("num_samples=" + strconv.Itoa(s.samples) + " is too many for " + strconv.Itoa(n) + " features: use at most " + strconv.Itoa(maxCells/n))
+	}
+	return nil
+}
+
+func invalid(message string) *sdk.Error { return sdk.NewError(sdk.EInvalid, message) }

@@ -1,0 +1,11 @@
+// Command wasm is the WebAssembly module of the LIME family.
+package main
+
+import (
+	"github.com/xai-go/xai/plugins/lime"
+	"github.com/xai-go/xai/sdk/guest"
+)
+
+func init() { guest.Register(lime.Method{}) }
+
+func main() {}
