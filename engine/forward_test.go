@@ -215,6 +215,15 @@ func TestForwardInputErrors(t *testing.T) {
 			}
 		})
 	}
+	for want, in := range map[string]engine.Input{
+		"engine: IDs: token 1 of sequence 0 is 101; the model takes -1 to 100":                     {IDs: []int32{1, 101}},
+		"engine: Lengths: sequence 0 has 201 tokens, but the model has 200 positions: truncate it": {IDs: make([]int32, 201)},
+		"engine: Mask has 1 values for 2 tokens":                                                   {IDs: []int32{1, 2}, Mask: []uint8{1}},
+	} {
+		if _, err := m.Forward(t.Context(), in); err == nil || err.Error() != want {
+			t.Errorf("error %q, want %q", err, want)
+		}
+	}
 	// Positions that are given may repeat, so that a sequence can be longer
 	// than the table.
 	if _, err := m.Forward(t.Context(), engine.Input{IDs: make([]int32, 201), PositionIDs: make([]int32, 201)}); err != nil {
@@ -330,6 +339,13 @@ func TestForwardMemory(t *testing.T) {
 	}
 	if _, err := m.Forward(t.Context(), many); err != nil {
 		t.Errorf("after a refusal: %v", err)
+	}
+}
+
+func TestMemoryErrorSaysTheFigures(t *testing.T) {
+	err := &engine.MemoryError{What: "the weights as f32", Need: 3 << 20, Budget: 5 << 19}
+	if want := "engine: the weights as f32 need 3.0 MiB of memory, more than the budget of 2.5 MiB allows: raise the budget or ask for less"; err.Error() != want {
+		t.Errorf("error %q, want %q", err, want)
 	}
 }
 
