@@ -1,7 +1,6 @@
 package num
 
 import (
-	"encoding/binary"
 	"io"
 	"math"
 	"math/bits"
@@ -32,7 +31,10 @@ func (r *Rand) Uint64() uint64 {
 			return 0
 		}
 	}
-	v := binary.LittleEndian.Uint64(r.unread)
+	v := uint64(0)
+	for i, b := range r.unread[:8] {
+		v |= uint64(b) << (8 * i)
+	}
 	r.unread = r.unread[8:]
 	return v
 }

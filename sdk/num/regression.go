@@ -2,6 +2,7 @@ package num
 
 import (
 	"math"
+	"math/bits"
 	"strconv"
 )
 
@@ -114,8 +115,8 @@ func (r *Regression) WithTarget(y []float64) (*Regression, error) {
 	if t.meanY = 0; !t.origin {
 		t.meanY = t.centre(func(i int) float64 { return y[i] })
 	}
-	t.square, t.moment = 0, make([]float64, t.columns)
-	row := make([]float64, t.columns)
+	moment, row := make([]float64, t.columns), make([]float64, t.columns)
+	t.square, t.moment = 0, moment
 	for i, w := range t.weights {
 		if w == 0 {
 			continue
@@ -123,9 +124,9 @@ func (r *Regression) WithTarget(y []float64) (*Regression, error) {
 		d := y[i] - t.meanY
 		a := float64(w * d)
 		t.square += float64(a * d)
-		t.centred(row, i, nil)
-		for j, v := range row {
-			t.moment[j] += float64(a * v)
+		t.centred(row, i)
+		for j, v := range row[:len(moment)] {
+			moment[j] += float64(a * v)
 		}
 	}
 	return &t, nil
@@ -153,20 +154,17 @@ func (r *Regression) centre(value func(row int) float64) float64 {
 	return sum / r.total
 }
 
-// centred writes row i less the means to dst: the columns named, or all of them
-// where columns is nil.
-func (r *Regression) centred(dst []float64, i int, columns []int) {
-	start := i * r.columns
-	for k := range dst {
-		j := k
-		if columns != nil {
-			j = columns[k]
+// centred writes row i less the means to dst, one element a column.
+func (r *Regression) centred(dst []float64, i int) {
+	dst, mean := dst[:r.columns], r.mean[:r.columns]
+	if r.masks != nil {
+		for j, v := range r.masks[i*r.columns:][:r.columns] {
+			dst[j] = float64(v) - mean[j]
 		}
-		if r.masks != nil {
-			dst[k] = float64(r.masks[start+j]) - r.mean[j]
-		} else {
-			dst[k] = r.floats[start+j] - r.mean[j]
-		}
+		return
+	}
+	for j, v := range r.floats[i*r.columns:][:r.columns] {
+		dst[j] = v - mean[j]
 	}
 }
 
@@ -205,7 +203,7 @@ func (r *Regression) sumFloats() {
 			continue
 		}
 		weights[filled] = w
-		r.centred(block[filled*p:(filled+1)*p], i, nil)
+		r.centred(block[filled*p:(filled+1)*p], i)
 		if filled++; filled == 4 {
 			flush()
 		}
@@ -222,34 +220,56 @@ func (r *Regression) sumFloats() {
 // cancel where one row has nearly all the weight, columns that are set in the
 // heaviest row are complemented meanwhile, which changes the sign of their
 // centred values and nothing else.
+//
+// Eight rows of a column are one byte. What the rows that two columns share
+// weigh is then one look into a table of the 256 sums of their weights, and four
+// such groups are taken at a time.
 func (r *Regression) sumMasks() {
 	p := r.columns
-	heaviest := 0
-	for i, w := range r.weights {
-		if w > r.weights[heaviest] {
-			heaviest = i
-		}
-	}
 	flip := make([]uint8, p)
 	if !r.origin {
+		heaviest := 0
+		for i, w := range r.weights {
+			if w > r.weights[heaviest] {
+				heaviest = i
+			}
+		}
 		copy(flip, r.masks[heaviest*p:])
 	}
 	r.gram = make([]float64, p*p)
-	set := make([]int, 0, p)
-	for i, w := range r.weights {
-		if w == 0 {
-			continue
-		}
-		set = set[:0]
-		for j, v := range r.masks[i*p : (i+1)*p] {
-			if v != flip[j] {
-				set = append(set, j)
+	var weigh [4][256]float64
+	var set [4][]uint8
+	for g := range set {
+		set[g] = make([]uint8, p)
+	}
+	for start := 0; start < r.rows; start += 32 {
+		for g := range set {
+			clear(set[g])
+			var weights [8]float64
+			for bit := range weights {
+				i := start + 8*g + bit
+				if i >= r.rows {
+					break
+				}
+				weights[bit] = r.weights[i]
+				row, flip := set[g][:p], flip[:p]
+				for j, v := range r.masks[i*p:][:p] {
+					row[j] |= (v ^ flip[j]) << bit
+				}
+			}
+			for v := 1; v < 256; v++ {
+				weigh[g][v] = weigh[g][v&(v-1)] + weights[bits.TrailingZeros8(uint8(v))]
 			}
 		}
-		for n, j := range set {
-			g := r.gram[j*p : (j+1)*p]
-			for _, k := range set[n:] {
-				g[k] += w
+		for j := range p {
+			a0, a1, a2, a3 := set[0][j], set[1][j], set[2][j], set[3][j]
+			if a0|a1|a2|a3 == 0 {
+				continue
+			}
+			g := r.gram[j*p+j : (j+1)*p]
+			b0, b1, b2, b3 := set[0][j:][:len(g)], set[1][j:][:len(g)], set[2][j:][:len(g)], set[3][j:][:len(g)]
+			for k := range g {
+				g[k] += (weigh[0][a0&b0[k]] + weigh[1][a1&b1[k]]) + (weigh[2][a2&b2[k]] + weigh[3][a3&b3[k]])
 			}
 		}
 	}

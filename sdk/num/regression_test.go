@@ -563,7 +563,7 @@ func sample(n, p int) (masks []uint8, y, w []float64) {
 			masks[i*p+j] = 0
 		}
 		d := 1 - math.Sqrt(1-float64(size)/float64(p))
-		w[i], y[i] = num.Exp(-8*d*d), random.Float64()
+		w[i], y[i] = num.Exp(float64(-8*d*d)), random.Float64()
 	}
 	return masks, y, w
 }

@@ -102,12 +102,15 @@ func (f *Fit) StdErr() []float64 {
 		intercept = 0
 	}
 	variance := make([]float64, p)
-	x, u := make([]float64, p), make([]float64, p)
+	row, x, u := make([]float64, r.columns), make([]float64, p), make([]float64, p)
 	for i, w := range r.weights {
 		if w == 0 {
 			continue
 		}
-		r.centred(x, i, f.Columns)
+		r.centred(row, i)
+		for k, j := range f.Columns {
+			x[k] = row[j]
+		}
 		for k := range u {
 			u[k] = Dot(inverse[k*p:(k+1)*p], x)
 		}
