@@ -3,6 +3,7 @@ package registry
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -56,9 +57,11 @@ type HashError struct {
 
 // Error says what differs and what to do about it.
 func (e *HashError) Error() string {
-	return fmt.Sprintf("method %s: the module %s has sha256 %s, but %s pins %s; "+
-		"if you rebuilt it, pin the new hash there, otherwise fetch the module again",
-		e.Name, e.Path, e.Got, e.File, e.Want)
+	differ := fmt.Sprintf("method %s: the module %s has sha256 %s, but %s pins %s; ", e.Name, e.Path, e.Got, e.File, e.Want)
+	if strings.HasPrefix(e.Path, schemeBuiltin+":") {
+		return differ + "the file belongs to another version of xai: install that one, or remove the entry from the file"
+	}
+	return differ + "if you rebuilt the module, pin the new hash there, otherwise fetch the module again"
 }
 
 // quote quotes a foreign string for a message, cut to a length that leaves the
