@@ -143,52 +143,57 @@ func request(params sdk.Params) *sdk.Request {
 	return r
 }
 
-// shared is the toy module, compiled once for all tests.
-var shared struct {
+// toyOnce builds the toy module and compiles it, once for all tests that ask
+// for it; TestMain removes what that leaves.
+var toyOnce = sync.OnceValue(func() (toy struct {
+	dir     string
 	binary  []byte
 	runtime *wasm.Runtime
 	module  *wasm.Module
 	err     error
-}
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "toy")
-	if err != nil {
-		panic(err)
+}) {
+	toyBuilt = true
+	if toy.dir, toy.err = os.MkdirTemp("", "toy"); toy.err != nil {
+		return toy
 	}
-	shared.err = build(dir)
-	code := m.Run()
-	if shared.runtime != nil {
-		shared.runtime.Close(context.Background())
-	}
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
-
-func build(dir string) error {
-	out := filepath.Join(dir, "toy.wasm")
+	out := filepath.Join(toy.dir, "toy.wasm")
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-buildmode=c-shared", "-o", out, "./testdata/toy/module")
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOFLAGS=")
 	if text, err := cmd.CombinedOutput(); err != nil {
-		return errors.New("the toy module does not build: " + string(text))
+		toy.err = errors.New("the toy module does not build: " + string(text))
+		return toy
 	}
-	var err error
-	if shared.binary, err = os.ReadFile(out); err != nil {
-		return err
+	if toy.binary, toy.err = os.ReadFile(out); toy.err != nil {
+		return toy
 	}
-	if shared.runtime, err = wasm.New(context.Background(), filepath.Join(dir, "cache")); err != nil {
-		return err
+	if toy.runtime, toy.err = wasm.New(context.Background(), filepath.Join(toy.dir, "cache")); toy.err != nil {
+		return toy
 	}
-	shared.module, err = shared.runtime.Compile(context.Background(), shared.binary)
-	return err
+	toy.module, toy.err = toy.runtime.Compile(context.Background(), toy.binary)
+	return toy
+})
+
+var toyBuilt bool
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if toyBuilt {
+		built := toyOnce()
+		if built.runtime != nil {
+			built.runtime.Close(context.Background())
+		}
+		os.RemoveAll(built.dir)
+	}
+	os.Exit(code)
 }
 
 func toyModule(t testing.TB) *wasm.Module {
 	t.Helper()
-	if shared.err != nil {
-		t.Fatal(shared.err)
+	built := toyOnce()
+	if built.err != nil {
+		t.Fatal(built.err)
 	}
-	return shared.module
+	return built.module
 }
 
 var bits = cmp.Options{

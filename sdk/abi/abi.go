@@ -29,13 +29,13 @@ const (
 	ExportInit    = "_initialize" // optional
 )
 
-// Limits that are part of the ABI, whatever the host grants beyond them.
+// The limits that are part of the ABI, whatever the host grants beyond them.
 const (
 	MaxRank    = 8       // dimensions of a tensor
 	MaxName    = 255     // bytes of a name
-	MaxFrame   = 1 << 24 // bytes of a spec or meta frame
+	MaxFrame   = 1 << 24 // bytes of a frame that the module hands over
 	MaxHandles = 1 << 16 // live tensors and replies of one explanation
-	MaxMessage = 1024    // bytes of an error message or a log line that are kept
+	MaxMessage = 1024    // bytes that are kept of an error's message and of a log line
 )
 
 // Field is the tag of a field in a frame.

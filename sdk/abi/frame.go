@@ -222,23 +222,15 @@ func (r *Reader) Fields(visit func(f Field, value *Reader) bool) error {
 }
 
 // Elements returns the number of elements of a tensor of that shape, and
-// whether the shape is one: no dimension negative and the product an int.
+// whether the shape is one: no dimension is negative, and the product of those
+// before the first 0 is an int.
 func Elements(shape []int) (int, bool) {
-	n, empty := 1, false
+	n := 1
 	for _, d := range shape {
-		switch {
-		case d < 0:
+		if d < 0 || d > 0 && n > math.MaxInt/d {
 			return 0, false
-		case d == 0:
-			empty = true
-		case n > math.MaxInt/d:
-			return 0, false
-		default:
-			n *= d
 		}
-	}
-	if empty {
-		return 0, true
+		n *= d
 	}
 	return n, true
 }

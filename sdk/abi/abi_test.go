@@ -1,0 +1,309 @@
+package abi_test
+
+import (
+	"encoding/hex"
+	"errors"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/xai-go/xai/sdk"
+	"github.com/xai-go/xai/sdk/abi"
+)
+
+func TestNames(t *testing.T) {
+	if abi.Version != 0x10000 || abi.Namespace != "xai1" {
+		t.Errorf("version %#x in %s", abi.Version, abi.Namespace)
+	}
+	got := []string{abi.ExportMemory, abi.ExportVersion, abi.ExportAlloc, abi.ExportExplain, abi.ExportInit}
+	if diff := cmp.Diff([]string{"memory", "xai_abi", "xai_alloc", "xai_explain", "_initialize"}, got); diff != "" {
+		t.Error(diff)
+	}
+	for w, want := range map[abi.Want]string{0: "", abi.WantTarget: "target", abi.WantLogits: "logits", abi.WantProbs: "probs", abi.WantLogProbs: "logprobs", 5: "", math.MaxUint32: ""} {
+		if w.String() != want {
+			t.Errorf("want %d is %q, not %q", w, w.String(), want)
+		}
+	}
+}
+
+var (
+	tokens = []sdk.Token{
+		{ID: -1, Text: "[CLS]", Special: true},
+		{ID: math.MaxInt32, Text: "größer", Sequence: 1, Start: 3, End: 11, RuneStart: 2, RuneEnd: 8, Fixed: true},
+	}
+	units = []sdk.Unit{
+		{Text: "", Tokens: []int{0}},
+		{Text: "zwei", Spans: []sdk.Span{{Sequence: 1, Start: 3, End: 4}, {Sequence: 1, Start: 5, End: 7}}},
+		{Text: "ü", Spans: []sdk.Span{{}}, Tokens: []int{3, 1, 2}},
+	}
+	target = sdk.Target{Kind: "difference", Expr: "a - b", Index: 2, Label: "a", Output: sdk.LogProb, Value: -1.25}
+	info   = sdk.ModelInfo{ID: "m", Architecture: "bert", Task: "t", Labels: []string{"", "ja"}, MaskToken: "[MASK]"}
+)
+
+// The bytes of one frame of each kind, so that an encoding cannot change on
+// both sides at once.
+func TestBytesArePinned(t *testing.T) {
+	frame := func(write func(w *abi.Writer)) []byte {
+		var w abi.Writer
+		write(&w)
+		return w.B
+	}
+	for name, c := range map[string]struct {
+		got  []byte
+		want string
+	}{
+		"request": {abi.AppendRequest(nil, "lime"), "0100 0100 04000000 6c696d65"},
+		"forward": {abi.AppendForward(nil, &abi.Forward{Rows: abi.FieldTexts, Handle: 2, Extra: 3, Fill: sdk.Fill{Kind: sdk.FillText, Token: -1, Text: "x"}, Target: "0", KeepDuplicates: true, Want: []abi.Want{abi.WantLogits}}),
+			"0300 0100 10000000 0200000000000000 0300000000000000" +
+				"0500 0100 09000000 04000000 ffffffff 78" +
+				"0600 0100 01000000 30" +
+				"0800 0100 01000000 00" +
+				"0900 0100 04000000 02000000"},
+		"units": {abi.AppendForward(nil, &abi.Forward{Rows: abi.FieldUnits, Handle: 1, Over: []sdk.Unit{{Text: "a", Spans: []sdk.Span{{Start: 1, End: 2}}, Tokens: []int{5}}}}),
+			"0100 0100 08000000 0100000000000000" +
+				"0700 0100 21000000 01000000 01000000 61 01000000 00000000 01000000 02000000 01000000 05000000"},
+		"meta":   {abi.AppendMeta(nil, &abi.Meta{Axes: []string{"units"}}), "0100 0100 0d000000 01000000 05000000 756e697473"},
+		"tokens": {frame(func(w *abi.Writer) { w.Tokens(tokens[:1]) }), "01000000 ffffffff 00000000 00000000 00000000 00000000 00000000 01000000 05000000 5b434c535d"},
+		"target": {frame(func(w *abi.Writer) {
+			w.Target(sdk.Target{Kind: "k", Expr: "e", Label: "l", Index: 1, Output: sdk.Prob, Value: 1})
+		}),
+			"01000000 6b 01000000 65 01000000 6c 01000000 02000000 000000000000f03f"},
+		"model": {frame(func(w *abi.Writer) {
+			w.Model(sdk.ModelInfo{ID: "i", Architecture: "a", Task: "t", MaskToken: "m", Labels: []string{"l"}})
+		}),
+			"01000000 69 01000000 61 01000000 74 01000000 6d 01000000 01000000 6c"},
+	} {
+		if want := strings.ReplaceAll(c.want, " ", ""); hex.EncodeToString(c.got) != want {
+			t.Errorf("%s: %x, want %s", name, c.got, want)
+		}
+	}
+}
+
+func TestRoundTrips(t *testing.T) {
+	var w abi.Writer
+	w.Tokens(tokens)
+	w.Units(units)
+	w.Target(target)
+	w.Model(info)
+	w.Strings([]string{"a", ""})
+	w.Bool(true)
+	w.U16(65535)
+	w.U64(math.MaxUint64)
+	w.I64(math.MinInt64)
+	w.F64(math.Inf(-1))
+	r := abi.NewReader(w.B)
+	for _, c := range []struct{ want, got any }{
+		{tokens, r.Tokens()}, {units, r.Units()}, {target, r.Target()}, {info, r.Model()}, {[]string{"a", ""}, r.Strings()},
+		{uint8(1), r.U8()}, {uint16(65535), r.U16()}, {uint64(math.MaxUint64), r.U64()}, {int64(math.MinInt64), r.I64()}, {math.Inf(-1), r.F64()},
+	} {
+		if diff := cmp.Diff(c.want, c.got); diff != "" {
+			t.Error(diff)
+		}
+	}
+	if err := r.End(); err != nil {
+		t.Error(err)
+	}
+	for _, f := range []*abi.Forward{
+		{Rows: abi.FieldUnits, Handle: 1},
+		{Rows: abi.FieldUnits, Handle: 1, Over: units},
+		{Rows: abi.FieldUnits, Handle: 1, Over: []sdk.Unit{}},
+		{Rows: abi.FieldMasks, Handle: math.MaxInt64, Fill: sdk.Fill{Kind: sdk.FillToken, Token: 5}, Target: "1 - 0", Want: []abi.Want{}},
+		{Rows: abi.FieldTexts, Handle: 3, Extra: 4, KeepDuplicates: true, Want: []abi.Want{abi.WantTarget, abi.WantLogProbs}},
+		{Rows: abi.FieldIDs, Handle: 3, Extra: 4, Fill: sdk.Fill{Text: "only text"}},
+	} {
+		got, err := abi.ParseForward(abi.AppendForward([]byte{}, f))
+		if err != nil {
+			t.Errorf("%+v: %v", f, err)
+		} else if diff := cmp.Diff(f, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+	for _, m := range []*abi.Meta{{}, {Axes: []string{"units"}}, {Axes: []string{"a", "b"}, Units: units}, {Units: []sdk.Unit{}}} {
+		got, err := abi.ParseMeta(abi.AppendMeta(nil, m))
+		if err != nil {
+			t.Errorf("%+v: %v", m, err)
+		} else if diff := cmp.Diff(m, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+	for _, c := range []struct {
+		t sdk.ParamType
+		v any
+	}{{sdk.Int, int64(-5)}, {sdk.Float, math.Pi}, {sdk.Bool, false}, {sdk.Bool, true}, {sdk.String, "ä"}, {sdk.Enum, ""}} {
+		var w abi.Writer
+		if !w.Param(c.t, c.v) {
+			t.Errorf("%v is no %s", c.v, c.t)
+		}
+		r := abi.NewReader(w.B)
+		if got := r.Param(); got != c.v || r.End() != nil {
+			t.Errorf("%s: %v, want %v (%v)", c.t, got, c.v, r.Err())
+		}
+		for _, other := range []sdk.ParamType{sdk.Int, sdk.Float, sdk.Bool, sdk.String} {
+			if other != c.t && !(c.t == sdk.Enum && other == sdk.String) && new(abi.Writer).Param(other, c.v) {
+				t.Errorf("%v passes for %s", c.v, other)
+			}
+		}
+	}
+	if new(abi.Writer).Param(sdk.Int, 5) || new(abi.Writer).Param(sdk.Int, nil) {
+		t.Error("a Go int or nil passes for a parameter")
+	}
+}
+
+// What does not fit into an index must not become another index.
+func TestIndexSaturates(t *testing.T) {
+	for _, v := range []int{-1, math.MaxUint32, math.MaxUint32 + 1, 1<<32 + 1, math.MaxInt} {
+		var w abi.Writer
+		w.Index(v)
+		if got := abi.NewReader(w.B).Index(); got != math.MaxUint32 {
+			t.Errorf("%d became %d", v, got)
+		}
+	}
+}
+
+func field(tag abi.Field, flags uint16, value string) string {
+	var w abi.Writer
+	m := w.Open(tag, flags)
+	w.Text(value)
+	w.Close(m)
+	return string(w.B)
+}
+
+func TestBadFrames(t *testing.T) {
+	units := field(abi.FieldUnits, 1, "\x01\x00\x00\x00\x00\x00\x00\x00")
+	for name, c := range map[string]struct {
+		frame string
+		want  sdk.Errno
+	}{
+		"empty":                {"", sdk.EInvalid},
+		"rows twice":           {units + field(abi.FieldMasks, 1, "\x01\x00\x00\x00\x00\x00\x00\x00"), sdk.EInvalid},
+		"field twice":          {units + units, sdk.EInvalid},
+		"head cut":             {units[:7], sdk.EInvalid},
+		"value cut":            {units[:len(units)-1], sdk.EInvalid},
+		"value long":           {field(abi.FieldUnits, 1, "\x01\x00\x00\x00\x00\x00\x00\x00\x00"), sdk.EInvalid},
+		"value short":          {field(abi.FieldUnits, 1, "\x01"), sdk.EInvalid},
+		"length of 4 GiB":      {"\x01\x00\x01\x00\xff\xff\xff\xff", sdk.EInvalid},
+		"critical and unknown": {units + field(99, abi.FlagCritical, ""), sdk.EUnsupported},
+		"flags and unknown":    {units + field(99, 0xffff, ""), sdk.EUnsupported},
+		"list of 4 G units":    {units + field(abi.FieldOver, 1, "\xff\xff\xff\xff"), sdk.EInvalid},
+		"list of 2 G spans":    {units + field(abi.FieldOver, 1, "\x01\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\x7f\x00\x00\x00\x00"), sdk.EInvalid},
+		"want cut":             {units + field(abi.FieldWant, 1, "\x01\x00"), sdk.EInvalid},
+		"want unknown":         {units + field(abi.FieldWant, 1, "\x09\x00\x00\x00"), sdk.EUnsupported},
+		"unknown twice":        {units + field(70, 0, "x") + field(70, 0, "y") + field(12, 0, "x") + field(12, 0, "y"), 0},
+	} {
+		_, err := abi.ParseForward([]byte(c.frame))
+		if c.want == 0 && err != nil || c.want != 0 && !errors.Is(err, &sdk.Error{Code: c.want}) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+	if _, err := abi.ParseRequest([]byte(field(2, 1, ""))); !errors.Is(err, &sdk.Error{Code: sdk.EUnsupported}) {
+		t.Errorf("a request with a critical field that is unknown: %v", err)
+	}
+	if m, err := abi.ParseRequest([]byte(field(2, 0, "later") + field(1, 1, "lime"))); err != nil || m != "lime" {
+		t.Errorf("a request with a field that is unknown: %q, %v", m, err)
+	}
+	if _, err := abi.ParseMeta([]byte(field(abi.FieldAxes, 1, "\x01\x00\x00\x00\x05\x00\x00\x00unit"))); !errors.Is(err, &sdk.Error{Code: sdk.EInvalid}) {
+		t.Errorf("a string that is cut: %v", err)
+	}
+	r := abi.NewReader([]byte{9, 0, 0, 0})
+	if r.Param() != nil || !errors.Is(r.Err(), &sdk.Error{Code: sdk.EInvalid}) {
+		t.Errorf("a parameter of unknown type: %v", r.Err())
+	}
+}
+
+func TestElements(t *testing.T) {
+	for _, c := range []struct {
+		shape []int
+		n     int
+		ok    bool
+	}{
+		{nil, 1, true}, {[]int{3, 4}, 12, true}, {[]int{0, math.MaxInt}, 0, true}, {[]int{math.MaxInt, 0}, 0, true}, {[]int{math.MaxInt, 1}, math.MaxInt, true},
+		{[]int{-1}, 0, false}, {[]int{0, -1}, 0, false}, {[]int{1 << 32, 1 << 31}, 0, false}, {[]int{math.MaxInt, 2}, 0, false},
+	} {
+		if n, ok := abi.Elements(c.shape); ok != c.ok || ok && n != c.n {
+			t.Errorf("%v: %d, %v", c.shape, n, ok)
+		}
+	}
+}
+
+// same compares what a frame was read as with what it is read as once written
+// again.
+func same[T any](t *testing.T, got, again T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("what was read and written cannot be read: %v", err)
+	}
+	if diff := cmp.Diff(got, again, cmpopts.EquateEmpty(), cmpopts.EquateNaNs()); diff != "" {
+		t.Fatal(diff)
+	}
+}
+
+func FuzzForward(f *testing.F) {
+	f.Add(abi.AppendForward(nil, &abi.Forward{Rows: abi.FieldUnits, Handle: 1, Over: units, Fill: sdk.Fill{Kind: sdk.FillText, Text: "x"}, Target: "a - b", KeepDuplicates: true, Want: []abi.Want{1, 2}}))
+	f.Add(abi.AppendForward(nil, &abi.Forward{Rows: abi.FieldIDs, Handle: 1, Extra: 2}))
+	f.Add([]byte("\x01\x00\x01\x00\xff\xff\xff\xff"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got, err := abi.ParseForward(b)
+		if err != nil {
+			return
+		}
+		again, err := abi.ParseForward(abi.AppendForward(nil, got))
+		same(t, got, again, err)
+	})
+}
+
+func FuzzMeta(f *testing.F) {
+	f.Add(abi.AppendMeta(nil, &abi.Meta{Axes: []string{"a", "b"}, Units: units}))
+	f.Add([]byte("\x02\x00\x00\x00\x04\x00\x00\x00\xff\xff\xff\xff"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got, err := abi.ParseMeta(b)
+		if err != nil {
+			return
+		}
+		again, err := abi.ParseMeta(abi.AppendMeta(nil, got))
+		same(t, got, again, err)
+	})
+}
+
+// FuzzInputs reads the bytes as each of the inputs, as a module does with what
+// the host answers.
+func FuzzInputs(f *testing.F) {
+	for _, write := range []func(w *abi.Writer){
+		func(w *abi.Writer) { w.Tokens(tokens) }, func(w *abi.Writer) { w.Units(units) }, func(w *abi.Writer) { w.Target(target) },
+		func(w *abi.Writer) { w.Model(info) }, func(w *abi.Writer) { w.Param(sdk.Enum, "mask") }, func(w *abi.Writer) { w.Strings([]string{"forward"}) },
+	} {
+		var w abi.Writer
+		write(&w)
+		f.Add(w.B)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		roundTrip(t, b, (*abi.Reader).Tokens, (*abi.Writer).Tokens)
+		roundTrip(t, b, (*abi.Reader).Units, (*abi.Writer).Units)
+		roundTrip(t, b, (*abi.Reader).Target, (*abi.Writer).Target)
+		roundTrip(t, b, (*abi.Reader).Model, (*abi.Writer).Model)
+		roundTrip(t, b, (*abi.Reader).Strings, (*abi.Writer).Strings)
+		roundTrip(t, b, (*abi.Reader).Param, func(w *abi.Writer, v any) {
+			for _, p := range []sdk.ParamType{sdk.Int, sdk.Float, sdk.Bool, sdk.String} {
+				if trial := (abi.Writer{}); trial.Param(p, v) {
+					w.Param(p, v)
+					return
+				}
+			}
+			t.Fatalf("a parameter was read as %T", v)
+		})
+	})
+}
+
+func roundTrip[T any](t *testing.T, b []byte, read func(*abi.Reader) T, write func(*abi.Writer, T)) {
+	r := abi.NewReader(b)
+	got := read(r)
+	if r.End() != nil {
+		return
+	}
+	var w abi.Writer
+	write(&w, got)
+	r = abi.NewReader(w.B)
+	again := read(r)
+	same(t, got, again, r.End())
+}
