@@ -91,31 +91,31 @@ func (t *Tokenizer) Encode(s string, o Options) (*Encoding, error) {
 		special = 0
 	}
 
-	var tokens [2][]Token
-	tokens[0] = t.tokens(s, 0)
+	first := t.work(s, true)
+	defer t.done(first)
+	texts, found := [2]string{s}, [2][]found{first.found}
 	if o.Pair != nil {
-		tokens[1] = t.tokens(*o.Pair, 1)
+		second := t.work(*o.Pair, true)
+		defer t.done(second)
+		texts[1], found[1] = *o.Pair, second.found
 	}
-	e := &Encoding{}
+	kept := [2]int{len(found[0]), len(found[1])}
 	if o.MaxLength != 0 {
 		if o.MaxLength < special {
 			return nil, &LengthError{o.MaxLength, special}
 		}
-		first, second := o.Truncation.truncate(len(tokens[0]), len(tokens[1]), o.MaxLength-special, t.python)
-		e.Dropped = append(append(e.Dropped, tokens[0][first:]...), tokens[1][second:]...)
-		tokens[0], tokens[1] = tokens[0][:first], tokens[1][:second]
+		kept[0], kept[1] = o.Truncation.truncate(kept[0], kept[1], o.MaxLength-special, t.python)
 	}
 
-	e.Tokens = make([]Token, 0, special+len(tokens[0])+len(tokens[1]))
+	e := &Encoding{Tokens: make([]Token, 0, special+kept[0]+kept[1])}
 	sequence := 0
 	for _, part := range shape {
 		switch {
 		case part.sequence >= 0:
 			sequence = part.sequence
-			for i := range tokens[sequence] {
-				tokens[sequence][i].Type = part.typeID
-			}
-			e.Tokens = append(e.Tokens, tokens[sequence]...)
+			f, n := found[sequence], kept[sequence]
+			e.Tokens = t.appendTokens(e.Tokens, texts[sequence], f[:n], part)
+			e.Dropped = t.appendTokens(e.Dropped, texts[sequence], f[n:], part)
 		case !o.NoSpecial:
 			e.Tokens = append(e.Tokens, Token{
 				ID: part.id, Text: part.token, Word: -1, Sequence: sequence, Type: part.typeID, Special: true,
@@ -123,6 +123,33 @@ func (t *Tokenizer) Encode(s string, o Options) (*Encoding, error) {
 		}
 	}
 	return e, nil
+}
+
+// appendTokens appends to dst what was found in s, which has its place in a
+// template.
+func (t *Tokenizer) appendTokens(dst []Token, s string, all []found, place templatePart) []Token {
+	at, runes := 0, 0 // a place in s, in bytes and in runes
+	for _, f := range all {
+		start, end := int(f.span.Start), int(f.span.End)
+		runes += utf8.RuneCountInString(s[at:start])
+		at = start
+		token := Token{
+			ID: f.id, Start: start, End: end,
+			RuneStart: runes, RuneEnd: runes + utf8.RuneCountInString(s[start:end]),
+			Word: int(f.word), Sequence: place.sequence, Type: place.typeID,
+		}
+		if f.added >= 0 {
+			added := &t.added.tokens[f.added]
+			token.Text, token.Special = added.content, added.special
+			if token.Special {
+				token.Word = -1
+			}
+		} else {
+			token.Text, _ = t.model.Vocabulary().Token(f.id)
+		}
+		dst = append(dst, token)
+	}
+	return dst
 }
 
 // AppendIDs appends the ids that Encode(s, Options{}) has to dst. It allocates
@@ -151,14 +178,20 @@ func check(s string, sequence int) error {
 	if utf8.ValidString(s) {
 		return nil
 	}
-	i := 0
-	for {
-		r, size := utf8.DecodeRuneInString(s[i:])
-		if r == utf8.RuneError && size == 1 {
-			return &TextError{sequence, i}
+	return &TextError{sequence, firstInvalid(s)}
+}
+
+// firstInvalid returns where the first byte of s is that is not UTF-8, or the
+// length of s.
+func firstInvalid(s string) int {
+	for i, r := range s {
+		if r == utf8.RuneError {
+			if _, size := utf8.DecodeRuneInString(s[i:]); size == 1 {
+				return i
+			}
 		}
-		i += size
 	}
+	return len(s)
 }
 
 // found is a token as the pipeline finds it.
@@ -175,35 +208,6 @@ type worker struct {
 	rough, fine []segment
 	pieces      []model.Piece
 	found       []found
-}
-
-// tokens returns the tokens of s, without those that a template adds.
-func (t *Tokenizer) tokens(s string, sequence int) []Token {
-	w := t.work(s, true)
-	defer t.done(w)
-	tokens := make([]Token, len(w.found))
-	at, runes := 0, 0 // a place in s, in bytes and in runes
-	for i, f := range w.found {
-		start, end := int(f.span.Start), int(f.span.End)
-		runes += utf8.RuneCountInString(s[at:start])
-		at = start
-		token := Token{
-			ID: f.id, Start: start, End: end,
-			RuneStart: runes, RuneEnd: runes + utf8.RuneCountInString(s[start:end]),
-			Word: int(f.word), Sequence: sequence,
-		}
-		if f.added >= 0 {
-			added := &t.added.tokens[f.added]
-			token.Text, token.Special = added.content, added.special
-			if token.Special {
-				token.Word = -1
-			}
-		} else {
-			token.Text, _ = t.model.Vocabulary().Token(f.id)
-		}
-		tokens[i] = token
-	}
-	return tokens
 }
 
 // work runs the pipeline over s. The caller hands the worker back to done.

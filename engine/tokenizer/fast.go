@@ -2,17 +2,21 @@ package tokenizer
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/xai-go/xai/engine/tokenizer/internal/model"
 	"github.com/xai-go/xai/engine/tokenizer/internal/text"
 )
 
+// What a file may ask for, so that a hostile one cannot make the work for a text
+// grow out of proportion.
 const (
-	maxNesting = 16   // of sequences of components
-	maxSpecial = 1024 // special tokens that a template may add
+	maxNesting    = 16   // of sequences of components
+	maxComponents = 64   // normalizers, and pre-tokenizers
+	maxGrowth     = 64   // by how much replacements may lengthen a text, as a factor
+	maxSpecial    = 1024 // special tokens that a template may add
 )
 
 // openJSON makes the tokenizer that tokenizer.json describes.
@@ -21,7 +25,7 @@ func (f *folder) openJSON(data []byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, err := parseObject("tokenizer.json", "", data)
+	file, err := parseFile("tokenizer.json", data)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +45,8 @@ func (f *folder) openJSON(data []byte) (*Tokenizer, error) {
 		if err != nil {
 			return nil, err
 		}
-		if t.normalizer, err = readNormalizer(o, s, 0); err != nil {
+		r := normalizerReader{settings: s, growth: 1}
+		if t.normalizer, err = r.read(o, 0); err != nil {
 			return nil, err
 		}
 	}
@@ -50,7 +55,7 @@ func (f *folder) openJSON(data []byte) (*Tokenizer, error) {
 		if err != nil {
 			return nil, err
 		}
-		if t.preTokenizer, err = readPreTokenizer(o, 0); err != nil {
+		if t.preTokenizer, err = readPreTokenizer(o, new(int), 0); err != nil {
 			return nil, err
 		}
 	}
@@ -116,7 +121,7 @@ func readAddedTokens(file object) ([]addedToken, error) {
 			return nil, err
 		}
 	}
-	return slices.DeleteFunc(tokens, func(token addedToken) bool { return token.content == "" }), nil
+	return tokens, nil
 }
 
 // readModel reads the model. Files without its type are older than types are.
@@ -146,22 +151,18 @@ func readModel(file object) (model.Model, error) {
 	}
 	var unknown, prefix string
 	var maxRunes int
-	var ids map[string]int32
 	if err := o.needAll(
 		field{"unk_token", &unknown}, field{"continuing_subword_prefix", &prefix},
-		field{"max_input_chars_per_word", &maxRunes}, field{"vocab", &ids},
+		field{"max_input_chars_per_word", &maxRunes},
 	); err != nil {
 		return nil, err
 	}
 	if maxRunes < 0 {
 		return nil, o.malformed("max_input_chars_per_word", "is negative")
 	}
-	v := model.NewVocabulary()
-	for _, token := range slices.Sorted(maps.Keys(ids)) {
-		if ids[token] < 0 {
-			return nil, o.malformed("vocab", fmt.Sprintf("gives %q the negative id %d", token, ids[token]))
-		}
-		v.Add(token, ids[token])
+	v, err := readVocabulary(o)
+	if err != nil {
+		return nil, err
 	}
 	id, ok := v.ID(unknown)
 	if !ok {
@@ -170,10 +171,37 @@ func readModel(file object) (model.Model, error) {
 	return model.NewWordPiece(v, id, prefix, maxRunes), nil
 }
 
-func readNormalizer(o object, s *settings, depth int) (text.Normalizer, error) {
+// readVocabulary reads the vocabulary of a model: tokens and their ids.
+func readVocabulary(o object) (*model.Vocabulary, error) {
+	raw := o.fields["vocab"]
+	if len(raw) == 0 || raw[0] != '{' {
+		return nil, o.malformed("vocab", "should be an object of tokens and their ids")
+	}
+	v := model.NewVocabulary()
+	for token, value := range entries(raw) {
+		id, err := strconv.ParseInt(string(value), 10, 32)
+		if err != nil || id < 0 {
+			return nil, o.malformed("vocab", fmt.Sprintf("gives %q the id %.20s, which should be a whole number from 0 to %d", token, value, math.MaxInt32))
+		}
+		v.Add(token, int32(id))
+	}
+	return v, nil
+}
+
+// normalizerReader reads normalizers and keeps count of what they may do.
+type normalizerReader struct {
+	settings *settings
+	count    int
+	growth   float64
+}
+
+func (r *normalizerReader) read(o object, depth int) (text.Normalizer, error) {
 	var kind string
 	if err := o.need("type", &kind); err != nil {
 		return nil, err
+	}
+	if r.count++; r.count > maxComponents {
+		return nil, o.unsupported(fmt.Sprintf("more than %d normalizers", maxComponents))
 	}
 	switch kind {
 	case "NFC":
@@ -189,13 +217,13 @@ func readNormalizer(o object, s *settings, depth int) (text.Normalizer, error) {
 	case "StripAccents":
 		return text.StripAccents{}, nil
 	case "BertNormalizer":
-		return readBertNormalizer(o, s)
+		return readBertNormalizer(o, r.settings)
 	case "Strip":
 		var n text.Strip
 		err := o.needAll(field{"strip_left", &n.Left}, field{"strip_right", &n.Right})
 		return n, err
 	case "Replace":
-		return readReplace(o)
+		return r.readReplace(o)
 	case "Sequence":
 		parts, err := o.objects("normalizers")
 		if err != nil {
@@ -206,7 +234,7 @@ func readNormalizer(o object, s *settings, depth int) (text.Normalizer, error) {
 		}
 		sequence := make(text.Normalizers, len(parts))
 		for i, part := range parts {
-			if sequence[i], err = readNormalizer(part, s, depth+1); err != nil {
+			if sequence[i], err = r.read(part, depth+1); err != nil {
 				return nil, err
 			}
 		}
@@ -248,7 +276,7 @@ func readBertNormalizer(o object, s *settings) (text.Normalizer, error) {
 	return n, nil
 }
 
-func readReplace(o object) (text.Normalizer, error) {
+func (r *normalizerReader) readReplace(o object) (text.Normalizer, error) {
 	var n text.Replace
 	if err := o.need("content", &n.Content); err != nil {
 		return nil, err
@@ -266,13 +294,21 @@ func readReplace(o object) (text.Normalizer, error) {
 	if n.Pattern == "" {
 		return nil, pattern.malformed("String", "is empty")
 	}
+	r.growth *= max(1, float64(len(n.Content))/float64(len(n.Pattern)))
+	if r.growth > maxGrowth {
+		return nil, o.unsupported(fmt.Sprintf("Replace that makes a text more than %d times as long", maxGrowth))
+	}
 	return n, nil
 }
 
-func readPreTokenizer(o object, depth int) (text.PreTokenizer, error) {
+// readPreTokenizer reads a pre-tokenizer and adds it to the count.
+func readPreTokenizer(o object, count *int, depth int) (text.PreTokenizer, error) {
 	var kind string
 	if err := o.need("type", &kind); err != nil {
 		return nil, err
+	}
+	if *count++; *count > maxComponents {
+		return nil, o.unsupported(fmt.Sprintf("more than %d pre-tokenizers", maxComponents))
 	}
 	switch kind {
 	case "BertPreTokenizer":
@@ -301,7 +337,7 @@ func readPreTokenizer(o object, depth int) (text.PreTokenizer, error) {
 		}
 		sequence := make(text.PreTokenizers, len(parts))
 		for i, part := range parts {
-			if sequence[i], err = readPreTokenizer(part, depth+1); err != nil {
+			if sequence[i], err = readPreTokenizer(part, count, depth+1); err != nil {
 				return nil, err
 			}
 		}

@@ -5,19 +5,96 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"reflect"
 )
 
-// object is a JSON object that knows where it stands, for error messages.
+// object is a JSON object that knows where it stands, for error messages. The
+// values are parts of the file, which was checked as a whole.
 type object struct {
 	file, where string
 	fields      map[string]json.RawMessage
 }
 
-func parseObject(file, where string, data []byte) (object, error) {
-	o := object{file: file, where: where}
-	err := decodeJSON(file, where, data, &o.fields)
-	return o, err
+// parseFile reads the JSON object that a file is.
+func parseFile(file string, data []byte) (object, error) {
+	var raw json.RawMessage // checks the syntax
+	if err := decodeJSON(file, "", data, &raw); err != nil {
+		return object{}, err
+	}
+	return parseObject(file, "", data)
+}
+
+// parseObject reads an object in a file. Of equal keys the last counts.
+func parseObject(file, where string, raw []byte) (object, error) {
+	raw = bytes.TrimLeft(raw, jsonSpace)
+	if raw[0] != '{' {
+		return object{}, &MalformedError{file, where, "should be an object"}
+	}
+	o := object{file: file, where: where, fields: make(map[string]json.RawMessage)}
+	for key, value := range entries(raw) {
+		o.fields[key] = value
+	}
+	return o, nil
+}
+
+const jsonSpace = " \t\r\n"
+
+// entries yields the keys and the values of an object of valid JSON, in their
+// order. It spares the large vocabularies the detour over a map, in which the
+// order is lost.
+func entries(raw []byte) iter.Seq2[string, json.RawMessage] {
+	return func(yield func(string, json.RawMessage) bool) {
+		rest := bytes.TrimLeft(raw, jsonSpace)[1:]
+		for {
+			rest = bytes.TrimLeft(rest, jsonSpace+",")
+			if rest[0] == '}' {
+				return
+			}
+			n := valueLength(rest)
+			key := string(rest[1 : n-1])
+			if bytes.IndexByte(rest[:n], '\\') >= 0 {
+				// A valid string cannot fail.
+				_ = json.Unmarshal(rest[:n], &key)
+			}
+			rest = bytes.TrimLeft(rest[n:], jsonSpace+":")
+			n = valueLength(rest)
+			if !yield(key, json.RawMessage(rest[:n:n])) {
+				return
+			}
+			rest = rest[n:]
+		}
+	}
+}
+
+// valueLength returns the length of the value that valid JSON begins with.
+func valueLength(b []byte) int {
+	depth := 0
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			for i++; b[i] != '"'; i++ {
+				if b[i] == '\\' {
+					i++
+				}
+			}
+		case '{', '[':
+			depth++
+			continue
+		case '}', ']':
+			depth--
+		case ',', ':', ' ', '\t', '\r', '\n':
+			continue
+		default:
+			for i+1 < len(b) && bytes.IndexByte([]byte(",:]} \t\r\n"), b[i+1]) < 0 {
+				i++
+			}
+		}
+		if depth == 0 {
+			return i + 1
+		}
+	}
+	return len(b)
 }
 
 func decodeJSON(file, where string, data []byte, v any) error {
@@ -31,9 +108,6 @@ func decodeJSON(file, where string, data []byte, v any) error {
 	}
 	var mismatch *json.UnmarshalTypeError
 	if errors.As(err, &mismatch) {
-		if mismatch.Field != "" {
-			where = join(where, mismatch.Field)
-		}
 		return &MalformedError{file, where, fmt.Sprintf("should be %s, not a %s", kind(mismatch.Type), mismatch.Value)}
 	}
 	return &MalformedError{file, where, "does not make sense: " + err.Error()}
@@ -46,13 +120,9 @@ func kind(t reflect.Type) string {
 		return "true or false"
 	case reflect.String:
 		return "a string"
-	case reflect.Slice, reflect.Array:
+	case reflect.Slice:
 		return "an array"
-	case reflect.Map, reflect.Struct:
-		return "an object"
-	case reflect.Pointer:
-		return kind(t.Elem())
-	case reflect.Int32, reflect.Int64, reflect.Int:
+	case reflect.Int32, reflect.Int:
 		return "a whole number in range"
 	}
 	return "a number"
@@ -67,7 +137,7 @@ func (o object) has(key string) bool {
 // null says whether the key is missing or null.
 func (o object) null(key string) bool {
 	raw, ok := o.fields[key]
-	return !ok || bytes.Equal(raw, []byte("null"))
+	return !ok || string(raw) == "null"
 }
 
 // get reads the value of key into v; it leaves v alone if the key is missing or
@@ -85,6 +155,32 @@ func (o object) need(key string, v any) error {
 		return o.malformed(key, "is missing")
 	}
 	return o.get(key, v)
+}
+
+// field is a place for the value of a key.
+type field struct {
+	key   string
+	value any
+}
+
+// getAll is get for several keys.
+func (o object) getAll(fields ...field) error {
+	for _, f := range fields {
+		if err := o.get(f.key, f.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// needAll is need for several keys.
+func (o object) needAll(fields ...field) error {
+	for _, f := range fields {
+		if err := o.need(f.key, f.value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // object returns the object at key, which must be there.
@@ -118,38 +214,8 @@ func (o object) objects(key string) ([]object, error) {
 	return list, nil
 }
 
-// field is a place for the value of a key.
-type field struct {
-	key   string
-	value any
-}
-
-// getAll is get for several keys.
-func (o object) getAll(fields ...field) error {
-	for _, f := range fields {
-		if err := o.get(f.key, f.value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// needAll is need for several keys.
-func (o object) needAll(fields ...field) error {
-	for _, f := range fields {
-		if err := o.need(f.key, f.value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (o object) malformed(key, problem string) error {
-	where := o.where
-	if key != "" {
-		where = join(where, key)
-	}
-	return &MalformedError{o.file, where, problem}
+	return &MalformedError{o.file, join(o.where, key), problem}
 }
 
 func (o object) unsupported(component string) error {

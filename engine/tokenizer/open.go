@@ -63,9 +63,9 @@ type folder struct {
 	hash hash.Hash // of the files read so far
 }
 
-// maxFile is the largest file that Open reads, in bytes: several times the
-// largest vocabulary in use.
-const maxFile = 256 << 20
+// maxFile is the largest file that Open reads, in bytes: twice the largest
+// tokenizer.json in use.
+const maxFile = 64 << 20
 
 // read returns a tokenizer file and adds it to the digest.
 func (f *folder) read(name string) ([]byte, error) {
@@ -95,11 +95,7 @@ func (f *folder) peek(name string) ([]byte, error) {
 		return nil, &UnsupportedError{File: name, Component: fmt.Sprintf("more than %d MiB", maxFile>>20)}
 	}
 	if !utf8.Valid(data) {
-		i := 0
-		for r, size := rune(0), 0; r != utf8.RuneError || size != 1; i += size {
-			r, size = utf8.DecodeRune(data[i:])
-		}
-		return nil, &MalformedError{name, fmt.Sprintf("byte %d", i-1), "is not UTF-8"}
+		return nil, &MalformedError{name, fmt.Sprintf("byte %d", firstInvalid(string(data))), "is not UTF-8"}
 	}
 	return data, nil
 }

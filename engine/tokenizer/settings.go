@@ -91,7 +91,7 @@ func (s *settings) readAdded(addedMap object) error {
 		if err := addedMap.need(content, &token.id); err != nil {
 			return err
 		}
-		if token.id < 0 || content == "" {
+		if token.id < 0 {
 			return addedMap.malformed(content, "should be a token with its id")
 		}
 		s.added = append(s.added, token)
@@ -151,8 +151,11 @@ func (s *settings) readSpecial(names []object) error {
 	return nil
 }
 
-// name adds a token to the special ones, unless it is there.
+// name adds a token to the special ones.
 func (s *settings) name(token addedToken, assumed bool) {
+	if token.content == "" {
+		return
+	}
 	token.special = true
 	s.special = append(s.special, token)
 	if assumed {
@@ -182,7 +185,7 @@ func (f *folder) object(name string) (object, error) {
 	if err != nil {
 		return object{}, err
 	}
-	return parseObject(name, "", data)
+	return parseFile(name, data)
 }
 
 // readToken reads an added token: a string, or an object with its flags.

@@ -129,19 +129,20 @@ func (f *folder) openVocab(data []byte) (*Tokenizer, error) {
 // prefixFinder returns a function that returns the end of the first of the
 // words that begins at the byte i of a text, or i.
 func prefixFinder(words []string) func(b []byte, i int) int {
+	trie := model.NewTrie()
 	var first [256]bool
-	for _, w := range words {
+	for i, w := range words {
 		first[w[0]] = true
+		if _, ok := trie.ID(w); !ok {
+			trie.Insert(w, int32(i))
+		}
 	}
 	return func(b []byte, i int) int {
-		if first[b[i]] {
-			for _, w := range words {
-				if bytes.HasPrefix(b[i:], []byte(w)) {
-					return i + len(w)
-				}
-			}
+		if !first[b[i]] {
+			return i
 		}
-		return i
+		_, n := trie.Least(b[i:])
+		return i + n
 	}
 }
 
@@ -184,7 +185,7 @@ func (f *folder) checkModelType() error {
 	if err != nil {
 		return err
 	}
-	config, err := parseObject("config.json", "", data)
+	config, err := parseFile("config.json", data)
 	if err != nil {
 		return err
 	}

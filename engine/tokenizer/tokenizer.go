@@ -14,7 +14,7 @@ package tokenizer
 
 import (
 	"cmp"
-	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"sync"
@@ -53,9 +53,19 @@ type addedTokens struct {
 	extra  int   // the number of tokens that the vocabulary lacks
 }
 
+// maxAdded is the longest added token, in bytes: the search for added tokens
+// may look as far ahead at every byte of a text.
+const maxAdded = 1024
+
 // add adds a token, or changes the one with its text. With assign, its id is
-// that of the vocabulary, or a new one.
+// that of the vocabulary, or a new one. A token without text is ignored.
 func (t *Tokenizer) add(token addedToken, assign bool) error {
+	if token.content == "" {
+		return nil
+	}
+	if len(token.content) > maxAdded {
+		return &UnsupportedError{"added tokens", "", fmt.Sprintf("a token of more than %d bytes", maxAdded)}
+	}
 	a, v := &t.added, t.model.Vocabulary()
 	if a.byText == nil {
 		a.byText, a.byID, a.next = make(map[string]int), make(map[int32]int), int64(v.Size())
@@ -69,7 +79,7 @@ func (t *Tokenizer) add(token addedToken, assign bool) error {
 	case listed:
 		token.id = id
 	case a.next > math.MaxInt32:
-		return errors.New("tokenizer: the added tokens leave no id for a new token")
+		return &MalformedError{"added tokens", "", "leave no id for " + token.content}
 	default:
 		token.id = int32(a.next)
 	}

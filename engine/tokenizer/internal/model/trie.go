@@ -107,3 +107,19 @@ func (t *Trie) Longest(node uint32, s []byte) (id int32, length int) {
 	}
 	return id, length
 }
+
+// Least returns the smallest id among the strings that begin s, and the length
+// of the string that has it; the length is 0 if there is none.
+func (t *Trie) Least(s []byte) (id int32, length int) {
+	node := Root
+	for i, c := range s {
+		var ok bool
+		if node, ok = t.Step(node, c); !ok {
+			break
+		}
+		if n := t.ids[node]; n >= 0 && (length == 0 || n < id) {
+			id, length = n, i+1
+		}
+	}
+	return id, length
+}

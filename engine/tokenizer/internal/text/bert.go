@@ -14,12 +14,8 @@ type Bert struct {
 }
 
 func (n Bert) Normalize(t *Text) {
-	if ascii(t.Bytes) {
-		n.normalizeASCII(t)
-		return
-	}
 	if n.CleanText {
-		dropped := control
+		dropped := frozenControl
 		if n.CleanMore {
 			dropped |= unassigned
 		}
@@ -29,66 +25,56 @@ func (n Bert) Normalize(t *Text) {
 		t.spaceChinese(0x2B920)
 	}
 	if n.StripAccents {
-		t.stripAccents()
+		t.stripAccents(frozenNonspacing)
 	}
 	if n.Lowercase {
 		t.lower()
 	}
 }
 
-// normalizeASCII is Normalize for text that has no accents and no ideographs:
-// in place, since it only drops bytes and replaces them one by one.
-func (n Bert) normalizeASCII(t *Text) {
-	if n.CleanText {
-		kept := 0
-		for i, c := range t.Bytes {
-			switch {
-			case c == '\t' || c == '\n' || c == '\r':
-				c = ' '
-			case c < ' ' || c == 0x7F:
-				continue
-			}
-			t.Bytes[kept] = c
-			if t.tracked {
-				t.Spans[kept] = t.Spans[i]
-			}
-			kept++
-		}
-		t.Bytes = t.Bytes[:kept]
-		if t.tracked {
-			t.Spans = t.Spans[:kept]
-		}
-	}
-	if n.Lowercase {
-		lowerASCII(t.Bytes)
-	}
-}
-
 // clean drops U+0000, U+FFFD and the runes of the class dropped, except tab,
 // line feed and carriage return, and makes these and the class blank a space.
+// It works in place, since no text gets longer.
 func (t *Text) clean(blank, dropped class) {
-	t.begin()
+	table := classes()
+	kept := 0
 	for i := 0; i < len(t.Bytes); {
-		r, size := utf8.DecodeRune(t.Bytes[i:])
-		i += size
-		c := classOf(r)
+		r, size := rune(t.Bytes[i]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRune(t.Bytes[i:])
+		}
+		c := table.of(r)
 		switch {
 		case r == '\t' || r == '\n' || r == '\r':
-			t.keep(' ', size)
+			c = blank
 		case r == 0 || r == utf8.RuneError || c&dropped != 0:
-			t.drop(size)
-		case c&blank != 0:
-			t.keep(' ', size)
-		default:
-			t.copyRun(size)
+			i += size
+			continue
 		}
+		length := size
+		if c&blank != 0 {
+			t.Bytes[kept], length = ' ', 1
+		} else if kept < i {
+			copy(t.Bytes[kept:], t.Bytes[i:i+size])
+		}
+		if t.tracked && kept < i {
+			copy(t.Spans[kept:], t.Spans[i:i+length])
+		}
+		kept += length
+		i += size
 	}
-	t.end()
+	t.Bytes = t.Bytes[:kept]
+	if t.tracked {
+		t.Spans = t.Spans[:kept]
+	}
 }
 
 // spaceChinese puts a space on either side of every CJK ideograph; the spaces
 // share its span.
 func (t *Text) spaceChinese(extensionE rune) {
+	if ascii(t.Bytes) {
+		return
+	}
 	for i := 0; i < len(t.Bytes); {
 		r, size := utf8.DecodeRune(t.Bytes[i:])
 		if !chinese(r, extensionE) {
@@ -113,10 +99,13 @@ func (t *Text) spaceChinese(extensionE rune) {
 	}
 }
 
-// stripAccents decomposes t and drops its nonspacing marks.
-func (t *Text) stripAccents() {
+// stripAccents decomposes t and drops the runes of the class marks.
+func (t *Text) stripAccents(marks class) {
+	if ascii(t.Bytes) {
+		return
+	}
 	NFD{}.Normalize(t)
-	t.filter(func(r rune) bool { return classOf(r)&nonspacing == 0 })
+	t.filter(func(r rune) bool { return classOf(r)&marks == 0 })
 }
 
 // SlowBert is what transformers' BertTokenizer in Python does to a text that
@@ -166,7 +155,7 @@ func (n SlowBert) normalizeWords(t *Text) {
 		t.lower()
 	}
 	if n.StripAccents {
-		t.stripAccents()
+		t.stripAccents(nonspacing)
 	}
 }
 
@@ -178,6 +167,16 @@ type LowercaseExcept struct {
 }
 
 func (n LowercaseExcept) Normalize(t *Text) {
+	if ascii(t.Bytes) {
+		for i := 0; i < len(t.Bytes); i++ {
+			if end := n.Find(t.Bytes, i); end > i {
+				i = end - 1
+				continue
+			}
+			lowerASCII(t.Bytes[i : i+1])
+		}
+		return
+	}
 	t.begin()
 	for i := 0; i < len(t.Bytes); {
 		if end := n.Find(t.Bytes, i); end > i {

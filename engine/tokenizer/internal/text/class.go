@@ -9,15 +9,18 @@ import (
 type class uint16
 
 const (
-	space       class = 1 << iota // property White_Space
-	separator                     // category Zs
-	control                       // categories Cc, Cf and Co
-	unassigned                    // category Cn
-	punct                         // categories P*, and every ASCII rune that is neither letter, digit, space nor control
-	nonspacing                    // category Mn
-	combining                     // categories M*
-	information                   // U+001C to U+001F, white space to Python alone
-	word                          // \w of Unicode regular expressions: alphabetic, mark, decimal digit, connector, joiner
+	space            class = 1 << iota // property White_Space
+	separator                          // category Zs
+	information                        // U+001C to U+001F, white space to Python alone
+	control                            // categories Cc, Cf and Co
+	unassigned                         // category Cn
+	punct                              // categories P*, and the symbols of ASCII
+	nonspacing                         // category Mn
+	combining                          // categories M*
+	word                               // \w of Unicode regular expressions
+	frozenControl                      // control, to the tokenizers library
+	frozenPunct                        // punct, to the tokenizers library
+	frozenNonspacing                   // nonspacing, to the tokenizers library
 )
 
 // tables says which Unicode tables make up each class.
@@ -27,18 +30,24 @@ var tables = []struct {
 }{
 	{space, []*unicode.RangeTable{unicode.White_Space}},
 	{separator, []*unicode.RangeTable{unicode.Zs}},
-	{control, []*unicode.RangeTable{unicode.Cc, unicode.Cf, unicode.Co}},
+	{control | frozenControl, []*unicode.RangeTable{unicode.Cc, unicode.Cf, unicode.Co}},
 	{unassigned, []*unicode.RangeTable{unicode.Cn}},
-	{punct, []*unicode.RangeTable{unicode.P}},
-	{nonspacing, []*unicode.RangeTable{unicode.Mn}},
+	{punct | frozenPunct, []*unicode.RangeTable{unicode.P}},
+	{nonspacing | frozenNonspacing, []*unicode.RangeTable{unicode.Mn}},
 	{combining, []*unicode.RangeTable{unicode.M}},
-	{word, []*unicode.RangeTable{unicode.L, unicode.M, unicode.Nd, unicode.Nl, unicode.Pc, unicode.Other_Alphabetic, unicode.Join_Control}},
+	{word, []*unicode.RangeTable{
+		unicode.L, unicode.M, unicode.Nd, unicode.Nl, unicode.Pc, unicode.Other_Alphabetic, unicode.Join_Control,
+	}},
 }
 
-// basic holds the classes of the Basic Multilingual Plane, where nearly all
-// text lies: a lookup instead of a binary search per table.
-var basic = sync.OnceValue(func() *[1 << 16]class {
-	t := new([1 << 16]class)
+// tabled is the number of code points whose classes are looked up instead of
+// searched for: planes 0 and 1, where nearly all text lies.
+const tabled = 0x20000
+
+type classTable [tabled]class
+
+var classes = sync.OnceValue(func() *classTable {
+	t := new(classTable)
 	for _, set := range tables {
 		for _, table := range set.ranges {
 			for _, r := range table.R16 {
@@ -46,21 +55,39 @@ var basic = sync.OnceValue(func() *[1 << 16]class {
 					t[c] |= set.class
 				}
 			}
+			for _, r := range table.R32 {
+				for c := r.Lo; c <= min(r.Hi, tabled-1); c += r.Stride {
+					t[c] |= set.class
+				}
+			}
 		}
 	}
 	for _, c := range "$+<=>^`|~" {
-		t[c] |= punct
+		t[c] |= punct | frozenPunct
 	}
 	for c := 0x1C; c <= 0x1F; c++ {
 		t[c] |= information
+	}
+	for _, older := range []struct {
+		class  class
+		ranges [][2]rune
+	}{{frozenControl, olderControl}, {frozenPunct, olderPunct}, {frozenNonspacing, olderMarks}} {
+		for _, r := range older.ranges {
+			for c := r[0]; c <= r[1]; c++ {
+				t[c] ^= older.class
+			}
+		}
 	}
 	return t
 })
 
 // classOf returns the properties of r.
-func classOf(r rune) class {
-	if r>>16 == 0 {
-		return basic()[r&0xFFFF]
+func classOf(r rune) class { return classes().of(r) }
+
+// of returns the properties of r. Loops over runes hold the table.
+func (t *classTable) of(r rune) class {
+	if uint32(r) < tabled {
+		return t[r]
 	}
 	var c class
 	for _, set := range tables {
@@ -90,5 +117,6 @@ func chinese(r, extensionE rune) bool {
 // IsSpace says whether r has the property White_Space.
 func IsSpace(r rune) bool { return classOf(r)&space != 0 }
 
-// IsWord says whether r matches \w of a Unicode regular expression.
+// IsWord says whether r matches \w of a Unicode regular expression: whether it
+// is alphabetic, a mark, a decimal digit, a connector or a joiner.
 func IsWord(r rune) bool { return classOf(r)&word != 0 }

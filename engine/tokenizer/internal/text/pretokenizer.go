@@ -30,13 +30,14 @@ func (t *Text) add(start, end int) {
 // splitAt cuts the word w at every rune of the class removed, which is left
 // out, and makes every rune of the class isolated a word of its own.
 func (t *Text) splitAt(w Range, removed, isolated class) {
+	table := classes()
 	start := w.Start
 	for i := w.Start; i < w.End; {
 		r, size := rune(t.Bytes[i]), 1
 		if r >= utf8.RuneSelf {
 			r, size = utf8.DecodeRune(t.Bytes[i:w.End])
 		}
-		if c := classOf(r); c&(removed|isolated) != 0 {
+		if c := table.of(r); c&(removed|isolated) != 0 {
 			t.add(start, i)
 			start = i + size
 			if c&isolated != 0 {
@@ -52,7 +53,7 @@ func (t *Text) splitAt(w Range, removed, isolated class) {
 type BertPreTokenizer struct{}
 
 func (BertPreTokenizer) PreTokenize(t *Text) {
-	t.cut(func(w Range) { t.splitAt(w, space, punct) })
+	t.cut(func(w Range) { t.splitAt(w, space, frozenPunct) })
 }
 
 // WhitespaceSplit cuts at white space.
@@ -133,7 +134,7 @@ func (p Punctuation) PreTokenize(t *Text) {
 		start := w.Start
 		for i := w.Start; i < w.End; {
 			r, size := utf8.DecodeRune(t.Bytes[i:w.End])
-			if classOf(r)&punct != 0 {
+			if classOf(r)&frozenPunct != 0 {
 				part(start, i, false)
 				part(i, i+size, true)
 				start = i + size

@@ -1,0 +1,59 @@
+package tokenizer
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+var prose = map[string]string{
+	"english": strings.Repeat("The film is gripping, beautifully shot and unbelievably well acted; it's a pity that the second half drags on.\n", 100),
+	"chinese": strings.Repeat("酒店非常干净,服务也很好。房间的设施有点旧,但是位置不错。\n", 100),
+}
+
+func BenchmarkAppendIDs(b *testing.B) {
+	for _, c := range []struct {
+		name, dir, text string
+		slow            bool
+	}{
+		{"english/tokenizer.json", english, prose["english"], false},
+		{"english/vocab.txt", english, prose["english"], true},
+		{"english/short", english, prose["english"][:112], false},
+		{"chinese/tokenizer.json", chinese, prose["chinese"], false},
+		{"chinese/vocab.txt", chinese, prose["chinese"], true},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			tok := openFolder(b, c.dir, c.slow)
+			ids := tok.AppendIDs(nil, c.text)
+			b.SetBytes(int64(len(c.text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				ids = tok.AppendIDs(ids[:0], c.text)
+			}
+		})
+	}
+}
+
+func BenchmarkEncode(b *testing.B) {
+	tok := openFolder(b, english, false)
+	b.SetBytes(int64(len(prose["english"])))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := tok.Encode(prose["english"], Options{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkOpen(b *testing.B) {
+	for _, dir := range []string{english, assets + "/assets/tokenizers/bert-base-uncased"} {
+		b.Run(dir, func(b *testing.B) {
+			openFolder(b, dir, false)
+			for b.Loop() {
+				if _, err := Open(os.DirFS(dir)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
