@@ -29,7 +29,7 @@ type guest struct {
 
 func newGuest(t testing.TB, model sdk.Model, r *sdk.Request, info sdk.Info, limits Limits) *guest {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join("testdata", "hostile", "code_silent.wasm"))
+	b, err := os.ReadFile(filepath.Join("testdata", "modules", "code_silent.wasm"))
 	if err != nil {
 		t.Fatal(err)
 	}

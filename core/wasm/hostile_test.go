@@ -24,7 +24,7 @@ var hostileInfo = sdk.Info{Name: "hostile", Needs: []sdk.Need{sdk.NeedForward}}
 
 func hostile(t testing.TB, name string) []byte {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join("testdata", "hostile", name+".wasm"))
+	b, err := os.ReadFile(filepath.Join("testdata", "modules", name+".wasm"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -378,12 +378,12 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	}
 }
 
-func TestHostileIsFresh(t *testing.T) {
+func TestModulesAreFresh(t *testing.T) {
 	tool, err := exec.LookPath("wat2wasm")
 	if err != nil {
 		t.Skip("wat2wasm of WABT is not installed")
 	}
-	sources, err := filepath.Glob(filepath.Join("testdata", "hostile", "*.wat"))
+	sources, err := filepath.Glob(filepath.Join("testdata", "modules", "*.wat"))
 	if err != nil || len(sources) == 0 {
 		t.Fatal("no sources", err)
 	}
@@ -395,7 +395,7 @@ func TestHostileIsFresh(t *testing.T) {
 			continue
 		}
 		if b, err := os.ReadFile(out); err != nil || !bytes.Equal(b, hostile(t, name)) {
-			t.Errorf("%s.wasm is stale: run testdata/hostile/build.sh", name)
+			t.Errorf("%s.wasm is stale: run testdata/modules/build.sh", name)
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 func module(t testing.TB, name string) []byte {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join("testdata", "hostile", name+".wasm"))
+	b, err := os.ReadFile(filepath.Join("testdata", "modules", name+".wasm"))
 	if err != nil {
 		t.Fatal(err)
 	}
