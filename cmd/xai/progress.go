@@ -55,7 +55,7 @@ func (b *bar) draw(now time.Time, done, total int) {
 	b.drawn = now
 	share := min(float64(done)/float64(total), 1)
 	left := ""
-	if share > 0.02 {
+	if share > 0.005 {
 		rest := time.Duration(float64(elapsed) * (1 - share) / share)
 		left = fmt.Sprintf(" %s left", rest.Round(time.Second))
 	}

@@ -391,17 +391,12 @@ func diagnostics(e *core.Explanation) []fact {
 
 // provenance says what ran, on what.
 func provenance(e *core.Explanation) []fact {
-	m := Line(e.Method.Name + " " + e.Method.Version)
-	if e.Provenance.Sandbox != "" {
-		m += ": " + Line(e.Provenance.Sandbox)
-	} else if e.Method.Runtime != "" {
-		m += ", " + Line(e.Method.Runtime)
-	}
 	return []fact{
-		fact(m),
-		fact(fmt.Sprintf("seed %d", e.Provenance.Seed)),
+		fact(Line(e.Method.Name + " " + e.Method.Version)),
 		fact(Line(e.Model.ID)),
 		fact(Line(strings.TrimSpace(e.Provenance.DType + " " + e.Provenance.Kernel))),
+		fact(fmt.Sprintf("seed %d", e.Provenance.Seed)),
+		fact(Line(cmp.Or(e.Provenance.Sandbox, e.Method.Runtime))),
 	}
 }
 
@@ -466,7 +461,7 @@ func signed(v float64, decimals int) string {
 
 // number formats a figure with four significant digits.
 func number(v float64) string {
-	if a := math.Abs(v); a >= 1000 && a < 1e9 && v == math.Trunc(v) {
+	if a := math.Abs(v); a >= 1000 && a < 1e9 {
 		return fmt.Sprintf("%.0f", v)
 	}
 	return fmt.Sprintf("%.4g", v)

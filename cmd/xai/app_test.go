@@ -1,0 +1,237 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/xai-go/xai/core"
+)
+
+func TestSize(t *testing.T) {
+	for _, c := range []struct {
+		given string
+		want  size
+	}{
+		{"1", 1}, {"4096", 4096}, {"10B", 10}, {"2KiB", 2048}, {"512MiB", 512 << 20}, {"1.5GiB", 3 << 29}, {"1TiB", 1 << 40},
+		{"1kB", 1000}, {"1KB", 1000}, {"3MB", 3e6}, {"2 GB", 2e9},
+		{"", 0}, {"MiB", 0}, {"0", 0}, {"-1", 0}, {"1e300", 0}, {"NaN", 0}, {"Inf", 0}, {"1PiB", 0}, {"9e9TiB", 0}, {"0.5", 0},
+	} {
+		var got size
+		err := got.Set(c.given)
+		if got != c.want || (err == nil) != (c.want > 0) {
+			t.Errorf("%q is %d (%v), want %d", c.given, got, err, c.want)
+		}
+		if err != nil && core.KindOf(err) != core.KindUsage {
+			t.Errorf("%q: the error is of kind %d", c.given, core.KindOf(err))
+		}
+	}
+}
+
+// closedPipe is a reader that has seen enough.
+type closedPipe struct{}
+
+func (closedPipe) Write([]byte) (int, error) {
+	return 0, &os.PathError{Op: "write", Err: syscall.EPIPE}
+}
+
+// fullDisk fails for another reason.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+func TestRunOutput(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		w    io.Writer
+		want int
+	}{{"closed pipe", closedPipe{}, 0}, {"full disk", fullDisk{}, 1}} {
+		var stderr bytes.Buffer
+		if got := run(t.Context(), []string{"version"}, nil, c.w, &stderr, os.Getenv); got != c.want {
+			t.Errorf("%s: exit code %d, want %d (%s)", c.name, got, c.want, stderr.String())
+		}
+		if (stderr.Len() == 0) != (c.want == 0) {
+			t.Errorf("%s: standard error is %q", c.name, stderr.String())
+		}
+	}
+}
+
+// blocked is a reader that never gives anything.
+type blocked struct{}
+
+func (blocked) Read([]byte) (int, error) { select {} }
+
+// TestRunInterrupted checks that a run ends where its command cannot notice
+// that it was cancelled.
+func TestRunInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(20*time.Millisecond, cancel)
+	var stdout, stderr bytes.Buffer
+	start := time.Now()
+	code := run(ctx, []string{"explain"}, blocked{}, &stdout, &stderr, os.Getenv)
+	if code != 5 || stdout.Len() > 0 || stderr.String() != "error: interrupted\n" {
+		t.Errorf("exit code %d, %q, %q", code, stdout.String(), stderr.String())
+	}
+	if d := time.Since(start); d > 10*grace {
+		t.Errorf("it took %v to end", d)
+	}
+}
+
+func TestRunDefect(t *testing.T) {
+	var stderr bytes.Buffer
+	code := run(t.Context(), []string{"version"}, nil, panicking{}, &stderr, os.Getenv)
+	if code != 1 || !strings.HasPrefix(stderr.String(), "error: xai has a defect: boom\nhint: ") {
+		t.Errorf("exit code %d, %q", code, stderr.String())
+	}
+}
+
+type panicking struct{}
+
+func (panicking) Write([]byte) (int, error) { panic("boom") }
+
+// TestOutput checks that a file is written whole or not at all.
+func TestOutput(t *testing.T) {
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	fail := errors.New("no result")
+	text := func(w io.Writer) error { _, err := io.WriteString(w, "new"); return err }
+	for _, c := range []struct {
+		name string
+		ctx  context.Context
+		f    func(io.Writer) error
+		want string
+		err  error
+	}{
+		{"done", t.Context(), text, "new", nil},
+		{"the result fails", t.Context(), func(w io.Writer) error { text(w); return fail }, "old", fail},
+		{"cancelled", cancelled, text, "old", context.Canceled},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			name := filepath.Join(dir, "file")
+			if err := os.WriteFile(name, []byte("old"), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			a := &app{}
+			o, err := a.openOutput(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := o.write(c.ctx, a, c.f); !errors.Is(err, c.err) {
+				t.Errorf("error %v, want %v", err, c.err)
+			}
+			if got, err := os.ReadFile(name); err != nil || string(got) != c.want {
+				t.Errorf("the file holds %q (%v), want %q", got, err, c.want)
+			}
+			if entries, _ := os.ReadDir(dir); len(entries) != 1 {
+				t.Errorf("other files are left behind: %v", entries)
+			}
+		})
+	}
+	t.Run("abandoned", func(t *testing.T) {
+		dir := t.TempDir()
+		a := &app{}
+		f, err := a.create(&output{target: filepath.Join(dir, "file"), mode: 0o666})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		a.abandon()
+		if entries, _ := os.ReadDir(dir); len(entries) != 0 {
+			t.Errorf("files are left behind: %v", entries)
+		}
+	})
+}
+
+func TestBar(t *testing.T) {
+	var b bytes.Buffer
+	start := time.Now()
+	bar := bar{w: &b, width: 60, start: start}
+	for _, c := range []struct {
+		name        string
+		at          time.Duration
+		done, total int
+		want        string
+	}{
+		{"too early", 400 * time.Millisecond, 10, 100, ""},
+		{"drawn", 2 * time.Second, 25, 100, "\r\x1b[K  "+strings.Repeat("━", 9)+strings.Repeat("·", 27)+"  25 % 25/100 6s left"},
+		{"too soon again", 2*time.Second + 50*time.Millisecond, 26, 100, ""},
+		{"nothing to do", 3 * time.Second, 0, 0, ""},
+		{"the beginning", 4 * time.Second, 0, 100, "\r\x1b[K  "+strings.Repeat("·", 40)+"   0 % 0/100"},
+		{"the end", 5 * time.Second, 100, 100, "\r\x1b[K  "+strings.Repeat("━", 35)+" 100 % 100/100 0s left"},
+	} {
+		b.Reset()
+		bar.draw(start.Add(c.at), c.done, c.total)
+		if got := b.String(); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+	bar.width = 20
+	b.Reset()
+	bar.draw(start.Add(6*time.Second), 50, 100)
+	if got := b.String(); got != "\r\x1b[K  50 % 50/100 6s left" {
+		t.Errorf("narrow: %q", got)
+	}
+}
+
+// TestBertBase checks the folder that bench makes up: its size, and that its
+// bytes do not depend on how they are read.
+func TestBertBase(t *testing.T) {
+	f, err := bertBase{}.Open("model.safetensors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := f.(*virtual)
+	const parameters = 109483778 // of BertForSequenceClassification, base, two labels
+	if got := v.size - int64(len(v.head)); got != 4*parameters {
+		t.Errorf("%d bytes of weights, want %d", got, 4*parameters)
+	}
+	const n = 64
+	from := int64(len(v.head)) - 10
+	want := make([]byte, n)
+	if _, err := v.ReadAt(want, from); err != nil {
+		t.Fatal(err)
+	}
+	for size := 1; size <= 13; size++ {
+		got := make([]byte, 0, n)
+		for len(got) < n {
+			part := make([]byte, min(size, n-len(got)))
+			if _, err := v.ReadAt(part, from+int64(len(got))); err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, part...)
+		}
+		if !bytes.Equal(got, want) {
+			t.Fatalf("reads of %d bytes give other bytes", size)
+		}
+	}
+	if n, err := v.ReadAt(want, v.size-4); n != 4 || err != io.EOF {
+		t.Errorf("a read over the end gives %d bytes, %v", n, err)
+	}
+	sum, most := 0.0, 0.0
+	for i := range uint64(10000) {
+		w := float64(weight(i))
+		sum, most = sum+w, max(most, w, -w)
+	}
+	if most > 1.0/16 || most < 0.9/16 || sum > 20 || sum < -20 {
+		t.Errorf("weights reach %v and sum to %v", most, sum)
+	}
+}
+
+func TestMedian(t *testing.T) {
+	for _, c := range []struct {
+		v    []float64
+		want float64
+	}{{[]float64{3}, 3}, {[]float64{3, 1}, 2}, {[]float64{9, 1, 2}, 2}, {[]float64{4, 1, 3, 2}, 2.5}} {
+		if got := median(c.v); got != c.want {
+			t.Errorf("median(%v) = %v", c.v, got)
+		}
+	}
+}
