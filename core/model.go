@@ -69,8 +69,8 @@ func headOf(e *engine.Model) head {
 
 // engineError words an error of the engine, which names its own package.
 func engineError(ref string, err error) error {
-	if _, ok := errors.AsType[*engine.OptionError](err); ok {
-		return &Error{Kind: KindUsage, Err: err}
+	if option, ok := errors.AsType[*engine.OptionError](err); ok {
+		return &Error{Kind: KindUsage, Msg: option.Option + ": " + option.Reason, Err: err}
 	}
 	return input(fmt.Errorf("%s: %w", ref, err), "")
 }

@@ -98,7 +98,7 @@ func Open(ctx context.Context, fsys fs.FS, opts ...Option) (*Model, error) {
 		return nil, err
 	}
 	if err := kernel.Err(); err != nil {
-		return nil, err
+		return nil, &OptionError{Option: "XAI_KERNEL", Reason: err.Error()}
 	}
 	c, err := checkpoint.Open(fsys)
 	if err != nil {
