@@ -60,6 +60,9 @@ func TestLaws(t *testing.T) {
 				}
 				checkTokens(t, tok, s, e)
 				for _, token := range e.Tokens {
+					if id, ok := tok.ID(token.Text); !ok || id != token.ID {
+						t.Errorf("the token %q has the id %d, not %d", token.Text, id, token.ID)
+					}
 					if unk, _ := tok.UnkID(); token.Special || token.ID == unk {
 						continue
 					}
@@ -78,35 +81,35 @@ func TestLaws(t *testing.T) {
 	}
 }
 
-// checkTokens checks the tokens of s that Encode returned with no options.
+// checkTokens checks what Encode returned for s with no options: that the spans
+// are in order and on rune boundaries, that bytes and runes agree, that words
+// are in order, and that AppendIDs finds the same.
 func checkTokens(t interface{ Errorf(string, ...any) }, tok *Tokenizer, s string, e *Encoding) {
 	if !slices.Equal(tok.AppendIDs(nil, s), e.IDs()) {
-		t.Errorf("AppendIDs and Encode differ on %q", s)
+		t.Errorf("%q: AppendIDs and Encode differ", s)
 	}
-	start, end, word := 0, 0, -1
+	start, end, word := 0, 0, 0
 	for i, token := range e.Tokens {
 		if token.Special && token.Start == token.End {
 			continue // of the template
 		}
-		switch {
-		case token.Start < start || token.End < end:
-			t.Errorf("%q: token %d begins or ends before the one before it", s, i)
-		case token.Start > token.End || token.End > len(s):
+		if token.Start > token.End || token.End > len(s) {
 			t.Errorf("%q: token %d has the span %d to %d", s, i, token.Start, token.End)
 			return
-		case !utf8.ValidString(s[token.Start:token.End]) || token.Start < len(s) && !utf8.RuneStart(s[token.Start]):
+		}
+		if token.Start < start || token.End < end {
+			t.Errorf("%q: token %d begins or ends before the one before it", s, i)
+		}
+		if !utf8.ValidString(s[:token.Start]) || !utf8.ValidString(s[:token.End]) {
 			t.Errorf("%q: token %d cuts a rune", s, i)
-		case token.RuneStart != utf8.RuneCountInString(s[:token.Start]) || token.RuneEnd != utf8.RuneCountInString(s[:token.End]):
+		}
+		if token.RuneStart != utf8.RuneCountInString(s[:token.Start]) || token.RuneEnd != utf8.RuneCountInString(s[:token.End]) {
 			t.Errorf("%q: token %d has byte and rune offsets that differ", s, i)
-		case token.Special != (token.Word < 0):
-			t.Errorf("%q: token %d is special or of a word, and not both", s, i)
-		case token.Word >= 0 && token.Word < word:
-			t.Errorf("%q: token %d goes back to a word", s, i)
+		}
+		if token.Special != (token.Word < 0) || !token.Special && token.Word < word {
+			t.Errorf("%q: token %d is of the word %d, after %d", s, i, token.Word, word)
 		}
 		start, end, word = token.Start, token.End, max(word, token.Word)
-		if id, ok := tok.ID(token.Text); !ok || id != token.ID {
-			t.Errorf("%q: token %d is %q with the id %d, which the vocabulary has as %d", s, i, token.Text, token.ID, id)
-		}
 	}
 }
 
