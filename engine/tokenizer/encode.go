@@ -21,8 +21,8 @@ type Token struct {
 	Start, End         int
 	RuneStart, RuneEnd int
 
-	// Word counts the words of its text, as the pre-tokenizer cuts them; it is
-	// -1 for special tokens.
+	// Word counts the words of the text, as the pre-tokenizer cuts them, and the
+	// added tokens in it. It is -1 for special tokens.
 	Word int
 	// Sequence is 0 for the text and 1 for its pair; special tokens that Encode
 	// adds have that of the text before them, or 0.
@@ -91,15 +91,15 @@ func (t *Tokenizer) Encode(s string, o Options) (*Encoding, error) {
 		special = 0
 	}
 
-	first := t.work(s, true)
-	defer t.done(first)
-	texts, found := [2]string{s}, [2][]found{first.found}
+	w := t.work(s, true)
+	defer t.done(w)
+	texts, all := [2]string{s}, [2][]found{w.found}
 	if o.Pair != nil {
-		second := t.work(*o.Pair, true)
-		defer t.done(second)
-		texts[1], found[1] = *o.Pair, second.found
+		w := t.work(*o.Pair, true)
+		defer t.done(w)
+		texts[1], all[1] = *o.Pair, w.found
 	}
-	kept := [2]int{len(found[0]), len(found[1])}
+	kept := [2]int{len(all[0]), len(all[1])}
 	if o.MaxLength != 0 {
 		if o.MaxLength < special {
 			return nil, &LengthError{o.MaxLength, special}
@@ -113,9 +113,9 @@ func (t *Tokenizer) Encode(s string, o Options) (*Encoding, error) {
 		switch {
 		case part.sequence >= 0:
 			sequence = part.sequence
-			f, n := found[sequence], kept[sequence]
-			e.Tokens = t.appendTokens(e.Tokens, texts[sequence], f[:n], part)
-			e.Dropped = t.appendTokens(e.Dropped, texts[sequence], f[n:], part)
+			n := kept[sequence]
+			e.Tokens = t.appendTokens(e.Tokens, texts[sequence], all[sequence][:n], part)
+			e.Dropped = t.appendTokens(e.Dropped, texts[sequence], all[sequence][n:], part)
 		case !o.NoSpecial:
 			e.Tokens = append(e.Tokens, Token{
 				ID: part.id, Text: part.token, Word: -1, Sequence: sequence, Type: part.typeID, Special: true,
@@ -229,8 +229,8 @@ func (t *Tokenizer) work(s string, tracked bool) *worker {
 			word++
 			continue
 		}
-		piece := &w.base
-		if len(w.rough) > 1 {
+		piece := &w.base // normalized in place where it is all there is
+		if rough.Range != (text.Range{Start: 0, End: len(w.base.Bytes)}) {
 			piece = &w.piece
 			piece.Slice(&w.base, rough.Range)
 		}

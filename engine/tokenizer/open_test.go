@@ -129,6 +129,14 @@ func TestOpenErrors(t *testing.T) {
 			`tokenizer: tokenizer.json: pre_tokenizer.behavior is "Gone", which is none of ["Removed" "Isolated" "MergedWithPrevious" "MergedWithNext" "Contiguous"]`},
 		{"post-processor", files("tokenizer.json", tinyJSON(t, "post_processor", `{"type":"RobertaProcessing"}`)),
 			"tokenizer: tokenizer.json: post_processor asks for RobertaProcessing, which is not supported"},
+		{"BERT template", files("tokenizer.json", tinyJSON(t, "post_processor", `{"type":"BertProcessing","sep":["[SEP]"],"cls":["[CLS]",2]}`)),
+			"tokenizer: tokenizer.json: post_processor.sep should be a token and its id"},
+		{"BERT template's id", files("tokenizer.json", tinyJSON(t, "post_processor", `{"type":"BertProcessing","sep":["[SEP]",3],"cls":["[CLS]","2"]}`)),
+			"tokenizer: tokenizer.json: post_processor.cls[1] should be a whole number in range, not a string"},
+		{"template ids", files("tokenizer.json", tinyJSON(t, "post_processor", strings.Replace(template(a), `"ids":[2],`, `"ids":[2,3],`, 1))),
+			"tokenizer: tokenizer.json: post_processor.special_tokens.[CLS].ids and tokens differ in number"},
+		{"template piece", files("tokenizer.json", tinyJSON(t, "post_processor", template(`"A"`))),
+			"tokenizer: tokenizer.json: post_processor.single[0] should be an object"},
 		{"template token", files("tokenizer.json", tinyJSON(t, "post_processor", template(`{"SpecialToken":{"id":"[X]","type_id":0}},`+a))),
 			`tokenizer: tokenizer.json: post_processor.single[0].SpecialToken.id is "[X]", which is not among the special tokens`},
 		{"template sequence", files("tokenizer.json", tinyJSON(t, "post_processor", template(`{"Sequence":{"id":"B","type_id":0}}`))),
@@ -367,6 +375,17 @@ func TestEncodeErrors(t *testing.T) {
 	for _, limit := range []int{-1, 2} {
 		if _, err := tok.Encode(good, Options{Pair: &good, MaxLength: limit}); !errors.As(err, &lengthError) || *lengthError != (LengthError{limit, 3}) {
 			t.Errorf("limit %d: got %v, want an error that names 3 special tokens", limit, err)
+		}
+	}
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{textError, "tokenizer: the second text is not UTF-8 at byte 3; convert it to UTF-8 first"},
+		{lengthError, "tokenizer: a limit of 2 tokens cannot hold the 3 special tokens; raise it or leave them out"},
+	} {
+		if c.err.Error() != c.want {
+			t.Errorf("got %s, want %s", c.err, c.want)
 		}
 	}
 	if ids := tok.AppendIDs(nil, bad+"a"); !slices.Equal(ids, []int32{2, 12, 5, 3}) {
