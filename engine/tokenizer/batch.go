@@ -15,8 +15,8 @@ type Batch struct {
 type Side int
 
 const (
-	Right Side = iota
-	Left
+	Right Side = iota // after the text
+	Left              // before the text
 )
 
 // Pad lines up encodings that are shorter than the longest, or than length, by

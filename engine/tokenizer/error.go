@@ -9,6 +9,7 @@ type MalformedError struct {
 	Problem string // what is wrong, as the end of a sentence
 }
 
+// Error implements error.
 func (e *MalformedError) Error() string {
 	return "tokenizer: " + place(e.File, e.Where) + " " + e.Problem
 }
@@ -21,6 +22,7 @@ type UnsupportedError struct {
 	Component string // what is asked for, by the name the file gives it
 }
 
+// Error implements error.
 func (e *UnsupportedError) Error() string {
 	return fmt.Sprintf("tokenizer: %s asks for %s, which is not supported", place(e.File, e.Where), e.Component)
 }
@@ -31,6 +33,7 @@ type TextError struct {
 	Offset   int // where the first bad byte is
 }
 
+// Error implements error.
 func (e *TextError) Error() string {
 	name := "text"
 	if e.Sequence == 1 {
@@ -46,6 +49,7 @@ type LengthError struct {
 	Special   int // the number of special tokens
 }
 
+// Error implements error.
 func (e *LengthError) Error() string {
 	return fmt.Sprintf("tokenizer: a limit of %d tokens cannot hold the %d special tokens; raise it or leave them out", e.MaxLength, e.Special)
 }

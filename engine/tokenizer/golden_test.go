@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -110,7 +111,7 @@ func TestGolden(t *testing.T) {
 			golden := loadGolden(t, c.name)
 			path := golden.Config.Files[0].Path
 			root := assets
-			if filepath.HasPrefix(path, "models/") {
+			if strings.HasPrefix(path, "models/") {
 				root = conformance
 			}
 			tok := openFolder(t, filepath.Join(root, filepath.Dir(path)), c.slow)

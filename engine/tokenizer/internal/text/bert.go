@@ -13,6 +13,7 @@ type Bert struct {
 	Lowercase    bool
 }
 
+// Normalize implements Normalizer.
 func (n Bert) Normalize(t *Text) {
 	if n.CleanText {
 		dropped := frozenControl
@@ -120,6 +121,7 @@ type SlowBert struct {
 	NeverSplit   *Set // words that are neither mapped nor stripped
 }
 
+// Normalize implements Normalizer.
 func (n SlowBert) Normalize(t *Text) {
 	t.clean(separator, control|unassigned)
 	if n.ChineseChars {
@@ -166,6 +168,7 @@ type LowercaseExcept struct {
 	Find func(text []byte, i int) int
 }
 
+// Normalize implements Normalizer.
 func (n LowercaseExcept) Normalize(t *Text) {
 	if ascii(t.Bytes) {
 		for i := 0; i < len(t.Bytes); i++ {

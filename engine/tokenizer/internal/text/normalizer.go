@@ -14,23 +14,31 @@ type Normalizer interface {
 	Normalize(*Text)
 }
 
-// NFD, NFC, NFKD and NFKC are the normalization forms of UAX #15.
+// The normalization forms of UAX #15.
 type (
-	NFD  struct{}
-	NFC  struct{}
-	NFKD struct{}
-	NFKC struct{}
+	NFD  struct{} // canonical decomposition
+	NFC  struct{} // canonical decomposition, then composition
+	NFKD struct{} // compatibility decomposition
+	NFKC struct{} // compatibility decomposition, then composition
 )
 
-func (NFD) Normalize(t *Text)  { t.normalize(norm.NFD) }
-func (NFC) Normalize(t *Text)  { t.normalize(norm.NFC) }
+// Normalize implements Normalizer.
+func (NFD) Normalize(t *Text) { t.normalize(norm.NFD) }
+
+// Normalize implements Normalizer.
+func (NFC) Normalize(t *Text) { t.normalize(norm.NFC) }
+
+// Normalize implements Normalizer.
 func (NFKD) Normalize(t *Text) { t.normalize(norm.NFKD) }
+
+// Normalize implements Normalizer.
 func (NFKC) Normalize(t *Text) { t.normalize(norm.NFKC) }
 
 // Lowercase maps every rune to lower case by itself, without context: a final
 // sigma stays σ.
 type Lowercase struct{}
 
+// Normalize implements Normalizer.
 func (Lowercase) Normalize(t *Text) { t.lower() }
 
 func (t *Text) lower() {
@@ -78,6 +86,7 @@ func lowerASCII(b []byte) {
 // decompose: precomposed letters keep their accents unless NFD ran before.
 type StripAccents struct{}
 
+// Normalize implements Normalizer.
 func (StripAccents) Normalize(t *Text) {
 	t.filter(func(r rune) bool { return classOf(r)&combining == 0 })
 }
@@ -85,6 +94,7 @@ func (StripAccents) Normalize(t *Text) {
 // Strip removes white space at the ends of the text.
 type Strip struct{ Left, Right bool }
 
+// Normalize implements Normalizer.
 func (n Strip) Normalize(t *Text) {
 	left, right := 0, len(t.Bytes)
 	if n.Left {
@@ -106,6 +116,7 @@ func (n Strip) Normalize(t *Text) {
 // not empty.
 type Replace struct{ Pattern, Content string }
 
+// Normalize implements Normalizer.
 func (n Replace) Normalize(t *Text) {
 	pattern := []byte(n.Pattern)
 	at := bytes.Index(t.Bytes, pattern)
@@ -127,6 +138,7 @@ func (n Replace) Normalize(t *Text) {
 // Normalizers applies several normalizers in order.
 type Normalizers []Normalizer
 
+// Normalize implements Normalizer.
 func (n Normalizers) Normalize(t *Text) {
 	for _, each := range n {
 		each.Normalize(t)

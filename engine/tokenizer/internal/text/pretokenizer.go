@@ -52,6 +52,7 @@ func (t *Text) splitAt(w Range, removed, isolated class) {
 // BertPreTokenizer cuts at white space and isolates every punctuation mark.
 type BertPreTokenizer struct{}
 
+// PreTokenize implements PreTokenizer.
 func (BertPreTokenizer) PreTokenize(t *Text) {
 	t.cut(func(w Range) { t.splitAt(w, space, frozenPunct) })
 }
@@ -59,6 +60,7 @@ func (BertPreTokenizer) PreTokenize(t *Text) {
 // WhitespaceSplit cuts at white space.
 type WhitespaceSplit struct{}
 
+// PreTokenize implements PreTokenizer.
 func (WhitespaceSplit) PreTokenize(t *Text) {
 	t.cut(func(w Range) { t.splitAt(w, space, 0) })
 }
@@ -66,6 +68,7 @@ func (WhitespaceSplit) PreTokenize(t *Text) {
 // Whitespace keeps the matches of \w+|[^\w\s]+.
 type Whitespace struct{}
 
+// PreTokenize implements PreTokenizer.
 func (Whitespace) PreTokenize(t *Text) {
 	t.cut(func(w Range) {
 		start, last := w.Start, class(0)
@@ -106,6 +109,7 @@ const (
 // Punctuation splits at punctuation marks.
 type Punctuation struct{ Behavior Behavior }
 
+// PreTokenize implements PreTokenizer.
 func (p Punctuation) PreTokenize(t *Text) {
 	t.cut(func(w Range) {
 		first := len(t.outWords)
@@ -148,6 +152,7 @@ func (p Punctuation) PreTokenize(t *Text) {
 // PreTokenizers applies several pre-tokenizers in order.
 type PreTokenizers []PreTokenizer
 
+// PreTokenize implements PreTokenizer.
 func (p PreTokenizers) PreTokenize(t *Text) {
 	for _, each := range p {
 		each.PreTokenize(t)
@@ -157,6 +162,7 @@ func (p PreTokenizers) PreTokenize(t *Text) {
 // SlowSplit cuts at what Python's str.split takes for white space.
 type SlowSplit struct{}
 
+// PreTokenize implements PreTokenizer.
 func (SlowSplit) PreTokenize(t *Text) {
 	t.cut(func(w Range) { t.splitAt(w, space|information, 0) })
 }
@@ -165,6 +171,7 @@ func (SlowSplit) PreTokenize(t *Text) {
 // mark, but in the words of NeverSplit.
 type SlowBertPreTokenizer struct{ NeverSplit *Set }
 
+// PreTokenize implements PreTokenizer.
 func (p SlowBertPreTokenizer) PreTokenize(t *Text) {
 	SlowSplit{}.PreTokenize(t)
 	t.cut(func(w Range) {
