@@ -22,9 +22,9 @@ type Path struct {
 //
 // It ends after maxSteps steps, at the first knot with α ≤ stop, or with the
 // least squares solution. scikit-learn's defaults are 500 steps and
-// stop = 2⁻²³, which depends on the scale of y; 0 does not. Columns that are
-// linear combinations of active ones stay out. It returns an *Error where
-// maxSteps is negative or stop is negative or NaN.
+// stop = 2⁻²³, which depends on the scale of y; 0 does not. A column that turns
+// out to be a linear combination of active ones stays out. It returns an *Error
+// where maxSteps is negative, or stop is negative or NaN.
 func (r *Regression) LassoPath(maxSteps int, stop float64) (*Path, error) {
 	if maxSteps < 0 {
 		return nil, &Error{"maxSteps", strconv.Itoa(maxSteps) + "; it must be 0 or more"}
@@ -37,15 +37,15 @@ func (r *Regression) LassoPath(maxSteps int, stop float64) (*Path, error) {
 		coef:        make([]float64, r.columns),
 		correlation: slices.Clone(r.moment),
 		state:       make([]state, r.columns),
-		path:        new(Path),
 	}
 	l.start()
+	path := new(Path)
 	for step := 0; ; step++ {
 		alpha := l.level / float64(r.rows)
-		l.path.Alphas = append(l.path.Alphas, alpha)
-		l.path.Coefs = append(l.path.Coefs, slices.Clone(l.coef))
+		path.Alphas = append(path.Alphas, alpha)
+		path.Coefs = append(path.Coefs, slices.Clone(l.coef))
 		if alpha <= stop || step == maxSteps {
-			return l.path, nil
+			return path, nil
 		}
 		l.step()
 	}
@@ -57,7 +57,7 @@ type state uint8
 const (
 	inactive state = iota // its coefficient is 0
 	active                // it is among the active columns
-	excluded              // it is a linear combination of active columns
+	excluded              // it is a linear combination of columns that were active
 )
 
 // lars is the state of the algorithm at one knot.
@@ -66,14 +66,22 @@ type lars struct {
 	coef        []float64
 	correlation []float64 // cⱼ = mⱼ − Gⱼ·b, of column j with the residual
 	level       float64   // C, which |cⱼ| has for active columns and no column exceeds
+	rounding    float64   // what a correlation may miss a knot by
+	noise       float64   // what Σ wᵢ·(bⱼ·xᵢⱼ)² may be where bⱼ should be 0
 	state       []state
 	active      []int
 	sign        []float64   // of the correlations of the active columns
 	factor      [][]float64 // L of their Gram matrix, row by row
-	path        *Path
 }
 
-// start makes the column of the largest correlation active.
+// rounding is the share of the first level, and of the target, that is taken for
+// the rounding error of 0. Where two columns reach a knot together, or a
+// coefficient ends at one, the path would otherwise hold coefficients of this
+// order in place of 0.
+const rounding = 1e-13
+
+// start makes the column of the largest correlation active, unless that is what
+// rounding leaves of 0: by Cauchy and Schwarz cⱼ² ≤ Gⱼⱼ·Σ wᵢ·(yᵢ − ȳ)².
 func (l *lars) start() {
 	first := -1
 	for j, c := range l.correlation {
@@ -81,9 +89,13 @@ func (l *lars) start() {
 			first, l.level = j, math.Abs(c)
 		}
 	}
-	if first >= 0 {
-		l.enter(first, math.Copysign(1, l.correlation[first]))
+	if first < 0 || l.level <= float64(rounding*math.Sqrt(float64(l.gram[first*l.columns+first]*l.square))) {
+		l.level = 0
+		return
 	}
+	l.rounding = float64(rounding * l.level)
+	l.noise = float64(rounding * rounding * l.square)
+	l.enter(first, math.Copysign(1, l.correlation[first]))
 }
 
 // step goes to the next knot: to where the first inactive column reaches the
@@ -105,7 +117,11 @@ func (l *lars) step() {
 			if !(approach > dependent) {
 				continue
 			}
-			if g := max(l.level-float64(s*c), 0) / approach; g < length {
+			gap := l.level - float64(s*c)
+			if gap < l.rounding {
+				gap = 0
+			}
+			if g := gap / approach; g < length && l.level-g > l.rounding {
 				length, entering, sign = g, j, s
 			}
 		}
@@ -120,7 +136,11 @@ func (l *lars) step() {
 	}
 	l.level -= length
 	for i, j := range l.active {
-		l.coef[j] += float64(length * d[i])
+		b := l.coef[j] + float64(length*d[i])
+		if float64(b*b)*l.gram[j*l.columns+j] < l.noise {
+			b = 0
+		}
+		l.coef[j] = b
 	}
 	switch {
 	case leaving >= 0:
@@ -158,8 +178,8 @@ func (l *lars) enter(j int, sign float64) {
 	l.state[j] = active
 }
 
-// leave makes the i-th active column inactive, factorises the Gram matrix of the
-// others anew, and gives the excluded columns another chance.
+// leave makes the i-th active column inactive and factorises the Gram matrix of
+// the others anew.
 func (l *lars) leave(i int) {
 	columns, signs := l.active, l.sign
 	l.active, l.sign, l.factor = nil, nil, nil
@@ -168,11 +188,6 @@ func (l *lars) leave(i int) {
 	for k, j := range columns {
 		if k != i {
 			l.enter(j, signs[k])
-		}
-	}
-	for j, s := range l.state {
-		if s == excluded {
-			l.state[j] = inactive
 		}
 	}
 }

@@ -263,6 +263,9 @@ func TestRidgeLaws(t *testing.T) {
 			close(t, "coef", f.Coef, want)
 			close(t, "intercept", []float64{f.Intercept}, []float64{7})
 			close(t, "R²", []float64{f.R2}, []float64{1})
+			if f.R2 > 1 {
+				t.Fatalf("R² = %v", f.R2)
+			}
 			close(t, "standard errors", f.StdErr(), make([]float64, p.columns))
 		})
 	})
