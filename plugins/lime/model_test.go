@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 
@@ -89,11 +90,17 @@ func linear(r *sdk.Request, intercept float64, weights []float64) *toy {
 	}}
 }
 
-// params returns the defaults with the changes given as name, value pairs.
+// params returns the defaults, those of the preset if compat is among the
+// changes, with the changes, which are given as name, value pairs.
 func params(changes ...any) sdk.Params {
 	p := sdk.Params{}
 	for _, declared := range (Method{}).Info().Params {
 		p[declared.Name] = declared.Default
+		for i := 0; i < len(changes); i += 2 {
+			if v, ok := declared.Compat[fmt.Sprint(changes[i+1])]; ok && changes[i] == "compat" {
+				p[declared.Name] = v
+			}
+		}
 	}
 	for i := 0; i < len(changes); i += 2 {
 		name, value := changes[i].(string), changes[i+1]

@@ -15,8 +15,11 @@ const (
 	maxCells    = 1 << 25 // samples × features
 )
 
-// auto is the value of an enum that leaves the choice to the preset.
+// auto is the value of an enum that leaves the choice to the method.
 const auto = "auto"
+
+// nonWord is the expression that separates words unless another is given.
+const nonWord = `\W+`
 
 // The feature selections of the reference implementation.
 const (
@@ -45,17 +48,17 @@ func (Method) Info() sdk.Info {
 		Params: []sdk.Param{
 			{
 				Name: "compat", Type: sdk.Enum, Default: "none", Values: []string{"none", "lime"},
-				Doc: "lime: the reference's own words, defaults and random stream, whatever the units of the request; a parameter that is not auto, 0 or empty holds in both",
+				Doc: "lime: the reference's own words, whatever the units of the request, its defaults and its random stream",
 			},
 			{
 				Name: "num_samples", Aliases: []string{"nsamples", "n_samples", "n_perturbations"},
-				Type: sdk.Int, Default: int64(0), Min: sdk.Bound(0), Max: sdk.Bound(maxSamples),
-				Doc: "variants of the input that the linear model is fitted to, the input itself among them; 0 is 1000, or 5000 under compat=lime",
+				Type: sdk.Int, Default: int64(1000), Min: sdk.Bound(2), Max: sdk.Bound(maxSamples), Compat: preset(int64(5000)),
+				Doc: "variants of the input that the linear model is fitted to, the input itself among them",
 			},
 			{
 				Name: "num_features", Aliases: []string{"n_features", "max_features"},
-				Type: sdk.Int, Default: int64(0), Min: sdk.Bound(0), Max: sdk.Bound(maxFeatures),
-				Doc: "features that may have a weight, the others get 0; 0 is all of them, or 10 under compat=lime",
+				Type: sdk.Int, Default: int64(0), Min: sdk.Bound(0), Max: sdk.Bound(maxFeatures), Compat: preset(int64(10)),
+				Doc: "how many features may have a weight, the others get 0; 0 is all of them",
 			},
 			{
 				Name: "kernel_width", Type: sdk.Float, Default: 25.0, Min: sdk.Bound(1e-3), Max: sdk.Bound(1e6),
@@ -75,8 +78,8 @@ func (Method) Info() sdk.Info {
 				Doc: "ridge penalty of the linear model; the intercept goes free",
 			},
 			{
-				Name: "bow", Type: sdk.Enum, Default: auto, Values: []string{auto, "true", "false"},
-				Doc: "bag of words: a feature is a distinct word and stands for all its occurrences; auto is false, or true under compat=lime",
+				Name: "bow", Type: sdk.Bool, Default: false, Compat: preset(true),
+				Doc: "bag of words: a feature is a distinct word and stands for all its occurrences",
 			},
 			{
 				Name: "fill", Type: sdk.Enum, Default: auto, Values: append([]string{auto}, sdk.FillNames...),
@@ -87,8 +90,8 @@ func (Method) Info() sdk.Info {
 				Doc: "the text of fill=text; empty is UNKWORDZ, or the character U+0000 with char_level",
 			},
 			{
-				Name: "split_expression", Type: sdk.String, Default: "",
-				Doc: `compat=lime: what separates words, a regular expression of one character, escape or [class] with an optional +, in Python's Unicode sense; empty is \W+`,
+				Name: "split_expression", Type: sdk.String, Default: nonWord,
+				Doc: "compat=lime: what separates words, a regular expression of one character, escape or [class] with an optional +, in Python's Unicode sense",
 			},
 			{
 				Name: "char_level", Type: sdk.Bool, Default: false,
@@ -102,9 +105,12 @@ func (Method) Info() sdk.Info {
 	}
 }
 
-// settings are the parameters of one run after the presets.
+// preset is the default v under compat=lime.
+func preset(v any) map[string]any { return map[string]any{"lime": v} }
+
+// settings are the parameters of one run.
 type settings struct {
-	compat    bool // the reference's words, defaults and random stream
+	compat    bool // the reference's words and random stream
 	samples   int
 	features  int // 0 for all
 	width     float64
@@ -118,8 +124,7 @@ type settings struct {
 	topLabels int
 }
 
-// resolve reads the parameters. It fills in what the preset decides and refuses
-// what would have no effect.
+// resolve reads the parameters and refuses what would have no effect.
 func resolve(p sdk.Params, m sdk.ModelInfo) (settings, error) {
 	s := settings{
 		compat:    p.String("compat") == "lime",
@@ -129,43 +134,24 @@ func resolve(p sdk.Params, m sdk.ModelInfo) (settings, error) {
 		alpha:     p.Float("alpha"),
 		selection: p.String("feature_selection"),
 		metric:    p.String("distance_metric"),
+		bow:       p.Bool("bow"),
 		chars:     p.Bool("char_level"),
 		topLabels: p.Int("top_labels"),
 	}
-	expression, mask := p.String("split_expression"), p.String("mask_string")
+	expression := p.String("split_expression")
 	switch {
 	case !s.compat && s.chars:
 		return s, invalid("char_level=true needs compat=lime: otherwise the features are the units of the request")
-	case !s.compat && expression != "":
+	case !s.compat && expression != nonWord:
 		return s, invalid("split_expression needs compat=lime: otherwise the features are the units of the request")
-	case s.chars && expression != "":
+	case s.chars && expression != nonWord:
 		return s, invalid("char_level=true and split_expression exclude each other: give one of them")
-	case s.samples == 1:
-		return s, invalid("num_samples is 1, the input alone: give at least 2, or 0 for the default")
-	}
-	if expression == "" {
-		expression = `\W+`
 	}
 	var err error
 	if s.split, err = parseClass(expression); err != nil {
 		return s, err
 	}
-	if s.samples == 0 {
-		s.samples = 1000
-		if s.compat {
-			s.samples = 5000
-		}
-	}
-	if s.features == 0 && s.compat {
-		s.features = 10
-	}
-	switch bow := p.String("bow"); bow {
-	case auto:
-		s.bow = s.compat
-	default:
-		s.bow = bow == "true"
-	}
-	s.fill, err = resolveFill(p.String("fill"), mask, s, m)
+	s.fill, err = resolveFill(p.String("fill"), p.String("mask_string"), s, m)
 	return s, err
 }
 

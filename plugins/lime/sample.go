@@ -40,11 +40,16 @@ func sampleNeighbourhood(source io.Reader, n, features int) (*neighbourhood, err
 	}
 	for i := 1; i < n; i++ {
 		row := h.row(i)
-		drop := 1 + r.IntN(features)
-		for j := range drop { // the first steps of a shuffle; any order may precede it
+		draw := 1 + r.IntN(features)
+		picked := uint8(0) // what becomes of the features that are drawn: the fewer
+		if draw > features-draw {
+			clear(row)
+			draw, picked = features-draw, 1
+		}
+		for j := range draw { // the first steps of a shuffle; any order may precede it
 			k := j + r.IntN(features-j)
 			order[j], order[k] = order[k], order[j]
-			row[order[j]] = 0
+			row[order[j]] = picked
 		}
 	}
 	return h, r.Err()

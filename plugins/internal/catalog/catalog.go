@@ -29,8 +29,9 @@ type Limits struct {
 // Module returns the name under which the binary embeds the family's module.
 func (f Family) Module() string { return f.Name + ".wasm" }
 
-// Families are the built-in families, by name. The limits are twice and more of
-// what the largest explanation takes that the methods accept.
+// Families are the built-in families, by name. Memory is about twice what the
+// largest explanation that a family accepts was measured to take (LIME: 260 MiB
+// for 16,700 samples of 2,000 features), Forwards twice its rows.
 var Families = []Family{
 	{
 		Name:    "lime",
