@@ -10,7 +10,7 @@ package kernel
 // 1 ≤ rows ≤ 12, 1 ≤ tiles, 1 ≤ k, 1 ≤ columns ≤ 32; ldx and ldd count elements.
 //
 //go:noescape
-func gemmAVX512(rows int, tiles int, k int, x *float32, ldx int, panel *float32, dst *float32, ldd int, columns int, add bool, bias *float32)
+func gemmAVX512(rows int, tiles int, k int, x *float32, ldx int, panel *float32, dst *float32, ldd int, columns int, add bool, bias *float32, next *float32)
 
 // transposeAVX512 multiplies the 16 rows of src, [16, 4·fours] with row stride ld, by scale
 // and writes them as columns of dst, [4·fours, 16] of a panel 32 wide.
@@ -19,13 +19,13 @@ func gemmAVX512(rows int, tiles int, k int, x *float32, ldx int, panel *float32,
 func transposeAVX512(dst *float32, src *float32, ld int, fours int, scale float32)
 
 // softmaxAVX512 replaces each of rows rows of n values, at stride ld elements, by its softmax;
-// 1 ≤ rows, 1 ≤ n.
+// 1 ≤ n.
 //
 //go:noescape
 func softmaxAVX512(x *float32, ld int, rows int, n int)
 
 // layerNormAVX512 normalises each of rows rows of d contiguous values of x into dst, which may
-// be x; 1 ≤ rows, 1 ≤ d.
+// be x; 1 ≤ d.
 //
 //go:noescape
 func layerNormAVX512(dst *float32, x *float32, rows int, d int, gamma *float32, beta *float32, eps float32)

@@ -15,7 +15,7 @@ type tiled struct {
 	rows    int // of the largest tile
 	columns int // of a panel: two vectors
 	// gemm computes tiles · rows rows of dst = x·panel (+ dst) (+ bias).
-	gemm func(rows, tiles, k int, x *float32, ldx int, panel, dst *float32, ldd, columns int, add bool, bias *float32)
+	gemm func(rows, tiles, k int, x *float32, ldx int, panel, dst *float32, ldd, columns int, add bool, bias, next *float32)
 	// transpose writes scale · the rows of half a panel as columns of it.
 	transpose func(dst, src *float32, ld, fours int, scale float32)
 	softmax   func(x *float32, ld, rows, n int)
@@ -38,13 +38,17 @@ func (f *tiled) product(dst []float32, ldd int, x []float32, ldx, m int, panels 
 				if bias != nil && k0+k == in {
 					b = &bias[c]
 				}
+				next := panel
+				if c+f.columns < out {
+					next = &panels[(c+f.columns)*in+k0*f.columns]
+				}
 				// Tiles of nearly equal heights: first those with a row more.
 				r := r0
 				if larger > 0 {
-					f.gemm(rows+1, larger, k, &x[r*ldx+k0], ldx, panel, &dst[r*ldd+c], ldd, columns, k0 > 0, b)
+					f.gemm(rows+1, larger, k, &x[r*ldx+k0], ldx, panel, &dst[r*ldd+c], ldd, columns, k0 > 0, b, next)
 					r += larger * (rows + 1)
 				}
-				f.gemm(rows, tiles-larger, k, &x[r*ldx+k0], ldx, panel, &dst[r*ldd+c], ldd, columns, k0 > 0, b)
+				f.gemm(rows, tiles-larger, k, &x[r*ldx+k0], ldx, panel, &dst[r*ldd+c], ldd, columns, k0 > 0, b, next)
 			}
 		}
 	}

@@ -73,7 +73,7 @@ func available() []*family {
 	families := []*family{generic}
 	if cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasBMI2 {
 		families = append([]*family{avx2}, families...)
-		if cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ {
+		if cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL {
 			families = append([]*family{avx512}, families...)
 		}
 	}

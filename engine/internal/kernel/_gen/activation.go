@@ -13,86 +13,54 @@ import (
 // slow on many processors.
 const smallest = -87.33654475
 
-// exponential returns p and the integers n with exp(x) = p·2ⁿ, for x in
-// [smallest, 88]; other x give garbage. correction, if not nil, is applied to
-// the reduced argument.
-//
-// x = n·ln 2 + r with |r| ≤ ln 2/2, and exp(r) = 1 + r + r²·q(r) with the q
-// of [m.remainder].
-func (m *machine) exponential(x vector, correction func(r vector)) (p, n vector) {
-	r, n := m.reduced(x)
-	if correction != nil {
-		correction(r)
-	}
-	p = m.remainder(r)
-	VFMADD213PS(m.value(1), r, p)
-	VFMADD213PS(m.value(1), r, p)
-	return p, n
-}
-
 // reduced returns r and the integers n with x = n·ln 2 + r, |r| ≤ ln 2/2.
-func (m *machine) reduced(x vector) (r, n vector) {
+func (m *machine) reduced(x group) (r, n group) {
 	const high = float32(math.Ln2)
 	low := float32(math.Ln2 - float64(high))
-	scaled := m.vector()
-	VMULPS(m.value(math.Log2E), x, scaled)
-	n = m.round(scaled)
-	r = m.vector()
-	VMOVAPS(x, r)
-	VFNMADD231PS(m.value(high), n, r)
-	VFNMADD231PS(m.value(low), n, r)
+	n = m.round(m.times(x, m.value(math.Log2E)))
+	r = m.duplicate(x)
+	m.subtractProduct(r, n, m.value(high))
+	m.subtractProduct(r, n, m.value(low))
 	return r, n
 }
 
 // remainder returns q(r) with exp(r) = 1 + r + r²·q(r): the polynomial of
-// degree 4 with the smallest relative error of r + r²·q(r), 2⁻²⁶·², against
+// degree 4 with the smallest relative error of r + r²·q(r), 2⁻²⁶, against
 // exp(r) − 1 on |r| ≤ ln 2/2 (Remez).
-func (m *machine) remainder(r vector) vector {
+func (m *machine) remainder(r group) group {
 	return m.polynomial(r, 0.0013882522334, 0.00836652057626, 0.0416671998453, 0.166665436211, 0.499999981541)
 }
 
 // polynomial evaluates the coefficients, of the highest power first, at x.
-func (m *machine) polynomial(x vector, coefficients ...float32) vector {
-	p := m.vector()
-	VMOVUPS(m.value(coefficients[0]), p)
+func (m *machine) polynomial(x group, coefficients ...float32) group {
+	p := m.copies(len(x), m.value(coefficients[0]))
 	for _, c := range coefficients[1:] {
-		VFMADD213PS(m.value(c), x, p)
+		m.evolve(p, x, m.value(c))
 	}
 	return p
 }
 
-// atMost returns min(x, bound), and NaN for NaN.
-func (m *machine) atMost(x vector, bound float32) vector {
-	y := m.vector()
-	VMOVUPS(m.value(bound), y)
-	VMINPS(x, y, y) // the second operand, x, is the result if one is NaN
-	return y
-}
-
-func (m *machine) absolute(x vector) vector {
-	y := m.vector()
-	VANDPS(m.word(math.MaxInt32), x, y)
-	return y
-}
-
-// negative returns −|x|.
-func (m *machine) negative(x vector) vector {
-	y := m.vector()
-	VORPS(m.word(1<<31), x, y)
-	return y
+// power returns exp(r)·2ⁿ.
+func (m *machine) power(r, n group) group {
+	p := m.remainder(r)
+	m.evolve(p, r, m.value(1))
+	m.evolve(p, r, m.value(1))
+	return m.scale(p, n)
 }
 
 // decay returns exp(x) for x ≤ 0, and 0 below [smallest].
-func (m *machine) decay(x vector) vector {
-	e, n := m.exponential(x, nil)
-	m.scale(e, n)
-	m.keep(e, m.compare(notLess, x, m.value(smallest)))
-	return e
+func (m *machine) decay(x group) group {
+	return m.keep(m.power(m.reduced(x)), m.compare(notLess, x, m.value(smallest)))
 }
 
-// elementwise writes the loop that replaces each vector by what body returns.
+func (m *machine) absolute(x group) group { return m.and(x, m.word(math.MaxInt32)) }
+
+// negative returns −|x|.
+func (m *machine) negative(x group) group { return m.or(x, m.word(1<<31)) }
+
+// elementwise writes the function that replaces each x by what body returns.
 // prologue, which may be nil, prepares registers before the loop.
-func (m *machine) elementwise(name, signature, doc string, prologue func(), body func(x vector) vector) {
+func (m *machine) elementwise(name, signature, doc string, prologue func(), body func(x group) group) {
 	TEXT(name+m.suffix, NOSPLIT, signature)
 	Pragma("noescape")
 	Doc(name + m.suffix + " " + doc)
@@ -101,133 +69,131 @@ func (m *machine) elementwise(name, signature, doc string, prologue func(), body
 	if prologue != nil {
 		prologue()
 	}
-	SUBQ(U8(m.lanes), n)
-	JL(LabelRef("tail"))
-	Label("loop")
-	m.store(body(m.load(Mem{Base: x}, nil)), Mem{Base: x}, nil)
-	ADDQ(U8(m.bytes()), x)
-	SUBQ(U8(m.lanes), n)
-	JGE(LabelRef("loop"))
-	Label("tail")
-	ADDQ(U8(m.lanes), n)
-	JZ(LabelRef("done"))
-	mask := m.firstLanes(n)
-	m.store(body(m.load(Mem{Base: x}, mask)), Mem{Base: x}, mask)
-	Label("done")
+	m.each(n, []reg.Register{x}, func(at [][]Mem, k mask) {
+		m.store(body(m.load(at[0], k)), at[0], k)
+	})
 	VZEROUPPER()
 	RET()
 }
 
-// gelu writes x·Φ(x) as max(x, 0) − |x|·Φ(−|x|), so that both tails keep their
-// relative accuracy. Φ(−t) = exp(−t²/2)·R(t), where R, the upper half of the
-// scaled complementary error function, is a polynomial in s = (t − 3)/(t + 3):
-// of degree 9, with a relative error of 2⁻²⁷ on 0 ≤ t ≤ 13.3 (Remez). What
-// rounding takes from t² is given back to the exponent.
-func (m *machine) gelu() {
-	m.elementwise("gelu", "func(x *float32, n int)", "replaces the n values of x by x·Φ(x).", nil, func(x vector) vector {
-		const center, end = 3, 13.21
-		t := m.atMost(m.absolute(x), end)
-		square, lost, exponent := m.vector(), m.vector(), m.vector()
-		VMULPS(t, t, square)
-		VMOVAPS(t, lost)
-		VFMSUB213PS(square, t, lost)
-		VMULPS(m.value(-0.5), square, exponent)
-		e, n := m.exponential(exponent, func(r vector) { VFNMADD231PS(m.value(0.5), lost, r) })
-		m.scale(e, n)
+// each writes a loop over n values at the pointers: by groups of vectors, then
+// by vectors, then what is left. n and the pointers are clobbered.
+func (m *machine) each(n reg.GPVirtual, pointers []reg.Register, visit func(at [][]Mem, k mask)) {
+	at := func(together int) [][]Mem {
+		p := make([][]Mem, len(pointers))
+		for i := range p {
+			for j := range together {
+				p[i] = append(p[i], Mem{Base: pointers[i], Disp: j * m.bytes()})
+			}
+		}
+		return p
+	}
+	for _, together := range []int{m.together, 1} {
+		name := map[bool]string{true: "single", false: "loop"}[together == 1]
+		SUBQ(U8(together*m.lanes), n)
+		JL(LabelRef(name + "End"))
+		Label(name)
+		visit(at(together), nil)
+		for _, p := range pointers {
+			ADDQ(I32(together*m.bytes()), p)
+		}
+		SUBQ(U8(together*m.lanes), n)
+		JGE(LabelRef(name))
+		Label(name + "End")
+		ADDQ(U8(together*m.lanes), n)
+	}
+	JZ(LabelRef("done"))
+	visit(at(1), everywhere(1, m.firstLanes(n)))
+	Label("done")
+}
 
-		s, denominator := m.vector(), m.vector()
-		VADDPS(m.value(-center), t, s)
-		VADDPS(m.value(center), t, denominator)
-		VDIVPS(denominator, s, s)
-		q := m.polynomial(s,
+// gelu writes x·Φ(x) as max(x, 0) − |x|·Φ(−|x|), so that both tails keep their
+// relative accuracy. Φ(−t) = exp(−t²/2)·R(t), where R, half of the scaled
+// complementary error function, is a polynomial in s = (t − 3)/(t + 3): of
+// degree 9, with a relative error of 2⁻²⁷ on 0 ≤ t ≤ 13.3 (Remez). What
+// rounding takes from t² is given back to the reduced exponent.
+func (m *machine) gelu() {
+	m.elementwise("gelu", "func(x *float32, n int)", "replaces the n values of x by x·Φ(x).", nil, func(x group) group {
+		const end = 13.21 // where exp(−t²/2) is about to be flushed to 0
+		t := m.atMost(m.absolute(x), m.value(end))
+		square := m.times(t, t)
+		lost := m.duplicate(t)
+		for i := range t {
+			VFMSUB213PS(square[i], t[i], lost[i])
+		}
+		r, n := m.reduced(m.times(square, m.value(-0.5)))
+		m.subtractProduct(r, lost, m.value(0.5))
+		e := m.power(r, n)
+
+		s := m.over(m.plus(t, m.value(-3)), m.plus(t, m.value(3)))
+		y := m.polynomial(s,
 			5.41508074164e-5, 0.000116037308862, -0.000339911301507, -0.000984182703077, 0.0029047026213,
 			0.0061321830435, -0.0462133138117, 0.123225021699, -0.206402617928, 0.121513947724)
-		VMULPS(t, q, q)
-		VMULPS(e, q, q)
-		m.keep(q, m.compare(notAtLeast, t, m.value(end)))
-
-		y, zero := m.vector(), m.zero()
-		VMAXPS(x, zero, y)
-		VSUBPS(q, y, y)
-		return y
+		y = m.times(m.times(y, t), e)
+		y = m.keep(y, m.compare(notAtLeast, t, m.value(end)))
+		return m.minus(m.binary(VMAXPS, m.zeros(len(x)), x), y)
 	})
 }
 
 // gate writes x·σ(z), z = linear·x + cubic·x³, as x/(1 + e) or x·e/(1 + e)
 // with e = exp(−|z|).
 func (m *machine) gate() {
-	linear, cubic := m.vector(), m.vector()
+	var linear, cubic vector
 	m.elementwise("gate", "func(x *float32, n int, linear, cubic float32)",
 		"replaces the n values of x by x·σ(linear·x + cubic·x³); linear ≥ 1, cubic ≥ 0.",
 		func() {
-			VBROADCASTSS(NewParamAddr("linear", 16), linear)
-			VBROADCASTSS(NewParamAddr("cubic", 20), cubic)
+			linear = m.broadcast(NewParamAddr("linear", 16))
+			cubic = m.broadcast(NewParamAddr("cubic", 20))
 		},
-		func(x vector) vector {
-			// Beyond 100 the gate is 1 or 0; inside, nothing overflows.
-			bounded := m.atMost(x, 100)
-			lower := m.vector()
-			VMOVUPS(m.value(-100), lower)
-			VMAXPS(bounded, lower, bounded)
-			z := m.vector()
-			VMULPS(bounded, bounded, z)
-			VFMADD213PS(linear, cubic, z)
-			VMULPS(bounded, z, z)
-			e := m.decay(m.negative(z))
-			below := m.vector()
-			VMULPS(e, bounded, below)
-			y := m.pick(m.compare(notLess, x, m.value(0)), x, below)
-			VADDPS(m.value(1), e, e)
-			VDIVPS(e, y, y)
-			return y
+		func(x group) group {
+			// Below −100 the gate is 0. The bound on the square keeps an
+			// infinite one from a cubic that is 0.
+			x = m.atLeast(x, m.value(-100))
+			z := m.atMost(m.times(x, x), m.value(1e30))
+			for i := range z {
+				VFMADD213PS(linear, cubic, z[i])
+			}
+			e := m.decay(m.negative(m.times(z, x)))
+			y := m.choose(m.compare(notLess, x, m.value(0)), x, m.times(x, e))
+			return m.over(y, m.plus(e, m.value(1)))
 		})
 }
 
 // sigmoid writes 1/(1 + e) or e/(1 + e) with e = exp(−|x|).
 func (m *machine) sigmoid() {
-	m.elementwise("sigmoid", "func(x *float32, n int)", "replaces the n values of x by 1/(1 + exp(−x)).", nil, func(x vector) vector {
-		e, one := m.decay(m.negative(x)), m.vector()
-		VMOVUPS(m.value(1), one)
-		y := m.pick(m.compare(notLess, x, m.value(0)), one, e)
-		VADDPS(one, e, e)
-		VDIVPS(e, y, y)
-		return y
+	m.elementwise("sigmoid", "func(x *float32, n int)", "replaces the n values of x by 1/(1 + exp(−x)).", nil, func(x group) group {
+		e := m.decay(m.negative(x))
+		y := m.choose(m.compare(notLess, x, m.value(0)), m.copies(len(x), m.value(1)), e)
+		return m.over(y, m.plus(e, m.value(1)))
 	})
 }
 
 // tanh writes (exp(2x) − 1)/(exp(2x) + 1) as d/(d + 2) with d = exp(2|x|) − 1,
 // where small |x| lose nothing: d = 2ⁿ·(exp(r) − 1) + (2ⁿ − 1).
 func (m *machine) tanh() {
-	m.elementwise("tanh", "func(x *float32, n int)", "replaces the n values of x by their hyperbolic tangents.", nil, func(x vector) vector {
+	m.elementwise("tanh", "func(x *float32, n int)", "replaces the n values of x by their hyperbolic tangents.", nil, func(x group) group {
 		const end = 10 // where tanh rounds to 1
-		twice := m.atMost(m.absolute(x), end)
-		VADDPS(twice, twice, twice)
-		r, n := m.reduced(twice)
+		t := m.atMost(m.absolute(x), m.value(end))
+		r, n := m.reduced(m.plus(t, t))
 		d := m.remainder(r)
-		VFMADD213PS(m.value(1), r, d)
-		VMULPS(r, d, d)
-		power, less := m.vector(), m.vector()
-		VMOVUPS(m.value(1), power)
-		m.scale(power, n)
-		VADDPS(m.value(-1), power, less)
-		VFMADD213PS(less, power, d)
-		y := m.vector()
-		VADDPS(m.value(2), d, y)
-		VDIVPS(y, d, y)
-		sign := m.vector()
-		VANDPS(m.word(1<<31), x, sign)
-		VORPS(sign, y, y)
-		return y
+		m.evolve(d, r, m.value(1))
+		d = m.times(d, r)
+		power := m.scale(m.copies(len(x), m.value(1)), n)
+		m.evolve(d, power, m.plus(power, m.value(-1)))
+		y := m.over(d, m.plus(d, m.value(2)))
+		return m.or(y, m.and(x, m.word(1<<31)))
 	})
 }
 
 // relu writes max(x, 0).
 func (m *machine) relu() {
-	var zero reg.Register
+	var zero vector
 	m.elementwise("relu", "func(x *float32, n int)", "replaces the negative ones of the n values of x by 0.",
 		func() { zero = m.zero() },
-		func(x vector) vector {
-			VMAXPS(x, zero, x) // the second operand, x, is the result if one is NaN
+		func(x group) group {
+			for _, v := range x {
+				VMAXPS(v, zero, v) // the second operand, v, is the result if one is NaN
+			}
 			return x
 		})
 }
@@ -239,24 +205,9 @@ func (m *machine) add() {
 	Doc("add" + m.suffix + " adds the n values of x to those of dst.")
 	dst, x, n := Load(Param("dst"), GP64()), Load(Param("x"), GP64()), GP64()
 	Load(Param("n"), n)
-	body := func(mask *lanesMask) {
-		sum := m.load(Mem{Base: dst}, mask)
-		VADDPS(m.load(Mem{Base: x}, mask), sum, sum)
-		m.store(sum, Mem{Base: dst}, mask)
-	}
-	SUBQ(U8(m.lanes), n)
-	JL(LabelRef("tail"))
-	Label("loop")
-	body(nil)
-	ADDQ(U8(m.bytes()), dst)
-	ADDQ(U8(m.bytes()), x)
-	SUBQ(U8(m.lanes), n)
-	JGE(LabelRef("loop"))
-	Label("tail")
-	ADDQ(U8(m.lanes), n)
-	JZ(LabelRef("done"))
-	body(m.firstLanes(n))
-	Label("done")
+	m.each(n, []reg.Register{dst, x}, func(at [][]Mem, k mask) {
+		m.store(m.plus(m.load(at[0], k), m.load(at[1], k)), at[0], k)
+	})
 	VZEROUPPER()
 	RET()
 }

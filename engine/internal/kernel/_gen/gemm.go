@@ -19,7 +19,7 @@ const unroll = 4
 // the same chain of fused multiply-adds, so that the bits of a row do not
 // depend on the tile that it falls into.
 func (m *machine) gemm() {
-	TEXT("gemm"+m.suffix, NOSPLIT, "func(rows, tiles, k int, x *float32, ldx int, panel, dst *float32, ldd, columns int, add bool, bias *float32)")
+	TEXT("gemm"+m.suffix, NOSPLIT, "func(rows, tiles, k int, x *float32, ldx int, panel, dst *float32, ldd, columns int, add bool, bias, next *float32)")
 	Pragma("noescape")
 	Doc("gemm"+m.suffix+" computes tiles · rows rows of dst = x·panel: x is [tiles·rows, k], panel is",
 		fmt.Sprintf("[k, %d], and the first columns of dst are written. With add the product is added", 2*m.lanes),
@@ -42,6 +42,7 @@ func (m *machine) tiles(rows int) {
 	ldx, ldd := Load(Param("ldx"), GP64()), Load(Param("ldd"), GP64())
 	x, dst := Load(Param("x"), GP64()), Load(Param("dst"), GP64())
 	count := Load(Param("tiles"), GP64())
+	next := Load(Param("next"), GP64())
 	SHLQ(U8(2), ldx)
 	SHLQ(U8(2), ldd)
 
@@ -66,9 +67,14 @@ func (m *machine) tiles(rows int) {
 		}
 		return p
 	}
-	sums := make([][2]vector, rows)
+	m.eachRow(dst, ldd, rows, func(_ int, at []Mem) {
+		for _, p := range at {
+			PREFETCHT0(p)
+		}
+	})
+	sums := make([]group, rows)
 	for r := range sums {
-		sums[r] = [2]vector{m.zero(), m.zero()}
+		sums[r] = m.zeros(2)
 	}
 	panel := Load(Param("panel"), GP64())
 	step := func(u int) {
@@ -83,6 +89,11 @@ func (m *machine) tiles(rows int) {
 		}
 	}
 	advance := func(steps int) {
+		if steps > 1 {
+			PREFETCHT1(Mem{Base: next})
+			PREFETCHT1(Mem{Base: next, Disp: 64})
+			ADDQ(U8(128), next)
+		}
 		for _, p := range pointers {
 			ADDQ(U8(4*steps), p)
 		}
@@ -112,7 +123,7 @@ func (m *machine) tiles(rows int) {
 	Load(Param("columns"), columns)
 	CMPQ(columns, U8(2*m.lanes))
 	JNE(LabelRef(name("edge")))
-	m.finish(name("full"), sums, dst, ldd, [2]*lanesMask{})
+	m.finish(name("full"), sums, dst, ldd, nil)
 	JMP(LabelRef(name("next")))
 	Label(name("edge"))
 	m.finish(name("part"), sums, dst, ldd, m.firstOfTwo(columns))
@@ -130,33 +141,40 @@ func (m *machine) tiles(rows int) {
 }
 
 // finish adds dst and the bias to the sums of a tile as asked, and stores them.
-func (m *machine) finish(name string, sums [][2]vector, dst, ldd reg.Register, masks [2]*lanesMask) {
-	each := func(visit func(p Mem, sum vector, mask *lanesMask)) {
-		row := GP64()
-		MOVQ(dst, row)
-		for r := range sums {
-			for half := range 2 {
-				visit(Mem{Base: row, Disp: half * m.bytes()}, sums[r][half], masks[half])
-			}
-			if r+1 < len(sums) {
-				ADDQ(ldd, row)
-			}
-		}
-	}
+func (m *machine) finish(name string, sums []group, dst, ldd reg.Register, k mask) {
 	add := Load(Param("add"), GP8())
 	TESTB(add, add)
-	JZ(LabelRef(name + "bias"))
-	each(func(p Mem, sum vector, mask *lanesMask) { VADDPS(m.load(p, mask), sum, sum) })
-	Label(name + "bias")
+	JZ(LabelRef(name + "Bias"))
+	m.eachRow(dst, ldd, len(sums), func(r int, at []Mem) {
+		v := m.vector() // one at a time: there are few registers left
+		for half, sum := range sums[r] {
+			m.loadTo(v, at[half], k, half)
+			VADDPS(v, sum, sum)
+		}
+	})
+	Label(name + "Bias")
 	bias := Load(Param("bias"), GP64())
 	TESTQ(bias, bias)
-	JZ(LabelRef(name + "store"))
+	JZ(LabelRef(name + "Store"))
 	for half := range 2 {
-		b := m.load(Mem{Base: bias, Disp: half * m.bytes()}, masks[half])
+		b := m.vector()
+		m.loadTo(b, Mem{Base: bias, Disp: half * m.bytes()}, k, half)
 		for r := range sums {
 			VADDPS(b, sums[r][half], sums[r][half])
 		}
 	}
-	Label(name + "store")
-	each(func(p Mem, sum vector, mask *lanesMask) { m.store(sum, p, mask) })
+	Label(name + "Store")
+	m.eachRow(dst, ldd, len(sums), func(r int, at []Mem) { m.store(sums[r], at, k) })
+}
+
+// eachRow visits the two vectors of each row of a tile of dst.
+func (m *machine) eachRow(dst, ldd reg.Register, rows int, visit func(r int, at []Mem)) {
+	row := GP64()
+	MOVQ(dst, row)
+	for r := range rows {
+		visit(r, []Mem{{Base: row}, {Base: row, Disp: m.bytes()}})
+		if r+1 < rows {
+			ADDQ(ldd, row)
+		}
+	}
 }

@@ -22,9 +22,9 @@ func main() {
 	var m *machine
 	switch *isa {
 	case "avx512":
-		m = &machine{suffix: "AVX512", lanes: 16, tileRows: 12}
+		m = &machine{suffix: "AVX512", lanes: 16, tileRows: 12, together: 4}
 	case "avx2":
-		m = &machine{suffix: "AVX2", lanes: 8, tileRows: 6}
+		m = &machine{suffix: "AVX2", lanes: 8, tileRows: 6, together: 2}
 	default:
 		fmt.Fprintf(os.Stderr, "gen: unknown instruction set %q: use avx512 or avx2\n", *isa)
 		os.Exit(2)

@@ -8,34 +8,69 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// along writes a loop over a row of n values at the pointers, a vector at a
-// time, and then what is left under the mask rest. The sums that visit builds
-// therefore have an order that depends on n alone.
-func (m *machine) along(name string, n reg.Register, pointers []reg.Register, rest *lanesMask, visit func(p []Mem, mask *lanesMask)) {
-	left, offset := GP64(), GP64()
-	MOVQ(n, left)
-	XORQ(offset, offset)
-	at := make([]Mem, len(pointers))
-	for i, p := range pointers {
-		at[i] = Mem{Base: p, Index: offset, Scale: 1}
+// rows writes a function that works on rows of a matrix, a group of them at
+// once and those that are left one by one. row is the address of the first
+// row, stride the bytes between two rows, and count, which is clobbered, the
+// number of rows.
+func (m *machine) rows(row, stride, count reg.Register, body func(name string, rows int)) {
+	for _, together := range []int{m.together, 1} {
+		name := map[bool]string{true: "single", false: "group"}[together == 1]
+		SUBQ(U8(together), count)
+		JL(LabelRef(name + "End"))
+		Label(name)
+		body(name, together)
+		for range together {
+			ADDQ(stride, row)
+		}
+		SUBQ(U8(together), count)
+		JGE(LabelRef(name))
+		Label(name + "End")
+		ADDQ(U8(together), count)
 	}
-	SUBQ(U8(m.lanes), left)
-	JL(LabelRef(name + "tail"))
-	Label(name + "loop")
-	visit(at, nil)
-	ADDQ(U8(m.bytes()), offset)
-	SUBQ(U8(m.lanes), left)
-	JGE(LabelRef(name + "loop"))
-	Label(name + "tail")
-	ADDQ(U8(m.lanes), left)
-	JZ(LabelRef(name + "done"))
-	visit(at, rest)
-	Label(name + "done")
+	VZEROUPPER()
+	RET()
 }
 
-// restOf returns the mask of the values of a row of n that do not fill a
-// vector.
-func (m *machine) restOf(n reg.Register) *lanesMask {
+// pass writes a loop along a group of rows of the given length in bytes: a
+// vector of each row at a time, and then what is left under the mask rest. The
+// sums that visit builds therefore have an order that depends on the length
+// alone. visit is given the addresses of the vectors; further are pointers
+// that are to advance with them.
+func (m *machine) pass(name string, row, stride reg.Register, rows int, length, rest reg.Register, further []reg.Register,
+	visit func(at []Mem, k mask)) {
+	pointers := make([]reg.Register, rows)
+	at := make([]Mem, rows)
+	for i := range pointers {
+		pointers[i] = GP64()
+		at[i] = Mem{Base: pointers[i]}
+		if i == 0 {
+			MOVQ(row, pointers[i])
+		} else {
+			LEAQ(Mem{Base: pointers[i-1], Index: stride, Scale: 1}, pointers[i])
+		}
+	}
+	pointers = append(pointers, further...)
+	left := GP64()
+	MOVQ(length, left)
+	SUBQ(U8(m.bytes()), left)
+	JL(LabelRef(name + "Rest"))
+	Label(name)
+	visit(at, nil)
+	for _, p := range pointers {
+		ADDQ(U8(m.bytes()), p)
+	}
+	SUBQ(U8(m.bytes()), left)
+	JGE(LabelRef(name))
+	Label(name + "Rest")
+	ADDQ(U8(m.bytes()), left)
+	JZ(LabelRef(name + "Done"))
+	visit(at, everywhere(rows, rest))
+	Label(name + "Done")
+}
+
+// restOf returns the register that selects the values of a row of n that do
+// not fill a vector.
+func (m *machine) restOf(n reg.Register) reg.Register {
 	rest := GP64()
 	MOVQ(n, rest)
 	ANDQ(U8(m.lanes-1), rest)
@@ -47,50 +82,41 @@ func (m *machine) softmax() {
 	TEXT("softmax"+m.suffix, NOSPLIT, "func(x *float32, ld, rows, n int)")
 	Pragma("noescape")
 	Doc("softmax"+m.suffix+" replaces each of rows rows of n values, at stride ld elements, by its softmax;",
-		"1 ≤ rows, 1 ≤ n.")
-	x, ld := Load(Param("x"), GP64()), Load(Param("ld"), GP64())
-	rows, n := Load(Param("rows"), GP64()), Load(Param("n"), GP64())
-	SHLQ(U8(2), ld)
-	rest := m.restOf(n)
-	row := []reg.Register{x}
-
-	Label("row")
-	// The bound keeps a row that is −Inf everywhere from −Inf − −Inf.
-	largest := m.vector()
-	VMOVUPS(m.value(-math.MaxFloat32), largest)
-	m.along("max", n, row, rest, func(p []Mem, mask *lanesMask) {
-		v := m.load(p[0], mask)
-		m.fill(v, mask, m.value(-math.MaxFloat32))
-		VMAXPS(v, largest, largest)
+		"1 ≤ n.")
+	x, stride := Load(Param("x"), GP64()), Load(Param("ld"), GP64())
+	rows, length := Load(Param("rows"), GP64()), Load(Param("n"), GP64())
+	rest := m.restOf(length)
+	SHLQ(U8(2), stride)
+	SHLQ(U8(2), length)
+	m.rows(x, stride, rows, func(name string, n int) {
+		// The bound keeps a row that is −Inf everywhere from −Inf − −Inf.
+		bound := m.value(-math.MaxFloat32)
+		largest := m.copies(n, bound)
+		m.pass(name+"Max", x, stride, n, length, rest, nil, func(at []Mem, k mask) {
+			v := m.load(at, k)
+			if k != nil {
+				v = m.choose(k, v, m.copies(n, bound))
+			}
+			for i := range v {
+				VMAXPS(v[i], largest[i], largest[i])
+			}
+		})
+		largest = m.reduce(largest, VMAXPS)
+		sums := m.zeros(n)
+		m.pass(name+"Exp", x, stride, n, length, rest, nil, func(at []Mem, k mask) {
+			e := m.keep(m.decay(m.minus(m.load(at, k), largest)), k)
+			m.store(e, at, k)
+			for i := range e {
+				VADDPS(e[i], sums[i], sums[i])
+			}
+		})
+		// A sum is at least 1, or it is 0 where all is −Inf, or NaN.
+		sums = m.atLeast(m.reduce(sums, VADDPS), m.value(1))
+		scale := m.over(m.copies(n, m.value(1)), sums)
+		m.pass(name+"Scale", x, stride, n, length, rest, nil, func(at []Mem, k mask) {
+			m.store(m.times(m.load(at, k), scale), at, k)
+		})
 	})
-	largest2 := m.reduce(largest, VMAXPS)
-
-	sum := m.zero()
-	m.along("exp", n, row, rest, func(p []Mem, mask *lanesMask) {
-		v := m.load(p[0], mask)
-		VSUBPS(largest2, v, v)
-		e := m.decay(v)
-		m.keep(e, mask)
-		VADDPS(e, sum, sum)
-		m.store(e, p[0], mask)
-	})
-	// The sum is at least 1, or 0 where all is −Inf, or NaN.
-	total := m.reduce(sum, VADDPS)
-	least, scale := m.vector(), m.vector()
-	VMOVUPS(m.value(1), least)
-	VMAXPS(total, least, total)
-	VMOVUPS(m.value(1), scale)
-	VDIVPS(total, scale, scale)
-	m.along("scale", n, row, rest, func(p []Mem, mask *lanesMask) {
-		v := m.load(p[0], mask)
-		VMULPS(scale, v, v)
-		m.store(v, p[0], mask)
-	})
-	ADDQ(ld, x)
-	DECQ(rows)
-	JNZ(LabelRef("row"))
-	VZEROUPPER()
-	RET()
 }
 
 // layerNorm writes (x − mean)/√(var + eps)·gamma + beta for each row.
@@ -98,54 +124,54 @@ func (m *machine) layerNorm() {
 	TEXT("layerNorm"+m.suffix, NOSPLIT, "func(dst, x *float32, rows, d int, gamma, beta *float32, eps float32)")
 	Pragma("noescape")
 	Doc("layerNorm"+m.suffix+" normalises each of rows rows of d contiguous values of x into dst, which may",
-		"be x; 1 ≤ rows, 1 ≤ d.")
-	dst, x := Load(Param("dst"), GP64()), Load(Param("x"), GP64())
-	rows, d := Load(Param("rows"), GP64()), Load(Param("d"), GP64())
-	gamma, beta := Load(Param("gamma"), GP64()), Load(Param("beta"), GP64())
-	rest := m.restOf(d)
-	count := m.vector()
-	VCVTSI2SSQ(d, count.AsX(), count.AsX())
-	VBROADCASTSS(count.AsX(), count)
-
-	Label("row")
-	sum := m.zero()
-	m.along("sum", d, []reg.Register{x}, rest, func(p []Mem, mask *lanesMask) {
-		VADDPS(m.load(p[0], mask), sum, sum)
+		"be x; 1 ≤ d.")
+	x, rows, length := Load(Param("x"), GP64()), Load(Param("rows"), GP64()), Load(Param("d"), GP64())
+	toDst := Load(Param("dst"), GP64()) // from x
+	SUBQ(x, toDst)
+	rest := m.restOf(length)
+	d := m.vector()
+	VXORPS(d.AsX(), d.AsX(), d.AsX())
+	VCVTSI2SSQ(length, d.AsX(), d.AsX())
+	VBROADCASTSS(d.AsX(), d)
+	eps := m.broadcast(NewParamAddr("eps", 48))
+	SHLQ(U8(2), length)
+	m.rows(x, length, rows, func(name string, n int) {
+		sums := m.zeros(n)
+		m.pass(name+"Sum", x, length, n, length, rest, nil, func(at []Mem, k mask) {
+			v := m.load(at, k)
+			for i := range v {
+				VADDPS(v[i], sums[i], sums[i])
+			}
+		})
+		mean := m.over(m.reduce(sums, VADDPS), d)
+		squares := m.zeros(n)
+		m.pass(name+"Square", x, length, n, length, rest, nil, func(at []Mem, k mask) {
+			v := m.keep(m.minus(m.load(at, k), mean), k)
+			for i := range v {
+				VFMADD231PS(v[i], v[i], squares[i])
+			}
+		})
+		scale := m.plus(m.over(m.reduce(squares, VADDPS), d), eps)
+		for _, v := range scale {
+			VSQRTPS(v, v)
+		}
+		scale = m.over(m.copies(n, m.value(1)), scale)
+		gamma, beta := GP64(), GP64()
+		Load(Param("gamma"), gamma)
+		Load(Param("beta"), beta)
+		m.pass(name+"Apply", x, length, n, length, rest, []reg.Register{gamma, beta}, func(at []Mem, k mask) {
+			v := m.times(m.minus(m.load(at, k), mean), scale)
+			g, b := m.vector(), m.vector()
+			m.loadTo(g, Mem{Base: gamma}, k, 0)
+			m.loadTo(b, Mem{Base: beta}, k, 0)
+			to := make([]Mem, n)
+			for i := range v {
+				VFMADD213PS(b, g, v[i])
+				to[i] = Mem{Base: at[i].Base, Index: toDst, Scale: 1}
+			}
+			m.store(v, to, k)
+		})
 	})
-	mean := m.reduce(sum, VADDPS)
-	VDIVPS(count, mean, mean)
-	square := m.zero()
-	m.along("square", d, []reg.Register{x}, rest, func(p []Mem, mask *lanesMask) {
-		v := m.load(p[0], mask)
-		VSUBPS(mean, v, v)
-		m.keep(v, mask)
-		VFMADD231PS(v, v, square)
-	})
-	variance := m.reduce(square, VADDPS)
-	VDIVPS(count, variance, variance)
-	eps, scale := m.vector(), m.vector()
-	VBROADCASTSS(NewParamAddr("eps", 48), eps)
-	VADDPS(eps, variance, variance)
-	VSQRTPS(variance, variance)
-	VMOVUPS(m.value(1), scale)
-	VDIVPS(variance, scale, scale)
-	m.along("apply", d, []reg.Register{x, dst, gamma, beta}, rest, func(p []Mem, mask *lanesMask) {
-		v := m.load(p[0], mask)
-		VSUBPS(mean, v, v)
-		VMULPS(scale, v, v)
-		g, b := m.load(p[2], mask), m.load(p[3], mask)
-		VFMADD213PS(b, g, v)
-		m.store(v, p[1], mask)
-	})
-	stride := GP64()
-	LEAQ(Mem{Base: d, Index: d, Scale: 1}, stride)
-	ADDQ(stride, stride)
-	ADDQ(stride, x)
-	ADDQ(stride, dst)
-	DECQ(rows)
-	JNZ(LabelRef("row"))
-	VZEROUPPER()
-	RET()
 }
 
 // peak writes a loop of fused multiply-adds on registers that do not depend on

@@ -20,8 +20,7 @@ func (m *machine) transpose() {
 	dst, src := Load(Param("dst"), GP64()), Load(Param("src"), GP64())
 	ld, fours := Load(Param("ld"), GP64()), Load(Param("fours"), GP64())
 	SHLQ(U8(2), ld)
-	scale := m.vector()
-	VBROADCASTSS(NewParamAddr("scale", 32), scale)
+	scale := m.broadcast(NewParamAddr("scale", 32))
 	quarters := m.lanes / 4
 	triple := GP64()
 	LEAQ(Mem{Base: ld, Index: ld, Scale: 2}, triple)
