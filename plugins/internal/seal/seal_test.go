@@ -190,7 +190,7 @@ func TestSealAndRegistryAgree(t *testing.T) {
 				got := e.Params[j]
 				back := sdk.Param{
 					Name: got.Name, Aliases: got.Aliases, Type: sdk.ParamType(got.Type), Default: got.Default,
-					Min: got.Min, Max: got.Max, Values: got.Values, Doc: got.Doc,
+					Min: got.Min, Max: got.Max, Values: got.Values, Doc: got.Doc, Compat: got.Compat,
 				}
 				if diff := cmp.Diff(p, back); diff != "" {
 					t.Errorf("registry, parameter %s: %s", p.Name, diff)
