@@ -87,7 +87,7 @@ methods it brings, or with yours.`,
 	f.SortFlags = false
 	f.Var(natural{&a.threads}, "threads", "threads to compute with; 0 uses all cores, the result is the same")
 	f.Var(choice{&a.dtype, []string{"f32", "f64"}}, "dtype", "number format to compute in: f32 (default) or f64, the reference")
-	f.Var(&a.memory, "memory", "memory that one batch may take, for example 512MiB")
+	f.Var(&a.memory, "memory", "memory that weights and batches may take, for example 2GiB")
 	f.Var(duration{&a.timeout}, "timeout", "give up after this long, for example 30s")
 	f.StringVar(&a.registry, "registry", "", "look for methods in this methods.toml `FILE` first")
 	f.BoolVar(&a.noColour, "no-color", false, "write without colours (NO_COLOR and CLICOLOR_FORCE are obeyed too)")
@@ -151,7 +151,7 @@ func (a *app) host() (*core.Host, error) {
 	})
 }
 
-// deadline bounds a command that has no limit of its own by --timeout.
+// deadline bounds a command by --timeout.
 func (a *app) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	if a.timeout <= 0 {
 		return ctx, func() {}

@@ -161,11 +161,11 @@ func TestBar(t *testing.T) {
 		want        string
 	}{
 		{"too early", 400 * time.Millisecond, 10, 100, ""},
-		{"drawn", 2 * time.Second, 25, 100, "\r\x1b[K  "+strings.Repeat("━", 9)+strings.Repeat("·", 27)+"  25 % 25/100 6s left"},
+		{"drawn", 2 * time.Second, 25, 100, "\r\x1b[K  " + strings.Repeat("━", 9) + strings.Repeat("·", 27) + "  25 % 25/100 6s left"},
 		{"too soon again", 2*time.Second + 50*time.Millisecond, 26, 100, ""},
 		{"nothing to do", 3 * time.Second, 0, 0, ""},
-		{"the beginning", 4 * time.Second, 0, 100, "\r\x1b[K  "+strings.Repeat("·", 40)+"   0 % 0/100"},
-		{"the end", 5 * time.Second, 100, 100, "\r\x1b[K  "+strings.Repeat("━", 35)+" 100 % 100/100 0s left"},
+		{"the beginning", 4 * time.Second, 0, 100, "\r\x1b[K  " + strings.Repeat("·", 40) + "   0 % 0/100"},
+		{"the end", 5 * time.Second, 100, 100, "\r\x1b[K  " + strings.Repeat("━", 35) + " 100 % 100/100 0s left"},
 	} {
 		b.Reset()
 		bar.draw(start.Add(c.at), c.done, c.total)

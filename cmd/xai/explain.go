@@ -75,7 +75,8 @@ var formats = []string{"term", "json", "csv", "safetensors"}
 
 // run runs the command.
 func (e *explanation) run(cmd *cobra.Command, args []string) error {
-	ctx := cmd.Context()
+	ctx, cancel := e.deadline(cmd.Context())
+	defer cancel()
 	format := e.format
 	if format == "" {
 		format = "term"
@@ -145,7 +146,7 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 	}
 	if out != nil {
 		e.clearProgress()
-		return out.write(ctx, e.app, write)
+		return out.write(cmd.Context(), e.app, write)
 	}
 	return e.write(write)
 }

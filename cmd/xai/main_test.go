@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -19,8 +18,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files in the scripts")
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"xai": main})
@@ -43,7 +40,6 @@ func TestScript(t *testing.T) {
 	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
-		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds:                scriptCommands,
@@ -94,11 +90,6 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 			ts.Fatalf("%s and %s: same is %v\n%s", args[0], args[1], diff == "", diff)
 		}
 	},
-	// plain FILE FILE: the first becomes the second, without times.
-	"plain": func(ts *testscript.TestScript, _ bool, args []string) {
-		text := regexp.MustCompile(`\d+\.\d\d s\b`).ReplaceAllString(ts.ReadFile(args[0]), "T s")
-		ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o666))
-	},
 	// words N FILE: a text of N words.
 	"words": func(ts *testscript.TestScript, _ bool, args []string) {
 		n, err := strconv.Atoi(args[0])
@@ -132,6 +123,23 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 		if (string(got) == args[2]) == neg {
 			ts.Fatalf("%s is %s", args[1], got)
 		}
+	},
+	// rows FILE ROW…: a .safetensors with input_ids, a row of ids with commas each.
+	"rows": func(ts *testscript.TestScript, _ bool, args []string) {
+		var data []byte
+		tokens := 0
+		for _, row := range args[1:] {
+			ids := strings.Split(row, ",")
+			tokens = len(ids)
+			for _, id := range ids {
+				n, err := strconv.ParseUint(id, 10, 63)
+				ts.Check(err)
+				data = binary.LittleEndian.AppendUint64(data, n)
+			}
+		}
+		head := fmt.Sprintf(`{"input_ids":{"dtype":"I64","shape":[%d,%d],"data_offsets":[0,%d]}}`, len(args)-1, tokens, len(data))
+		b := binary.LittleEndian.AppendUint64(nil, uint64(len(head)))
+		ts.Check(os.WriteFile(ts.MkAbs(args[0]), append(append(b, head...), data...), 0o666))
 	},
 	// model HOW DIR: a copy of a model folder that is damaged in some way.
 	"model": func(ts *testscript.TestScript, _ bool, args []string) {

@@ -133,8 +133,9 @@ func TestTermGolden(t *testing.T) {
 	})
 	pair.Attributions[0].Values = append(pair.Attributions[0].Values, 2.5)
 	pair.Attributions = append(pair.Attributions, core.Attribution{Name: "class.0", Over: "units", Values: []core.Float{-0.5, 1e-7, core.Float(math.NaN())}})
+	pair.Diagnostics["class.0.local_pred"] = 0.125
 	pair.Target = core.Target{Kind: "difference", Label: "A - B", Output: "logit", Value: 3}
-	golden(t, "pair.txt", render(t, Term{}, pair, nil))
+	golden(t, "pair.txt", render(t, Term{}, pair, classes(0.25, 0.75)))
 }
 
 func TestTermShowsWhatWasCut(t *testing.T) {

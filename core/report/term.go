@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -45,8 +46,9 @@ func (t Term) Explanation(w io.Writer, e *core.Explanation, classes Classes) err
 			t.table(&b, rows, scale, t.Top)
 			continue
 		}
-		fmt.Fprintf(&b, "\n  %s\n", t.Level.Bold(Line(a.Name)))
+		fmt.Fprintf(&b, "\n  %s\n", t.Level.Bold(title(a.Name, classes)))
 		t.table(&b, rows, scale, min(t.Top, 5))
+		t.facts(&b, others(e.Diagnostics, a.Name+"."))
 	}
 	b.WriteByte('\n')
 	t.doubt(&b, &e.Target)
@@ -75,6 +77,17 @@ func (t Term) target(b *strings.Builder, target *core.Target, classes Classes) {
 		return
 	}
 	b.WriteString(t.Paragraph(fmt.Sprintf("explained: %s = %s", scalar(target), number(float64(target.Value))), "  "))
+}
+
+// title names a further attribution: "POSITIVE (class.1)" where it belongs to a
+// class whose label is known.
+func title(name string, classes Classes) string {
+	for _, c := range classes {
+		if c.label != "" && name == fmt.Sprintf("class.%d", c.index) {
+			return Line(c.label + " (" + name + ")")
+		}
+	}
+	return Line(name)
 }
 
 // scalar names what was explained, for example "probability of POSITIVE".
@@ -352,10 +365,8 @@ type fact string
 // any others by name.
 func diagnostics(e *core.Explanation) []fact {
 	var out []fact
-	seen := map[string]bool{}
 	get := func(name string) (float64, bool) {
 		v, ok := e.Diagnostics[name]
-		seen[name] = true
 		return float64(v), ok
 	}
 	if v, ok := get("r2"); ok {
@@ -371,20 +382,27 @@ func diagnostics(e *core.Explanation) []fact {
 		}
 		out = append(out, fact(s))
 	}
-	seen["unique_evaluations"], seen["cache_hits"] = true, true
 	if e.Target.Baseline != nil {
 		out = append(out, fact("baseline "+number(float64(*e.Target.Baseline))))
 	}
 	out = append(out, fact(fmt.Sprintf("%.2f s", e.Provenance.WallSeconds)))
-	var names []string
-	for name := range e.Diagnostics {
-		if !seen[name] {
-			names = append(names, name)
-		}
+	rest := maps.Clone(e.Diagnostics)
+	for _, name := range []string{"r2", "completeness_gap", "evaluations", "unique_evaluations", "cache_hits"} {
+		delete(rest, name)
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		out = append(out, fact(strings.ReplaceAll(Line(name), "_", " ")+" "+number(float64(e.Diagnostics[name]))))
+	for _, a := range e.Attributions[min(1, len(e.Attributions)):] { // those stand below their table
+		maps.DeleteFunc(rest, func(name string, _ core.Float) bool { return strings.HasPrefix(name, a.Name+".") })
+	}
+	return append(out, others(rest, "")...)
+}
+
+// others lists the diagnostics whose names begin with prefix.
+func others(d core.Diagnostics, prefix string) []fact {
+	var out []fact
+	for _, name := range slices.Sorted(maps.Keys(d)) {
+		if short, ok := strings.CutPrefix(name, prefix); ok {
+			out = append(out, fact(strings.ReplaceAll(Line(short), "_", " ")+" "+number(float64(d[name]))))
+		}
 	}
 	return out
 }
