@@ -82,19 +82,26 @@ func (m *Module) run(ctx context.Context, c *call) (rc sdk.Errno, err error) {
 	defer out.flush()
 	instance, err := m.runtime.InstantiateModule(ctx, m.compiled, wazero.NewModuleConfig().
 		WithName("").
-		WithStartFunctions(abi.ExportInit).
+		WithStartFunctions().
 		WithStdout(out).
 		WithStderr(out).
 		WithRandSource(random.New(c.request.Seed, c.info.Name, random.WASI)))
-	c.stats.Instantiate = time.Since(start)
 	if err != nil {
 		return 0, err
 	}
+	defer func() { err = errors.Join(err, instance.Close(context.WithoutCancel(ctx))) }()
+	stop := instance.ExportedGlobal(exportStop).(api.MutableGlobal)
+	defer context.AfterFunc(ctx, func() { stop.Set(1) })()
+	for _, name := range []string{exportStart, abi.ExportInit} {
+		if f := instance.ExportedFunction(name); f != nil {
+			if _, err := f.Call(ctx); err != nil {
+				return 0, err
+			}
+		}
+	}
 	started := time.Now()
-	defer func() {
-		c.stats.Guest = time.Since(started) - c.stats.Forward
-		err = errors.Join(err, instance.Close(context.WithoutCancel(ctx)))
-	}()
+	c.stats.Instantiate = started.Sub(start)
+	defer func() { c.stats.Guest = time.Since(started) - c.stats.Forward }()
 	version, err := invoke(ctx, instance, abi.ExportVersion)
 	if err != nil {
 		return 0, err

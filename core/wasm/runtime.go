@@ -121,7 +121,6 @@ func (m *Module) build(ctx context.Context, cache wazero.CompilationCache) (err 
 	m.cache = cache
 	m.runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
 		WithCompilationCache(cache).
-		WithCloseOnContextDone(true).
 		WithDebugInfoEnabled(false).
 		WithCoreFeatures(api.CoreFeaturesV2))
 	m.compiled, err = m.runtime.CompileModule(ctx, m.layout.binary)

@@ -37,6 +37,7 @@ const (
 	sectionMemory   = 5
 	sectionGlobal   = 6
 	sectionExport   = 7
+	sectionStart    = 8
 	sectionCode     = 10
 )
 
@@ -48,6 +49,7 @@ const sectionOrder = "\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0c\x0a\x0b"
 const (
 	kindFunction = 0
 	kindMemory   = 2
+	kindGlobal   = 3
 )
 
 // signature is the type of a function, written as its value types: "ii:i".
@@ -55,7 +57,7 @@ type signature string
 
 // layout is what verify finds out about a module.
 type layout struct {
-	binary   []byte              // with its tables' limits lowered to maxTable
+	binary   []byte              // as rewrite left it; nil once it is compiled
 	sections map[string][][]byte // the custom sections whose names begin with "xai."
 	imports  []function
 	exports  map[string]export
@@ -83,9 +85,9 @@ func (l *layout) importsFrom(module string) bool {
 
 func refuse(message string) error { return sdk.NewError(sdk.EInvalid, "the module "+message) }
 
-// verify reads the sections of a module without running or compiling it, and
-// refuses what this host would not run. It leaves the validation of the code to
-// the compiler.
+// verify reads the sections of a module without running or compiling it,
+// refuses what this host would not run, and rewrites the rest. It leaves the
+// validation of the code to the compiler.
 func verify(binary []byte) (*layout, error) {
 	if len(binary) > maxModule {
 		return nil, refuse("is larger than 32 MiB")
@@ -93,18 +95,14 @@ func verify(binary []byte) (*layout, error) {
 	if len(binary) < 8 || string(binary[:8]) != "\x00asm\x01\x00\x00\x00" {
 		return nil, refuse("is not a WebAssembly module of version 1")
 	}
-	v := &verifier{layout: &layout{binary: binary, sections: map[string][][]byte{}, exports: map[string]export{}}}
+	v := &verifier{layout: &layout{binary: binary, sections: map[string][][]byte{}, exports: map[string]export{}}, sections: map[byte]bool{}}
 	s := &scanner{b: binary, at: 8}
 	last := 0 // the order of the last section
 	for !s.failed && s.at < len(binary) {
-		head := s.at
 		id := s.byte()
 		content := &scanner{b: s.take(s.u32())}
 		if s.failed {
 			break
-		}
-		if id == sectionTable {
-			v.tableSection = [2]int{head, s.at}
 		}
 		if id != sectionCustom {
 			order := strings.IndexByte(sectionOrder, id) + 1
@@ -112,6 +110,7 @@ func verify(binary []byte) (*layout, error) {
 				return nil, refuse("has an unknown section, or sections that are out of order")
 			}
 			last = order
+			v.sections[id] = true
 		}
 		if err := v.section(id, content); err != nil {
 			return nil, err
@@ -124,7 +123,11 @@ func verify(binary []byte) (*layout, error) {
 	if err := v.check(); err != nil {
 		return nil, err
 	}
-	v.layout.binary = v.clamp(binary)
+	rewritten, err := v.rewrite(binary)
+	if err != nil {
+		return nil, err
+	}
+	v.layout.binary = rewritten
 	return v.layout, nil
 }
 
@@ -133,10 +136,10 @@ type verifier struct {
 	layout    *layout
 	types     []signature
 	functions []signature // imported ones first
-	memories  uint32
 	tables    []tableLimits
-
-	tableSection [2]int // where the section begins and ends in the module
+	globals   uint32
+	sections  map[byte]bool // that are there
+	start     *uint32       // the start function, where there is one
 }
 
 type tableLimits struct {
@@ -224,11 +227,11 @@ func (v *verifier) section(id byte, s *scanner) error {
 			v.tables = append(v.tables, t)
 		}
 	case sectionMemory:
-		v.memories = s.u32()
-		if v.memories > 1 {
+		n := s.u32()
+		if n > 1 {
 			return refuse("has more than one memory")
 		}
-		if v.memories == 1 {
+		if n == 1 {
 			flag := s.byte()
 			if flag > 1 {
 				return refuse("has a memory that is shared or of 64 bits, which this host does not support")
@@ -239,10 +242,17 @@ func (v *verifier) section(id byte, s *scanner) error {
 			}
 		}
 	case sectionGlobal:
-		if s.u32() > maxGlobals {
+		if v.globals = s.u32(); v.globals > maxGlobals {
 			return tooMany("globals", maxGlobals)
 		}
 		return nil // the rest is the compiler's
+	case sectionStart:
+		index := s.u32()
+		if int64(index) >= int64(len(v.functions)) || v.functions[index] != ":" {
+			s.failed = true
+			break
+		}
+		v.start = &index
 	case sectionExport:
 		n := s.u32()
 		if n > maxExports {
@@ -251,20 +261,28 @@ func (v *verifier) section(id byte, s *scanner) error {
 		for ; n > 0 && !s.failed; n-- {
 			name, e := s.name(), export{kind: s.byte()}
 			index := s.u32()
+			if strings.HasPrefix(name, exportTag) {
+				return refuse("exports " + clean(strconv.Quote(name), 100) + ", and names that begin with " + exportTag + " are the host's")
+			}
+			if e.kind == kindFunction && int64(index) >= int64(len(v.functions)) || e.kind == kindGlobal && index >= v.globals {
+				s.failed = true
+				break
+			}
 			if e.kind == kindFunction {
-				if int64(index) >= int64(len(v.functions)) {
-					s.failed = true
-					break
-				}
 				e.signature = v.functions[index]
 			}
 			v.layout.exports[name] = e
 		}
 	case sectionCode:
-		for n := s.u32(); n > 0 && !s.failed; n-- {
+		n := s.u32()
+		if int64(n) != int64(len(v.functions)-len(v.layout.imports)) {
+			s.failed = true
+			break
+		}
+		for ; n > 0 && !s.failed; n-- {
 			size := s.u32()
 			if size > maxBody {
-				return refuse("has a function of " + strconv.FormatUint(uint64(size), 10) + " bytes, and " + strconv.Itoa(maxBody) + " is the most")
+				return tooLong(int(size))
 			}
 			body := &scanner{b: s.take(size)}
 			var locals uint64
@@ -308,6 +326,9 @@ func (v *verifier) check() error {
 			return refuse("imports " + f.quoted() + " as " + f.signature.String() + ", and the host's is " + want.String())
 		}
 	}
+	if !v.sections[sectionCode] || len(v.functions) == len(v.layout.imports) {
+		return refuse("has no code")
+	}
 	if v.layout.exports[abi.ExportMemory].kind != kindMemory {
 		return refuse("does not export its memory as " + strconv.Quote(abi.ExportMemory) + ", so it is no method for xai")
 	}
@@ -333,25 +354,6 @@ func (v *verifier) check() error {
 		}
 	}
 	return nil
-}
-
-// clamp returns the module with a maximum of maxTable elements a table, since a
-// table can grow outside the memory limit.
-func (v *verifier) clamp(binary []byte) []byte {
-	if len(v.tables) == 0 {
-		return binary
-	}
-	content := appendU32(nil, uint32(len(v.tables)))
-	for _, t := range v.tables {
-		content = append(content, t.element, 1)
-		content = appendU32(appendU32(content, t.min), t.max)
-	}
-	out := make([]byte, 0, len(binary)+len(content))
-	out = append(out, binary[:v.tableSection[0]]...)
-	out = append(out, sectionTable)
-	out = appendU32(out, uint32(len(content)))
-	out = append(out, content...)
-	return append(out, binary[v.tableSection[1]:]...)
 }
 
 // quoted returns the function's name for a message.

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/tetratelabs/wazero"
 	"github.com/xai-go/xai/sdk"
 )
 
@@ -34,16 +35,37 @@ func assemble(parts ...[]byte) []byte {
 	return append([]byte("\x00asm\x01\x00\x00\x00"), bytes.Join(parts, nil)...)
 }
 
+// method returns a module that has what the ABI asks for, with that body of
+// xai_explain.
+func method(explain ...byte) []byte {
+	export := func(name string, kind, index byte) []byte {
+		return append(append([]byte{byte(len(name))}, name...), kind, index)
+	}
+	zero := []byte{4, 0, opI32Const, 0, opEnd} // a body that returns 0, with its size
+	return assemble(
+		section(sectionType, []byte{3, typeFunc, 0, 1, typeI32, typeFunc, 1, typeI32, 1, typeI32, typeFunc, 2, typeI32, typeI32, 1, typeI32}),
+		section(sectionFunction, []byte{3, 0, 1, 2}),
+		section(sectionMemory, []byte{1, 0, 1}),
+		section(sectionExport, []byte{4}, export("memory", kindMemory, 0), export("xai_abi", kindFunction, 0), export("xai_alloc", kindFunction, 1), export("xai_explain", kindFunction, 2)),
+		section(sectionCode, []byte{3}, zero, zero, appendU32(nil, uint32(len(explain))), explain),
+	)
+}
+
 func TestVerifyBounds(t *testing.T) {
 	u32 := func(v uint32) []byte { return appendU32(nil, v) }
-	body := func(content []byte) []byte { return append(u32(uint32(len(content))), content...) }
 	for name, c := range map[string]struct {
 		binary []byte
 		want   string
 	}{
-		"body":             {assemble(section(sectionCode, u32(1), body(make([]byte, maxBody+1)))), "has a function of 131073 bytes"},
-		"locals":           {assemble(section(sectionCode, u32(1), body([]byte{2, 0xe8, 0x07, 0x7f, 1, 0x7f}))), "has a function of 1001 local variables"},
-		"locals overflow":  {assemble(section(sectionCode, u32(1), body(bytes.Repeat([]byte{3, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x7f}, 3)))), "local variables, and 1000 is the most"},
+		"body":             {method(make([]byte, maxBody+1)...), "has a function of 131073 bytes"},
+		"locals":           {method(2, 0xe8, 0x07, 0x7f, 1, 0x7f), "has a function of 1001 local variables"},
+		"locals overflow":  {method(bytes.Repeat([]byte{3, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x7f}, 3)...), "local variables, and 1000 is the most"},
+		"no code":          {assemble(section(sectionMemory, []byte{1, 0, 1})), "has no code"},
+		"codes":            {assemble(section(sectionType, []byte{1, typeFunc, 0, 0}), section(sectionFunction, []byte{1, 0}), section(sectionCode, []byte{0})), "is cut short or malformed"},
+		"start index":      {assemble(section(sectionStart, []byte{0})), "is cut short or malformed"},
+		"start's type":     {assemble(section(sectionType, []byte{1, typeFunc, 0, 1, typeI32}), section(sectionFunction, []byte{1, 0}), section(sectionStart, []byte{0})), "is cut short or malformed"},
+		"host's export":    {assemble(section(sectionExport, []byte{1, 8}, []byte("xai:stop"), []byte{3, 0})), `exports "xai:stop", and names that begin with xai: are the host's`},
+		"exported global":  {assemble(section(sectionExport, []byte{1, 1, 'g', 3, 0})), "is cut short or malformed"},
 		"functions":        {assemble(section(sectionFunction, u32(maxFunctions+1))), "has too many functions: 50000"},
 		"types":            {assemble(section(sectionType, u32(maxTypes+1))), "has too many types: 10000"},
 		"imports":          {assemble(section(sectionImport, u32(maxImports+1))), "has too many imports: 1000"},
@@ -90,21 +112,58 @@ func TestSectionsAreKept(t *testing.T) {
 	}
 }
 
+// The rewritten module must name none of the types, functions and globals that
+// are added: a module that does is refused before it is one.
+func TestRewriteRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		body []byte
+		want string
+	}{
+		"the slice":           {[]byte{0, opLoop, typeEmpty, opI32Const, 9, opGlobalSet, 0, 0x0c, 0, opEnd, opUnreachable, opEnd}, "has a function that is malformed"},
+		"the stop":            {[]byte{0, opGlobalGet, 1, opEnd}, "has a function that is malformed"},
+		"the yield":           {[]byte{0, opCall, 3, opUnreachable, opEnd}, "has a function that is malformed"},
+		"a reference to it":   {[]byte{0, opRefFunc, 3, opUnreachable, opEnd}, "has a function that is malformed"},
+		"its type":            {[]byte{0, opI32Const, 0, opCallIndirect, 3, 0, opUnreachable, opEnd}, "has a function that is malformed"},
+		"a block of its type": {[]byte{0, opBlock, 3, opEnd, opUnreachable, opEnd}, "has a function that is malformed"},
+		"a loop of its type":  {[]byte{0, opLoop, 3, opEnd, opUnreachable, opEnd}, "has a function that is malformed"},
+		"a cut constant":      {[]byte{0, opI32Const}, "has a function that is malformed"},
+		"a long constant":     {[]byte{0, opI32Const, 0x80, 0x80, 0x80, 0x80, 0x80, 0, opEnd}, "has a function that is malformed"},
+		"a cut float":         {[]byte{0, 0x44, 0, 0, 0}, "has a function that is malformed"},
+		"a jump of 4 G":       {[]byte{0, opBrTable, 0xff, 0xff, 0xff, 0xff, 0x0f, 0}, "has a function that is malformed"},
+		"a tail call":         {[]byte{0, 0x12, 0, opEnd}, "has the instruction 0x12, which this host does not support"},
+		"an exception":        {[]byte{0, 0x06, typeEmpty, opEnd, opEnd}, "has the instruction 0x6, which"},
+		"an atomic":           {[]byte{0, 0xfe, 0, opEnd}, "has the instruction 0xfe, which"},
+		"a bulk operation":    {[]byte{0, opBulk, 18, opEnd}, "has the instruction 0xfc 18, which"},
+		"a relaxed vector":    {[]byte{0, opVector, 0x80, 2, opEnd}, "has the instruction 0xfd 256, which"},
+		"a body that grows":   {append(append([]byte{0}, bytes.Repeat([]byte{opLoop, typeEmpty, opEnd}, 20_000)...), opI32Const, 0, opEnd), "bytes, and 131072 is the most"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := verify(method(c.body...))
+			if e, ok := errors.AsType[*sdk.Error](err); !ok || e.Code != sdk.EInvalid || !strings.Contains(e.Message, c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+	if _, err := verify(method(0, opI32Const, 0, opEnd)); err != nil {
+		t.Errorf("the method without a fault: %v", err)
+	}
+}
+
 func TestTablesAreClamped(t *testing.T) {
-	binary := module(t, "table_grow")
-	l, err := verify(binary)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if bytes.Equal(l.binary, binary) {
-		t.Error("a table without a maximum was left as it is")
-	}
-	again, err := verify(l.binary)
-	if err != nil || !bytes.Equal(again.binary, l.binary) {
-		t.Errorf("the clamped module changes again: %v", err)
-	}
-	if l, err := verify(module(t, "minimal")); err != nil || !bytes.Equal(l.binary, module(t, "minimal")) {
-		t.Errorf("a module without tables changes: %v", err)
+	for name, c := range map[string]struct{ in, want []byte }{
+		"without a maximum": {[]byte{1, 0x70, 0, 1}, []byte{1, 0x70, 1, 1, 0x80, 0x80, 4}},
+		"with a large one":  {[]byte{1, 0x6f, 1, 1, 0xff, 0xff, 0xff, 0xff, 0x0f}, []byte{1, 0x6f, 1, 1, 0x80, 0x80, 4}},
+		"with a small one":  {[]byte{2, 0x70, 1, 1, 2, 0x70, 1, 0, 0}, []byte{2, 0x70, 1, 1, 2, 0x70, 1, 0, 0}},
+	} {
+		binary := method(0, opI32Const, 0, opEnd)
+		at := bytes.Index(binary, section(sectionMemory, []byte{1, 0, 1}))
+		binary = slices.Insert(binary, at, section(sectionTable, c.in)...)
+		l, err := verify(binary)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if !bytes.Contains(l.binary, section(sectionTable, c.want)) {
+			t.Errorf("%s: %x", name, l.binary)
+		}
 	}
 }
 
@@ -152,8 +211,9 @@ func TestImportsAreTheDocumented(t *testing.T) {
 	}
 }
 
+// FuzzVerify holds that what is valid before it is rewritten is valid after.
 func FuzzVerify(f *testing.F) {
-	for _, name := range []string{"minimal", "table_grow", "model", "import_signature"} {
+	for _, name := range []string{"minimal", "table_grow", "model", "import_signature", "loop_start", "instructions"} {
 		f.Add(module(f, name))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -164,12 +224,13 @@ func FuzzVerify(f *testing.F) {
 			}
 			return
 		}
-		again, err := verify(l.binary)
-		if err != nil {
-			t.Fatalf("the clamped module is refused: %v", err)
+		r := wazero.NewRuntimeWithConfig(t.Context(), wazero.NewRuntimeConfigInterpreter())
+		defer r.Close(t.Context())
+		if _, err := r.CompileModule(t.Context(), b); err != nil {
+			return
 		}
-		if !bytes.Equal(again.binary, l.binary) || !slices.Equal(again.imports, l.imports) {
-			t.Fatal("the clamped module is another one")
+		if _, err := r.CompileModule(t.Context(), l.binary); err != nil {
+			t.Fatalf("the rewritten module is not valid: %v", err)
 		}
 	})
 }
