@@ -167,6 +167,13 @@ func TestTermDoubt(t *testing.T) {
 	}
 }
 
+func TestTermLong(t *testing.T) {
+	got := render(t, Term{}, explain(strings.Repeat("\n", 1000)+"dull", unit{"dull", 1}), nil)
+	if n := strings.Count(got, "\n"); n > maxLines+20 || !strings.Contains(got, "\n  … and 601 more lines\n") {
+		t.Errorf("a text of 1001 lines is drawn with %d", n)
+	}
+}
+
 func TestTermRawTokens(t *testing.T) {
 	e := explain("")
 	for i, s := range []string{"[CLS]", "dull", "film"} {
@@ -247,6 +254,7 @@ func TestVisible(t *testing.T) {
 		{"flag of Scotland", "🏴\U000E0067\U000E0062\U000E0073\U000E0063\U000E0074\U000E007F", "🏴\U000E0067\U000E0062\U000E0073\U000E0063\U000E0074\U000E007F"},
 		{"tags without a flag", "a\U000E0067", "a<U+E0067>"},
 		{"Arabic number sign", "\u0600", "\u0600"},
+		{"a pile of marks", "e" + strings.Repeat("\u0301", 1000), "e" + strings.Repeat("\u0301", maxRunes-1)},
 		{"non-joiner", "می\u200cخواهم", "می\u200cخواهم"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -26,6 +26,7 @@ type Term struct {
 const (
 	narrowest = 24
 	widest    = 120
+	maxLines  = 400 // of each text
 )
 
 // Explanation writes e: what the model predicted, where classes says so; the
@@ -200,7 +201,10 @@ func (t Term) texts(b *strings.Builder, e *core.Explanation, rows []row, scale f
 			b.WriteString("\n" + t.Level.Dim("  paired with") + "\n")
 		}
 		lines := wrap(cells(text, spans, scale, mark), t.Width-4)
-		draw(b, lines, t.Level, "  ")
+		draw(b, lines[:min(len(lines), maxLines)], t.Level, "  ")
+		if more := len(lines) - maxLines; more > 0 {
+			b.WriteString(t.Paragraph(fmt.Sprintf("… and %d more lines", more), "  "))
+		}
 	}
 	t.dropped(b, e.Input.Dropped, "explained")
 }
@@ -257,7 +261,7 @@ func (t Term) dropped(b *strings.Builder, tokens []core.Token, done string) {
 
 // legend says what the colours, or the marks, mean.
 func (t Term) legend(b *strings.Builder, target *core.Target, scale float64) {
-	most := strings.TrimSpace(strings.TrimPrefix(signed(scale, decimals(scale)), "+"))
+	most := unsigned(scale, decimals(scale))
 	what := scalar(target)
 	b.WriteByte('\n')
 	if t.Level == NoColour {
@@ -310,7 +314,7 @@ func (t Term) table(b *strings.Builder, rows []row, scale float64, top int) {
 		scores[i] = signed(r.value, d)
 		scoreWidth = max(scoreWidth, len(scores[i]))
 		if !math.IsNaN(r.stderr) {
-			errors[i] = " ±" + strings.TrimPrefix(signed(r.stderr, d), "+")
+			errors[i] = " ±" + unsigned(r.stderr, d)
 			errorWidth = max(errorWidth, uniseg.StringWidth(errors[i]))
 		}
 	}
@@ -475,6 +479,11 @@ func signed(v float64, decimals int) string {
 		return " " + s[1:]
 	}
 	return s
+}
+
+// unsigned formats v, which is not negative, without a sign.
+func unsigned(v float64, decimals int) string {
+	return strings.TrimLeft(signed(v, decimals), "+ ")
 }
 
 // number formats a figure with four significant digits.

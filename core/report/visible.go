@@ -14,7 +14,17 @@ import (
 // control its Unicode picture (ESC is ␛), and C1 controls, bidirectional
 // controls and other invisible format characters their code point, <U+202E>.
 // Joiners stay, since scripts and emoji need them, and so do the tags of a flag.
+// No cluster has more than maxRunes: what is piled on after them is left out.
 func visible(cluster string) string {
+	if len(cluster) > maxRunes {
+		n := 0
+		for i := range cluster {
+			if n++; n > maxRunes {
+				cluster = cluster[:i]
+				break
+			}
+		}
+	}
 	if !strings.ContainsFunc(cluster, hidden) && utf8.ValidString(cluster) {
 		return cluster
 	}
@@ -34,6 +44,9 @@ func visible(cluster string) string {
 	}
 	return b.String()
 }
+
+// maxRunes is more than any emoji and any script's syllable needs.
+const maxRunes = 32
 
 const blackFlag = '\U0001F3F4' // opens the flags that are spelt with tags
 
