@@ -10,11 +10,13 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	goruntime "runtime"
 	"sync"
 	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/abi"
@@ -123,7 +125,8 @@ func (m *Module) build(ctx context.Context, cache wazero.CompilationCache) (err 
 		WithCompilationCache(cache).
 		WithDebugInfoEnabled(false).
 		WithCoreFeatures(api.CoreFeaturesV2))
-	m.compiled, err = m.runtime.CompileModule(ctx, m.layout.binary)
+	workers := experimental.WithCompilationWorkers(ctx, goruntime.GOMAXPROCS(0))
+	m.compiled, err = m.runtime.CompileModule(workers, m.layout.binary)
 	if err != nil {
 		return sdk.NewError(sdk.EInvalid, "the module is not valid WebAssembly: "+clean(err.Error(), abi.MaxMessage))
 	}
