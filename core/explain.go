@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -271,7 +272,7 @@ func (e *encoded) ref(units []sdk.Unit) InputRef {
 	for i, t := range e.dropped {
 		ref.Dropped[i] = tokenRef(t)
 	}
-	ref.Units = e.unitRefs(units)
+	ref.Units = unitRefs(units)
 	return ref
 }
 
@@ -282,32 +283,43 @@ func tokenRef(t sdk.Token) Token {
 	}
 }
 
-// unitRefs describes units, and finds the tokens of those that a method cut
-// itself: the tokens that begin inside the unit's spans.
-func (e *encoded) unitRefs(units []sdk.Unit) []Unit {
+// withTokens returns the units of a method's own cutting with their tokens:
+// those that begin inside the unit's spans.
+func (e *encoded) withTokens(units []sdk.Unit) []sdk.Unit {
+	out := slices.Clone(units)
+	for i := range out {
+		if out[i].Tokens != nil {
+			continue
+		}
+		for t, token := range e.tokens {
+			inside := func(s sdk.Span) bool {
+				return token.Sequence == s.Sequence && token.Start >= s.Start && token.Start < s.End
+			}
+			if !token.Special && !token.Fixed && slices.ContainsFunc(out[i].Spans, inside) {
+				out[i].Tokens = append(out[i].Tokens, t)
+			}
+		}
+	}
+	return out
+}
+
+// unitRefs describes units in a result.
+func unitRefs(units []sdk.Unit) []Unit {
 	refs := make([]Unit, len(units))
 	for i, u := range units {
 		ref := &refs[i]
 		ref.Text = u.Text
 		ref.Tokens = u.Tokens
+		if ref.Tokens == nil {
+			ref.Tokens = []int{} // an empty list in JSON, not null
+		}
 		if len(u.Spans) > 0 {
 			ref.Sequence, ref.Start, ref.End = u.Spans[0].Sequence, u.Spans[0].Start, u.Spans[0].End
 		}
-		for _, s := range u.Spans {
-			if len(u.Spans) > 1 {
+		if len(u.Spans) > 1 {
+			for _, s := range u.Spans {
 				ref.Spans = append(ref.Spans, Span(s))
 			}
-			if u.Tokens != nil {
-				continue
-			}
-			for t, token := range e.tokens {
-				if !token.Special && token.Sequence == s.Sequence && token.Start >= s.Start && token.Start < s.End {
-					ref.Tokens = append(ref.Tokens, t)
-				}
-			}
-		}
-		if ref.Tokens == nil {
-			ref.Tokens = []int{}
 		}
 	}
 	return refs
@@ -322,14 +334,14 @@ func (x *Explanation) fill(result *sdk.Explanation, s *session) error {
 			return sdk.NewError(sdk.EUnsupported, "this setting cuts the text into units of its own, and the input is token ids")
 		}
 		units = result.Units
-		x.Input.Units = s.enc.unitRefs(units)
+		x.Input.Units = unitRefs(s.enc.withTokens(units))
 	}
 	if s.enc.raw {
 		all := make([]sdk.Unit, len(s.enc.tokens))
 		for i, t := range s.enc.tokens {
 			all[i] = sdk.Unit{Text: t.Text, Tokens: []int{i}}
 		}
-		x.Input.Units = s.enc.unitRefs(all)
+		x.Input.Units = unitRefs(all)
 	}
 	spread := func(over string, values []float64) []float64 {
 		if !s.enc.raw || over != sdk.OverUnits || values == nil {

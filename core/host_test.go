@@ -248,6 +248,36 @@ func TestExplainSizes(t *testing.T) {
 	})
 }
 
+// TestLIMEsOwnWordsWhateverTheUnits: the preset cuts its own words, so the
+// policy that cuts the request's must not change a bit.
+func TestLIMEsOwnWordsWhateverTheUnits(t *testing.T) {
+	host := newHost(t, core.Options{})
+	model := open(t, host, "builtin:sentiment-en")
+	explain := func(units, fill string) []core.Float {
+		x, err := host.Explain(context.Background(), model, core.Request{
+			Input: core.Input{Text: sentence}, Units: units,
+			Params: map[string]string{"compat": "lime", "num_samples": "100", "num_features": "20", "fill": fill},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x.Attributions[0].Values
+	}
+	want := explain(core.UnitsWord, "delete")
+	for _, units := range []string{core.UnitsToken, core.UnitsSentence} {
+		if diff := cmp.Diff(want, explain(units, "delete")); diff != "" {
+			t.Errorf("units %s (-word +%s):\n%s", units, units, diff)
+		}
+	}
+	changed := false
+	for _, v := range explain(core.UnitsWord, "zero") {
+		changed = changed || v != 0
+	}
+	if !changed {
+		t.Error("fill=zero drops nothing: every value is 0")
+	}
+}
+
 func TestExplainRefuses(t *testing.T) {
 	host := newHost(t, core.Options{})
 	model := open(t, host, "builtin:sentiment-en")

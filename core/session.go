@@ -119,15 +119,15 @@ func (s *session) rows(f *sdk.Forward) (int, func(i int) (row, error), error) {
 	}
 	switch {
 	case f.Units != nil:
-		units := s.units
+		units, byToken := s.units, s.byToken
 		if f.Over != nil {
-			units = f.Over
+			units, byToken = s.enc.withTokens(f.Over), s.enc.raw
 		}
 		n, keep, err := matrix(f.Units, len(units), "units")
 		if err != nil {
 			return 0, nil, err
 		}
-		if s.byToken || f.Fill.Kind == sdk.FillZero {
+		if byToken || f.Fill.Kind == sdk.FillZero {
 			return s.tokenRows(n, keep, units, f.Fill)
 		}
 		return s.textRows(n, keep, units, f.Fill)
