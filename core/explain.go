@@ -198,7 +198,7 @@ func (h *Host) runner(ctx context.Context, e registry.Entry, info sdk.Info, r *R
 // limitsOf translates the limits of the registry; zeros stand for the
 // sandbox's defaults.
 func limitsOf(l registry.Limits) wasm.Limits {
-	return wasm.Limits{MemoryBytes: l.Memory, Timeout: l.Timeout, OutputBytes: l.Output, LogBytes: l.Log}
+	return wasm.Limits{MemoryBytes: l.Memory, Timeout: l.Timeout, OutputBytes: l.Output, LogBytes: l.Log, Forwards: l.Forwards}
 }
 
 // session prepares a run: it encodes the input, cuts it into units, and
