@@ -39,11 +39,15 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// KindOf returns the kind of err: that of the *Error it wraps, KindInterrupted for
-// a cancelled context, and 1 for anything else.
+// KindOf returns the kind of err: that of the *Error it wraps, KindInterrupted
+// for a cancelled context, KindMethod for one past its deadline, and 1 for
+// anything else.
 func KindOf(err error) Kind {
-	if errors.Is(err, context.Canceled) {
+	switch {
+	case errors.Is(err, context.Canceled):
 		return KindInterrupted
+	case errors.Is(err, context.DeadlineExceeded):
+		return KindMethod
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind

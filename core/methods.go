@@ -61,6 +61,17 @@ func (h *Host) Method(name string) (registry.Entry, sdk.Info, error) {
 	return e, infoOf(e.Method), nil
 }
 
+// Params returns the value of every parameter that a method would run with,
+// given what the user typed. It needs no model, so that a mistake is found
+// before one is opened.
+func (h *Host) Params(method string, given map[string]string) (sdk.Params, error) {
+	_, info, err := h.Method(method)
+	if err != nil {
+		return nil, err
+	}
+	return parseParams(info, given)
+}
+
 // infoOf translates a declaration of the registry into the vocabulary of
 // methods.
 func infoOf(m registry.Method) sdk.Info {

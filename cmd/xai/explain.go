@@ -109,7 +109,7 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer host.Close()
-	if _, _, err := host.Method(e.method); err != nil {
+	if _, err := host.Params(e.method, request.Params); err != nil {
 		return err
 	}
 	if e.runtime != core.RuntimeNative {
