@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/xai-go/xai/sdk"
 )
@@ -13,6 +14,7 @@ type Kind int
 
 // The kinds of errors.
 const (
+	KindInternal    Kind = 1 // none of the others: a defect, or a system that fails
 	KindUsage       Kind = 2 // the request is wrong: a method, parameter or target
 	KindInput       Kind = 3 // the model, tokenizer or input is missing, malformed or unsupported
 	KindMethod      Kind = 4 // the method was refused, failed, or ran out of its limits
@@ -40,8 +42,8 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // KindOf returns the kind of err: that of the *Error it wraps, KindInterrupted
-// for a cancelled context, KindMethod for one past its deadline, and 1 for
-// anything else.
+// for a cancelled context, KindMethod for one past its deadline, and
+// KindInternal for anything else.
 func KindOf(err error) Kind {
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -52,19 +54,22 @@ func KindOf(err error) Kind {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind
 	}
-	return 1
+	return KindInternal
 }
 
-// input wraps the error of a model, tokenizer or input file.
-func input(err error, hint string) error {
+// input wraps the error of reading something: a model, a tokenizer, a file.
+func input(what string, err error, hint string) error {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	if _, ok := errors.AsType[*Error](err); ok {
 		return err
 	}
-	return &Error{Kind: KindInput, Hint: hint, Err: err}
+	return &Error{Kind: KindInput, Msg: what + ": " + packages.Replace(err.Error()), Hint: hint, Err: err}
 }
+
+// packages drops the names of Go packages from a message for users.
+var packages = strings.NewReplacer("engine: ", "", "checkpoint: ", "", "safetensors: ", "", "tokenizer: ", "")
 
 // usage returns a KindUsage error.
 func usage(msg, hint string) error { return &Error{Kind: KindUsage, Msg: msg, Hint: hint} }

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xai-go/xai/core/internal/random"
 	"github.com/xai-go/xai/core/native"
 	"github.com/xai-go/xai/core/wasm"
 	"github.com/xai-go/xai/internal/nearest"
@@ -39,8 +38,8 @@ type Request struct {
 	Progress func(done, total int)
 	// Log receives the method's log lines.
 	Log func(level sdk.Level, message string)
-	// Trace receives the time that each phase took: "load", "encode",
-	// "forward", "method".
+	// Trace receives the time that each phase took: "load" (of the module),
+	// "encode", "hash" (of the weights), "forward", "method" (its own part).
 	Trace func(phase string, d time.Duration)
 }
 
@@ -66,6 +65,14 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 	if err != nil {
 		return nil, err
 	}
+	if err := explainable(r.Input); err != nil {
+		return nil, err
+	}
+	for _, need := range info.Needs {
+		if need != sdk.NeedForward {
+			return nil, &Error{Kind: KindMethod, Msg: "method " + info.Name + " needs " + string(need) + ", which this version does not offer"}
+		}
+	}
 	run, sandbox, err := h.runner(ctx, entry, info, &r)
 	if err != nil {
 		return nil, err
@@ -79,6 +86,12 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 	}
 	encoded := time.Now()
 	trace("encode", encoded.Sub(loaded))
+	ref, err := m.Ref(ctx) // ahead of the run, so that a file that changed costs no work
+	if err != nil {
+		return nil, err
+	}
+	hashed := time.Now()
+	trace("hash", hashed.Sub(encoded))
 
 	value := s.target.value(s.logits[0], m.head)
 	request := &sdk.Request{
@@ -88,7 +101,6 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 		Target: s.target.describe(m.labels, m.head, value),
 		Seed:   r.Seed,
 		Params: params,
-		Rand:   random.New(r.Seed, info.Name, "method"),
 		Log:    r.Log,
 	}
 	if !s.enc.raw {
@@ -96,9 +108,6 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 		if len(s.enc.kept) == 2 {
 			request.TextPair = &s.enc.kept[1]
 		}
-	}
-	if request.Log == nil {
-		request.Log = func(sdk.Level, string) {}
 	}
 	request.Progress = func(done, total int) error {
 		if ctx.Err() != nil {
@@ -113,14 +122,10 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 	if err != nil {
 		return nil, methodError(info.Name, err)
 	}
-	total := time.Since(encoded)
+	total := time.Since(hashed)
 	trace("forward", s.forward)
 	trace("method", total-s.forward)
 
-	ref, err := m.Ref(ctx)
-	if err != nil {
-		return nil, err
-	}
 	x := &Explanation{
 		Schema: Schema,
 		Model:  ref,
@@ -139,6 +144,9 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 		Provenance: Provenance{
 			XAI: Version, Kernel: m.engine.Kernel(), DType: string(m.engine.Info().DType), Seed: r.Seed, Sandbox: sandbox,
 		},
+	}
+	if s.truncated > 0 {
+		x.Diagnostics["truncated_evaluations"] = Float(s.truncated)
 	}
 	if err := x.fill(result, s); err != nil {
 		return nil, methodError(info.Name, err)
@@ -173,7 +181,7 @@ func (h *Host) runner(ctx context.Context, e registry.Entry, info sdk.Info, r *R
 		return run, wasm.Describe(limits), nil
 	case RuntimeNative:
 		method, ok := h.options.Methods.Native[e.Name]
-		if !ok {
+		if !ok || e.ShadowsBuiltin {
 			return nil, "", usage("method "+e.Name+" does not run in process", "only built-in methods do: use --runtime wasm")
 		}
 		run := func(ctx context.Context, model sdk.Model, request *sdk.Request) (*sdk.Explanation, error) {
@@ -213,9 +221,6 @@ func (m *Model) session(ctx context.Context, r *Request) (*session, error) {
 		}
 		return nil, usage("unknown units "+strconv.Quote(r.Units), hint)
 	}
-	if err := explainable(r.Input); err != nil {
-		return nil, err
-	}
 	enc, err := m.encode(r.Input)
 	if err != nil {
 		return nil, err
@@ -239,7 +244,6 @@ func (m *Model) session(ctx context.Context, r *Request) (*session, error) {
 	var key rowKey
 	key, s.scratch = enc.row.key(nil)
 	s.known[key] = 0
-	s.unique = 1
 	expr := strings.TrimSpace(r.Target)
 	if expr == "" {
 		expr = strconv.Itoa(argmax(logits[0]))
@@ -367,9 +371,7 @@ func (x *Explanation) fill(result *sdk.Explanation, s *session) error {
 		x.Tensors = append(x.Tensors, Tensor{Name: t.Name, Axes: t.Axes, Shape: t.Shape, Values: values})
 	}
 	for _, d := range result.Diagnostics {
-		if _, taken := x.Diagnostics[d.Name]; !taken {
-			x.Diagnostics[d.Name] = Float(d.Value)
-		}
+		x.Diagnostics[d.Name] = Float(d.Value)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package core
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -38,7 +37,7 @@ type Options struct {
 	CacheDir string           // for compiled modules; empty for the user's cache folder
 	Threads  int              // 0 for all cores
 	DType    string           // "f32" or "f64"; empty for f32
-	Memory   int64            // bytes that one batch may take; 0 for the engine's default
+	Memory   int64            // bytes for the weights, the work of all forwards and what they return; 0 for the engine's default
 }
 
 // Builtin is what a binary embeds of methods.
@@ -54,7 +53,10 @@ type Host struct {
 
 	list func() (*registry.List, error)
 
+	compiling sync.WaitGroup
+
 	mu      sync.Mutex
+	closed  bool
 	runtime *wasm.Runtime
 	modules map[string]*module // by hash
 }
@@ -83,16 +85,19 @@ func New(o Options) (*Host, error) {
 	return h, nil
 }
 
-// Close releases the compiled modules. Models are closed on their own.
+// Close ends the host: it waits for compilations under way and releases the
+// compiled modules. Models are closed on their own.
 func (h *Host) Close() error {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.runtime == nil {
+	h.closed = true
+	runtime := h.runtime
+	h.runtime, h.modules = nil, nil
+	h.mu.Unlock()
+	h.compiling.Wait()
+	if runtime == nil {
 		return nil
 	}
-	err := h.runtime.Close(context.Background())
-	h.runtime, h.modules = nil, make(map[string]*module)
-	return err
+	return runtime.Close(context.Background())
 }
 
 // cacheDir returns where compiled modules are kept, empty where the system
@@ -177,7 +182,7 @@ func openTokenizer(fsys fs.FS, ref string) (*tokenizer.Tokenizer, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, &Error{Kind: KindInput, Msg: "the folder " + ref + " holds no tokenizer", Hint: "it needs tokenizer.json or vocab.txt", Err: err}
 	case err != nil:
-		return nil, input(fmt.Errorf("%s: %w", ref, err), "mend its tokenizer files, or fetch them again")
+		return nil, input(ref, err, "mend its tokenizer files, or fetch them again")
 	}
 	return tok, nil
 }

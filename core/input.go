@@ -47,7 +47,7 @@ func (m *Model) encode(in Input) (*encoded, error) {
 	}
 	enc, err := m.tokenizer.Encode(in.Text, tokenizer.Options{Pair: in.Pair, MaxLength: m.maxTokens()})
 	if err != nil {
-		return nil, input(err, "")
+		return nil, input("the text", err, "")
 	}
 	e.tokens = tokens(enc.Tokens)
 	e.dropped = tokens(enc.Dropped)

@@ -96,26 +96,41 @@ func (h *Host) load(ctx context.Context, e registry.Entry) (*wasm.Module, error)
 	if err != nil {
 		return nil, &Error{Kind: KindMethod, Msg: err.Error(), Err: err}
 	}
+	failed := func(err error) error {
+		if err == nil {
+			return nil
+		}
+		return &Error{Kind: KindMethod, Msg: "method " + e.Name + ": " + err.Error(), Err: err}
+	}
 	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		return nil, failed(errors.New("the host is closed"))
+	}
 	if h.runtime == nil {
 		if h.runtime, err = wasm.New(ctx, h.cacheDir()); err != nil {
 			h.mu.Unlock()
-			return nil, methodError(e.Name, err)
+			return nil, failed(err)
 		}
 	}
 	m, ok := h.modules[e.SHA256]
 	if !ok {
 		m = &module{ready: make(chan struct{})}
 		h.modules[e.SHA256] = m
-		go func(runtime *wasm.Runtime) {
+		runtime := h.runtime
+		h.compiling.Go(func() {
 			defer close(m.ready)
-			m.wasm, m.err = runtime.Compile(context.WithoutCancel(ctx), bytes)
-		}(h.runtime)
+			if m.wasm, m.err = runtime.Compile(context.WithoutCancel(ctx), bytes); m.err != nil {
+				h.mu.Lock()
+				delete(h.modules, e.SHA256)
+				h.mu.Unlock()
+			}
+		})
 	}
 	h.mu.Unlock()
 	select {
 	case <-m.ready:
-		return m.wasm, methodError(e.Name, m.err)
+		return m.wasm, failed(m.err)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -3,7 +3,6 @@ package core
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"slices"
 
@@ -72,7 +71,7 @@ func engineError(ref string, err error) error {
 	if option, ok := errors.AsType[*engine.OptionError](err); ok {
 		return &Error{Kind: KindUsage, Msg: option.Option + ": " + option.Reason, Err: err}
 	}
-	return input(fmt.Errorf("%s: %w", ref, err), "")
+	return input(ref, err, "")
 }
 
 // Close releases the model's threads.
@@ -124,20 +123,20 @@ func (m *Model) maxTokens() int {
 	return n
 }
 
-// encodeRow tokenises a text (and its pair), special tokens included, cut to
-// what the model reads.
-func (m *Model) encodeRow(text string, pair *string) (row, error) {
+// encodeRow tokenises a text (and its pair), special tokens included. It
+// reports whether it had to cut it to what the model reads.
+func (m *Model) encodeRow(text string, pair *string) (r row, cut bool, err error) {
 	if pair == nil {
 		ids := m.tokenizer.AppendIDs(nil, text)
 		if len(ids) <= m.maxTokens() {
-			return row{n: len(ids), ids: ids}, nil
+			return row{n: len(ids), ids: ids}, false, nil
 		}
 	}
 	enc, err := m.tokenizer.Encode(text, tokenizer.Options{Pair: pair, MaxLength: m.maxTokens()})
 	if err != nil {
-		return row{}, sdk.NewError(sdk.EInvalid, err.Error())
+		return row{}, false, sdk.NewError(sdk.EInvalid, err.Error())
 	}
-	return rowOf(enc, pair != nil), nil
+	return rowOf(enc, pair != nil), len(enc.Dropped) > 0, nil
 }
 
 // rowOf returns the row of an encoding.

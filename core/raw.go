@@ -11,10 +11,33 @@ import (
 	"github.com/xai-go/xai/sdk"
 )
 
-// Raw is one row of token ids that takes the place of a text.
+// Raw is one row of T tokens that takes the place of a text: ids, or embeddings
+// in their place. Other slices have T elements, or are nil for the defaults:
+// type 0, positions 0…T−1, every token visible and none kept.
 type Raw struct {
-	row  row
-	keep []uint8 // 1 marks a token that is never dropped nor attributed to
+	IDs         []int32
+	Embeds      []float32 // [T,D] word embeddings, in place of IDs
+	TypeIDs     []int32
+	PositionIDs []int32
+	Mask        []uint8 // 0 hides a token from all others
+	Keep        []uint8 // 1 marks a token that is never dropped nor attributed to
+}
+
+// row returns the row as the engine reads it, given the width of an embedding.
+func (r *Raw) row(width int) (row, error) {
+	n := len(r.IDs)
+	if r.IDs == nil {
+		n = len(r.Embeds) / width
+	}
+	for _, length := range []int{len(r.TypeIDs), len(r.PositionIDs), len(r.Mask), len(r.Keep)} {
+		if length != 0 && length != n {
+			return row{}, &Error{Kind: KindInput, Msg: fmt.Sprintf("the input has %d tokens and %d values for them", n, length)}
+		}
+	}
+	if n == 0 || (r.IDs == nil) == (r.Embeds == nil) || n*width != len(r.Embeds) && r.IDs == nil {
+		return row{}, &Error{Kind: KindInput, Msg: fmt.Sprintf("the input must have ids, or embeddings of width %d", width)}
+	}
+	return row{n: n, ids: r.IDs, embeds: r.Embeds, types: r.TypeIDs, positions: r.PositionIDs, mask: r.Mask}, nil
 }
 
 // ReadInputs reads raw inputs from a .safetensors file whose tensors bear the
@@ -33,11 +56,11 @@ func ReadInputs(path string) ([]Input, error) {
 	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
-		return nil, input(err, "")
+		return nil, input(path, err, "")
 	}
 	st, err := safetensors.Open(file, info.Size())
 	if err != nil {
-		return nil, input(fmt.Errorf("%s: %w", path, err), "--inputs takes a .safetensors file")
+		return nil, input(path, err, "--inputs takes a .safetensors file")
 	}
 
 	var shape []int // [B,T] of every tensor
@@ -66,7 +89,7 @@ func ReadInputs(path string) ([]Input, error) {
 		}
 		values, err := st.ReadI64(name)
 		if err != nil {
-			return nil, input(fmt.Errorf("%s: %w", path, err), "")
+			return nil, input(path, err, "")
 		}
 		out := make([]int32, len(values))
 		for i, v := range values {
@@ -104,7 +127,7 @@ func ReadInputs(path string) ([]Input, error) {
 		}
 		width = dims[2]
 		if embeds, err = st.ReadF32("inputs_embeds"); err != nil {
-			return nil, input(fmt.Errorf("%s: %w", path, err), "")
+			return nil, input(path, err, "")
 		}
 	}
 	known := []string{"input_ids", "inputs_embeds", "attention_mask", "token_type_ids", "position_ids", "keep"}
@@ -141,15 +164,12 @@ func ReadInputs(path string) ([]Input, error) {
 	for b := range inputs {
 		from, to := b*shape[1], (b+1)*shape[1]
 		inputs[b].Raw = &Raw{
-			row: row{
-				n:         shape[1],
-				ids:       part(ids, from, to),
-				embeds:    part(embeds, from*width, to*width),
-				types:     part(types, from, to),
-				positions: part(positions, from, to),
-				mask:      part(mask, from, to),
-			},
-			keep: part(keep, from, to),
+			IDs:         part(ids, from, to),
+			Embeds:      part(embeds, from*width, to*width),
+			TypeIDs:     part(types, from, to),
+			PositionIDs: part(positions, from, to),
+			Mask:        part(mask, from, to),
+			Keep:        part(keep, from, to),
 		}
 	}
 	return inputs, nil
@@ -166,25 +186,30 @@ func part[T any](s []T, from, to int) []T {
 // encodeRaw describes the tokens of a raw row. Special tokens and padding are
 // fixed, as are those that keep marks.
 func (m *Model) encodeRaw(raw *Raw) (*encoded, error) {
-	if limit := m.engine.Info().Positions; raw.row.n > limit {
-		return nil, &Error{Kind: KindInput, Msg: fmt.Sprintf("the input has %d tokens and the model reads %d at most", raw.row.n, limit), Hint: "cut the rows"}
+	info := m.engine.Info()
+	r, err := raw.row(info.Embedding)
+	if err != nil {
+		return nil, err
 	}
-	e := &encoded{raw: true, row: raw.row, texts: []string{""}}
+	if r.n > info.Positions {
+		return nil, &Error{Kind: KindInput, Msg: fmt.Sprintf("the input has %d tokens and the model reads %d at most", r.n, info.Positions), Hint: "cut the rows"}
+	}
+	e := &encoded{raw: true, row: r, texts: []string{""}}
 	special := make(map[int32]bool)
 	if m.tokenizer != nil {
 		for _, id := range m.tokenizer.Special() {
 			special[id] = true
 		}
 	}
-	e.tokens = make([]sdk.Token, raw.row.n)
+	e.tokens = make([]sdk.Token, r.n)
 	for i := range e.tokens {
 		t := &e.tokens[i]
-		t.Fixed = at(raw.keep, i, 0) == 1 || at(raw.row.mask, i, 1) == 0
-		if raw.row.ids == nil {
+		t.Fixed = at(raw.Keep, i, 0) == 1 || at(raw.Mask, i, 1) == 0
+		if raw.IDs == nil {
 			t.ID = -1
 			continue
 		}
-		t.ID = raw.row.ids[i]
+		t.ID = raw.IDs[i]
 		t.Special = special[t.ID]
 		t.Text = strconv.Itoa(int(t.ID))
 		if m.tokenizer != nil {

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -9,9 +10,14 @@ import (
 	"github.com/xai-go/xai/sdk"
 )
 
-// blockRows bounds how many rows are built before they are run, and with it
-// the memory of a request for many rows.
-const blockRows = 4096
+// The bounds of a session's memory: how many rows and tokens are built before
+// they are run, and the bytes that answers may take until the run ends.
+const (
+	blockRows   = 4096
+	blockTokens = 1 << 19
+	knownBytes  = 128 // of an answer beside its logits
+	maxKnown    = 512 << 20
+)
 
 // session is the sdk.Model of one explanation. It builds the rows that a method
 // asks for, runs each distinct one once, and remembers the logits.
@@ -29,7 +35,8 @@ type session struct {
 	logits  [][]float64
 	scratch []byte
 
-	evaluations, unique, hits int
+	evaluations, unique, hits int           // rows asked for, rows run, rows known from earlier calls
+	truncated                 int           // variants longer than the model reads
 	forward                   time.Duration // spent in Forward
 }
 
@@ -56,118 +63,116 @@ func (s *session) Forward(ctx context.Context, f *sdk.Forward) (sdk.Reply, error
 	}
 	reply := &reply{session: s, target: t, rows: make([]int, n)}
 	before := len(s.logits)
-	for start := 0; start < n; start += blockRows {
-		end := min(start+blockRows, n)
-		var fresh []row
-		var keys []rowKey
-		pending := make(map[rowKey]int)
-		for i := start; i < end; i++ {
-			if i%64 == 0 && ctx.Err() != nil {
-				return nil, ctx.Err()
-			}
-			r, err := build(i)
-			if err != nil {
-				return nil, err
-			}
-			var key rowKey
-			key, s.scratch = r.key(s.scratch)
-			if !f.KeepDuplicates {
-				if j, ok := s.known[key]; ok {
-					if j < before {
-						s.hits++
-					}
-					reply.rows[i] = j
-					continue
-				}
-				if j, ok := pending[key]; ok {
-					reply.rows[i] = j
-					continue
-				}
-			}
-			pending[key] = len(s.logits) + len(fresh)
-			reply.rows[i] = pending[key]
-			fresh, keys = append(fresh, r), append(keys, key)
-		}
-		logits, err := s.model.run(ctx, fresh, func(done, total int) {
-			if s.progress != nil && total > 0 {
-				s.progress(start+(end-start)*done/total, n)
-			}
-		})
-		if err != nil {
+	for done := 0; done < n; {
+		if done, err = s.block(ctx, reply, build, done, before, !f.KeepDuplicates); err != nil {
 			return nil, err
 		}
-		for i, key := range keys {
-			s.known[key] = len(s.logits) + i
-		}
-		s.logits = append(s.logits, logits...)
-		s.unique += len(fresh)
 	}
 	s.evaluations += n
 	return reply, nil
 }
 
-// rows returns how many rows f asks for and what builds the i-th.
-func (s *session) rows(f *sdk.Forward) (int, func(i int) (row, error), error) {
-	forms := 0
-	for _, given := range []bool{f.Units != nil, f.Masks != nil, f.Texts != nil, f.IDs != nil} {
-		if given {
-			forms++
+// block builds rows from start on, as many as its bounds allow, runs those that
+// are new, and returns where the next block starts. Logits from before on are
+// of this call.
+func (s *session) block(ctx context.Context, reply *reply, build func(int) (row, error), start, before int, dedup bool) (int, error) {
+	var fresh []row
+	var keys []rowKey
+	n, end, tokens := len(reply.rows), start, 0
+	pending := make(map[rowKey]int)
+	for ; end < n && end-start < blockRows && tokens < blockTokens; end++ {
+		if end%64 == 0 && ctx.Err() != nil {
+			return 0, ctx.Err()
 		}
+		r, err := build(end)
+		if err != nil {
+			return 0, err
+		}
+		var key rowKey
+		key, s.scratch = r.key(s.scratch)
+		if dedup {
+			if j, ok := s.known[key]; ok {
+				if j < before {
+					s.hits++
+				}
+				reply.rows[end] = j
+				continue
+			}
+			if j, ok := pending[key]; ok {
+				reply.rows[end] = j
+				continue
+			}
+		}
+		pending[key] = len(s.logits) + len(fresh)
+		reply.rows[end] = pending[key]
+		fresh, keys = append(fresh, r), append(keys, key)
+		tokens += r.n
 	}
-	if forms != 1 {
-		return 0, nil, sdk.NewError(sdk.EInvalid, "a forward request takes exactly one of units, masks, texts and ids")
+	if kept := len(s.logits) + len(fresh); kept*(len(s.model.labels)*8+knownBytes) > maxKnown {
+		return 0, sdk.NewError(sdk.EQuota, "the method has asked for "+strconv.Itoa(kept)+" different variants, more than the host keeps answers for; use fewer samples")
 	}
+	logits, err := s.model.run(ctx, fresh, func(done, total int) {
+		if s.progress != nil && total > 0 {
+			s.progress(start+(end-start)*done/total, n)
+		}
+	})
+	if err != nil {
+		return 0, err
+	}
+	for i, key := range keys {
+		s.known[key] = len(s.logits) + i
+	}
+	s.logits = append(s.logits, logits...)
+	s.unique += len(fresh)
+	return end, nil
+}
+
+// rows returns how many rows f asks for and what builds the i-th. The contract
+// has checked the request: one form, shapes that match, masks of 0 and 1.
+func (s *session) rows(f *sdk.Forward) (int, func(i int) (row, error), error) {
 	switch {
 	case f.Units != nil:
 		units, byToken := s.units, s.byToken
 		if f.Over != nil {
-			units, byToken = s.enc.withTokens(f.Over), s.enc.raw
+			own := slices.ContainsFunc(f.Over, func(u sdk.Unit) bool { return u.Tokens == nil })
+			units, byToken = s.enc.withTokens(f.Over), s.enc.raw || s.byToken && !own
 		}
-		n, keep, err := matrix(f.Units, len(units), "units")
+		keep, err := sdk.Values[uint8](f.Units)
 		if err != nil {
 			return 0, nil, err
 		}
 		if byToken || f.Fill.Kind == sdk.FillZero {
-			return s.tokenRows(n, keep, units, f.Fill)
+			return s.tokenRows(f.Units.Shape[0], keep, units, f.Fill)
 		}
-		return s.textRows(n, keep, units, f.Fill)
+		return s.textRows(f.Units.Shape[0], keep, units, f.Fill)
 	case f.Masks != nil:
-		tokens := s.enc.tokens
-		n, keep, err := matrix(f.Masks, len(tokens), "tokens")
+		keep, err := sdk.Values[uint8](f.Masks)
 		if err != nil {
 			return 0, nil, err
 		}
-		units := make([]sdk.Unit, len(tokens))
-		for i, t := range tokens {
+		units := make([]sdk.Unit, len(s.enc.tokens))
+		for i, t := range s.enc.tokens {
 			if !t.Special && !t.Fixed {
 				units[i].Tokens = []int{i}
 			}
 		}
-		return s.tokenRows(n, keep, units, f.Fill)
+		return s.tokenRows(f.Masks.Shape[0], keep, units, f.Fill)
 	case f.Texts != nil:
 		if s.model.tokenizer == nil {
 			return 0, nil, sdk.NewError(sdk.EUnsupported, "the model has no tokenizer, so it reads no texts")
 		}
-		return len(f.Texts), func(i int) (row, error) { return s.model.encodeRow(f.Texts[i], nil) }, nil
+		return len(f.Texts), func(i int) (row, error) { return s.encodeRow(f.Texts[i], nil) }, nil
 	}
 	return len(f.IDs), func(i int) (row, error) { return row{n: len(f.IDs[i]), ids: f.IDs[i]}, nil }, nil
 }
 
-// matrix checks a u8 tensor [N,width] of zeros and ones.
-func matrix(t *sdk.Tensor, width int, columns string) (int, []uint8, error) {
-	keep, err := sdk.Values[uint8](t)
-	if err != nil {
-		return 0, nil, err
+// encodeRow tokenises a variant and counts those that had to be cut.
+func (s *session) encodeRow(text string, pair *string) (row, error) {
+	r, cut, err := s.model.encodeRow(text, pair)
+	if cut {
+		s.truncated++
 	}
-	if len(t.Shape) != 2 || t.Shape[1] != width {
-		return 0, nil, sdk.NewError(sdk.EInvalid, "the mask must have one column for each of the "+strconv.Itoa(width)+" "+columns)
-	}
-	for _, k := range keep {
-		if k > 1 {
-			return 0, nil, sdk.NewError(sdk.EInvalid, "a mask holds 0 and 1 alone")
-		}
-	}
-	return t.Shape[0], keep, nil
+	return r, err
 }
 
 // textRows edits the text unit by unit and tokenises again. What truncation cut
@@ -188,10 +193,10 @@ func (s *session) textRows(n int, keep []uint8, units []sdk.Unit, fill sdk.Fill)
 	return n, func(i int) (row, error) {
 		buf = edit([2][]byte{buf[0][:0], buf[1][:0]}, s.enc.kept, pieces, keep[i*len(units):(i+1)*len(units)], text)
 		if len(s.enc.kept) < 2 {
-			return s.model.encodeRow(string(buf[0]), nil)
+			return s.encodeRow(string(buf[0]), nil)
 		}
 		pair := string(buf[1])
-		return s.model.encodeRow(string(buf[0]), &pair)
+		return s.encodeRow(string(buf[0]), &pair)
 	}, nil
 }
 
@@ -249,7 +254,11 @@ func (s *session) tokenRows(n int, keep []uint8, units []sdk.Unit, fill sdk.Fill
 			}
 		}
 		if remove {
-			return base.without(drop), nil
+			r := base.without(drop)
+			if r.n == 0 {
+				return row{}, sdk.NewError(sdk.EUnsupported, "without any token there is nothing to run; use fill=mask or fill=zero")
+			}
+			return r, nil
 		}
 		return base.replaced(drop, id), nil
 	}, nil
