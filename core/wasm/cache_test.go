@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -176,6 +177,83 @@ func TestRunsWithoutACache(t *testing.T) {
 		}
 		compileIn(t, dir)
 	})
+}
+
+// A folder that is relative to wherever the program runs could bring machine
+// code of a stranger's.
+func TestNoCacheInTheWorkingDirectory(t *testing.T) {
+	minimal := hostile(t, "minimal")
+	t.Chdir(t.TempDir())
+	for name, dir := range map[string]string{"empty": "", "dot": ".", "relative": "cache", "below": filepath.Join("..", "cache")} {
+		t.Run(name, func(t *testing.T) {
+			r, err := wasm.New(t.Context(), dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close(context.Background())
+			if r.CacheError() == nil {
+				t.Error("the cache has no error")
+			}
+			if _, err := r.Compile(t.Context(), minimal); err != nil {
+				t.Fatal(err)
+			}
+			for _, folder := range []string{".", ".."} {
+				for _, made := range []string{"wasm", "cache"} {
+					if _, err := os.Stat(filepath.Join(folder, made)); err == nil {
+						t.Errorf("%s was made in %s", made, folder)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestCompileAfterClose(t *testing.T) {
+	r, err := wasm.New(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	minimal := hostile(t, "minimal")
+	if _, err := r.Compile(t.Context(), minimal); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := r.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := r.Compile(t.Context(), minimal); err == nil || m != nil {
+			t.Errorf("a closed runtime compiled a module: %v", err)
+		}
+	}
+}
+
+// Whatever a Compile that races with Close returns, its module is closed or was
+// never made.
+func TestCloseWaitsForCompilations(t *testing.T) {
+	minimal := hostile(t, "minimal")
+	for range 20 {
+		r, err := wasm.New(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var compiling sync.WaitGroup
+		modules := make([]*wasm.Module, 4)
+		for i := range modules {
+			compiling.Go(func() { modules[i], _ = r.Compile(t.Context(), minimal) })
+		}
+		if err := r.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		compiling.Wait()
+		for _, m := range modules {
+			if m == nil {
+				continue
+			}
+			if _, _, err := m.Explain(t.Context(), &model{}, request(nil), hostileInfo, wasm.Limits{}); err == nil {
+				t.Error("a module outlived its runtime")
+			}
+		}
+	}
 }
 
 func TestCacheBelongsToOneUser(t *testing.T) {

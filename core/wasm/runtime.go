@@ -28,18 +28,31 @@ type Runtime struct {
 	cache    *cache // nil where there is none
 	cacheErr error
 
+	compiling sync.WaitGroup
+
 	mu      sync.Mutex
+	closed  bool
 	modules []*Module
 }
 
 // New returns a Runtime whose machine code lies under cacheDir/wasm. Where that
-// folder cannot be used every module is compiled anew; CacheError says why.
+// folder cannot be used every module is compiled anew; CacheError says why. An
+// empty cacheDir keeps nothing on disk, and neither does a relative one: the
+// folder that the program happens to stand in may be anyone's, and machine code
+// from the cache runs unchecked.
 func New(_ context.Context, cacheDir string) (*Runtime, error) {
 	if !littleEndian {
 		return nil, sdk.NewError(sdk.EUnsupported, "modules run on little-endian machines alone: run the method in process")
 	}
 	r := &Runtime{}
-	r.cache, r.cacheErr = openCache(filepath.Join(cacheDir, "wasm"))
+	switch {
+	case cacheDir == "":
+		r.cacheErr = errors.New("no folder is named for compiled modules")
+	case !filepath.IsAbs(cacheDir):
+		r.cacheErr = errors.New("the folder for compiled modules is relative: give an absolute path instead of " + cacheDir)
+	default:
+		r.cache, r.cacheErr = openCache(filepath.Join(cacheDir, "wasm"))
+	}
 	return r, nil
 }
 
@@ -47,8 +60,13 @@ func New(_ context.Context, cacheDir string) (*Runtime, error) {
 // are.
 func (r *Runtime) CacheError() error { return r.cacheErr }
 
-// Close closes every module of r. No explanation may be running.
+// Close waits for the compilations under way and closes every module of r. No
+// explanation may be running. A Compile that comes later fails.
 func (r *Runtime) Close(ctx context.Context) error {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.compiling.Wait()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var errs []error
@@ -70,6 +88,10 @@ func (r *Runtime) Compile(ctx context.Context, binary []byte) (*Module, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if err := r.begin(); err != nil {
+		return nil, err
+	}
+	defer r.compiling.Done()
 	v, err := verify(binary)
 	if err != nil {
 		return nil, err
@@ -99,6 +121,17 @@ func (r *Runtime) Compile(ctx context.Context, binary []byte) (*Module, error) {
 	r.modules = append(r.modules, m)
 	r.mu.Unlock()
 	return m, nil
+}
+
+// begin counts a compilation, which Close waits for.
+func (r *Runtime) begin() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return errors.New("the runtime of modules is closed")
+	}
+	r.compiling.Add(1)
+	return nil
 }
 
 // Module is a compiled module. It is safe for concurrent use: every explanation
