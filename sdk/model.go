@@ -62,7 +62,7 @@ const (
 	FillDelete                 // nothing: the row gets shorter
 	FillZero                   // the zero vector in place of the word embedding
 	FillText                   // Fill.Text
-	FillToken                  // the token Fill.Token; for Masks alone
+	FillToken                  // the token Fill.Token
 )
 
 // Fill is a fill policy with its argument.

@@ -371,8 +371,7 @@ func TestForwardRows(t *testing.T) {
 		"ids of bytes":       {&abi.Forward{Rows: abi.FieldIDs, Handle: wide, Extra: wide}, sdk.EInvalid},
 		"units of no token":  {&abi.Forward{Rows: abi.FieldUnits, Handle: g.tensorOf(sdk.U8, 1, 1), Over: far}, sdk.ERange},
 		"over without units": {&abi.Forward{Rows: abi.FieldMasks, Handle: masks, Over: over}, sdk.EInvalid},
-		"unknown fill":       {&abi.Forward{Rows: abi.FieldMasks, Handle: masks, Fill: sdk.Fill{Kind: 6}}, sdk.EUnsupported},
-		"token for units":    {&abi.Forward{Rows: abi.FieldUnits, Handle: g.tensorOf(sdk.U8, 1, 1), Fill: sdk.Fill{Kind: sdk.FillToken}}, sdk.EInvalid},
+		"unknown fill":       {&abi.Forward{Rows: abi.FieldMasks, Handle: masks, Fill: sdk.Fill{Kind: 6}}, sdk.EInvalid},
 		"unknown want":       {&abi.Forward{Rows: abi.FieldMasks, Handle: masks, Want: []abi.Want{5}}, sdk.EUnsupported},
 	} {
 		g.want(name, forward(c.f), c.want)
@@ -496,6 +495,9 @@ func TestSmallHostFunctions(t *testing.T) {
 		t.Errorf("logged %q", logged)
 	}
 	g.want("progress", g.do("progress", 3, 9), 0)
+	g.want("negative progress", g.do("progress", math.MaxUint64, 9), sdk.EInvalid)
+	g.want("progress of less", g.do("progress", 0, math.MaxUint64), sdk.EInvalid)
+	g.want("progress beyond", g.do("progress", 10, 9), sdk.EInvalid)
 	if !slices.Equal(done, []int{3, 9}) {
 		t.Errorf("progress %v", done)
 	}

@@ -36,6 +36,9 @@ const (
 	MaxFrame   = 1 << 24 // bytes of a frame that the module hands over
 	MaxHandles = 1 << 16 // live tensors and replies of one explanation
 	MaxMessage = 1024    // bytes that are kept of an error's message and of a log line
+	MaxFill    = 1024    // bytes of a forward's fill text
+	MaxText    = 1 << 20 // bytes of one text of a forward
+	MaxResults = 4096    // results of one explanation
 )
 
 // Field is the tag of a field in a frame.

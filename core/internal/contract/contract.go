@@ -15,14 +15,22 @@ import (
 )
 
 // Complete returns a copy of r with Rand, Progress and Log set. Rand defaults
-// to the stream of the run's seed and the method's name.
+// to the stream of the run's seed and the method's name. Progress refuses a
+// count that is negative or beyond its total.
 func Complete(r *sdk.Request, info sdk.Info) *sdk.Request {
 	c := *r
 	if c.Rand == nil {
 		c.Rand = random.New(r.Seed, info.Name, random.Method)
 	}
-	if c.Progress == nil {
-		c.Progress = func(int, int) error { return nil }
+	progress := c.Progress
+	c.Progress = func(done, total int) error {
+		if done < 0 || total < 0 || done > total {
+			return invalid("the method reports " + strconv.Itoa(done) + " of " + strconv.Itoa(total) + " steps as done")
+		}
+		if progress == nil {
+			return nil
+		}
+		return progress(done, total)
 	}
 	if c.Log == nil {
 		c.Log = func(sdk.Level, string) {}
@@ -51,64 +59,6 @@ func (m *model) Forward(ctx context.Context, f *sdk.Forward) (sdk.Reply, error) 
 		return nil, err
 	}
 	return m.Model.Forward(ctx, f)
-}
-
-func invalid(message string) error { return sdk.NewError(sdk.EInvalid, message) }
-
-// checkForward checks the shape of f against the request.
-func checkForward(f *sdk.Forward, r *sdk.Request) error {
-	kinds := 0
-	for _, set := range []bool{f.Units != nil, f.Masks != nil, f.Texts != nil, f.IDs != nil} {
-		if set {
-			kinds++
-		}
-	}
-	if kinds != 1 {
-		return invalid("a forward has exactly one of units, masks, texts and ids")
-	}
-	if f.Over != nil {
-		if f.Units == nil {
-			return invalid("a forward names units of its own without rows over units")
-		}
-		if err := checkUnits(f.Over, r); err != nil {
-			return err
-		}
-	}
-	switch {
-	case f.Units != nil && f.Over != nil:
-		if err := checkRows(f.Units, len(f.Over), "units"); err != nil {
-			return err
-		}
-	case f.Units != nil:
-		if err := checkRows(f.Units, len(r.Units), "units"); err != nil {
-			return err
-		}
-	case f.Masks != nil:
-		if err := checkRows(f.Masks, len(r.Tokens), "tokens"); err != nil {
-			return err
-		}
-	}
-	switch {
-	case f.Fill.Kind > sdk.FillToken:
-		return sdk.NewError(sdk.EUnsupported, "the forward's fill policy is unknown")
-	case f.Fill.Kind == sdk.FillToken && f.Masks == nil:
-		return invalid("a fill with a token id is for rows over tokens alone")
-	}
-	return nil
-}
-
-// checkRows checks that t is a u8 tensor of rows over n columns.
-func checkRows(t *sdk.Tensor, n int, columns string) error {
-	if err := checkTensor(t); err != nil {
-		return err
-	}
-	if t.DType() != sdk.U8 || len(t.Shape) != 2 {
-		return invalid("the rows of a forward are a u8 tensor of two dimensions, and this one is " + t.DType().String() + " of " + strconv.Itoa(len(t.Shape)))
-	}
-	if t.Shape[1] != n {
-		return invalid("the rows of a forward have " + strconv.Itoa(t.Shape[1]) + " columns for " + strconv.Itoa(n) + " " + columns)
-	}
-	return nil
 }
 
 // checkTensor checks that t's data are its shape's.

@@ -72,16 +72,19 @@ func TestCheck(t *testing.T) {
 		"an attribution": {func(e *sdk.Explanation) {
 			e.Tensors[0] = sdk.NamedTensor{Name: "x", Axes: []string{"units"}, Tensor: *sdk.NewTensor([]float64{1, 2}, 2)}
 		}, "the tensor x over units, which is an attribution"},
-		"diagnostic twice":   {func(e *sdk.Explanation) { e.Diagnostics[1].Name = "r2" }, "two diagnostics named r2"},
-		"diagnostic unnamed": {func(e *sdk.Explanation) { e.Diagnostics[1].Name = "" }, "a result without a name"},
-		"unit's token":       {func(e *sdk.Explanation) { e.Units = []sdk.Unit{{Tokens: []int{3}}, {}} }, "unit 0 has token 3 of 3"},
-		"negative token":     {func(e *sdk.Explanation) { e.Units = []sdk.Unit{{}, {Tokens: []int{-1}}} }, "unit 1 has token -1 of 3"},
-		"span beyond":        {func(e *sdk.Explanation) { e.Units = span(sdk.Span{End: 10}) }, "unit 0 has a span that is outside its text"},
-		"span backwards":     {func(e *sdk.Explanation) { e.Units = span(sdk.Span{Start: 3, End: 2}) }, "outside its text"},
-		"span before":        {func(e *sdk.Explanation) { e.Units = span(sdk.Span{Start: -1, End: 2}) }, "outside its text"},
-		"spans overlap":      {func(e *sdk.Explanation) { e.Units = span(sdk.Span{End: 3}, sdk.Span{Start: 2, End: 4}) }, "spans that do not ascend"},
-		"second text":        {func(e *sdk.Explanation) { e.Units = span(sdk.Span{Sequence: 1}) }, "text 1, which the request does not have"},
-		"third text":         {func(e *sdk.Explanation) { e.Units = span(sdk.Span{Sequence: 2}) }, "text 2, which the request does not have"},
+		"diagnostic twice":    {func(e *sdk.Explanation) { e.Diagnostics[1].Name = "r2" }, "two diagnostics named r2"},
+		"host's diagnostic":   {func(e *sdk.Explanation) { e.Diagnostics[1].Name = "cache_hits" }, "a diagnostic named cache_hits, which the host counts itself"},
+		"many results":        {func(e *sdk.Explanation) { e.Diagnostics = make([]sdk.Diagnostic, 4096) }, "4101 results, and 4096 is the most"},
+		"scalar with an axis": {func(e *sdk.Explanation) { e.Tensors[1].Axes = []string{"x"} }, "the tensor scalar with 0 dimensions and 1 axes"},
+		"diagnostic unnamed":  {func(e *sdk.Explanation) { e.Diagnostics[1].Name = "" }, "a result without a name"},
+		"unit's token":        {func(e *sdk.Explanation) { e.Units = []sdk.Unit{{Tokens: []int{3}}, {}} }, "unit 0 has token 3 of 3"},
+		"negative token":      {func(e *sdk.Explanation) { e.Units = []sdk.Unit{{}, {Tokens: []int{-1}}} }, "unit 1 has token -1 of 3"},
+		"span beyond":         {func(e *sdk.Explanation) { e.Units = span(sdk.Span{End: 10}) }, "unit 0 has a span that is outside its text"},
+		"span backwards":      {func(e *sdk.Explanation) { e.Units = span(sdk.Span{Start: 3, End: 2}) }, "outside its text"},
+		"span before":         {func(e *sdk.Explanation) { e.Units = span(sdk.Span{Start: -1, End: 2}) }, "outside its text"},
+		"spans overlap":       {func(e *sdk.Explanation) { e.Units = span(sdk.Span{End: 3}, sdk.Span{Start: 2, End: 4}) }, "spans that do not ascend"},
+		"second text":         {func(e *sdk.Explanation) { e.Units = span(sdk.Span{Sequence: 1}) }, "text 1, which the request does not have"},
+		"third text":          {func(e *sdk.Explanation) { e.Units = span(sdk.Span{Sequence: 2}) }, "text 2, which the request does not have"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := explanation()
@@ -97,6 +100,11 @@ func TestCheck(t *testing.T) {
 	}
 	if err := Check(nil, request()); err == nil {
 		t.Error("no explanation passes")
+	}
+	scalar := explanation()
+	scalar.Tensors[1].Shape = nil
+	if err := Check(scalar, request()); err != nil || scalar.Tensors[1].Axes == nil || scalar.Tensors[1].Shape == nil {
+		t.Errorf("a scalar has axes %#v and shape %#v (%v)", scalar.Tensors[1].Axes, scalar.Tensors[1].Shape, err)
 	}
 	pair := "drei"
 	r, e := request(), explanation()
@@ -139,8 +147,22 @@ func TestModel(t *testing.T) {
 		"one dimension":    {&sdk.Forward{Units: sdk.NewTensor(make([]uint8, 2), 2)}, sdk.EInvalid},
 		"lying shape":      {&sdk.Forward{Units: &sdk.Tensor{Shape: []int{2, 2}, Data: []uint8{1}}}, sdk.EInvalid},
 		"no data":          {&sdk.Forward{Units: &sdk.Tensor{}}, sdk.EInvalid},
-		"token for units":  {&sdk.Forward{Units: rows(1, 2), Fill: sdk.Fill{Kind: sdk.FillToken}}, sdk.EInvalid},
-		"unknown fill":     {&sdk.Forward{Units: rows(1, 2), Fill: sdk.Fill{Kind: 6}}, sdk.EUnsupported},
+		"token for units":  {&sdk.Forward{Units: rows(1, 2), Fill: sdk.Fill{Kind: sdk.FillToken, Token: 5}}, 0},
+		"unknown fill":     {&sdk.Forward{Units: rows(1, 2), Fill: sdk.Fill{Kind: 6}}, sdk.EInvalid},
+		"unknown for ids":  {&sdk.Forward{IDs: [][]int32{{1}}, Fill: sdk.Fill{Kind: 6}}, sdk.EInvalid},
+		"nil":              {nil, sdk.EInvalid},
+		"no columns":       {&sdk.Forward{Units: rows(1<<40, 0), Over: []sdk.Unit{}}, sdk.EInvalid},
+		"nothing of none":  {&sdk.Forward{Units: rows(0, 0), Over: []sdk.Unit{}}, 0},
+		"two in units":     {&sdk.Forward{Units: sdk.NewTensor([]uint8{0, 1, 1, 2}, 2, 2)}, sdk.EInvalid},
+		"two in masks":     {&sdk.Forward{Masks: sdk.NewTensor([]uint8{0, 255, 1}, 1, 3)}, sdk.EInvalid},
+		"empty row of ids": {&sdk.Forward{IDs: [][]int32{{1}, {}}}, sdk.EInvalid},
+		"empty text":       {&sdk.Forward{Texts: []string{""}}, 0},
+		"longest text":     {&sdk.Forward{Texts: []string{"a", strings.Repeat("a", 1<<20)}}, 0},
+		"long text":        {&sdk.Forward{Texts: []string{"a", strings.Repeat("a", 1<<20+1)}}, sdk.ERange},
+		"longest fill":     {&sdk.Forward{Units: rows(1, 2), Fill: sdk.Fill{Kind: sdk.FillText, Text: strings.Repeat("a", 1024)}}, 0},
+		"long fill":        {&sdk.Forward{Units: rows(1, 2), Fill: sdk.Fill{Kind: sdk.FillText, Text: strings.Repeat("a", 1025)}}, sdk.ERange},
+		"spans":            {&sdk.Forward{Units: rows(1, 1), Over: []sdk.Unit{{Spans: []sdk.Span{{End: 4}, {Start: 5, End: 9}}}}}, 0},
+		"empty span":       {&sdk.Forward{Units: rows(1, 1), Over: []sdk.Unit{{Spans: []sdk.Span{{End: 4}, {Start: 4, End: 4}}}}}, sdk.EInvalid},
 		"token of unit":    {&sdk.Forward{Units: rows(1, 1), Over: []sdk.Unit{{Tokens: []int{9}}}}, sdk.ERange},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -172,6 +194,11 @@ func TestComplete(t *testing.T) {
 	}
 	if err := r.Progress(1, 2); err != nil {
 		t.Error(err)
+	}
+	for _, c := range [][2]int{{-1, 2}, {0, -1}, {-2, -1}, {3, 2}} {
+		if err := r.Progress(c[0], c[1]); !errors.Is(err, &sdk.Error{Code: sdk.EInvalid}) {
+			t.Errorf("progress of %v: %v", c, err)
+		}
 	}
 	r.Log(sdk.Note, "")
 	if bare.Rand != nil || bare.Progress != nil || bare.Log != nil {

@@ -1,12 +1,17 @@
 package contract
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/abi"
 )
+
+// HostDiagnostics are the names of the diagnostics that the host adds to an
+// explanation.
+var HostDiagnostics = []string{"evaluations", "unique_evaluations", "cache_hits"}
 
 // wrong returns the error of a method that broke the contract.
 func wrong(message string) error {
@@ -15,8 +20,9 @@ func wrong(message string) error {
 
 // Check returns an error unless e is a valid explanation of r: the attribution
 // "attributions" comes first, values are as many as what they run over, names
-// are unique, and tensors hold what their shapes and axes say. Values need not
-// be finite.
+// are unique, tensors hold what their shapes and axes say, and no diagnostic
+// bears a name of the host's. Values need not be finite. A tensor without
+// dimensions gets an empty shape and empty axes where it has nil ones.
 func Check(e *sdk.Explanation, r *sdk.Request) error {
 	if e == nil {
 		return wrong("neither an explanation nor an error")
@@ -30,6 +36,9 @@ func Check(e *sdk.Explanation, r *sdk.Request) error {
 	}
 	if len(e.Attributions) == 0 || e.Attributions[0].Name != abi.ResultAttributions {
 		return wrong("no attributions")
+	}
+	if n := len(e.Attributions) + len(e.Tensors) + len(e.Diagnostics); n > abi.MaxResults {
+		return wrong(strconv.Itoa(n) + " results, and " + strconv.Itoa(abi.MaxResults) + " is the most")
 	}
 	names := map[string]bool{abi.ResultBaseline: true}
 	add := func(name string) error {
@@ -94,11 +103,17 @@ func Check(e *sdk.Explanation, r *sdk.Request) error {
 				return wrong("the tensor " + t.Name + " with an axis that has no printable name")
 			}
 		}
+		if len(t.Shape) == 0 {
+			t.Shape, t.Axes = []int{}, []string{}
+		}
 	}
 	diagnostics := map[string]bool{}
 	for _, d := range e.Diagnostics {
 		if err := CheckName(d.Name); err != nil {
 			return wrong(strings.TrimPrefix(err.Error(), "the method returned "))
+		}
+		if slices.Contains(HostDiagnostics, d.Name) {
+			return wrong("a diagnostic named " + d.Name + ", which the host counts itself")
 		}
 		if diagnostics[d.Name] {
 			return wrong("two diagnostics named " + d.Name)

@@ -122,7 +122,7 @@ func run(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Explanation, er
 	if err != nil {
 		return nil, err
 	}
-	ids, err := values(ctx, m, &sdk.Forward{IDs: [][]int32{{1, 2, 3}, {}, {4}}}, sdk.ReplyProbs)
+	ids, err := values(ctx, m, &sdk.Forward{IDs: [][]int32{{1, 2, 3}, {9}, {4}}}, sdk.ReplyProbs)
 	if err != nil {
 		return nil, err
 	}
