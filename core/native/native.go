@@ -5,24 +5,36 @@ package native
 
 import (
 	"context"
+	"time"
 
 	"github.com/xai-go/xai/core/internal/contract"
 	"github.com/xai-go/xai/sdk"
 )
 
+// LimitError is the error of a method that ran past the deadline of WithTimeout.
+type LimitError = contract.LimitError
+
+// WithTimeout returns the context of an explanation that may take d, forwards
+// included. A method in process is not stopped: it ends at its next forward, or
+// where it looks at the context itself.
+func WithTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	return contract.WithTimeout(ctx, d)
+}
+
 // Explain runs method on model. A panic of the method becomes an *sdk.Error of
-// code EInternal; an error while ctx is done becomes ctx.Err(); a result that
-// breaks the contract is an *sdk.Error. A nil Rand of the request stands for
+// code EInternal; an error while ctx is done becomes a *LimitError past the
+// deadline of WithTimeout, and else ctx.Err(); a result that breaks the contract
+// is an *sdk.Error. A nil Rand of the request stands for
 // the stream of its seed and the method's name.
 func Explain(ctx context.Context, method sdk.Method, model sdk.Model, req *sdk.Request) (e *sdk.Explanation, err error) {
-	if err := ctx.Err(); err != nil {
+	if err := contract.Ended(ctx); err != nil {
 		return nil, err
 	}
 	info := method.Info()
 	e, err = call(ctx, method, contract.Model(model, info, req), contract.Complete(req, info))
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
+		if ended := contract.Ended(ctx); ended != nil {
+			return nil, ended
 		}
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/xai-go/xai/core/native"
 	"github.com/xai-go/xai/sdk"
@@ -81,11 +82,35 @@ func TestCancel(t *testing.T) {
 	if _, err := native.Explain(ctx, wrapped, model{}, request()); err != context.Canceled {
 		t.Errorf("cancelled in a forward: %v", err)
 	}
-	called := method(func(context.Context, sdk.Model, *sdk.Request) (*sdk.Explanation, error) {
+	short, stop := native.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer stop()
+	slow := method(func(ctx context.Context, m sdk.Model, _ *sdk.Request) (*sdk.Explanation, error) {
+		<-ctx.Done()
+		_, err := m.Forward(ctx, &sdk.Forward{Texts: []string{"a"}})
+		return nil, err
+	})
+	for _, f := range []method{slow, called(t)} { // the second time is past the deadline
+		_, err := native.Explain(short, f, model{}, request())
+		if limit, ok := errors.AsType[*native.LimitError](err); !ok || limit.Limit != "timeout" || err.Error() != "ran longer than its limit of 20ms" {
+			t.Errorf("past the deadline: %v", err)
+		}
+	}
+	gaveUp, cancelled := context.WithCancel(t.Context())
+	within, stop := native.WithTimeout(gaveUp, time.Hour)
+	defer stop()
+	cancelled()
+	if _, err := native.Explain(within, slow, model{}, request()); err != context.Canceled {
+		t.Errorf("cancelled within the deadline: %v", err)
+	}
+	if _, err := native.Explain(ctx, called(t), model{}, request()); err != context.Canceled {
+		t.Errorf("cancelled before: %v", err)
+	}
+}
+
+// called is a method that must not run.
+func called(t *testing.T) method {
+	return func(context.Context, sdk.Model, *sdk.Request) (*sdk.Explanation, error) {
 		t.Error("the method ran")
 		return nil, nil
-	})
-	if _, err := native.Explain(ctx, called, model{}, request()); err != context.Canceled {
-		t.Errorf("cancelled before: %v", err)
 	}
 }

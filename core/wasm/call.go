@@ -31,8 +31,9 @@ type call struct {
 	memory  linearMemory
 	handles handles
 	results []result
-	output  int64 // bytes of all results
-	logged  int64 // bytes of log lines
+	named   map[string]bool // the names of results
+	output  int64           // bytes of all results
+	logged  int64           // bytes of log lines
 
 	last     error               // of the last host call that failed
 	failures map[sdk.Errno]error // the last of each code
@@ -45,6 +46,7 @@ func newCall(model sdk.Model, request *sdk.Request, info sdk.Info, limits Limits
 		model: model, request: request, info: info, limits: limits,
 		memory:   linearMemory{limit: uint64(limits.MemoryBytes)},
 		handles:  handles{tensors: map[int64]*tensor{}, replies: map[int64]reply{}},
+		named:    map[string]bool{},
 		failures: map[sdk.Errno]error{},
 	}
 }
@@ -122,20 +124,9 @@ func (c *call) forward(mem api.Memory, a []uint64) (int64, error) {
 		return 0, err
 	}
 	f := &sdk.Forward{Over: spec.Over, Fill: spec.Fill, Target: spec.Target, KeepDuplicates: spec.KeepDuplicates}
-	if err := c.rows(f, spec); err != nil {
+	n, err := c.rows(f, spec)
+	if err != nil {
 		return 0, err
-	}
-	if len(c.handles.tensors)+len(c.handles.replies) >= maxHandles {
-		return 0, c.exceed(handlesError(c.limits))
-	}
-	n := int64(len(f.Texts) + len(f.IDs))
-	for _, t := range []*sdk.Tensor{f.Units, f.Masks} {
-		if t != nil && len(t.Shape) > 0 {
-			n += int64(t.Shape[0])
-		}
-	}
-	if n > c.limits.Forwards-c.stats.Rows {
-		return 0, c.exceed(forwardsError(c.limits))
 	}
 	c.stats.Forwards++
 	c.stats.Rows += n
@@ -144,57 +135,82 @@ func (c *call) forward(mem api.Memory, a []uint64) (int64, error) {
 		return 0, err
 	}
 	c.handles.last++
-	c.handles.replies[c.handles.last] = reply{r, spec.Want}
+	c.handles.replies[c.handles.last] = reply{r, spec.Want, n}
+	c.handles.bytes += n * rowBytes
 	return c.handles.last, nil
 }
 
-// rows fills in the rows of f from the tensors that spec names.
-func (c *call) rows(f *sdk.Forward, spec *abi.Forward) error {
+// admit checks n rows against the limits, before anything is allocated for them.
+func (c *call) admit(n int64) error {
+	h := &c.handles
+	if n > c.limits.Forwards-c.stats.Rows {
+		return c.exceed(forwardsError(c.limits))
+	}
+	if len(h.tensors)+len(h.replies) >= maxHandles || n > (c.limits.HandleBytes-h.bytes)/rowBytes {
+		return c.exceed(handlesError(c.limits))
+	}
+	return nil
+}
+
+// rows fills in the rows of f from the tensors that spec names, and returns
+// their number, which the limits admit.
+func (c *call) rows(f *sdk.Forward, spec *abi.Forward) (int64, error) {
 	t, err := c.tensor(uint64(spec.Handle))
 	if err != nil {
-		return err
+		return 0, err
 	}
-	switch spec.Rows {
-	case abi.FieldUnits:
-		f.Units = t.Tensor
-		return nil
-	case abi.FieldMasks:
-		f.Masks = t.Tensor
-		return nil
+	if spec.Rows == abi.FieldUnits || spec.Rows == abi.FieldMasks {
+		if spec.Rows == abi.FieldUnits {
+			f.Units = t.Tensor
+		} else {
+			f.Masks = t.Tensor
+		}
+		n := int64(1) // of a scalar, which the contract refuses
+		if len(t.Shape) > 0 {
+			n = int64(t.Shape[0])
+		}
+		return n, c.admit(n)
 	}
 	extra, err := c.tensor(uint64(spec.Extra))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if spec.Rows == abi.FieldTexts {
 		joined, ok := t.Data.([]uint8)
 		offsets, ok2 := extra.Data.([]int64)
 		if !ok || !ok2 || len(t.Shape) != 1 || len(extra.Shape) != 1 || len(offsets) == 0 {
-			return sdk.NewError(sdk.EInvalid, "texts are a u8 tensor [B] with offsets, an i64 tensor [N+1]")
+			return 0, sdk.NewError(sdk.EInvalid, "texts are a u8 tensor [B] with offsets, an i64 tensor [N+1]")
 		}
-		f.Texts = make([]string, len(offsets)-1)
+		n := int64(len(offsets) - 1)
+		if err := c.admit(n); err != nil {
+			return 0, err
+		}
+		f.Texts = make([]string, n)
 		for i := range f.Texts {
 			from, to := offsets[i], offsets[i+1]
 			if from < 0 || from > to || to > int64(len(joined)) {
-				return sdk.NewError(sdk.ERange, "the offsets of texts do not ascend within them")
+				return 0, sdk.NewError(sdk.ERange, "the offsets of texts do not ascend within them")
 			}
 			f.Texts[i] = string(joined[from:to])
 		}
-		return nil
+		return n, nil
 	}
 	ids, ok := t.Data.([]int32)
 	lengths, ok2 := extra.Data.([]int32)
 	if !ok || !ok2 || len(t.Shape) != 2 || len(extra.Shape) != 1 || len(lengths) != t.Shape[0] {
-		return sdk.NewError(sdk.EInvalid, "ids are an i32 tensor [N,T] with lengths, an i32 tensor [N]")
+		return 0, sdk.NewError(sdk.EInvalid, "ids are an i32 tensor [N,T] with lengths, an i32 tensor [N]")
+	}
+	if err := c.admit(int64(len(lengths))); err != nil {
+		return 0, err
 	}
 	f.IDs = make([][]int32, len(lengths))
 	for i, n := range lengths {
 		if n < 0 || int(n) > t.Shape[1] {
-			return sdk.NewError(sdk.ERange, "a length of ids is outside their row")
+			return 0, sdk.NewError(sdk.ERange, "a length of ids is outside their row")
 		}
 		f.IDs[i] = ids[i*t.Shape[1]:][:n:n]
 	}
-	return nil
+	return int64(len(lengths)), nil
 }
 
 // replyGet is reply_get(reply, name, name_len, index) → handle.
@@ -209,6 +225,14 @@ func (c *call) replyGet(mem api.Memory, a []uint64) (int64, error) {
 	}
 	if r.want != nil && !slices.ContainsFunc(r.want, func(w abi.Want) bool { return w.String() == name }) {
 		return 0, sdk.NewError(sdk.EName, "the forward did not want the output "+clean(name, 100))
+	}
+	// Before the model builds it.
+	columns := int64(1)
+	if name != sdk.ReplyTarget {
+		columns = int64(len(c.model.Info().Labels))
+	}
+	if free := (c.limits.HandleBytes - c.handles.bytes) / int64(sdk.F64.Size()); columns > 0 && r.rows > free/columns {
+		return 0, c.exceed(handlesError(c.limits))
 	}
 	t, err := r.Tensor(name, int(int32(a[3])))
 	if err != nil {
@@ -375,14 +399,15 @@ func (c *call) result(mem api.Memory, a []uint64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if slices.ContainsFunc(c.results, func(r result) bool { return r.name == name }) {
+	if c.named[name] {
 		return 0, sdk.NewError(sdk.EName, "the method returned two results named "+name)
 	}
 	cost := int64(len(name)) + int64(len(b)) + int64(len(t.bytes))
-	if cost > c.limits.OutputBytes-c.output {
+	if cost > c.limits.OutputBytes-c.output || len(c.results) >= abi.MaxResults {
 		return 0, c.exceed(outputError(c.limits))
 	}
 	c.output += cost
+	c.named[name] = true
 	t.writable = false
 	c.results = append(c.results, result{name, meta, t.Tensor})
 	return 0, nil

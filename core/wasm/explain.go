@@ -48,22 +48,17 @@ func (m *Module) Explain(ctx context.Context, model sdk.Model, req *sdk.Request,
 	if m.layout.minimum > limits.MemoryBytes {
 		return nil, c.stats, memoryError(limits)
 	}
-	run, cancel := context.WithTimeout(ctx, limits.Timeout)
+	run, cancel := contract.WithTimeout(ctx, limits.Timeout)
 	defer cancel()
 	run = context.WithValue(run, callKey{}, c)
 	c.ctx = run
 	rc, err := m.run(experimental.WithMemoryAllocator(run, &c.memory), c)
 	c.stats.MemoryBytes = int64(len(c.memory.buf))
 	if err != nil || rc != 0 {
-		switch {
-		case ctx.Err() != nil:
-			err = ctx.Err()
-		case run.Err() != nil:
-			err = timeoutError(limits)
-		default:
-			err = c.failure(rc, err)
+		if ended := contract.Ended(run); ended != nil {
+			return nil, c.stats, ended
 		}
-		return nil, c.stats, err
+		return nil, c.stats, c.failure(rc, err)
 	}
 	e, err := c.assemble()
 	if err == nil {

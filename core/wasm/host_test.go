@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -409,6 +410,90 @@ func TestReplies(t *testing.T) {
 	}
 	g.want("free", g.do("tensor_free", h), 0)
 	g.want("freed", get(h, sdk.ReplyTarget, 0), sdk.EHandle)
+}
+
+// counted is a model that counts the outputs it builds.
+type counted struct {
+	asked
+	built int
+}
+
+func (m *counted) Forward(context.Context, *sdk.Forward) (sdk.Reply, error) { return m, nil }
+
+func (m *counted) Tensor(name string, index int) (*sdk.Tensor, error) {
+	m.built++
+	return m.asked.Tensor(name, index)
+}
+
+func TestRepliesCount(t *testing.T) {
+	m := &counted{asked: asked{out: sdk.NewTensor(make([]float64, 10), 10)}}
+	g := newGuest(t, m, hostRequest(), hostInfo, Limits{HandleBytes: 30 + 80 + 80, Forwards: 35})
+	f := &abi.Forward{Rows: abi.FieldMasks, Handle: g.tensorOf(sdk.U8, 10, 3)}
+	forward := func(f *abi.Forward) int64 { return g.do("forward", 4096, g.put(4096, abi.AppendForward(nil, f))) }
+	get := func(h int64, name string) int64 { return g.do("reply_get", uint64(h), 0, g.put(0, []byte(name)), 0) }
+	a := forward(f)
+	if a <= 0 {
+		t.Fatalf("got %d", a)
+	}
+	g.want("two columns", get(a, sdk.ReplyLogits), sdk.EQuota)
+	if m.built != 0 {
+		t.Error("an output beyond the limit was built")
+	}
+	if h := get(a, sdk.ReplyTarget); h <= 0 || m.built != 1 {
+		t.Errorf("one column: %d", h)
+	} else {
+		g.want("reply past the limit", forward(f), sdk.EQuota)
+		g.want("free", g.do("tensor_free", uint64(h)), 0)
+	}
+	b := forward(f)
+	if b <= 0 {
+		t.Errorf("a second reply: %d", b)
+	}
+	g.want("a third", forward(f), sdk.EQuota)
+	for _, h := range []int64{a, b} {
+		g.want("free", g.do("tensor_free", uint64(h)), 0)
+	}
+	if g.handles.bytes != 30 {
+		t.Errorf("%d bytes are held", g.handles.bytes)
+	}
+	if h := forward(f); h <= 0 {
+		t.Errorf("after they are free: %d", h)
+	} else {
+		g.want("free", g.do("tensor_free", uint64(h)), 0)
+	}
+	g.want("rows past the limit", forward(f), sdk.EQuota)
+	if g.exceeded == nil || g.exceeded.Limit != LimitForwards {
+		t.Errorf("the limit is %v", g.exceeded)
+	}
+}
+
+// A tensor without columns is free, whatever its number of rows.
+func TestRowsWithoutColumns(t *testing.T) {
+	m := &asked{}
+	g := newGuest(t, m, hostRequest(), hostInfo, Limits{})
+	rows := func(n int64) int64 {
+		f := &abi.Forward{Rows: abi.FieldUnits, Handle: g.tensorOf(sdk.U8, n, 0), Over: []sdk.Unit{}}
+		return g.do("forward", 4096, g.put(4096, abi.AppendForward(nil, f)))
+	}
+	g.want("a row", rows(1), sdk.EInvalid)
+	g.want("any number", rows(1<<40), sdk.EQuota)
+	if m.last != nil {
+		t.Error("the model saw it")
+	}
+}
+
+func TestResultsAreCounted(t *testing.T) {
+	g := newGuest(t, &asked{}, hostRequest(), hostInfo, Limits{})
+	h := uint64(g.tensorOf(sdk.F64))
+	result := func(i int) int64 {
+		return g.do("result", 0, g.put(0, strconv.AppendInt(nil, int64(i), 10)), h, 0, 0)
+	}
+	for i := range abi.MaxResults {
+		if code := result(i); code != 0 {
+			t.Fatalf("result %d: %d", i, code)
+		}
+	}
+	g.want("one more", result(abi.MaxResults), sdk.EQuota)
 }
 
 func TestResults(t *testing.T) {

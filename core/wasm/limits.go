@@ -1,22 +1,22 @@
 package wasm
 
 import (
-	"math"
 	"strconv"
 	"time"
 
 	"github.com/tetratelabs/wazero/experimental"
+	"github.com/xai-go/xai/core/internal/contract"
 	"github.com/xai-go/xai/sdk/abi"
 )
 
 // Limits bound one explanation. A field that is not positive stands for
-// DefaultLimits', where no number of forwards is too large.
+// DefaultLimits'.
 type Limits struct {
 	MemoryBytes int64         // the module's linear memory, in whole pages of 64 KiB
 	Timeout     time.Duration // from the start of Explain to its end, forwards included
 	OutputBytes int64         // names, meta and elements of all results
 	LogBytes    int64         // log lines, standard output and standard error together
-	HandleBytes int64         // elements of all tensors that the module has handles to
+	HandleBytes int64         // of what the module has handles to: elements of tensors, and 8 bytes a row of replies
 	Forwards    int64         // rows of all forwards, duplicates included
 }
 
@@ -27,7 +27,7 @@ var DefaultLimits = Limits{
 	OutputBytes: 16 << 20,
 	LogBytes:    64 << 10,
 	HandleBytes: 256 << 20,
-	Forwards:    math.MaxInt64,
+	Forwards:    1_000_000,
 }
 
 const (
@@ -57,45 +57,36 @@ func (l Limits) withDefaults() Limits {
 // Describe returns the words for the confinement that a run under l has.
 func Describe(l Limits) string {
 	l = l.withDefaults()
-	return "wasm: " + size(l.MemoryBytes) + " of memory, " + seconds(l.Timeout) + ", no files, network, clock or environment"
+	return "wasm: " + size(l.MemoryBytes) + " of memory, " + contract.Seconds(l.Timeout) + ", no files, network, clock or environment"
 }
 
 // The limits that a LimitError names.
 const (
 	LimitMemory   = "memory"
-	LimitTimeout  = "timeout"
+	LimitTimeout  = contract.LimitTimeout
 	LimitOutput   = "output"
 	LimitHandles  = "handles"
 	LimitForwards = "forwards"
 )
 
-// LimitError is the error of a method that ran into one of its Limits.
-type LimitError struct {
-	Limit   string // LimitMemory, LimitTimeout, LimitOutput, LimitHandles or LimitForwards
-	message string
-}
-
-// Error says what the method did, for a sentence that begins with its name.
-func (e *LimitError) Error() string { return e.message }
-
-func timeoutError(l Limits) *LimitError {
-	return &LimitError{LimitTimeout, "ran longer than its limit of " + seconds(l.Timeout)}
-}
+// LimitError is the error of a method that ran into one of its Limits; its Limit
+// is LimitMemory, LimitTimeout, LimitOutput, LimitHandles or LimitForwards.
+type LimitError = contract.LimitError
 
 func memoryError(l Limits) *LimitError {
-	return &LimitError{LimitMemory, "needs more than its " + size(l.MemoryBytes) + " of memory"}
+	return &LimitError{Limit: LimitMemory, Message: "needs more than its " + size(l.MemoryBytes) + " of memory"}
 }
 
 func outputError(l Limits) *LimitError {
-	return &LimitError{LimitOutput, "returned more than its " + size(l.OutputBytes) + " of results"}
+	return &LimitError{Limit: LimitOutput, Message: "returned more than its " + size(l.OutputBytes) + " of results, or more than " + strconv.Itoa(abi.MaxResults) + " of them"}
 }
 
 func handlesError(l Limits) *LimitError {
-	return &LimitError{LimitHandles, "holds more than its " + size(l.HandleBytes) + " of tensors, or more than " + strconv.Itoa(maxHandles) + " of them"}
+	return &LimitError{Limit: LimitHandles, Message: "holds more than its " + size(l.HandleBytes) + " of tensors and replies, or more than " + strconv.Itoa(maxHandles) + " of them"}
 }
 
 func forwardsError(l Limits) *LimitError {
-	return &LimitError{LimitForwards, "asks for more than its " + strconv.FormatInt(l.Forwards, 10) + " rows of forwards"}
+	return &LimitError{Limit: LimitForwards, Message: "asks for more than its " + strconv.FormatInt(l.Forwards, 10) + " rows of forwards"}
 }
 
 // size returns n in the largest binary unit that keeps it whole.
@@ -107,14 +98,6 @@ func size(n int64) string {
 		i++
 	}
 	return strconv.FormatInt(n, 10) + " " + units[i]
-}
-
-// seconds returns d in seconds where it is a whole number of them.
-func seconds(d time.Duration) string {
-	if d%time.Second == 0 {
-		return strconv.FormatInt(int64(d/time.Second), 10) + "s"
-	}
-	return d.String()
 }
 
 // linearMemory is the memory of one instance. Its capacity grows by doubling,

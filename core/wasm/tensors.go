@@ -26,7 +26,11 @@ type tensor struct {
 type reply struct {
 	sdk.Reply
 	want []abi.Want // nil stands for all
+	rows int64
 }
+
+// rowBytes is what a row of a live reply counts for.
+const rowBytes = 8
 
 // handles are the tensors and replies of one explanation. A number is never
 // used again.
@@ -34,7 +38,7 @@ type handles struct {
 	last    int64
 	tensors map[int64]*tensor
 	replies map[int64]reply
-	bytes   int64 // of all tensors
+	bytes   int64 // of all tensors, and of the rows of all replies
 }
 
 // store gives t a handle, under the limits.
@@ -269,7 +273,8 @@ func (c *call) tensorFree(_ api.Memory, a []uint64) (int64, error) {
 		delete(h.tensors, id)
 		return 0, nil
 	}
-	if _, ok := h.replies[id]; ok {
+	if r, ok := h.replies[id]; ok {
+		h.bytes -= r.rows * rowBytes
 		delete(h.replies, id)
 		return 0, nil
 	}

@@ -302,7 +302,7 @@ func TestToyHitsLimits(t *testing.T) {
 // A module's garbage collector runs when the module yields: 200 forwards that
 // leave 96 KiB each must not fill the memory.
 func TestMemoryStaysFlat(t *testing.T) {
-	_, stats, err := toyModule(t).Explain(t.Context(), &model{}, request(sdk.Params{"mode": "garbage", "n": int64(200)}), toy.Method{}.Info(), wasm.Limits{MemoryBytes: 16 << 20})
+	_, stats, err := toyModule(t).Explain(t.Context(), &model{}, request(sdk.Params{"mode": "garbage", "n": int64(200)}), toy.Method{}.Info(), wasm.Limits{MemoryBytes: 16 << 20, Forwards: 10_000_000})
 	if err != nil {
 		t.Fatalf("%v, at %+v", err, stats)
 	}
