@@ -47,7 +47,7 @@ var (
 // needs are the powers of the host that a method may declare.
 var needs = []string{
 	"forward", "gradients", "attentions", "activations", "hidden_states",
-	"generate", "embeddings", "tokenize", "patch",
+	"generate", "patch",
 }
 
 // Parse reads a methods.toml. The path is for messages, and is what relative

@@ -192,7 +192,7 @@ func TestParseErrors(t *testing.T) {
 		{"sha256 of an artifact", "x\"\nsha256 = \"9", "x\"\nsha256 = \"G", `f:53: method confined: artifact 1: sha256 is "G` + hashA[1:] + `" and must be the 64 lower-case hexadecimal digits of the module's SHA-256`},
 		{"abi", `abi     = "1.0"`, `abi     = "1"`, `f:8: method lime: abi is "1" and must be the version of the ABI, such as "1.0"`},
 		{"version", `"1.2.0"`, `"v1.2"`, `f:9: method lime: version is "v1.2" and must be a semantic version, such as "1.2.0"`},
-		{"need unknown", `"gradients"]`, `"network"]`, `f:10: method lime: needs holds "network" and may hold forward, gradients, attentions, activations, hidden_states, generate, embeddings, tokenize, patch`},
+		{"need unknown", `"gradients"]`, `"network"]`, `f:10: method lime: needs holds "network" and may hold forward, gradients, attentions, activations, hidden_states, generate, patch`},
 		{"need twice", `"gradients"]`, `"forward"]`, `f:10: method lime: needs holds "forward" twice`},
 		{"needs is text", `["forward", "gradients"]`, `"forward"`, `f:10: method lime: needs must be an array of strings`},
 		{"needs of numbers", `["forward", "gradients"]`, `[1]`, `f:10: method lime: needs must hold strings alone`},
