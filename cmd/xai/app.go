@@ -37,6 +37,8 @@ type app struct {
 	registry string
 	noColour bool
 
+	late func() // tells run that --timeout has passed
+
 	mu       sync.Mutex
 	progress *bar            // on the terminal now; nil where there is none
 	partial  map[string]bool // files that are being written
@@ -87,7 +89,7 @@ methods it brings, or with yours.`,
 	f.SortFlags = false
 	f.Var(natural{&a.threads}, "threads", "threads to compute with; 0 uses all cores, the result is the same")
 	f.Var(choice{&a.dtype, []string{"f32", "f64"}}, "dtype", "number format to compute in: f32 (default) or f64, the reference")
-	f.Var(&a.memory, "memory", "memory that weights and batches may take, for example 2GiB")
+	f.Var(&a.memory, "memory", "memory for the weights, the work of all forwards and what they return, for example 2GiB (default 4GiB)")
 	f.Var(duration{&a.timeout}, "timeout", "give up after this long, for example 30s")
 	f.StringVar(&a.registry, "registry", "", "look for methods in this methods.toml `FILE` first")
 	f.BoolVar(&a.noColour, "no-color", false, "write without colours (NO_COLOR and CLICOLOR_FORCE are obeyed too)")
@@ -151,12 +153,18 @@ func (a *app) host() (*core.Host, error) {
 	})
 }
 
-// deadline bounds a command by --timeout.
+// deadline bounds a command by --timeout, also where it waits for its input.
 func (a *app) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	if a.timeout <= 0 {
 		return ctx, func() {}
 	}
-	return context.WithTimeout(ctx, a.timeout)
+	ctx, cancel := context.WithTimeout(ctx, a.timeout)
+	context.AfterFunc(ctx, func() {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			a.late()
+		}
+	})
+	return ctx, cancel
 }
 
 // usage returns an error about the command line.

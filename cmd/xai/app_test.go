@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -81,6 +83,55 @@ func TestRunInterrupted(t *testing.T) {
 	}
 	if d := time.Since(start); d > 10*grace {
 		t.Errorf("it took %v to end", d)
+	}
+}
+
+// TestRunLate checks that --timeout ends a command that waits for its input.
+func TestRunLate(t *testing.T) {
+	for _, command := range []string{"explain", "predict"} {
+		var stdout, stderr bytes.Buffer
+		code := run(t.Context(), []string{command, "--timeout", "20ms"}, blocked{}, &stdout, &stderr, os.Getenv)
+		want := "error: the run took longer than 20ms\nhint: give it longer with --timeout\n"
+		if code != 4 || stdout.Len() > 0 || stderr.String() != want {
+			t.Errorf("%s: exit code %d, %q, %q", command, code, stdout.String(), stderr.String())
+		}
+	}
+}
+
+// TestPredictDType checks that the two number formats agree but for rounding,
+// and that they are two.
+func TestPredictDType(t *testing.T) {
+	logits := func(dtype string) []float64 {
+		var stdout, stderr bytes.Buffer
+		args := []string{"predict", "A gripping, beautifully shot film.", "--format", "json", "--dtype", dtype}
+		if code := run(t.Context(), args, nil, &stdout, &stderr, os.Getenv); code != 0 {
+			t.Fatalf("exit code %d: %s", code, stderr.String())
+		}
+		var p struct{ Logits []float64 }
+		if err := json.Unmarshal(stdout.Bytes(), &p); err != nil || len(p.Logits) != 2 {
+			t.Fatalf("%v: %s", err, stdout.String())
+		}
+		return p.Logits
+	}
+	single, double := logits("f32"), logits("f64")
+	for i, want := range double {
+		if d := math.Abs(single[i] - want); d == 0 || d > 2e-5 {
+			t.Errorf("logit %d is %v in f32 and %v in f64", i, single[i], want)
+		}
+	}
+}
+
+func TestLength(t *testing.T) {
+	for _, c := range []struct {
+		d    time.Duration
+		want string
+	}{
+		{500 * time.Millisecond, "500ms"}, {30 * time.Second, "30s"}, {time.Minute, "1m"}, {90 * time.Second, "1m30s"},
+		{time.Hour, "1h"}, {10 * time.Minute, "10m"}, {70 * time.Minute, "1h10m"}, {time.Hour + time.Second, "1h0m1s"},
+	} {
+		if got := length(c.d); got != c.want {
+			t.Errorf("%v is %q, want %q", c.d, got, c.want)
+		}
 	}
 }
 
@@ -166,6 +217,8 @@ func TestBar(t *testing.T) {
 		{"nothing to do", 3 * time.Second, 0, 0, ""},
 		{"the beginning", 4 * time.Second, 0, 100, "\r\x1b[K  " + strings.Repeat("·", 40) + "   0 % 0/100"},
 		{"the end", 5 * time.Second, 100, 100, "\r\x1b[K  " + strings.Repeat("━", 35) + " 100 % 100/100 0s left"},
+		{"more than all", 5500 * time.Millisecond, 101, 100, "\r\x1b[K  " + strings.Repeat("━", 35) + " 100 % 101/100 0s left"},
+		{"less than nothing", 5700 * time.Millisecond, -3, 100, "\r\x1b[K  " + strings.Repeat("·", 40) + "   0 % -3/100"},
 	} {
 		b.Reset()
 		bar.draw(start.Add(c.at), c.done, c.total)

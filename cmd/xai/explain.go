@@ -109,6 +109,9 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer host.Close()
+	if err := e.announce(host); err != nil {
+		return err
+	}
 	if _, err := host.Params(e.method, request.Params); err != nil {
 		return err
 	}
@@ -149,6 +152,16 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 		return out.write(cmd.Context(), e.app, write)
 	}
 	return e.write(write)
+}
+
+// announce says, whatever the format, where the method is another one than the
+// binary's of that name.
+func (e *explanation) announce(host *core.Host) error {
+	entry, _, err := host.Method(e.method)
+	if err == nil && entry.ShadowsBuiltin {
+		fmt.Fprintf(e.stderr, "note: the method %s is that of %s, in place of the embedded one\n", report.Line(entry.Name), report.Line(entry.File.Path))
+	}
+	return err
 }
 
 // one reads the one input that is explained.

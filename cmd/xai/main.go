@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -22,14 +23,17 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
 }
 
-// grace is how long a cancelled run may take to end by itself. What does not
+// grace is how long a run that is cancelled, or past --timeout, may take to end
+// by itself. What does not
 // notice in that time (the compilation of a module) is left behind.
 const grace = 200 * time.Millisecond
 
 // run is the whole program: it runs the command line args and returns the exit
-// code. It returns soon after ctx is cancelled, even where the command does not.
+// code. It returns soon after ctx is cancelled or --timeout has passed, even where
+// the command does not.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
-	a := &app{args: args, stdin: stdin, stdout: stdout, stderr: stderr, getenv: getenv}
+	late := make(chan struct{})
+	a := &app{late: sync.OnceFunc(func() { close(late) }), args: args, stdin: stdin, stdout: stdout, stderr: stderr, getenv: getenv}
 	done := make(chan error, 1)
 	go func() { done <- a.execute(ctx) }()
 	var err error
@@ -41,16 +45,22 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		case <-time.After(grace):
 			err = ctx.Err()
 		}
+	case <-late:
+		select {
+		case err = <-done:
+		case <-time.After(grace):
+			err = context.DeadlineExceeded
+		}
 	}
 	a.abandon()
 	switch {
-	case err == nil, errors.Is(err, syscall.EPIPE): // the reader has seen enough
+	case err == nil, readerGone(err): // it has seen enough
 		return 0
 	case ctx.Err() != nil:
 		err = &core.Error{Kind: core.KindInterrupted, Msg: "interrupted"}
 	case errors.Is(err, context.DeadlineExceeded):
 		if _, ok := errors.AsType[*core.Error](err); !ok {
-			err = &core.Error{Kind: core.KindMethod, Msg: fmt.Sprintf("the run took longer than %v", a.timeout), Hint: "give it longer with --timeout"}
+			err = &core.Error{Kind: core.KindMethod, Msg: fmt.Sprintf("the run took longer than %s", length(a.timeout)), Hint: "give it longer with --timeout"}
 		}
 	}
 	return a.report(err)

@@ -149,7 +149,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	},
 }
 
-var errorForm = regexp.MustCompile(`\A(note: [^\n]+\n)?error: [^\n]+\n(hint: [^\n]+\n)?\z`)
+var errorForm = regexp.MustCompile(`\A(note: [^\n]+\n)*error: [^\n]+\n(hint: [^\n]+\n)?\z`)
 
 func exits(ts *testscript.TestScript, _ bool, args []string) {
 	code := 0

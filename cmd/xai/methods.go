@@ -3,9 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -187,14 +189,15 @@ type methodLimits struct {
 
 // methodParam is a parameter in the JSON form of methods info.
 type methodParam struct {
-	Name    string   `json:"name"`
-	Aliases []string `json:"aliases"`
-	Type    string   `json:"type"`
-	Default any      `json:"default"`
-	Min     *float64 `json:"min"`
-	Max     *float64 `json:"max"`
-	Values  []string `json:"values"`
-	Doc     string   `json:"doc"`
+	Name    string         `json:"name"`
+	Aliases []string       `json:"aliases"`
+	Type    string         `json:"type"`
+	Default any            `json:"default"`
+	Min     *float64       `json:"min"`
+	Max     *float64       `json:"max"`
+	Values  []string       `json:"values"`
+	Doc     string         `json:"doc"`
+	Compat  map[string]any `json:"compat"` // defaults where the parameter compat has that value
 }
 
 func (a *app) methodsInfo() *cobra.Command {
@@ -249,6 +252,7 @@ func detail(e registry.Entry, info sdk.Info) methodDetail {
 		d.Params = append(d.Params, methodParam{
 			Name: p.Name, Aliases: slices.Concat([]string{}, p.Aliases), Type: string(p.Type), Default: p.Default,
 			Min: p.Min, Max: p.Max, Values: slices.Concat([]string{}, p.Values), Doc: p.Doc,
+			Compat: maps.Collect(maps.All(p.Compat)),
 		})
 	}
 	return d
@@ -278,14 +282,24 @@ func (a *app) infoTerm(w io.Writer, e registry.Entry, info sdk.Info) error {
 	}
 	fmt.Fprintln(w, "\nParameters, set with -p NAME=VALUE:")
 	for _, p := range info.Params {
-		head := fmt.Sprintf("%s = %v", t.Level.Bold(report.Line(p.Name)), p.Default)
-		if p.Type == sdk.String {
-			head = fmt.Sprintf("%s = %q", t.Level.Bold(report.Line(p.Name)), p.Default)
-		}
-		fmt.Fprintf(w, "  %s  %s\n", head, t.Level.Dim(report.Line(domain(p))))
+		fmt.Fprintf(w, "  %s = %s  %s\n", t.Level.Bold(report.Line(p.Name)), defaults(p), t.Level.Dim(report.Line(domain(p))))
 		fmt.Fprint(w, t.Paragraph(p.Doc, "      "))
 	}
 	return nil
+}
+
+// defaults says what a parameter is where it is not given, also under the
+// presets that change it.
+func defaults(p sdk.Param) string {
+	verb := "%v"
+	if p.Type == sdk.String {
+		verb = "%q"
+	}
+	s := fmt.Sprintf(verb, p.Default)
+	for _, preset := range slices.Sorted(maps.Keys(p.Compat)) {
+		s += fmt.Sprintf(", "+verb+" under compat=%s", p.Compat[preset], report.Line(preset))
+	}
+	return s
 }
 
 // domain says which values a parameter takes, and its other names.
@@ -314,7 +328,7 @@ func limits(l registry.Limits) string {
 		out = append(out, bytesOf(l.Memory)+" of memory")
 	}
 	if l.Timeout > 0 {
-		out = append(out, l.Timeout.String())
+		out = append(out, length(l.Timeout))
 	}
 	if l.Forwards > 0 {
 		out = append(out, fmt.Sprintf("%d forward rows", l.Forwards))
@@ -323,6 +337,18 @@ func limits(l registry.Limits) string {
 		out = append(out, bytesOf(l.Output)+" of results")
 	}
 	return strings.Join(out, ", ")
+}
+
+// length formats a length of time without the units that are zero at its end.
+func length(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 // bytesOf formats a number of bytes in the largest unit that is not below 1.

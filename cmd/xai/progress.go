@@ -35,8 +35,10 @@ func (a *app) showProgress() func(done, total int) {
 	if !ok {
 		return nil
 	}
-	a.progress = &bar{w: a.stderr, width: width, start: time.Now()}
 	enableEscapes(a.stderr)
+	a.mu.Lock()
+	a.progress = &bar{w: a.stderr, width: width, start: time.Now()}
+	a.mu.Unlock()
 	return func(done, total int) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -46,14 +48,15 @@ func (a *app) showProgress() func(done, total int) {
 	}
 }
 
-// draw draws the bar, at most once in refresh.
+// draw draws the bar, at most once in refresh. What was done is taken to lie
+// between nothing and all of it.
 func (b *bar) draw(now time.Time, done, total int) {
 	elapsed := now.Sub(b.start)
 	if total <= 0 || elapsed < patience || now.Sub(b.drawn) < refresh {
 		return
 	}
 	b.drawn = now
-	share := min(float64(done)/float64(total), 1)
+	share := max(0, min(float64(done)/float64(total), 1))
 	left := ""
 	if share > 0.005 {
 		rest := time.Duration(float64(elapsed) * (1 - share) / share)
