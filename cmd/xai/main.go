@@ -58,10 +58,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return 0
 	case ctx.Err() != nil:
 		err = &core.Error{Kind: core.KindInterrupted, Msg: "interrupted"}
-	case errors.Is(err, context.DeadlineExceeded):
-		if _, ok := errors.AsType[*core.Error](err); !ok {
-			err = &core.Error{Kind: core.KindMethod, Msg: fmt.Sprintf("the run took longer than %s", length(a.timeout)), Hint: "give it longer with --timeout"}
-		}
+	case a.timeout > 0 && errors.Is(err, context.DeadlineExceeded):
+		err = &core.Error{Kind: core.KindMethod, Msg: fmt.Sprintf("the run took longer than %s", length(a.timeout)), Hint: "give it longer with --timeout"}
 	}
 	return a.report(err)
 }
