@@ -6,7 +6,8 @@ package kernel
 
 // gemmAVX2 computes tiles · rows rows of dst = x·panel: x is [tiles·rows, k], panel is
 // [k, 16], and the first columns of dst are written. With add the product is added
-// to dst; bias, of the same columns, is added last if it is not nil.
+// to dst; bias, of as many columns, is added last if it is not nil. The memory from
+// next on, the panel that will be wanted next, is brought closer meanwhile.
 // 1 ≤ rows ≤ 6, 1 ≤ tiles, 1 ≤ k, 1 ≤ columns ≤ 16; ldx and ldd count elements.
 //
 //go:noescape
@@ -17,6 +18,12 @@ func gemmAVX2(rows int, tiles int, k int, x *float32, ldx int, panel *float32, d
 //
 //go:noescape
 func transposeAVX2(dst *float32, src *float32, ld int, fours int, scale float32)
+
+// gatherAVX2 copies src, [rows, 16] with row stride ld, to dst, where the rows are contiguous;
+// 1 ≤ rows.
+//
+//go:noescape
+func gatherAVX2(dst *float32, src *float32, ld int, rows int)
 
 // softmaxAVX2 replaces each of rows rows of n values, at stride ld elements, by its softmax;
 // 1 ≤ n.

@@ -7,17 +7,38 @@
 // func gemmAVX2(rows int, tiles int, k int, x *float32, ldx int, panel *float32, dst *float32, ldd int, columns int, add bool, bias *float32, next *float32)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemmAVX2(SB), NOSPLIT, $0-96
-	MOVQ rows+0(FP), AX
-	CMPQ AX, $0x06
-	JE   rows6
-	CMPQ AX, $0x05
-	JE   rows5
-	CMPQ AX, $0x04
-	JE   rows4
-	CMPQ AX, $0x03
-	JE   rows3
-	CMPQ AX, $0x02
-	JE   rows2
+	MOVQ columns+64(FP), AX
+	MOVQ rows+0(FP), CX
+	CMPQ AX, $0x08
+	JLE  narrow
+	CMPQ CX, $0x06
+	JE   rows6x2
+	CMPQ CX, $0x05
+	JE   rows5x2
+	CMPQ CX, $0x04
+	JE   rows4x2
+	CMPQ CX, $0x03
+	JE   rows3x2
+	CMPQ CX, $0x02
+	JE   rows2x2
+	CMPQ CX, $0x01
+	JE   rows1x2
+
+narrow:
+	CMPQ CX, $0x06
+	JE   rows6x1
+	CMPQ CX, $0x05
+	JE   rows5x1
+	CMPQ CX, $0x04
+	JE   rows4x1
+	CMPQ CX, $0x03
+	JE   rows3x1
+	CMPQ CX, $0x02
+	JE   rows2x1
+	CMPQ CX, $0x01
+	JE   rows1x1
+
+rows1x1:
 	MOVQ ldx+32(FP), AX
 	MOVQ ldd+56(FP), CX
 	MOVQ x+24(FP), DX
@@ -27,7 +48,1072 @@ TEXT ·gemmAVX2(SB), NOSPLIT, $0-96
 	SHLQ $0x02, AX
 	SHLQ $0x02, CX
 
-tile1:
+tile1x1:
+	MOVQ       DX, R8
+	MOVQ       BX, R9
+	PREFETCHT0 (R9)
+	VXORPS     Y0, Y0, Y0
+	MOVQ       panel+40(FP), R9
+	MOVQ       k+16(FP), R10
+	SUBQ       $0x04, R10
+	JL         rest1x1
+
+loop1x1:
+	VMOVUPS      (R9), Y1
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      64(R9), Y1
+	VBROADCASTSS 4(R8), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      128(R9), Y1
+	VBROADCASTSS 8(R8), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      192(R9), Y1
+	VBROADCASTSS 12(R8), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	PREFETCHT1   (DI)
+	PREFETCHT1   64(DI)
+	ADDQ         $0x80, DI
+	ADDQ         $0x10, R8
+	ADDQ         $+256, R9
+	SUBQ         $0x04, R10
+	JGE          loop1x1
+
+rest1x1:
+	ADDQ $0x04, R10
+	JZ   finish1x1
+
+single1x1:
+	VMOVUPS      (R9), Y1
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         $0x04, R8
+	ADDQ         $+64, R9
+	DECQ         R10
+	JNZ          single1x1
+
+finish1x1:
+	MOVQ    columns+64(FP), R8
+	CMPQ    R8, $0x08
+	JNE     edge1x1
+	MOVB    add+72(FP), R8
+	TESTB   R8, R8
+	JZ      full1x1Bias
+	MOVQ    BX, R8
+	VMOVUPS (R8), Y1
+	VADDPS  Y1, Y0, Y0
+
+full1x1Bias:
+	MOVQ    bias+80(FP), R8
+	TESTQ   R8, R8
+	JZ      full1x1Store
+	VMOVUPS (R8), Y1
+	VADDPS  Y1, Y0, Y0
+
+full1x1Store:
+	MOVQ    BX, R8
+	VMOVUPS Y0, (R8)
+	JMP     next1x1
+
+edge1x1:
+	NEGQ       R8
+	LEAQ       lanesAVX2<>+0(SB), R9
+	VMOVUPS    64(R9)(R8*4), Y1
+	NEGQ       R8
+	NEGQ       R8
+	LEAQ       lanesAVX2<>+0(SB), R9
+	VMOVUPS    96(R9)(R8*4), Y2
+	MOVB       add+72(FP), R8
+	TESTB      R8, R8
+	JZ         part1x1Bias
+	MOVQ       BX, R8
+	VMASKMOVPS (R8), Y1, Y2
+	VADDPS     Y2, Y0, Y0
+
+part1x1Bias:
+	MOVQ       bias+80(FP), R8
+	TESTQ      R8, R8
+	JZ         part1x1Store
+	VMASKMOVPS (R8), Y1, Y2
+	VADDPS     Y2, Y0, Y0
+
+part1x1Store:
+	MOVQ       BX, R8
+	VMASKMOVPS Y0, Y1, (R8)
+
+next1x1:
+	IMUL3Q $0x01, AX, R8
+	ADDQ   R8, DX
+	IMUL3Q $0x01, CX, R8
+	ADDQ   R8, BX
+	DECQ   SI
+	JNZ    tile1x1
+	VZEROUPPER
+	RET
+
+rows2x1:
+	MOVQ ldx+32(FP), AX
+	MOVQ ldd+56(FP), CX
+	MOVQ x+24(FP), DX
+	MOVQ dst+48(FP), BX
+	MOVQ tiles+8(FP), SI
+	MOVQ next+88(FP), DI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
+
+tile2x1:
+	MOVQ       DX, R8
+	MOVQ       BX, R9
+	PREFETCHT0 (R9)
+	ADDQ       CX, R9
+	PREFETCHT0 (R9)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	MOVQ       panel+40(FP), R9
+	MOVQ       k+16(FP), R10
+	SUBQ       $0x04, R10
+	JL         rest2x1
+
+loop2x1:
+	VMOVUPS      (R9), Y2
+	VBROADCASTSS (R8), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (R8)(AX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      64(R9), Y2
+	VBROADCASTSS 4(R8), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(R8)(AX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      128(R9), Y2
+	VBROADCASTSS 8(R8), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 8(R8)(AX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      192(R9), Y2
+	VBROADCASTSS 12(R8), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 12(R8)(AX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	PREFETCHT1   (DI)
+	PREFETCHT1   64(DI)
+	ADDQ         $0x80, DI
+	ADDQ         $0x10, R8
+	ADDQ         $+256, R9
+	SUBQ         $0x04, R10
+	JGE          loop2x1
+
+rest2x1:
+	ADDQ $0x04, R10
+	JZ   finish2x1
+
+single2x1:
+	VMOVUPS      (R9), Y2
+	VBROADCASTSS (R8), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (R8)(AX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $0x04, R8
+	ADDQ         $+64, R9
+	DECQ         R10
+	JNZ          single2x1
+
+finish2x1:
+	MOVQ    columns+64(FP), R8
+	CMPQ    R8, $0x08
+	JNE     edge2x1
+	MOVB    add+72(FP), R8
+	TESTB   R8, R8
+	JZ      full2x1Bias
+	MOVQ    BX, R8
+	VMOVUPS (R8), Y2
+	VADDPS  Y2, Y0, Y0
+	ADDQ    CX, R8
+	VMOVUPS (R8), Y2
+	VADDPS  Y2, Y1, Y1
+
+full2x1Bias:
+	MOVQ    bias+80(FP), R8
+	TESTQ   R8, R8
+	JZ      full2x1Store
+	VMOVUPS (R8), Y2
+	VADDPS  Y2, Y0, Y0
+	VADDPS  Y2, Y1, Y1
+
+full2x1Store:
+	MOVQ    BX, R8
+	VMOVUPS Y0, (R8)
+	ADDQ    CX, R8
+	VMOVUPS Y1, (R8)
+	JMP     next2x1
+
+edge2x1:
+	NEGQ       R8
+	LEAQ       lanesAVX2<>+0(SB), R9
+	VMOVUPS    64(R9)(R8*4), Y2
+	NEGQ       R8
+	NEGQ       R8
+	LEAQ       lanesAVX2<>+0(SB), R9
+	VMOVUPS    96(R9)(R8*4), Y3
+	MOVB       add+72(FP), R8
+	TESTB      R8, R8
+	JZ         part2x1Bias
+	MOVQ       BX, R8
+	VMASKMOVPS (R8), Y2, Y3
+	VADDPS     Y3, Y0, Y0
+	ADDQ       CX, R8
+	VMASKMOVPS (R8), Y2, Y3
+	VADDPS     Y3, Y1, Y1
+
+part2x1Bias:
+	MOVQ       bias+80(FP), R8
+	TESTQ      R8, R8
+	JZ         part2x1Store
+	VMASKMOVPS (R8), Y2, Y3
+	VADDPS     Y3, Y0, Y0
+	VADDPS     Y3, Y1, Y1
+
+part2x1Store:
+	MOVQ       BX, R8
+	VMASKMOVPS Y0, Y2, (R8)
+	ADDQ       CX, R8
+	VMASKMOVPS Y1, Y2, (R8)
+
+next2x1:
+	IMUL3Q $0x02, AX, R8
+	ADDQ   R8, DX
+	IMUL3Q $0x02, CX, R8
+	ADDQ   R8, BX
+	DECQ   SI
+	JNZ    tile2x1
+	VZEROUPPER
+	RET
+
+rows3x1:
+	MOVQ ldx+32(FP), AX
+	MOVQ ldd+56(FP), CX
+	MOVQ x+24(FP), DX
+	MOVQ dst+48(FP), BX
+	MOVQ tiles+8(FP), SI
+	MOVQ next+88(FP), DI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
+
+tile3x1:
+	MOVQ       DX, R8
+	MOVQ       BX, R9
+	PREFETCHT0 (R9)
+	ADDQ       CX, R9
+	PREFETCHT0 (R9)
+	ADDQ       CX, R9
+	PREFETCHT0 (R9)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	MOVQ       panel+40(FP), R9
+	MOVQ       k+16(FP), R10
+	SUBQ       $0x04, R10
+	JL         rest3x1
+
+loop3x1:
+	VMOVUPS      (R9), Y3
+	VBROADCASTSS (R8), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (R8)(AX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (R8)(AX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      64(R9), Y3
+	VBROADCASTSS 4(R8), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(R8)(AX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 4(R8)(AX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      128(R9), Y3
+	VBROADCASTSS 8(R8), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 8(R8)(AX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 8(R8)(AX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      192(R9), Y3
+	VBROADCASTSS 12(R8), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 12(R8)(AX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 12(R8)(AX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	PREFETCHT1   (DI)
+	PREFETCHT1   64(DI)
+	ADDQ         $0x80, DI
+	ADDQ         $0x10, R8
+	ADDQ         $+256, R9
+	SUBQ         $0x04, R10
+	JGE          loop3x1
+
+rest3x1:
+	ADDQ $0x04, R10
+	JZ   finish3x1
+
+single3x1:
+	VMOVUPS      (R9), Y3
+	VBROADCASTSS (R8), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (R8)(AX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (R8)(AX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         $0x04, R8
+	ADDQ         $+64, R9
+	DECQ         R10
+	JNZ          single3x1
+
+finish3x1:
+	MOVQ    columns+64(FP), R8
+	CMPQ    R8, $0x08
+	JNE     edge3x1
+	MOVB    add+72(FP), R8
+	TESTB   R8, R8
+	JZ      full3x1Bias
+	MOVQ    BX, R8
+	VMOVUPS (R8), Y3
+	VADDPS  Y3, Y0, Y0
+	ADDQ    CX, R8
+	VMOVUPS (R8), Y3
+	VADDPS  Y3, Y1, Y1
+	ADDQ    CX, R8
+	VMOVUPS (R8), Y3
+	VADDPS  Y3, Y2, Y2
+
+full3x1Bias:
+	MOVQ    bias+80(FP), R8
+	TESTQ   R8, R8
+	JZ      full3x1Store
+	VMOVUPS (R8), Y3
+	VADDPS  Y3, Y0, Y0
+	VADDPS  Y3, Y1, Y1
+	VADDPS  Y3, Y2, Y2
+
+full3x1Store:
+	MOVQ    BX, R8
+	VMOVUPS Y0, (R8)
+	ADDQ    CX, R8
+	VMOVUPS Y1, (R8)
+	ADDQ    CX, R8
+	VMOVUPS Y2, (R8)
+	JMP     next3x1
+
+edge3x1:
+	NEGQ       R8
+	LEAQ       lanesAVX2<>+0(SB), R9
+	VMOVUPS    64(R9)(R8*4), Y3
+	NEGQ       R8
+	NEGQ       R8
+	LEAQ       lanesAVX2<>+0(SB), R9
+	VMOVUPS    96(R9)(R8*4), Y4
+	MOVB       add+72(FP), R8
+	TESTB      R8, R8
+	JZ         part3x1Bias
+	MOVQ       BX, R8
+	VMASKMOVPS (R8), Y3, Y4
+	VADDPS     Y4, Y0, Y0
+	ADDQ       CX, R8
+	VMASKMOVPS (R8), Y3, Y4
+	VADDPS     Y4, Y1, Y1
+	ADDQ       CX, R8
+	VMASKMOVPS (R8), Y3, Y4
+	VADDPS     Y4, Y2, Y2
+
+part3x1Bias:
+	MOVQ       bias+80(FP), R8
+	TESTQ      R8, R8
+	JZ         part3x1Store
+	VMASKMOVPS (R8), Y3, Y4
+	VADDPS     Y4, Y0, Y0
+	VADDPS     Y4, Y1, Y1
+	VADDPS     Y4, Y2, Y2
+
+part3x1Store:
+	MOVQ       BX, R8
+	VMASKMOVPS Y0, Y3, (R8)
+	ADDQ       CX, R8
+	VMASKMOVPS Y1, Y3, (R8)
+	ADDQ       CX, R8
+	VMASKMOVPS Y2, Y3, (R8)
+
+next3x1:
+	IMUL3Q $0x03, AX, R8
+	ADDQ   R8, DX
+	IMUL3Q $0x03, CX, R8
+	ADDQ   R8, BX
+	DECQ   SI
+	JNZ    tile3x1
+	VZEROUPPER
+	RET
+
+rows4x1:
+	MOVQ ldx+32(FP), AX
+	MOVQ ldd+56(FP), CX
+	MOVQ x+24(FP), DX
+	MOVQ dst+48(FP), BX
+	MOVQ tiles+8(FP), SI
+	MOVQ next+88(FP), DI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
+
+tile4x1:
+	MOVQ       DX, R8
+	LEAQ       (AX)(AX*2), R9
+	LEAQ       (R8)(R9*1), R9
+	MOVQ       BX, R10
+	PREFETCHT0 (R10)
+	ADDQ       CX, R10
+	PREFETCHT0 (R10)
+	ADDQ       CX, R10
+	PREFETCHT0 (R10)
+	ADDQ       CX, R10
+	PREFETCHT0 (R10)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	MOVQ       panel+40(FP), R10
+	MOVQ       k+16(FP), R11
+	SUBQ       $0x04, R11
+	JL         rest4x1
+
+loop4x1:
+	VMOVUPS      (R10), Y4
+	VBROADCASTSS (R8), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (R8)(AX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (R8)(AX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (R9), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      64(R10), Y4
+	VBROADCASTSS 4(R8), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(R8)(AX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 4(R8)(AX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 4(R9), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      128(R10), Y4
+	VBROADCASTSS 8(R8), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 8(R8)(AX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 8(R8)(AX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 8(R9), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      192(R10), Y4
+	VBROADCASTSS 12(R8), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 12(R8)(AX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 12(R8)(AX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 12(R9), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	PREFETCHT1   (DI)
+	PREFETCHT1   64(DI)
+	ADDQ         $0x80, DI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $+256, R10
+	SUBQ         $0x04, R11
+	JGE          loop4x1
+
+rest4x1:
+	ADDQ $0x04, R11
+	JZ   finish4x1
+
+single4x1:
+	VMOVUPS      (R10), Y4
+	VBROADCASTSS (R8), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (R8)(AX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (R8)(AX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (R9), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	ADDQ         $+64, R10
+	DECQ         R11
+	JNZ          single4x1
+
+finish4x1:
+	MOVQ    columns+64(FP), R8
+	CMPQ    R8, $0x08
+	JNE     edge4x1
+	MOVB    add+72(FP), R8
+	TESTB   R8, R8
+	JZ      full4x1Bias
+	MOVQ    BX, R8
+	VMOVUPS (R8), Y4
+	VADDPS  Y4, Y0, Y0
+	ADDQ    CX, R8
+	VMOVUPS (R8), Y4
+	VADDPS  Y4, Y1, Y1
+	ADDQ    CX, R8
+	VMOVUPS (R8), Y4
+	VADDPS  Y4, Y2, Y2
+	ADDQ    CX, R8
+	VMOVUPS (R8), Y4
+	VADDPS  Y4, Y3, Y3
+
+full4x1Bias:
+	MOVQ    bias+80(FP), R8
+	TESTQ   R8, R8
+	JZ      full4x1Store
+	VMOVUPS (R8), Y4
+	VADDPS  Y4, Y0, Y0
+	VADDPS  Y4, Y1, Y1
+	VADDPS  Y4, Y2, Y2
+	VADDPS  Y4, Y3, Y3
+
+full4x1Store:
+	MOVQ    BX, R8
+	VMOVUPS Y0, (R8)
+	ADDQ    CX, R8
+	VMOVUPS Y1, (R8)
+	ADDQ    CX, R8
+	VMOVUPS Y2, (R8)
+	ADDQ    CX, R8
+	VMOVUPS Y3, (R8)
+	JMP     next4x1
+
+edge4x1:
+	NEGQ       R8
+	LEAQ       lanesAVX2<>+0(SB), R9
+	VMOVUPS    64(R9)(R8*4), Y4
+	NEGQ       R8
+	NEGQ       R8
+	LEAQ       lanesAVX2<>+0(SB), R9
+	VMOVUPS    96(R9)(R8*4), Y5
+	MOVB       add+72(FP), R8
+	TESTB      R8, R8
+	JZ         part4x1Bias
+	MOVQ       BX, R8
+	VMASKMOVPS (R8), Y4, Y5
+	VADDPS     Y5, Y0, Y0
+	ADDQ       CX, R8
+	VMASKMOVPS (R8), Y4, Y5
+	VADDPS     Y5, Y1, Y1
+	ADDQ       CX, R8
+	VMASKMOVPS (R8), Y4, Y5
+	VADDPS     Y5, Y2, Y2
+	ADDQ       CX, R8
+	VMASKMOVPS (R8), Y4, Y5
+	VADDPS     Y5, Y3, Y3
+
+part4x1Bias:
+	MOVQ       bias+80(FP), R8
+	TESTQ      R8, R8
+	JZ         part4x1Store
+	VMASKMOVPS (R8), Y4, Y5
+	VADDPS     Y5, Y0, Y0
+	VADDPS     Y5, Y1, Y1
+	VADDPS     Y5, Y2, Y2
+	VADDPS     Y5, Y3, Y3
+
+part4x1Store:
+	MOVQ       BX, R8
+	VMASKMOVPS Y0, Y4, (R8)
+	ADDQ       CX, R8
+	VMASKMOVPS Y1, Y4, (R8)
+	ADDQ       CX, R8
+	VMASKMOVPS Y2, Y4, (R8)
+	ADDQ       CX, R8
+	VMASKMOVPS Y3, Y4, (R8)
+
+next4x1:
+	IMUL3Q $0x04, AX, R8
+	ADDQ   R8, DX
+	IMUL3Q $0x04, CX, R8
+	ADDQ   R8, BX
+	DECQ   SI
+	JNZ    tile4x1
+	VZEROUPPER
+	RET
+
+rows5x1:
+	MOVQ ldx+32(FP), AX
+	MOVQ ldd+56(FP), CX
+	MOVQ x+24(FP), DX
+	MOVQ dst+48(FP), BX
+	MOVQ tiles+8(FP), SI
+	MOVQ next+88(FP), DI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
+
+tile5x1:
+	MOVQ       DX, R8
+	LEAQ       (AX)(AX*2), R9
+	LEAQ       (R8)(R9*1), R9
+	MOVQ       BX, R10
+	PREFETCHT0 (R10)
+	ADDQ       CX, R10
+	PREFETCHT0 (R10)
+	ADDQ       CX, R10
+	PREFETCHT0 (R10)
+	ADDQ       CX, R10
+	PREFETCHT0 (R10)
+	ADDQ       CX, R10
+	PREFETCHT0 (R10)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	MOVQ       panel+40(FP), R10
+	MOVQ       k+16(FP), R11
+	SUBQ       $0x04, R11
+	JL         rest5x1
+
+loop5x1:
+	VMOVUPS      (R10), Y5
+	VBROADCASTSS (R8), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (R8)(AX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (R8)(AX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (R9), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (R9)(AX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      64(R10), Y5
+	VBROADCASTSS 4(R8), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(R8)(AX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(R8)(AX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 4(R9), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 4(R9)(AX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      128(R10), Y5
+	VBROADCASTSS 8(R8), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 8(R8)(AX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(R8)(AX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 8(R9), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 8(R9)(AX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      192(R10), Y5
+	VBROADCASTSS 12(R8), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 12(R8)(AX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 12(R8)(AX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 12(R9), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 12(R9)(AX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	PREFETCHT1   (DI)
+	PREFETCHT1   64(DI)
+	ADDQ         $0x80, DI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $+256, R10
+	SUBQ         $0x04, R11
+	JGE          loop5x1
+
+rest5x1:
+	ADDQ $0x04, R11
+	JZ   finish5x1
+
+single5x1:
+	VMOVUPS      (R10), Y5
+	VBROADCASTSS (R8), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (R8)(AX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (R8)(AX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (R9), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (R9)(AX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	ADDQ         $+64, R10
+	DECQ         R11
+	JNZ          single5x1
+
+finish5x1:
+	MOVQ    columns+64(FP), R8
+	CMPQ    R8, $0x08
+	JNE     edge5x1
+	MOVB    add+72(FP), R8
+	TESTB   R8, R8
+	JZ      full5x1Bias
+	MOVQ    BX, R8
+	VMOVUPS (R8), Y5
+	VADDPS  Y5, Y0, Y0
+	ADDQ    CX, R8
+	VMOVUPS (R8), Y5
+	VADDPS  Y5, Y1, Y1
+	ADDQ    CX, R8
+	VMOVUPS (R8), Y5
+	VADDPS  Y5, Y2, Y2
+	ADDQ    CX, R8
+	VMOVUPS (R8), Y5
+	VADDPS  Y5, Y3, Y3
+	ADDQ    CX, R8
+	VMOVUPS (R8), Y5
+	VADDPS  Y5, Y4, Y4
+
+full5x1Bias:
+	MOVQ    bias+80(FP), R8
+	TESTQ   R8, R8
+	JZ      full5x1Store
+	VMOVUPS (R8), Y5
+	VADDPS  Y5, Y0, Y0
+	VADDPS  Y5, Y1, Y1
+	VADDPS  Y5, Y2, Y2
+	VADDPS  Y5, Y3, Y3
+	VADDPS  Y5, Y4, Y4
+
+full5x1Store:
+	MOVQ    BX, R8
+	VMOVUPS Y0, (R8)
+	ADDQ    CX, R8
+	VMOVUPS Y1, (R8)
+	ADDQ    CX, R8
+	VMOVUPS Y2, (R8)
+	ADDQ    CX, R8
+	VMOVUPS Y3, (R8)
+	ADDQ    CX, R8
+	VMOVUPS Y4, (R8)
+	JMP     next5x1
+
+edge5x1:
+	NEGQ       R8
+	LEAQ       lanesAVX2<>+0(SB), R9
+	VMOVUPS    64(R9)(R8*4), Y5
+	NEGQ       R8
+	NEGQ       R8
+	LEAQ       lanesAVX2<>+0(SB), R9
+	VMOVUPS    96(R9)(R8*4), Y6
+	MOVB       add+72(FP), R8
+	TESTB      R8, R8
+	JZ         part5x1Bias
+	MOVQ       BX, R8
+	VMASKMOVPS (R8), Y5, Y6
+	VADDPS     Y6, Y0, Y0
+	ADDQ       CX, R8
+	VMASKMOVPS (R8), Y5, Y6
+	VADDPS     Y6, Y1, Y1
+	ADDQ       CX, R8
+	VMASKMOVPS (R8), Y5, Y6
+	VADDPS     Y6, Y2, Y2
+	ADDQ       CX, R8
+	VMASKMOVPS (R8), Y5, Y6
+	VADDPS     Y6, Y3, Y3
+	ADDQ       CX, R8
+	VMASKMOVPS (R8), Y5, Y6
+	VADDPS     Y6, Y4, Y4
+
+part5x1Bias:
+	MOVQ       bias+80(FP), R8
+	TESTQ      R8, R8
+	JZ         part5x1Store
+	VMASKMOVPS (R8), Y5, Y6
+	VADDPS     Y6, Y0, Y0
+	VADDPS     Y6, Y1, Y1
+	VADDPS     Y6, Y2, Y2
+	VADDPS     Y6, Y3, Y3
+	VADDPS     Y6, Y4, Y4
+
+part5x1Store:
+	MOVQ       BX, R8
+	VMASKMOVPS Y0, Y5, (R8)
+	ADDQ       CX, R8
+	VMASKMOVPS Y1, Y5, (R8)
+	ADDQ       CX, R8
+	VMASKMOVPS Y2, Y5, (R8)
+	ADDQ       CX, R8
+	VMASKMOVPS Y3, Y5, (R8)
+	ADDQ       CX, R8
+	VMASKMOVPS Y4, Y5, (R8)
+
+next5x1:
+	IMUL3Q $0x05, AX, R8
+	ADDQ   R8, DX
+	IMUL3Q $0x05, CX, R8
+	ADDQ   R8, BX
+	DECQ   SI
+	JNZ    tile5x1
+	VZEROUPPER
+	RET
+
+rows6x1:
+	MOVQ ldx+32(FP), AX
+	MOVQ ldd+56(FP), CX
+	MOVQ x+24(FP), DX
+	MOVQ dst+48(FP), BX
+	MOVQ tiles+8(FP), SI
+	MOVQ next+88(FP), DI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
+
+tile6x1:
+	MOVQ       DX, R8
+	LEAQ       (AX)(AX*2), R9
+	LEAQ       (R8)(R9*1), R9
+	MOVQ       BX, R10
+	PREFETCHT0 (R10)
+	ADDQ       CX, R10
+	PREFETCHT0 (R10)
+	ADDQ       CX, R10
+	PREFETCHT0 (R10)
+	ADDQ       CX, R10
+	PREFETCHT0 (R10)
+	ADDQ       CX, R10
+	PREFETCHT0 (R10)
+	ADDQ       CX, R10
+	PREFETCHT0 (R10)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	MOVQ       panel+40(FP), R10
+	MOVQ       k+16(FP), R11
+	SUBQ       $0x04, R11
+	JL         rest6x1
+
+loop6x1:
+	VMOVUPS      (R10), Y6
+	VBROADCASTSS (R8), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (R8)(AX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (R8)(AX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (R9), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (R9)(AX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (R9)(AX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      64(R10), Y6
+	VBROADCASTSS 4(R8), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(R8)(AX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 4(R8)(AX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 4(R9), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 4(R9)(AX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 4(R9)(AX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      128(R10), Y6
+	VBROADCASTSS 8(R8), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 8(R8)(AX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 8(R8)(AX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 8(R9), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 8(R9)(AX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 8(R9)(AX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      192(R10), Y6
+	VBROADCASTSS 12(R8), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 12(R8)(AX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 12(R8)(AX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 12(R9), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 12(R9)(AX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 12(R9)(AX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	PREFETCHT1   (DI)
+	PREFETCHT1   64(DI)
+	ADDQ         $0x80, DI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $+256, R10
+	SUBQ         $0x04, R11
+	JGE          loop6x1
+
+rest6x1:
+	ADDQ $0x04, R11
+	JZ   finish6x1
+
+single6x1:
+	VMOVUPS      (R10), Y6
+	VBROADCASTSS (R8), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (R8)(AX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (R8)(AX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (R9), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (R9)(AX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (R9)(AX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	ADDQ         $+64, R10
+	DECQ         R11
+	JNZ          single6x1
+
+finish6x1:
+	MOVQ    columns+64(FP), R8
+	CMPQ    R8, $0x08
+	JNE     edge6x1
+	MOVB    add+72(FP), R8
+	TESTB   R8, R8
+	JZ      full6x1Bias
+	MOVQ    BX, R8
+	VMOVUPS (R8), Y6
+	VADDPS  Y6, Y0, Y0
+	ADDQ    CX, R8
+	VMOVUPS (R8), Y6
+	VADDPS  Y6, Y1, Y1
+	ADDQ    CX, R8
+	VMOVUPS (R8), Y6
+	VADDPS  Y6, Y2, Y2
+	ADDQ    CX, R8
+	VMOVUPS (R8), Y6
+	VADDPS  Y6, Y3, Y3
+	ADDQ    CX, R8
+	VMOVUPS (R8), Y6
+	VADDPS  Y6, Y4, Y4
+	ADDQ    CX, R8
+	VMOVUPS (R8), Y6
+	VADDPS  Y6, Y5, Y5
+
+full6x1Bias:
+	MOVQ    bias+80(FP), R8
+	TESTQ   R8, R8
+	JZ      full6x1Store
+	VMOVUPS (R8), Y6
+	VADDPS  Y6, Y0, Y0
+	VADDPS  Y6, Y1, Y1
+	VADDPS  Y6, Y2, Y2
+	VADDPS  Y6, Y3, Y3
+	VADDPS  Y6, Y4, Y4
+	VADDPS  Y6, Y5, Y5
+
+full6x1Store:
+	MOVQ    BX, R8
+	VMOVUPS Y0, (R8)
+	ADDQ    CX, R8
+	VMOVUPS Y1, (R8)
+	ADDQ    CX, R8
+	VMOVUPS Y2, (R8)
+	ADDQ    CX, R8
+	VMOVUPS Y3, (R8)
+	ADDQ    CX, R8
+	VMOVUPS Y4, (R8)
+	ADDQ    CX, R8
+	VMOVUPS Y5, (R8)
+	JMP     next6x1
+
+edge6x1:
+	NEGQ       R8
+	LEAQ       lanesAVX2<>+0(SB), R9
+	VMOVUPS    64(R9)(R8*4), Y6
+	NEGQ       R8
+	NEGQ       R8
+	LEAQ       lanesAVX2<>+0(SB), R9
+	VMOVUPS    96(R9)(R8*4), Y7
+	MOVB       add+72(FP), R8
+	TESTB      R8, R8
+	JZ         part6x1Bias
+	MOVQ       BX, R8
+	VMASKMOVPS (R8), Y6, Y7
+	VADDPS     Y7, Y0, Y0
+	ADDQ       CX, R8
+	VMASKMOVPS (R8), Y6, Y7
+	VADDPS     Y7, Y1, Y1
+	ADDQ       CX, R8
+	VMASKMOVPS (R8), Y6, Y7
+	VADDPS     Y7, Y2, Y2
+	ADDQ       CX, R8
+	VMASKMOVPS (R8), Y6, Y7
+	VADDPS     Y7, Y3, Y3
+	ADDQ       CX, R8
+	VMASKMOVPS (R8), Y6, Y7
+	VADDPS     Y7, Y4, Y4
+	ADDQ       CX, R8
+	VMASKMOVPS (R8), Y6, Y7
+	VADDPS     Y7, Y5, Y5
+
+part6x1Bias:
+	MOVQ       bias+80(FP), R8
+	TESTQ      R8, R8
+	JZ         part6x1Store
+	VMASKMOVPS (R8), Y6, Y7
+	VADDPS     Y7, Y0, Y0
+	VADDPS     Y7, Y1, Y1
+	VADDPS     Y7, Y2, Y2
+	VADDPS     Y7, Y3, Y3
+	VADDPS     Y7, Y4, Y4
+	VADDPS     Y7, Y5, Y5
+
+part6x1Store:
+	MOVQ       BX, R8
+	VMASKMOVPS Y0, Y6, (R8)
+	ADDQ       CX, R8
+	VMASKMOVPS Y1, Y6, (R8)
+	ADDQ       CX, R8
+	VMASKMOVPS Y2, Y6, (R8)
+	ADDQ       CX, R8
+	VMASKMOVPS Y3, Y6, (R8)
+	ADDQ       CX, R8
+	VMASKMOVPS Y4, Y6, (R8)
+	ADDQ       CX, R8
+	VMASKMOVPS Y5, Y6, (R8)
+
+next6x1:
+	IMUL3Q $0x06, AX, R8
+	ADDQ   R8, DX
+	IMUL3Q $0x06, CX, R8
+	ADDQ   R8, BX
+	DECQ   SI
+	JNZ    tile6x1
+	VZEROUPPER
+	RET
+
+rows1x2:
+	MOVQ ldx+32(FP), AX
+	MOVQ ldd+56(FP), CX
+	MOVQ x+24(FP), DX
+	MOVQ dst+48(FP), BX
+	MOVQ tiles+8(FP), SI
+	MOVQ next+88(FP), DI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
+
+tile1x2:
 	MOVQ       DX, R8
 	MOVQ       BX, R9
 	PREFETCHT0 (R9)
@@ -37,9 +1123,9 @@ tile1:
 	MOVQ       panel+40(FP), R9
 	MOVQ       k+16(FP), R10
 	SUBQ       $0x04, R10
-	JL         rest1
+	JL         rest1x2
 
-loop1:
+loop1x2:
 	VMOVUPS      (R9), Y2
 	VMOVUPS      32(R9), Y3
 	VBROADCASTSS (R8), Y4
@@ -66,13 +1152,13 @@ loop1:
 	ADDQ         $0x10, R8
 	ADDQ         $+256, R9
 	SUBQ         $0x04, R10
-	JGE          loop1
+	JGE          loop1x2
 
-rest1:
+rest1x2:
 	ADDQ $0x04, R10
-	JZ   finish1
+	JZ   finish1x2
 
-single1:
+single1x2:
 	VMOVUPS      (R9), Y2
 	VMOVUPS      32(R9), Y3
 	VBROADCASTSS (R8), Y4
@@ -81,37 +1167,37 @@ single1:
 	ADDQ         $0x04, R8
 	ADDQ         $+64, R9
 	DECQ         R10
-	JNZ          single1
+	JNZ          single1x2
 
-finish1:
+finish1x2:
 	MOVQ    columns+64(FP), R8
 	CMPQ    R8, $0x10
-	JNE     edge1
+	JNE     edge1x2
 	MOVB    add+72(FP), R8
 	TESTB   R8, R8
-	JZ      full1Bias
+	JZ      full1x2Bias
 	MOVQ    BX, R8
 	VMOVUPS (R8), Y2
 	VADDPS  Y2, Y0, Y0
 	VMOVUPS 32(R8), Y2
 	VADDPS  Y2, Y1, Y1
 
-full1Bias:
+full1x2Bias:
 	MOVQ    bias+80(FP), R8
 	TESTQ   R8, R8
-	JZ      full1Store
+	JZ      full1x2Store
 	VMOVUPS (R8), Y2
 	VADDPS  Y2, Y0, Y0
 	VMOVUPS 32(R8), Y2
 	VADDPS  Y2, Y1, Y1
 
-full1Store:
+full1x2Store:
 	MOVQ    BX, R8
 	VMOVUPS Y0, (R8)
 	VMOVUPS Y1, 32(R8)
-	JMP     next1
+	JMP     next1x2
 
-edge1:
+edge1x2:
 	NEGQ       R8
 	LEAQ       lanesAVX2<>+0(SB), R9
 	VMOVUPS    64(R9)(R8*4), Y2
@@ -121,38 +1207,38 @@ edge1:
 	VMOVUPS    96(R9)(R8*4), Y3
 	MOVB       add+72(FP), R8
 	TESTB      R8, R8
-	JZ         part1Bias
+	JZ         part1x2Bias
 	MOVQ       BX, R8
 	VMASKMOVPS (R8), Y2, Y4
 	VADDPS     Y4, Y0, Y0
 	VMASKMOVPS 32(R8), Y3, Y4
 	VADDPS     Y4, Y1, Y1
 
-part1Bias:
+part1x2Bias:
 	MOVQ       bias+80(FP), R8
 	TESTQ      R8, R8
-	JZ         part1Store
+	JZ         part1x2Store
 	VMASKMOVPS (R8), Y2, Y4
 	VADDPS     Y4, Y0, Y0
 	VMASKMOVPS 32(R8), Y3, Y4
 	VADDPS     Y4, Y1, Y1
 
-part1Store:
+part1x2Store:
 	MOVQ       BX, R8
 	VMASKMOVPS Y0, Y2, (R8)
 	VMASKMOVPS Y1, Y3, 32(R8)
 
-next1:
+next1x2:
 	IMUL3Q $0x01, AX, R8
 	ADDQ   R8, DX
 	IMUL3Q $0x01, CX, R8
 	ADDQ   R8, BX
 	DECQ   SI
-	JNZ    tile1
+	JNZ    tile1x2
 	VZEROUPPER
 	RET
 
-rows2:
+rows2x2:
 	MOVQ ldx+32(FP), AX
 	MOVQ ldd+56(FP), CX
 	MOVQ x+24(FP), DX
@@ -162,7 +1248,7 @@ rows2:
 	SHLQ $0x02, AX
 	SHLQ $0x02, CX
 
-tile2:
+tile2x2:
 	MOVQ       DX, R8
 	MOVQ       BX, R9
 	PREFETCHT0 (R9)
@@ -177,9 +1263,9 @@ tile2:
 	MOVQ       panel+40(FP), R9
 	MOVQ       k+16(FP), R10
 	SUBQ       $0x04, R10
-	JL         rest2
+	JL         rest2x2
 
-loop2:
+loop2x2:
 	VMOVUPS      (R9), Y4
 	VMOVUPS      32(R9), Y5
 	VBROADCASTSS (R8), Y6
@@ -218,13 +1304,13 @@ loop2:
 	ADDQ         $0x10, R8
 	ADDQ         $+256, R9
 	SUBQ         $0x04, R10
-	JGE          loop2
+	JGE          loop2x2
 
-rest2:
+rest2x2:
 	ADDQ $0x04, R10
-	JZ   finish2
+	JZ   finish2x2
 
-single2:
+single2x2:
 	VMOVUPS      (R9), Y4
 	VMOVUPS      32(R9), Y5
 	VBROADCASTSS (R8), Y6
@@ -236,15 +1322,15 @@ single2:
 	ADDQ         $0x04, R8
 	ADDQ         $+64, R9
 	DECQ         R10
-	JNZ          single2
+	JNZ          single2x2
 
-finish2:
+finish2x2:
 	MOVQ    columns+64(FP), R8
 	CMPQ    R8, $0x10
-	JNE     edge2
+	JNE     edge2x2
 	MOVB    add+72(FP), R8
 	TESTB   R8, R8
-	JZ      full2Bias
+	JZ      full2x2Bias
 	MOVQ    BX, R8
 	VMOVUPS (R8), Y4
 	VADDPS  Y4, Y0, Y0
@@ -256,10 +1342,10 @@ finish2:
 	VMOVUPS 32(R8), Y4
 	VADDPS  Y4, Y3, Y3
 
-full2Bias:
+full2x2Bias:
 	MOVQ    bias+80(FP), R8
 	TESTQ   R8, R8
-	JZ      full2Store
+	JZ      full2x2Store
 	VMOVUPS (R8), Y4
 	VADDPS  Y4, Y0, Y0
 	VADDPS  Y4, Y2, Y2
@@ -267,16 +1353,16 @@ full2Bias:
 	VADDPS  Y4, Y1, Y1
 	VADDPS  Y4, Y3, Y3
 
-full2Store:
+full2x2Store:
 	MOVQ    BX, R8
 	VMOVUPS Y0, (R8)
 	VMOVUPS Y1, 32(R8)
 	ADDQ    CX, R8
 	VMOVUPS Y2, (R8)
 	VMOVUPS Y3, 32(R8)
-	JMP     next2
+	JMP     next2x2
 
-edge2:
+edge2x2:
 	NEGQ       R8
 	LEAQ       lanesAVX2<>+0(SB), R9
 	VMOVUPS    64(R9)(R8*4), Y4
@@ -286,7 +1372,7 @@ edge2:
 	VMOVUPS    96(R9)(R8*4), Y5
 	MOVB       add+72(FP), R8
 	TESTB      R8, R8
-	JZ         part2Bias
+	JZ         part2x2Bias
 	MOVQ       BX, R8
 	VMASKMOVPS (R8), Y4, Y6
 	VADDPS     Y6, Y0, Y0
@@ -298,10 +1384,10 @@ edge2:
 	VMASKMOVPS 32(R8), Y5, Y6
 	VADDPS     Y6, Y3, Y3
 
-part2Bias:
+part2x2Bias:
 	MOVQ       bias+80(FP), R8
 	TESTQ      R8, R8
-	JZ         part2Store
+	JZ         part2x2Store
 	VMASKMOVPS (R8), Y4, Y6
 	VADDPS     Y6, Y0, Y0
 	VADDPS     Y6, Y2, Y2
@@ -309,7 +1395,7 @@ part2Bias:
 	VADDPS     Y6, Y1, Y1
 	VADDPS     Y6, Y3, Y3
 
-part2Store:
+part2x2Store:
 	MOVQ       BX, R8
 	VMASKMOVPS Y0, Y4, (R8)
 	VMASKMOVPS Y1, Y5, 32(R8)
@@ -317,17 +1403,17 @@ part2Store:
 	VMASKMOVPS Y2, Y4, (R8)
 	VMASKMOVPS Y3, Y5, 32(R8)
 
-next2:
+next2x2:
 	IMUL3Q $0x02, AX, R8
 	ADDQ   R8, DX
 	IMUL3Q $0x02, CX, R8
 	ADDQ   R8, BX
 	DECQ   SI
-	JNZ    tile2
+	JNZ    tile2x2
 	VZEROUPPER
 	RET
 
-rows3:
+rows3x2:
 	MOVQ ldx+32(FP), AX
 	MOVQ ldd+56(FP), CX
 	MOVQ x+24(FP), DX
@@ -337,7 +1423,7 @@ rows3:
 	SHLQ $0x02, AX
 	SHLQ $0x02, CX
 
-tile3:
+tile3x2:
 	MOVQ       DX, R8
 	MOVQ       BX, R9
 	PREFETCHT0 (R9)
@@ -357,9 +1443,9 @@ tile3:
 	MOVQ       panel+40(FP), R9
 	MOVQ       k+16(FP), R10
 	SUBQ       $0x04, R10
-	JL         rest3
+	JL         rest3x2
 
-loop3:
+loop3x2:
 	VMOVUPS      (R9), Y6
 	VMOVUPS      32(R9), Y7
 	VBROADCASTSS (R8), Y8
@@ -410,13 +1496,13 @@ loop3:
 	ADDQ         $0x10, R8
 	ADDQ         $+256, R9
 	SUBQ         $0x04, R10
-	JGE          loop3
+	JGE          loop3x2
 
-rest3:
+rest3x2:
 	ADDQ $0x04, R10
-	JZ   finish3
+	JZ   finish3x2
 
-single3:
+single3x2:
 	VMOVUPS      (R9), Y6
 	VMOVUPS      32(R9), Y7
 	VBROADCASTSS (R8), Y8
@@ -431,15 +1517,15 @@ single3:
 	ADDQ         $0x04, R8
 	ADDQ         $+64, R9
 	DECQ         R10
-	JNZ          single3
+	JNZ          single3x2
 
-finish3:
+finish3x2:
 	MOVQ    columns+64(FP), R8
 	CMPQ    R8, $0x10
-	JNE     edge3
+	JNE     edge3x2
 	MOVB    add+72(FP), R8
 	TESTB   R8, R8
-	JZ      full3Bias
+	JZ      full3x2Bias
 	MOVQ    BX, R8
 	VMOVUPS (R8), Y6
 	VADDPS  Y6, Y0, Y0
@@ -456,10 +1542,10 @@ finish3:
 	VMOVUPS 32(R8), Y6
 	VADDPS  Y6, Y5, Y5
 
-full3Bias:
+full3x2Bias:
 	MOVQ    bias+80(FP), R8
 	TESTQ   R8, R8
-	JZ      full3Store
+	JZ      full3x2Store
 	VMOVUPS (R8), Y6
 	VADDPS  Y6, Y0, Y0
 	VADDPS  Y6, Y2, Y2
@@ -469,7 +1555,7 @@ full3Bias:
 	VADDPS  Y6, Y3, Y3
 	VADDPS  Y6, Y5, Y5
 
-full3Store:
+full3x2Store:
 	MOVQ    BX, R8
 	VMOVUPS Y0, (R8)
 	VMOVUPS Y1, 32(R8)
@@ -479,9 +1565,9 @@ full3Store:
 	ADDQ    CX, R8
 	VMOVUPS Y4, (R8)
 	VMOVUPS Y5, 32(R8)
-	JMP     next3
+	JMP     next3x2
 
-edge3:
+edge3x2:
 	NEGQ       R8
 	LEAQ       lanesAVX2<>+0(SB), R9
 	VMOVUPS    64(R9)(R8*4), Y6
@@ -491,7 +1577,7 @@ edge3:
 	VMOVUPS    96(R9)(R8*4), Y7
 	MOVB       add+72(FP), R8
 	TESTB      R8, R8
-	JZ         part3Bias
+	JZ         part3x2Bias
 	MOVQ       BX, R8
 	VMASKMOVPS (R8), Y6, Y8
 	VADDPS     Y8, Y0, Y0
@@ -508,10 +1594,10 @@ edge3:
 	VMASKMOVPS 32(R8), Y7, Y8
 	VADDPS     Y8, Y5, Y5
 
-part3Bias:
+part3x2Bias:
 	MOVQ       bias+80(FP), R8
 	TESTQ      R8, R8
-	JZ         part3Store
+	JZ         part3x2Store
 	VMASKMOVPS (R8), Y6, Y8
 	VADDPS     Y8, Y0, Y0
 	VADDPS     Y8, Y2, Y2
@@ -521,7 +1607,7 @@ part3Bias:
 	VADDPS     Y8, Y3, Y3
 	VADDPS     Y8, Y5, Y5
 
-part3Store:
+part3x2Store:
 	MOVQ       BX, R8
 	VMASKMOVPS Y0, Y6, (R8)
 	VMASKMOVPS Y1, Y7, 32(R8)
@@ -532,17 +1618,17 @@ part3Store:
 	VMASKMOVPS Y4, Y6, (R8)
 	VMASKMOVPS Y5, Y7, 32(R8)
 
-next3:
+next3x2:
 	IMUL3Q $0x03, AX, R8
 	ADDQ   R8, DX
 	IMUL3Q $0x03, CX, R8
 	ADDQ   R8, BX
 	DECQ   SI
-	JNZ    tile3
+	JNZ    tile3x2
 	VZEROUPPER
 	RET
 
-rows4:
+rows4x2:
 	MOVQ ldx+32(FP), AX
 	MOVQ ldd+56(FP), CX
 	MOVQ x+24(FP), DX
@@ -552,7 +1638,7 @@ rows4:
 	SHLQ $0x02, AX
 	SHLQ $0x02, CX
 
-tile4:
+tile4x2:
 	MOVQ       DX, R8
 	LEAQ       (AX)(AX*2), R9
 	LEAQ       (R8)(R9*1), R9
@@ -579,9 +1665,9 @@ tile4:
 	MOVQ       panel+40(FP), R10
 	MOVQ       k+16(FP), R11
 	SUBQ       $0x04, R11
-	JL         rest4
+	JL         rest4x2
 
-loop4:
+loop4x2:
 	VMOVUPS      (R10), Y8
 	VMOVUPS      32(R10), Y9
 	VBROADCASTSS (R8), Y10
@@ -645,13 +1731,13 @@ loop4:
 	ADDQ         $0x10, R9
 	ADDQ         $+256, R10
 	SUBQ         $0x04, R11
-	JGE          loop4
+	JGE          loop4x2
 
-rest4:
+rest4x2:
 	ADDQ $0x04, R11
-	JZ   finish4
+	JZ   finish4x2
 
-single4:
+single4x2:
 	VMOVUPS      (R10), Y8
 	VMOVUPS      32(R10), Y9
 	VBROADCASTSS (R8), Y10
@@ -670,15 +1756,15 @@ single4:
 	ADDQ         $0x04, R9
 	ADDQ         $+64, R10
 	DECQ         R11
-	JNZ          single4
+	JNZ          single4x2
 
-finish4:
+finish4x2:
 	MOVQ    columns+64(FP), R8
 	CMPQ    R8, $0x10
-	JNE     edge4
+	JNE     edge4x2
 	MOVB    add+72(FP), R8
 	TESTB   R8, R8
-	JZ      full4Bias
+	JZ      full4x2Bias
 	MOVQ    BX, R8
 	VMOVUPS (R8), Y8
 	VADDPS  Y8, Y0, Y0
@@ -700,10 +1786,10 @@ finish4:
 	VMOVUPS 32(R8), Y8
 	VADDPS  Y8, Y7, Y7
 
-full4Bias:
+full4x2Bias:
 	MOVQ    bias+80(FP), R8
 	TESTQ   R8, R8
-	JZ      full4Store
+	JZ      full4x2Store
 	VMOVUPS (R8), Y8
 	VADDPS  Y8, Y0, Y0
 	VADDPS  Y8, Y2, Y2
@@ -715,7 +1801,7 @@ full4Bias:
 	VADDPS  Y8, Y5, Y5
 	VADDPS  Y8, Y7, Y7
 
-full4Store:
+full4x2Store:
 	MOVQ    BX, R8
 	VMOVUPS Y0, (R8)
 	VMOVUPS Y1, 32(R8)
@@ -728,9 +1814,9 @@ full4Store:
 	ADDQ    CX, R8
 	VMOVUPS Y6, (R8)
 	VMOVUPS Y7, 32(R8)
-	JMP     next4
+	JMP     next4x2
 
-edge4:
+edge4x2:
 	NEGQ       R8
 	LEAQ       lanesAVX2<>+0(SB), R9
 	VMOVUPS    64(R9)(R8*4), Y8
@@ -740,7 +1826,7 @@ edge4:
 	VMOVUPS    96(R9)(R8*4), Y9
 	MOVB       add+72(FP), R8
 	TESTB      R8, R8
-	JZ         part4Bias
+	JZ         part4x2Bias
 	MOVQ       BX, R8
 	VMASKMOVPS (R8), Y8, Y10
 	VADDPS     Y10, Y0, Y0
@@ -762,10 +1848,10 @@ edge4:
 	VMASKMOVPS 32(R8), Y9, Y10
 	VADDPS     Y10, Y7, Y7
 
-part4Bias:
+part4x2Bias:
 	MOVQ       bias+80(FP), R8
 	TESTQ      R8, R8
-	JZ         part4Store
+	JZ         part4x2Store
 	VMASKMOVPS (R8), Y8, Y10
 	VADDPS     Y10, Y0, Y0
 	VADDPS     Y10, Y2, Y2
@@ -777,7 +1863,7 @@ part4Bias:
 	VADDPS     Y10, Y5, Y5
 	VADDPS     Y10, Y7, Y7
 
-part4Store:
+part4x2Store:
 	MOVQ       BX, R8
 	VMASKMOVPS Y0, Y8, (R8)
 	VMASKMOVPS Y1, Y9, 32(R8)
@@ -791,17 +1877,17 @@ part4Store:
 	VMASKMOVPS Y6, Y8, (R8)
 	VMASKMOVPS Y7, Y9, 32(R8)
 
-next4:
+next4x2:
 	IMUL3Q $0x04, AX, R8
 	ADDQ   R8, DX
 	IMUL3Q $0x04, CX, R8
 	ADDQ   R8, BX
 	DECQ   SI
-	JNZ    tile4
+	JNZ    tile4x2
 	VZEROUPPER
 	RET
 
-rows5:
+rows5x2:
 	MOVQ ldx+32(FP), AX
 	MOVQ ldd+56(FP), CX
 	MOVQ x+24(FP), DX
@@ -811,7 +1897,7 @@ rows5:
 	SHLQ $0x02, AX
 	SHLQ $0x02, CX
 
-tile5:
+tile5x2:
 	MOVQ       DX, R8
 	LEAQ       (AX)(AX*2), R9
 	LEAQ       (R8)(R9*1), R9
@@ -843,9 +1929,9 @@ tile5:
 	MOVQ       panel+40(FP), R10
 	MOVQ       k+16(FP), R11
 	SUBQ       $0x04, R11
-	JL         rest5
+	JL         rest5x2
 
-loop5:
+loop5x2:
 	VMOVUPS      (R10), Y10
 	VMOVUPS      32(R10), Y11
 	VBROADCASTSS (R8), Y12
@@ -921,13 +2007,13 @@ loop5:
 	ADDQ         $0x10, R9
 	ADDQ         $+256, R10
 	SUBQ         $0x04, R11
-	JGE          loop5
+	JGE          loop5x2
 
-rest5:
+rest5x2:
 	ADDQ $0x04, R11
-	JZ   finish5
+	JZ   finish5x2
 
-single5:
+single5x2:
 	VMOVUPS      (R10), Y10
 	VMOVUPS      32(R10), Y11
 	VBROADCASTSS (R8), Y12
@@ -949,15 +2035,15 @@ single5:
 	ADDQ         $0x04, R9
 	ADDQ         $+64, R10
 	DECQ         R11
-	JNZ          single5
+	JNZ          single5x2
 
-finish5:
+finish5x2:
 	MOVQ    columns+64(FP), R8
 	CMPQ    R8, $0x10
-	JNE     edge5
+	JNE     edge5x2
 	MOVB    add+72(FP), R8
 	TESTB   R8, R8
-	JZ      full5Bias
+	JZ      full5x2Bias
 	MOVQ    BX, R8
 	VMOVUPS (R8), Y10
 	VADDPS  Y10, Y0, Y0
@@ -984,10 +2070,10 @@ finish5:
 	VMOVUPS 32(R8), Y10
 	VADDPS  Y10, Y9, Y9
 
-full5Bias:
+full5x2Bias:
 	MOVQ    bias+80(FP), R8
 	TESTQ   R8, R8
-	JZ      full5Store
+	JZ      full5x2Store
 	VMOVUPS (R8), Y10
 	VADDPS  Y10, Y0, Y0
 	VADDPS  Y10, Y2, Y2
@@ -1001,7 +2087,7 @@ full5Bias:
 	VADDPS  Y10, Y7, Y7
 	VADDPS  Y10, Y9, Y9
 
-full5Store:
+full5x2Store:
 	MOVQ    BX, R8
 	VMOVUPS Y0, (R8)
 	VMOVUPS Y1, 32(R8)
@@ -1017,9 +2103,9 @@ full5Store:
 	ADDQ    CX, R8
 	VMOVUPS Y8, (R8)
 	VMOVUPS Y9, 32(R8)
-	JMP     next5
+	JMP     next5x2
 
-edge5:
+edge5x2:
 	NEGQ       R8
 	LEAQ       lanesAVX2<>+0(SB), R9
 	VMOVUPS    64(R9)(R8*4), Y10
@@ -1029,7 +2115,7 @@ edge5:
 	VMOVUPS    96(R9)(R8*4), Y11
 	MOVB       add+72(FP), R8
 	TESTB      R8, R8
-	JZ         part5Bias
+	JZ         part5x2Bias
 	MOVQ       BX, R8
 	VMASKMOVPS (R8), Y10, Y12
 	VADDPS     Y12, Y0, Y0
@@ -1056,10 +2142,10 @@ edge5:
 	VMASKMOVPS 32(R8), Y11, Y12
 	VADDPS     Y12, Y9, Y9
 
-part5Bias:
+part5x2Bias:
 	MOVQ       bias+80(FP), R8
 	TESTQ      R8, R8
-	JZ         part5Store
+	JZ         part5x2Store
 	VMASKMOVPS (R8), Y10, Y12
 	VADDPS     Y12, Y0, Y0
 	VADDPS     Y12, Y2, Y2
@@ -1073,7 +2159,7 @@ part5Bias:
 	VADDPS     Y12, Y7, Y7
 	VADDPS     Y12, Y9, Y9
 
-part5Store:
+part5x2Store:
 	MOVQ       BX, R8
 	VMASKMOVPS Y0, Y10, (R8)
 	VMASKMOVPS Y1, Y11, 32(R8)
@@ -1090,17 +2176,17 @@ part5Store:
 	VMASKMOVPS Y8, Y10, (R8)
 	VMASKMOVPS Y9, Y11, 32(R8)
 
-next5:
+next5x2:
 	IMUL3Q $0x05, AX, R8
 	ADDQ   R8, DX
 	IMUL3Q $0x05, CX, R8
 	ADDQ   R8, BX
 	DECQ   SI
-	JNZ    tile5
+	JNZ    tile5x2
 	VZEROUPPER
 	RET
 
-rows6:
+rows6x2:
 	MOVQ ldx+32(FP), AX
 	MOVQ ldd+56(FP), CX
 	MOVQ x+24(FP), DX
@@ -1110,7 +2196,7 @@ rows6:
 	SHLQ $0x02, AX
 	SHLQ $0x02, CX
 
-tile6:
+tile6x2:
 	MOVQ       DX, R8
 	LEAQ       (AX)(AX*2), R9
 	LEAQ       (R8)(R9*1), R9
@@ -1147,9 +2233,9 @@ tile6:
 	MOVQ       panel+40(FP), R10
 	MOVQ       k+16(FP), R11
 	SUBQ       $0x04, R11
-	JL         rest6
+	JL         rest6x2
 
-loop6:
+loop6x2:
 	VMOVUPS      (R10), Y12
 	VMOVUPS      32(R10), Y13
 	VBROADCASTSS (R8), Y14
@@ -1237,13 +2323,13 @@ loop6:
 	ADDQ         $0x10, R9
 	ADDQ         $+256, R10
 	SUBQ         $0x04, R11
-	JGE          loop6
+	JGE          loop6x2
 
-rest6:
+rest6x2:
 	ADDQ $0x04, R11
-	JZ   finish6
+	JZ   finish6x2
 
-single6:
+single6x2:
 	VMOVUPS      (R10), Y12
 	VMOVUPS      32(R10), Y13
 	VBROADCASTSS (R8), Y14
@@ -1268,15 +2354,15 @@ single6:
 	ADDQ         $0x04, R9
 	ADDQ         $+64, R10
 	DECQ         R11
-	JNZ          single6
+	JNZ          single6x2
 
-finish6:
+finish6x2:
 	MOVQ    columns+64(FP), R8
 	CMPQ    R8, $0x10
-	JNE     edge6
+	JNE     edge6x2
 	MOVB    add+72(FP), R8
 	TESTB   R8, R8
-	JZ      full6Bias
+	JZ      full6x2Bias
 	MOVQ    BX, R8
 	VMOVUPS (R8), Y12
 	VADDPS  Y12, Y0, Y0
@@ -1308,10 +2394,10 @@ finish6:
 	VMOVUPS 32(R8), Y12
 	VADDPS  Y12, Y11, Y11
 
-full6Bias:
+full6x2Bias:
 	MOVQ    bias+80(FP), R8
 	TESTQ   R8, R8
-	JZ      full6Store
+	JZ      full6x2Store
 	VMOVUPS (R8), Y12
 	VADDPS  Y12, Y0, Y0
 	VADDPS  Y12, Y2, Y2
@@ -1327,7 +2413,7 @@ full6Bias:
 	VADDPS  Y12, Y9, Y9
 	VADDPS  Y12, Y11, Y11
 
-full6Store:
+full6x2Store:
 	MOVQ    BX, R8
 	VMOVUPS Y0, (R8)
 	VMOVUPS Y1, 32(R8)
@@ -1346,9 +2432,9 @@ full6Store:
 	ADDQ    CX, R8
 	VMOVUPS Y10, (R8)
 	VMOVUPS Y11, 32(R8)
-	JMP     next6
+	JMP     next6x2
 
-edge6:
+edge6x2:
 	NEGQ       R8
 	LEAQ       lanesAVX2<>+0(SB), R9
 	VMOVUPS    64(R9)(R8*4), Y12
@@ -1358,7 +2444,7 @@ edge6:
 	VMOVUPS    96(R9)(R8*4), Y13
 	MOVB       add+72(FP), R8
 	TESTB      R8, R8
-	JZ         part6Bias
+	JZ         part6x2Bias
 	MOVQ       BX, R8
 	VMASKMOVPS (R8), Y12, Y14
 	VADDPS     Y14, Y0, Y0
@@ -1390,10 +2476,10 @@ edge6:
 	VMASKMOVPS 32(R8), Y13, Y14
 	VADDPS     Y14, Y11, Y11
 
-part6Bias:
+part6x2Bias:
 	MOVQ       bias+80(FP), R8
 	TESTQ      R8, R8
-	JZ         part6Store
+	JZ         part6x2Store
 	VMASKMOVPS (R8), Y12, Y14
 	VADDPS     Y14, Y0, Y0
 	VADDPS     Y14, Y2, Y2
@@ -1409,7 +2495,7 @@ part6Bias:
 	VADDPS     Y14, Y9, Y9
 	VADDPS     Y14, Y11, Y11
 
-part6Store:
+part6x2Store:
 	MOVQ       BX, R8
 	VMASKMOVPS Y0, Y12, (R8)
 	VMASKMOVPS Y1, Y13, 32(R8)
@@ -1429,13 +2515,13 @@ part6Store:
 	VMASKMOVPS Y10, Y12, (R8)
 	VMASKMOVPS Y11, Y13, 32(R8)
 
-next6:
+next6x2:
 	IMUL3Q $0x06, AX, R8
 	ADDQ   R8, DX
 	IMUL3Q $0x06, CX, R8
 	ADDQ   R8, BX
 	DECQ   SI
-	JNZ    tile6
+	JNZ    tile6x2
 	VZEROUPPER
 	RET
 
@@ -1481,6 +2567,27 @@ loop:
 	ADDQ        $+256, AX
 	DECQ        BX
 	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func gatherAVX2(dst *float32, src *float32, ld int, rows int)
+// Requires: AVX
+TEXT ·gatherAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ ld+16(FP), DX
+	MOVQ rows+24(FP), BX
+	SHLQ $0x02, DX
+
+loop:
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    DX, CX
+	ADDQ    $+64, AX
+	DECQ    BX
+	JNZ     loop
 	VZEROUPPER
 	RET
 
@@ -1668,16 +2775,13 @@ groupExpDone:
 	VADDPS       X3, X1, X1
 	VPERMILPS    $0xb1, X2, X3
 	VADDPS       X3, X2, X2
+	VMOVSS       c3f800000AVX2<>+0(SB), X3
+	VMAXSS       X1, X3, X1
+	VDIVSS       X1, X3, X1
+	VMAXSS       X2, X3, X2
+	VDIVSS       X2, X3, X2
 	VBROADCASTSS X1, Y1
 	VBROADCASTSS X2, Y2
-	VMOVUPS      c3f800000AVX2<>+0(SB), Y3
-	VMOVUPS      c3f800000AVX2<>+0(SB), Y4
-	VMAXPS       Y1, Y3, Y1
-	VMAXPS       Y2, Y4, Y2
-	VMOVUPS      c3f800000AVX2<>+0(SB), Y3
-	VMOVUPS      c3f800000AVX2<>+0(SB), Y4
-	VDIVPS       Y1, Y3, Y1
-	VDIVPS       Y2, Y4, Y2
 	MOVQ         AX, SI
 	LEAQ         (SI)(CX*1), DI
 	MOVQ         BX, R8
@@ -1814,11 +2918,10 @@ singleExpDone:
 	VADDPS       X2, X1, X1
 	VPERMILPS    $0xb1, X1, X2
 	VADDPS       X2, X1, X1
+	VMOVSS       c3f800000AVX2<>+0(SB), X2
+	VMAXSS       X1, X2, X1
+	VDIVSS       X1, X2, X1
 	VBROADCASTSS X1, Y1
-	VMOVUPS      c3f800000AVX2<>+0(SB), Y2
-	VMAXPS       Y1, Y2, Y1
-	VMOVUPS      c3f800000AVX2<>+0(SB), Y2
-	VDIVPS       Y1, Y2, Y1
 	MOVQ         AX, SI
 	MOVQ         BX, DI
 	SUBQ         $0x20, DI
@@ -1852,27 +2955,25 @@ singleEnd:
 // func layerNormAVX2(dst *float32, x *float32, rows int, d int, gamma *float32, beta *float32, eps float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·layerNormAVX2(SB), NOSPLIT, $0-52
-	MOVQ         x+8(FP), AX
-	MOVQ         rows+16(FP), CX
-	MOVQ         d+24(FP), DX
-	MOVQ         dst+0(FP), BX
-	SUBQ         AX, BX
-	MOVQ         DX, SI
-	ANDQ         $0x07, SI
-	NEGQ         SI
-	LEAQ         lanesAVX2<>+0(SB), DI
-	VMOVUPS      64(DI)(SI*4), Y0
-	VXORPS       X1, X1, X1
-	VCVTSI2SSQ   DX, X1, X1
-	VBROADCASTSS X1, Y1
-	VBROADCASTSS eps+48(FP), Y2
-	SHLQ         $0x02, DX
-	SUBQ         $0x02, CX
-	JL           groupEnd
+	MOVQ       x+8(FP), AX
+	MOVQ       rows+16(FP), CX
+	MOVQ       d+24(FP), DX
+	MOVQ       dst+0(FP), BX
+	SUBQ       AX, BX
+	MOVQ       DX, SI
+	ANDQ       $0x07, SI
+	NEGQ       SI
+	LEAQ       lanesAVX2<>+0(SB), DI
+	VMOVUPS    64(DI)(SI*4), Y0
+	VXORPS     X1, X1, X1
+	VCVTSI2SSQ DX, X1, X1
+	SHLQ       $0x02, DX
+	SUBQ       $0x02, CX
+	JL         groupEnd
 
 group:
+	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
 	MOVQ   AX, SI
 	LEAQ   (SI)(DX*1), DI
 	MOVQ   DX, R8
@@ -1880,10 +2981,10 @@ group:
 	JL     groupSumRest
 
 groupSum:
-	VMOVUPS (SI), Y5
-	VMOVUPS (DI), Y6
+	VMOVUPS (SI), Y4
+	VMOVUPS (DI), Y5
+	VADDPS  Y4, Y2, Y2
 	VADDPS  Y5, Y3, Y3
-	VADDPS  Y6, Y4, Y4
 	ADDQ    $0x20, SI
 	ADDQ    $0x20, DI
 	SUBQ    $0x20, R8
@@ -1892,30 +2993,30 @@ groupSum:
 groupSumRest:
 	ADDQ       $0x20, R8
 	JZ         groupSumDone
-	VMASKMOVPS (SI), Y0, Y5
-	VMASKMOVPS (DI), Y0, Y6
+	VMASKMOVPS (SI), Y0, Y4
+	VMASKMOVPS (DI), Y0, Y5
+	VADDPS     Y4, Y2, Y2
 	VADDPS     Y5, Y3, Y3
-	VADDPS     Y6, Y4, Y4
 
 groupSumDone:
-	VEXTRACTF128 $0x01, Y3, X5
-	VADDPS       X5, X3, X3
-	VEXTRACTF128 $0x01, Y4, X5
-	VADDPS       X5, X4, X4
-	VPERMILPS    $0x4e, X3, X5
-	VADDPS       X5, X3, X3
-	VPERMILPS    $0x4e, X4, X5
-	VADDPS       X5, X4, X4
-	VPERMILPS    $0xb1, X3, X5
-	VADDPS       X5, X3, X3
-	VPERMILPS    $0xb1, X4, X5
-	VADDPS       X5, X4, X4
+	VEXTRACTF128 $0x01, Y2, X4
+	VADDPS       X4, X2, X2
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPS       X4, X3, X3
+	VPERMILPS    $0x4e, X2, X4
+	VADDPS       X4, X2, X2
+	VPERMILPS    $0x4e, X3, X4
+	VADDPS       X4, X3, X3
+	VPERMILPS    $0xb1, X2, X4
+	VADDPS       X4, X2, X2
+	VPERMILPS    $0xb1, X3, X4
+	VADDPS       X4, X3, X3
+	VDIVSS       X1, X2, X2
+	VDIVSS       X1, X3, X3
+	VBROADCASTSS X2, Y2
 	VBROADCASTSS X3, Y3
-	VBROADCASTSS X4, Y4
-	VDIVPS       Y1, Y3, Y3
-	VDIVPS       Y1, Y4, Y4
+	VXORPS       Y4, Y4, Y4
 	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
 	MOVQ         AX, SI
 	LEAQ         (SI)(DX*1), DI
 	MOVQ         DX, R8
@@ -1923,12 +3024,12 @@ groupSumDone:
 	JL           groupSquareRest
 
 groupSquare:
-	VMOVUPS     (SI), Y7
-	VMOVUPS     (DI), Y8
+	VMOVUPS     (SI), Y6
+	VMOVUPS     (DI), Y7
+	VSUBPS      Y2, Y6, Y6
 	VSUBPS      Y3, Y7, Y7
-	VSUBPS      Y4, Y8, Y8
+	VFMADD231PS Y6, Y6, Y4
 	VFMADD231PS Y7, Y7, Y5
-	VFMADD231PS Y8, Y8, Y6
 	ADDQ        $0x20, SI
 	ADDQ        $0x20, DI
 	SUBQ        $0x20, R8
@@ -1937,40 +3038,39 @@ groupSquare:
 groupSquareRest:
 	ADDQ        $0x20, R8
 	JZ          groupSquareDone
-	VMASKMOVPS  (SI), Y0, Y7
-	VMASKMOVPS  (DI), Y0, Y8
+	VMASKMOVPS  (SI), Y0, Y6
+	VMASKMOVPS  (DI), Y0, Y7
+	VSUBPS      Y2, Y6, Y6
 	VSUBPS      Y3, Y7, Y7
-	VSUBPS      Y4, Y8, Y8
+	VANDPS      Y0, Y6, Y6
 	VANDPS      Y0, Y7, Y7
-	VANDPS      Y0, Y8, Y8
+	VFMADD231PS Y6, Y6, Y4
 	VFMADD231PS Y7, Y7, Y5
-	VFMADD231PS Y8, Y8, Y6
 
 groupSquareDone:
-	VEXTRACTF128 $0x01, Y5, X7
-	VADDPS       X7, X5, X5
-	VEXTRACTF128 $0x01, Y6, X7
-	VADDPS       X7, X6, X6
-	VPERMILPS    $0x4e, X5, X7
-	VADDPS       X7, X5, X5
-	VPERMILPS    $0x4e, X6, X7
-	VADDPS       X7, X6, X6
-	VPERMILPS    $0xb1, X5, X7
-	VADDPS       X7, X5, X5
-	VPERMILPS    $0xb1, X6, X7
-	VADDPS       X7, X6, X6
+	VEXTRACTF128 $0x01, Y4, X6
+	VADDPS       X6, X4, X4
+	VEXTRACTF128 $0x01, Y5, X6
+	VADDPS       X6, X5, X5
+	VPERMILPS    $0x4e, X4, X6
+	VADDPS       X6, X4, X4
+	VPERMILPS    $0x4e, X5, X6
+	VADDPS       X6, X5, X5
+	VPERMILPS    $0xb1, X4, X6
+	VADDPS       X6, X4, X4
+	VPERMILPS    $0xb1, X5, X6
+	VADDPS       X6, X5, X5
+	VMOVSS       c3f800000AVX2<>+0(SB), X6
+	VDIVSS       X1, X4, X4
+	VADDSS       eps+48(FP), X4, X4
+	VSQRTSS      X4, X4, X4
+	VDIVSS       X4, X6, X4
+	VDIVSS       X1, X5, X5
+	VADDSS       eps+48(FP), X5, X5
+	VSQRTSS      X5, X5, X5
+	VDIVSS       X5, X6, X5
+	VBROADCASTSS X4, Y4
 	VBROADCASTSS X5, Y5
-	VBROADCASTSS X6, Y6
-	VDIVPS       Y1, Y5, Y5
-	VDIVPS       Y1, Y6, Y6
-	VADDPS       Y2, Y5, Y5
-	VADDPS       Y2, Y6, Y6
-	VSQRTPS      Y5, Y5
-	VSQRTPS      Y6, Y6
-	VMOVUPS      c3f800000AVX2<>+0(SB), Y7
-	VMOVUPS      c3f800000AVX2<>+0(SB), Y8
-	VDIVPS       Y5, Y7, Y5
-	VDIVPS       Y6, Y8, Y6
 	MOVQ         gamma+32(FP), SI
 	MOVQ         beta+40(FP), DI
 	MOVQ         AX, R8
@@ -1980,18 +3080,18 @@ groupSquareDone:
 	JL           groupApplyRest
 
 groupApply:
-	VMOVUPS     (R8), Y7
-	VMOVUPS     (R9), Y8
+	VMOVUPS     (R8), Y6
+	VMOVUPS     (R9), Y7
+	VSUBPS      Y2, Y6, Y6
 	VSUBPS      Y3, Y7, Y7
-	VSUBPS      Y4, Y8, Y8
+	VMULPS      Y4, Y6, Y6
 	VMULPS      Y5, Y7, Y7
-	VMULPS      Y6, Y8, Y8
-	VMOVUPS     (SI), Y9
-	VMOVUPS     (DI), Y10
-	VFMADD213PS Y10, Y9, Y7
-	VFMADD213PS Y10, Y9, Y8
-	VMOVUPS     Y7, (R8)(BX*1)
-	VMOVUPS     Y8, (R9)(BX*1)
+	VMOVUPS     (SI), Y8
+	VMOVUPS     (DI), Y9
+	VFMADD213PS Y9, Y8, Y6
+	VFMADD213PS Y9, Y8, Y7
+	VMOVUPS     Y6, (R8)(BX*1)
+	VMOVUPS     Y7, (R9)(BX*1)
 	ADDQ        $0x20, R8
 	ADDQ        $0x20, R9
 	ADDQ        $0x20, SI
@@ -2002,18 +3102,18 @@ groupApply:
 groupApplyRest:
 	ADDQ        $0x20, R10
 	JZ          groupApplyDone
-	VMASKMOVPS  (R8), Y0, Y7
-	VMASKMOVPS  (R9), Y0, Y8
+	VMASKMOVPS  (R8), Y0, Y6
+	VMASKMOVPS  (R9), Y0, Y7
+	VSUBPS      Y2, Y6, Y2
 	VSUBPS      Y3, Y7, Y3
-	VSUBPS      Y4, Y8, Y4
+	VMULPS      Y4, Y2, Y2
 	VMULPS      Y5, Y3, Y3
-	VMULPS      Y6, Y4, Y4
-	VMASKMOVPS  (SI), Y0, Y5
-	VMASKMOVPS  (DI), Y0, Y6
-	VFMADD213PS Y6, Y5, Y3
-	VFMADD213PS Y6, Y5, Y4
-	VMASKMOVPS  Y3, Y0, (R8)(BX*1)
-	VMASKMOVPS  Y4, Y0, (R9)(BX*1)
+	VMASKMOVPS  (SI), Y0, Y4
+	VMASKMOVPS  (DI), Y0, Y5
+	VFMADD213PS Y5, Y4, Y2
+	VFMADD213PS Y5, Y4, Y3
+	VMASKMOVPS  Y2, Y0, (R8)(BX*1)
+	VMASKMOVPS  Y3, Y0, (R9)(BX*1)
 
 groupApplyDone:
 	ADDQ DX, AX
@@ -2027,15 +3127,15 @@ groupEnd:
 	JL   singleEnd
 
 single:
-	VXORPS Y3, Y3, Y3
+	VXORPS Y2, Y2, Y2
 	MOVQ   AX, SI
 	MOVQ   DX, DI
 	SUBQ   $0x20, DI
 	JL     singleSumRest
 
 singleSum:
-	VMOVUPS (SI), Y4
-	VADDPS  Y4, Y3, Y3
+	VMOVUPS (SI), Y3
+	VADDPS  Y3, Y2, Y2
 	ADDQ    $0x20, SI
 	SUBQ    $0x20, DI
 	JGE     singleSum
@@ -2043,28 +3143,28 @@ singleSum:
 singleSumRest:
 	ADDQ       $0x20, DI
 	JZ         singleSumDone
-	VMASKMOVPS (SI), Y0, Y4
-	VADDPS     Y4, Y3, Y3
+	VMASKMOVPS (SI), Y0, Y3
+	VADDPS     Y3, Y2, Y2
 
 singleSumDone:
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPS       X4, X3, X3
-	VPERMILPS    $0x4e, X3, X4
-	VADDPS       X4, X3, X3
-	VPERMILPS    $0xb1, X3, X4
-	VADDPS       X4, X3, X3
-	VBROADCASTSS X3, Y3
-	VDIVPS       Y1, Y3, Y3
-	VXORPS       Y4, Y4, Y4
+	VEXTRACTF128 $0x01, Y2, X3
+	VADDPS       X3, X2, X2
+	VPERMILPS    $0x4e, X2, X3
+	VADDPS       X3, X2, X2
+	VPERMILPS    $0xb1, X2, X3
+	VADDPS       X3, X2, X2
+	VDIVSS       X1, X2, X2
+	VBROADCASTSS X2, Y2
+	VXORPS       Y3, Y3, Y3
 	MOVQ         AX, SI
 	MOVQ         DX, DI
 	SUBQ         $0x20, DI
 	JL           singleSquareRest
 
 singleSquare:
-	VMOVUPS     (SI), Y5
-	VSUBPS      Y3, Y5, Y5
-	VFMADD231PS Y5, Y5, Y4
+	VMOVUPS     (SI), Y4
+	VSUBPS      Y2, Y4, Y4
+	VFMADD231PS Y4, Y4, Y3
 	ADDQ        $0x20, SI
 	SUBQ        $0x20, DI
 	JGE         singleSquare
@@ -2072,24 +3172,24 @@ singleSquare:
 singleSquareRest:
 	ADDQ        $0x20, DI
 	JZ          singleSquareDone
-	VMASKMOVPS  (SI), Y0, Y5
-	VSUBPS      Y3, Y5, Y5
-	VANDPS      Y0, Y5, Y5
-	VFMADD231PS Y5, Y5, Y4
+	VMASKMOVPS  (SI), Y0, Y4
+	VSUBPS      Y2, Y4, Y4
+	VANDPS      Y0, Y4, Y4
+	VFMADD231PS Y4, Y4, Y3
 
 singleSquareDone:
-	VEXTRACTF128 $0x01, Y4, X5
-	VADDPS       X5, X4, X4
-	VPERMILPS    $0x4e, X4, X5
-	VADDPS       X5, X4, X4
-	VPERMILPS    $0xb1, X4, X5
-	VADDPS       X5, X4, X4
-	VBROADCASTSS X4, Y4
-	VDIVPS       Y1, Y4, Y4
-	VADDPS       Y2, Y4, Y4
-	VSQRTPS      Y4, Y4
-	VMOVUPS      c3f800000AVX2<>+0(SB), Y5
-	VDIVPS       Y4, Y5, Y4
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPS       X4, X3, X3
+	VPERMILPS    $0x4e, X3, X4
+	VADDPS       X4, X3, X3
+	VPERMILPS    $0xb1, X3, X4
+	VADDPS       X4, X3, X3
+	VMOVSS       c3f800000AVX2<>+0(SB), X4
+	VDIVSS       X1, X3, X3
+	VADDSS       eps+48(FP), X3, X3
+	VSQRTSS      X3, X3, X3
+	VDIVSS       X3, X4, X3
+	VBROADCASTSS X3, Y3
 	MOVQ         gamma+32(FP), SI
 	MOVQ         beta+40(FP), DI
 	MOVQ         AX, R8
@@ -2098,13 +3198,13 @@ singleSquareDone:
 	JL           singleApplyRest
 
 singleApply:
-	VMOVUPS     (R8), Y5
-	VSUBPS      Y3, Y5, Y5
-	VMULPS      Y4, Y5, Y5
-	VMOVUPS     (SI), Y6
-	VMOVUPS     (DI), Y7
-	VFMADD213PS Y7, Y6, Y5
-	VMOVUPS     Y5, (R8)(BX*1)
+	VMOVUPS     (R8), Y4
+	VSUBPS      Y2, Y4, Y4
+	VMULPS      Y3, Y4, Y4
+	VMOVUPS     (SI), Y5
+	VMOVUPS     (DI), Y6
+	VFMADD213PS Y6, Y5, Y4
+	VMOVUPS     Y4, (R8)(BX*1)
 	ADDQ        $0x20, R8
 	ADDQ        $0x20, SI
 	ADDQ        $0x20, DI
@@ -2114,13 +3214,13 @@ singleApply:
 singleApplyRest:
 	ADDQ        $0x20, R9
 	JZ          singleApplyDone
-	VMASKMOVPS  (R8), Y0, Y5
-	VSUBPS      Y3, Y5, Y3
-	VMULPS      Y4, Y3, Y3
-	VMASKMOVPS  (SI), Y0, Y4
-	VMASKMOVPS  (DI), Y0, Y5
-	VFMADD213PS Y5, Y4, Y3
-	VMASKMOVPS  Y3, Y0, (R8)(BX*1)
+	VMASKMOVPS  (R8), Y0, Y4
+	VSUBPS      Y2, Y4, Y2
+	VMULPS      Y3, Y2, Y2
+	VMASKMOVPS  (SI), Y0, Y3
+	VMASKMOVPS  (DI), Y0, Y4
+	VFMADD213PS Y4, Y3, Y2
+	VMASKMOVPS  Y2, Y0, (R8)(BX*1)
 
 singleApplyDone:
 	ADDQ DX, AX

@@ -1,69 +1,60 @@
+//go:build amd64 && !purego
+
 package kernel
 
 // depth is the number of steps over the inner dimension that a sum stays in
-// registers: of a panel of 32 columns, 384 steps are 48 KiB, a first-level
+// registers: 384 steps of a panel of 32 columns are 48 KiB, a first-level
 // cache. It is part of what fixes the bits: a longer sum is the sum of its
 // blocks of 384 in order.
 const depth = 384
 
 // rowsTogether is the number of rows that go through all panels of a block of
-// depth before the next rows: a second-level cache holds 144 · 384 values.
+// depth before the next rows do: 144 · 384 values stay in a second-level cache.
 const rowsTogether = 144
 
-// tiled is a family of kernels around one microkernel.
-type tiled struct {
-	rows    int // of the largest tile
-	columns int // of a panel: two vectors
-	// gemm computes tiles · rows rows of dst = x·panel (+ dst) (+ bias).
-	gemm func(rows, tiles, k int, x *float32, ldx int, panel, dst *float32, ldd, columns int, add bool, bias, next *float32)
-	// transpose writes scale · the rows of half a panel as columns of it.
-	transpose func(dst, src *float32, ld, fours int, scale float32)
-	softmax   func(x *float32, ld, rows, n int)
-}
-
-// product computes dst = x·panels + bias: dst is [m, out], x is [m, in] and
-// panels is as in Weights. in and m are positive.
-func (f *tiled) product(dst []float32, ldd int, x []float32, ldx, m int, panels []float32, out, in int, bias []float32) {
+// product computes dst = x·panels + bias: dst is [m, out], x is [m, in],
+// panels is as in Weights and bias may be nil; in is not 0.
+func (a *assembly) product(dst []float32, ldd int, x []float32, ldx, m int, panels []float32, out, in int, bias []float32) {
+	width := a.columns()
 	blocks := (m + rowsTogether - 1) / rowsTogether
 	for block := range blocks {
-		r0, r1 := share(m, blocks, block), share(m, blocks, block+1)
-		tiles := (r1 - r0 + f.rows - 1) / f.rows
-		rows, larger := (r1-r0)/tiles, (r1-r0)%tiles
+		first, last := m*block/blocks, m*(block+1)/blocks
+		// Tiles of nearly equal heights: the first ones have a row more.
+		tiles := (last - first + a.rows - 1) / a.rows
+		rows, higher := (last-first)/tiles, (last-first)%tiles
 		for k0 := 0; k0 < in; k0 += depth {
 			k := min(depth, in-k0)
-			for c := 0; c < out; c += f.columns {
-				columns := min(f.columns, out-c)
-				panel := &panels[c*in+k0*f.columns]
+			for c := 0; c < out; c += width {
+				panel := &panels[c*in+k0*width]
+				next := panel
+				if c+width < out {
+					next = &panels[(c+width)*in+k0*width]
+				}
 				var b *float32
 				if bias != nil && k0+k == in {
 					b = &bias[c]
 				}
-				next := panel
-				if c+f.columns < out {
-					next = &panels[(c+f.columns)*in+k0*f.columns]
+				columns, add, r := min(width, out-c), k0 > 0, first
+				if higher > 0 {
+					a.gemm(rows+1, higher, k, &x[r*ldx+k0], ldx, panel, &dst[r*ldd+c], ldd, columns, add, b, next)
+					r += higher * (rows + 1)
 				}
-				// Tiles of nearly equal heights: first those with a row more.
-				r := r0
-				if larger > 0 {
-					f.gemm(rows+1, larger, k, &x[r*ldx+k0], ldx, panel, &dst[r*ldd+c], ldd, columns, k0 > 0, b, next)
-					r += larger * (rows + 1)
-				}
-				f.gemm(rows, tiles-larger, k, &x[r*ldx+k0], ldx, panel, &dst[r*ldd+c], ldd, columns, k0 > 0, b, next)
+				a.gemm(rows, tiles-higher, k, &x[r*ldx+k0], ldx, panel, &dst[r*ldd+c], ldd, columns, add, b, next)
 			}
 		}
 	}
 }
 
-// share returns where the i-th of parts nearly equal parts of n begins.
-func share(n, parts, i int) int { return n * i / parts }
-
 // linear is Linear.
-func (f *tiled) linear(dst []float32, ldd int, x []float32, ldx, m int, w *Weights[float32], bias []float32) {
+func (a *assembly) linear(dst []float32, ldd int, x []float32, ldx, m int, w *Weights[float32], bias []float32) {
 	if w.in == 0 {
-		linear(dst, ldd, x, ldx, m, w, bias)
+		for r := range m {
+			clear(dst[r*ldd : r*ldd+w.out])
+			copy(dst[r*ldd:], bias)
+		}
 		return
 	}
-	f.product(dst, ldd, x, ldx, m, w.panels, w.out, w.in, bias)
+	a.product(dst, ldd, x, ldx, m, w.panels, w.out, w.in, bias)
 }
 
 // queriesTogether is the number of queries whose scores are held at once.
@@ -72,75 +63,65 @@ const queriesTogether = 96
 // attention is Attention: two products by the microkernel, with the keys and
 // the values of the head packed into panels. Excluded keys are left out of the
 // panels, so that a padded sequence has the bits of the sequence alone.
-func (f *tiled) attention(dst []float32, ldd int, q []float32, ldq int, k []float32, ldk int, v []float32, ldv int,
+func (a *assembly) attention(dst []float32, ldd int, q []float32, ldq int, k []float32, ldk int, v []float32, ldv int,
 	t, s, e int, scale float32, mask []uint8, pattern []float32, scratch *Scratch[float32]) {
-	if t == 0 || e == 0 {
-		attention(dst, ldd, q, ldq, k, ldk, v, ldv, t, s, e, scale, mask, pattern, scratch)
-		return
-	}
 	visible := s
 	for _, shown := range mask {
 		if shown == 0 {
 			visible--
 		}
 	}
-	if visible == 0 {
-		for i := range t {
-			clear(dst[i*ldd : i*ldd+e])
-		}
-		clear(pattern)
+	if visible == 0 || e == 0 {
+		attention(dst, ldd, q, ldq, k, ldk, v, ldv, t, s, e, scale, mask, pattern, scratch)
 		return
 	}
-	keys := f.packKeys(k, ldk, e, scale, mask, visible, scratch)
-	values := f.packValues(v, ldv, e, mask, visible, scratch)
-
-	wide := roundUp(visible, f.columns)
-	scratch.scores = grow(scratch.scores, min(t, queriesTogether)*wide)
+	keys := a.packKeys(k, ldk, e, scale, mask, visible, scratch)
+	values := a.packValues(v, ldv, s, e, mask, visible, scratch)
+	ld := roundUp(visible, a.columns())
+	scratch.scores = grow(scratch.scores, min(t, queriesTogether)*ld)
 	scores := scratch.scores
 	for i := 0; i < t; i += queriesTogether {
 		rows := min(queriesTogether, t-i)
-		f.product(scores, wide, q[i*ldq:], ldq, rows, keys, wide, e, nil)
-		f.softmax(&scores[0], wide, rows, visible)
+		a.product(scores, ld, q[i*ldq:], ldq, rows, keys, visible, e, nil)
+		a.softmax(&scores[0], ld, rows, visible)
 		if pattern != nil {
-			spread(pattern[i*s:], s, scores, wide, rows, mask)
+			reveal(pattern[i*s:], s, scores, ld, rows, mask)
 		}
-		f.product(dst[i*ldd:], ldd, scores, wide, rows, values, e, visible, nil)
+		a.product(dst[i*ldd:], ldd, scores, ld, rows, values, e, visible, nil)
 	}
 }
 
-// packKeys returns the panels of scale·kᵀ, [e, visible]; what is past visible
-// is arbitrary.
-func (f *tiled) packKeys(k []float32, ldk, e int, scale float32, mask []uint8, visible int, scratch *Scratch[float32]) []float32 {
-	half := f.columns / 2
-	size := roundUp(visible, f.columns) * e
-	scratch.keys = grow(scratch.keys, size+half*e)
+// packKeys returns the panels of scale·kᵀ, [e, visible]; what lies in them past
+// visible is arbitrary.
+func (a *assembly) packKeys(k []float32, ldk, e int, scale float32, mask []uint8, visible int, scratch *Scratch[float32]) []float32 {
+	width := a.columns()
+	size := roundUp(visible, width) * e
+	scratch.keys = grow(scratch.keys, size+a.lanes*e)
 	panels, staged := scratch.keys[:size], scratch.keys[size:]
-	j := 0 // of the next row of k
-	for c := 0; c < visible; c += half {
-		n := min(half, visible-c)
-		rows, ld := k[min(j*ldk, len(k)):], ldk
-		if n < half || !allShown(mask, j, n) || e%4 != 0 {
-			// Rows that do not lie at one stride, or not all there, are
-			// brought together first.
+	j := 0 // the next key
+	for c := 0; c < visible; c += a.lanes {
+		n := min(a.lanes, visible-c)
+		rows, ld := staged, e
+		if n == a.lanes && e%4 == 0 && allShown(mask, j, n) {
+			rows, ld = k[j*ldk:], ldk
+			j += n
+		} else { // bring together keys that do not fill a vector, or do not lie at one stride
 			for r := range n {
 				for mask != nil && mask[j] == 0 {
 					j++
 				}
-				copy(staged[r*e:(r+1)*e], k[j*ldk:j*ldk+e])
+				copy(staged[r*e:(r+1)*e], k[j*ldk:])
 				j++
 			}
-			rows, ld = staged, e
-		} else {
-			j += n
 		}
-		panel := panels[c/f.columns*f.columns*e+c%f.columns:]
+		panel := panels[c/width*width*e+c%width:]
 		if e%4 == 0 {
-			f.transpose(&panel[0], &rows[0], ld, e/4, scale)
+			a.transpose(&panel[0], &rows[0], ld, e/4, scale)
 			continue
 		}
 		for r := range n {
 			for i := range e {
-				panel[i*f.columns+r] = scale * rows[r*ld+i]
+				panel[i*width+r] = scale * rows[r*ld+i]
 			}
 		}
 	}
@@ -161,17 +142,24 @@ func allShown(mask []uint8, j, n int) bool {
 }
 
 // packValues returns the panels of v, [visible, e], padded with zeros past e.
-func (f *tiled) packValues(v []float32, ldv, e int, mask []uint8, visible int, scratch *Scratch[float32]) []float32 {
-	scratch.values = grow(scratch.values, roundUp(e, f.columns)*visible)
+func (a *assembly) packValues(v []float32, ldv, s, e int, mask []uint8, visible int, scratch *Scratch[float32]) []float32 {
+	width := a.columns()
+	scratch.values = grow(scratch.values, roundUp(e, width)*visible)
 	panels := scratch.values
+	if visible == s && e%width == 0 {
+		for c := 0; c < e; c += width {
+			a.gather(&panels[c*visible], &v[c], ldv, visible)
+		}
+		return panels
+	}
 	i := 0
-	for j := 0; i < visible; j++ {
+	for j := range s {
 		if mask != nil && mask[j] == 0 {
 			continue
 		}
 		row := v[j*ldv : j*ldv+e]
-		for c := 0; c < e; c += f.columns {
-			to := panels[c*visible+i*f.columns:][:f.columns]
+		for c := 0; c < e; c += width {
+			to := panels[c*visible+i*width:][:width]
 			clear(to[copy(to, row[c:]):])
 		}
 		i++
@@ -179,8 +167,9 @@ func (f *tiled) packValues(v []float32, ldv, e int, mask []uint8, visible int, s
 	return panels
 }
 
-// spread copies the visible weights of rows queries into pattern, [rows, s].
-func spread(pattern []float32, s int, weights []float32, ld, rows int, mask []uint8) {
+// reveal copies the weights of the visible keys into pattern, [rows, s], and
+// sets the others to 0.
+func reveal(pattern []float32, s int, weights []float32, ld, rows int, mask []uint8) {
 	for r := range rows {
 		to, from := pattern[r*s:(r+1)*s], weights[r*ld:]
 		if mask == nil {

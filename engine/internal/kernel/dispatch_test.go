@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -39,6 +40,31 @@ func TestSelect(t *testing.T) {
 	if err := Select(""); err != nil || Family() != names[0] {
 		t.Errorf("Select(\"\"): %v, Family() %q, want %q", err, Family(), names[0])
 	}
+}
+
+// TestAVX2Registers checks that the AVX2 code keeps to the registers that a
+// processor without AVX-512 has: the assembler would take the others too.
+func TestAVX2Registers(t *testing.T) {
+	code, err := os.ReadFile("avx2_amd64.s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := regexp.MustCompile(`\b([XY](1[6-9]|2[0-9]|3[01])|Z[0-9]+|K[0-7])\b`).Find(code); found != nil {
+		t.Errorf("register %s in avx2_amd64.s", found)
+	}
+}
+
+// TestPeak checks the order of magnitude: a core does at least a scalar
+// multiply-add a nanosecond, and no thread does a thousand vectors of them.
+func TestPeak(t *testing.T) {
+	eachFamily(t, func(t *testing.T) {
+		switch rate := Peak(1); {
+		case Family() == "generic" && rate != 0:
+			t.Errorf("Peak(1) = %v for the generic family", rate)
+		case Family() != "generic" && !(rate > 2 && rate < 32000):
+			t.Errorf("Peak(1) = %v GFLOP/s", rate)
+		}
+	})
 }
 
 // TestEnvironment runs this test binary again under each value of XAI_KERNEL.

@@ -11,34 +11,47 @@ import (
 // unroll is the number of steps over k between two tests of the loop counter.
 const unroll = 4
 
-// gemm writes the microkernel of the matrix product. A tile of rows × two
-// vectors of the result stays in registers over the whole depth k: at each
-// step two vectors of the panel meet a broadcast value of each row.
+// gemm writes the microkernel of the matrix product. A tile of the result, a
+// number of rows of two vectors each, stays in registers over the whole depth
+// k: at each step the vectors of the panel meet a broadcast value of each row.
+// Where one vector holds the columns that are asked for, so do the tiles.
 //
-// There is one loop for each number of rows, and in all of them a value is
-// the same chain of fused multiply-adds, so that the bits of a row do not
-// depend on the tile that it falls into.
+// There is a loop for each shape of tile, and in all of them a value is the
+// same chain of fused multiply-adds, so that the bits of a row do not depend
+// on the tile that it falls into.
 func (m *machine) gemm() {
 	TEXT("gemm"+m.suffix, NOSPLIT, "func(rows, tiles, k int, x *float32, ldx int, panel, dst *float32, ldd, columns int, add bool, bias, next *float32)")
 	Pragma("noescape")
 	Doc("gemm"+m.suffix+" computes tiles · rows rows of dst = x·panel: x is [tiles·rows, k], panel is",
 		fmt.Sprintf("[k, %d], and the first columns of dst are written. With add the product is added", 2*m.lanes),
-		"to dst; bias, of the same columns, is added last if it is not nil.",
+		"to dst; bias, of as many columns, is added last if it is not nil. The memory from",
+		"next on, the panel that will be wanted next, is brought closer meanwhile.",
 		fmt.Sprintf("1 ≤ rows ≤ %d, 1 ≤ tiles, 1 ≤ k, 1 ≤ columns ≤ %d; ldx and ldd count elements.", m.tileRows, 2*m.lanes))
-	rows := Load(Param("rows"), GP64())
-	for r := m.tileRows; r > 1; r-- {
-		CMPQ(rows, U8(r))
-		JE(LabelRef(fmt.Sprintf("rows%d", r)))
+	columns, rows := Load(Param("columns"), GP64()), Load(Param("rows"), GP64())
+	label := func(rows, vectors int) string { return fmt.Sprintf("rows%dx%d", rows, vectors) }
+	CMPQ(columns, U8(m.lanes))
+	JLE(LabelRef("narrow"))
+	for vectors := 2; vectors >= 1; vectors-- {
+		for r := m.tileRows; r >= 1; r-- {
+			CMPQ(rows, U8(r))
+			JE(LabelRef(label(r, vectors)))
+		}
+		if vectors == 2 {
+			Label("narrow")
+		}
 	}
-	for r := 1; r <= m.tileRows; r++ {
-		Label(fmt.Sprintf("rows%d", r))
-		m.tiles(r)
+	for vectors := 1; vectors <= 2; vectors++ {
+		for r := 1; r <= m.tileRows; r++ {
+			Label(label(r, vectors))
+			m.tiles(r, vectors)
+		}
 	}
 }
 
-// tiles writes the loop over the tiles of the given number of rows.
-func (m *machine) tiles(rows int) {
-	name := func(s string) string { return fmt.Sprintf("%s%d", s, rows) }
+// tiles writes the loop over the tiles of the given number of rows, and of one
+// or two vectors of columns.
+func (m *machine) tiles(rows, vectors int) {
+	name := func(s string) string { return fmt.Sprintf("%s%dx%d", s, rows, vectors) }
 	ldx, ldd := Load(Param("ldx"), GP64()), Load(Param("ldd"), GP64())
 	x, dst := Load(Param("x"), GP64()), Load(Param("dst"), GP64())
 	count := Load(Param("tiles"), GP64())
@@ -67,25 +80,26 @@ func (m *machine) tiles(rows int) {
 		}
 		return p
 	}
-	m.eachRow(dst, ldd, rows, func(_ int, at []Mem) {
+	m.eachRow(dst, ldd, rows, vectors, func(_ int, at []Mem) {
 		for _, p := range at {
 			PREFETCHT0(p)
 		}
 	})
 	sums := make([]group, rows)
 	for r := range sums {
-		sums[r] = m.zeros(2)
+		sums[r] = m.zeros(vectors)
 	}
 	panel := Load(Param("panel"), GP64())
 	step := func(u int) {
-		b0, b1 := m.vector(), m.vector()
-		VMOVUPS(Mem{Base: panel, Disp: 2 * u * m.bytes()}, b0)
-		VMOVUPS(Mem{Base: panel, Disp: (2*u + 1) * m.bytes()}, b1)
+		b := m.group(vectors)
+		for i := range b {
+			VMOVUPS(Mem{Base: panel, Disp: (2*u + i) * m.bytes()}, b[i])
+		}
 		for r := range rows {
-			a := m.vector()
-			VBROADCASTSS(at(r, 4*u), a)
-			VFMADD231PS(b0, a, sums[r][0])
-			VFMADD231PS(b1, a, sums[r][1])
+			a := m.broadcast(at(r, 4*u))
+			for i := range b {
+				VFMADD231PS(b[i], a, sums[r][i])
+			}
 		}
 	}
 	advance := func(steps int) {
@@ -121,7 +135,7 @@ func (m *machine) tiles(rows int) {
 	Label(name("finish"))
 	columns := GP64()
 	Load(Param("columns"), columns)
-	CMPQ(columns, U8(2*m.lanes))
+	CMPQ(columns, U8(vectors*m.lanes))
 	JNE(LabelRef(name("edge")))
 	m.finish(name("full"), sums, dst, ldd, nil)
 	JMP(LabelRef(name("next")))
@@ -145,7 +159,7 @@ func (m *machine) finish(name string, sums []group, dst, ldd reg.Register, k mas
 	add := Load(Param("add"), GP8())
 	TESTB(add, add)
 	JZ(LabelRef(name + "Bias"))
-	m.eachRow(dst, ldd, len(sums), func(r int, at []Mem) {
+	m.eachRow(dst, ldd, len(sums), len(sums[0]), func(r int, at []Mem) {
 		v := m.vector() // one at a time: there are few registers left
 		for half, sum := range sums[r] {
 			m.loadTo(v, at[half], k, half)
@@ -156,7 +170,7 @@ func (m *machine) finish(name string, sums []group, dst, ldd reg.Register, k mas
 	bias := Load(Param("bias"), GP64())
 	TESTQ(bias, bias)
 	JZ(LabelRef(name + "Store"))
-	for half := range 2 {
+	for half := range sums[0] {
 		b := m.vector()
 		m.loadTo(b, Mem{Base: bias, Disp: half * m.bytes()}, k, half)
 		for r := range sums {
@@ -164,15 +178,15 @@ func (m *machine) finish(name string, sums []group, dst, ldd reg.Register, k mas
 		}
 	}
 	Label(name + "Store")
-	m.eachRow(dst, ldd, len(sums), func(r int, at []Mem) { m.store(sums[r], at, k) })
+	m.eachRow(dst, ldd, len(sums), len(sums[0]), func(r int, at []Mem) { m.store(sums[r], at, k) })
 }
 
-// eachRow visits the two vectors of each row of a tile of dst.
-func (m *machine) eachRow(dst, ldd reg.Register, rows int, visit func(r int, at []Mem)) {
+// eachRow visits the one or two vectors of each row of a tile of dst.
+func (m *machine) eachRow(dst, ldd reg.Register, rows, vectors int, visit func(r int, at []Mem)) {
 	row := GP64()
 	MOVQ(dst, row)
 	for r := range rows {
-		visit(r, []Mem{{Base: row}, {Base: row, Disp: m.bytes()}})
+		visit(r, []Mem{{Base: row}, {Base: row, Disp: m.bytes()}}[:vectors])
 		if r+1 < rows {
 			ADDQ(ldd, row)
 		}

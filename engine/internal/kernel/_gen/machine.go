@@ -200,30 +200,31 @@ func (m *machine) scale(x, n group) group {
 	return m.times(x, e)
 }
 
-// reduce combines the lanes of each vector pairwise, halves first, and returns
-// the results in every lane.
-func (m *machine) reduce(g group, combine func(ops ...Op)) group {
-	y := make([]reg.Register, len(g))
+// scalar is a register whose first lane counts.
+type scalar = reg.VecVirtual
+
+// reduce combines the lanes of each vector pairwise, halves first.
+func (m *machine) reduce(g group, combine func(ops ...Op)) []scalar {
+	low := make([]reg.Register, len(g))
 	for i, v := range g {
-		y[i] = v.AsY()
+		low[i] = v.AsY()
 		if m.wide() {
 			upper, both := YMM(), YMM()
 			VEXTRACTF64X4(U8(1), v, upper)
-			combine(upper, v.AsY(), both)
-			g[i] = both
-			y[i] = both
+			combine(upper, low[i], both)
+			low[i] = both
 		}
 	}
-	x := make([]reg.Register, len(g))
+	x := make([]scalar, len(g))
 	for i := range g {
 		upper := XMM()
 		x[i] = XMM()
 		if m.wide() {
-			VEXTRACTF32X4(U8(1), y[i], upper) // knows the upper registers
+			VEXTRACTF32X4(U8(1), low[i], upper) // knows the upper registers
 		} else {
-			VEXTRACTF128(U8(1), y[i], upper)
+			VEXTRACTF128(U8(1), low[i], upper)
 		}
-		combine(upper, g[i].AsX(), x[i])
+		combine(upper, low[i].(reg.Vec).AsX(), x[i])
 	}
 	for _, order := range []uint8{0b01001110, 0b10110001} { // the other pair, then the other of the pair
 		for i := range x {
@@ -232,11 +233,23 @@ func (m *machine) reduce(g group, combine func(ops ...Op)) group {
 			combine(other, x[i], x[i])
 		}
 	}
-	all := m.group(len(g))
-	for i := range all {
-		VBROADCASTSS(x[i], all[i])
+	return x
+}
+
+// spread returns vectors with a scalar in every lane.
+func (m *machine) spread(x []scalar) group {
+	g := m.group(len(x))
+	for i := range g {
+		g[i] = m.broadcast(x[i])
 	}
-	return all
+	return g
+}
+
+// number returns a scalar that holds c.
+func (m *machine) number(c constant) scalar {
+	x := XMM()
+	VMOVSS(Mem(c), x)
+	return x
 }
 
 // mask selects lanes of the vectors of a group: a mask register, or a vector of

@@ -32,6 +32,7 @@ func main() {
 	ConstraintExpr("!purego")
 	m.gemm()
 	m.transpose()
+	m.gather()
 	m.softmax()
 	m.layerNorm()
 	m.add()

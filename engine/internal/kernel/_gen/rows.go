@@ -101,7 +101,7 @@ func (m *machine) softmax() {
 				VMAXPS(v[i], largest[i], largest[i])
 			}
 		})
-		largest = m.reduce(largest, VMAXPS)
+		largest = m.spread(m.reduce(largest, VMAXPS))
 		sums := m.zeros(n)
 		m.pass(name+"Exp", x, stride, n, length, rest, nil, func(at []Mem, k mask) {
 			e := m.keep(m.decay(m.minus(m.load(at, k), largest)), k)
@@ -110,9 +110,14 @@ func (m *machine) softmax() {
 				VADDPS(e[i], sums[i], sums[i])
 			}
 		})
-		// A sum is at least 1, or it is 0 where all is −Inf, or NaN.
-		sums = m.atLeast(m.reduce(sums, VADDPS), m.value(1))
-		scale := m.over(m.copies(n, m.value(1)), sums)
+		// A sum is at least 1, or it is 0 where all is −Inf, or NaN, which
+		// the maximum with it as second operand keeps.
+		total, one := m.reduce(sums, VADDPS), m.number(m.value(1))
+		for _, x := range total {
+			VMAXSS(x, one, x)
+			VDIVSS(x, one, x)
+		}
+		scale := m.spread(total)
 		m.pass(name+"Scale", x, stride, n, length, rest, nil, func(at []Mem, k mask) {
 			m.store(m.times(m.load(at, k), scale), at, k)
 		})
@@ -129,11 +134,9 @@ func (m *machine) layerNorm() {
 	toDst := Load(Param("dst"), GP64()) // from x
 	SUBQ(x, toDst)
 	rest := m.restOf(length)
-	d := m.vector()
-	VXORPS(d.AsX(), d.AsX(), d.AsX())
-	VCVTSI2SSQ(length, d.AsX(), d.AsX())
-	VBROADCASTSS(d.AsX(), d)
-	eps := m.broadcast(NewParamAddr("eps", 48))
+	d := XMM()
+	VXORPS(d, d, d)
+	VCVTSI2SSQ(length, d, d)
 	SHLQ(U8(2), length)
 	m.rows(x, length, rows, func(name string, n int) {
 		sums := m.zeros(n)
@@ -143,7 +146,11 @@ func (m *machine) layerNorm() {
 				VADDPS(v[i], sums[i], sums[i])
 			}
 		})
-		mean := m.over(m.reduce(sums, VADDPS), d)
+		total := m.reduce(sums, VADDPS)
+		for _, x := range total {
+			VDIVSS(d, x, x)
+		}
+		mean := m.spread(total)
 		squares := m.zeros(n)
 		m.pass(name+"Square", x, length, n, length, rest, nil, func(at []Mem, k mask) {
 			v := m.keep(m.minus(m.load(at, k), mean), k)
@@ -151,11 +158,15 @@ func (m *machine) layerNorm() {
 				VFMADD231PS(v[i], v[i], squares[i])
 			}
 		})
-		scale := m.plus(m.over(m.reduce(squares, VADDPS), d), eps)
-		for _, v := range scale {
-			VSQRTPS(v, v)
+		total = m.reduce(squares, VADDPS)
+		one := m.number(m.value(1))
+		for _, x := range total {
+			VDIVSS(d, x, x)
+			VADDSS(NewParamAddr("eps", 48), x, x)
+			VSQRTSS(x, x, x)
+			VDIVSS(x, one, x)
 		}
-		scale = m.over(m.copies(n, m.value(1)), scale)
+		scale := m.spread(total)
 		gamma, beta := GP64(), GP64()
 		Load(Param("gamma"), gamma)
 		Load(Param("beta"), beta)

@@ -8,6 +8,25 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
+// gather writes the packing of values into a panel.
+func (m *machine) gather() {
+	TEXT("gather"+m.suffix, NOSPLIT, "func(dst, src *float32, ld, rows int)")
+	Pragma("noescape")
+	Doc(fmt.Sprintf("gather%s copies src, [rows, %d] with row stride ld, to dst, where the rows are contiguous;", m.suffix, 2*m.lanes),
+		"1 ≤ rows.")
+	dst, src := Load(Param("dst"), GP64()), Load(Param("src"), GP64())
+	ld, rows := Load(Param("ld"), GP64()), Load(Param("rows"), GP64())
+	SHLQ(U8(2), ld)
+	Label("loop")
+	m.store(m.load([]Mem{{Base: src}, {Base: src, Disp: m.bytes()}}, nil), []Mem{{Base: dst}, {Base: dst, Disp: m.bytes()}}, nil)
+	ADDQ(ld, src)
+	ADDQ(I32(2*m.bytes()), dst)
+	DECQ(rows)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
 // transpose writes the packing of keys into a panel: a vector of rows at a
 // time, four columns at a time. Each vector is loaded with four values of
 // every fourth row, so that what is left is a transposition of four by four
