@@ -184,10 +184,14 @@ func (h *Host) runner(ctx context.Context, e registry.Entry, info sdk.Info, r *R
 		if !ok || e.ShadowsBuiltin {
 			return nil, "", usage("method "+e.Name+" does not run in process", "only built-in methods do: use --runtime wasm")
 		}
+		timeout := r.Timeout
+		if timeout == 0 {
+			timeout = e.Limits.Timeout
+		}
 		run := func(ctx context.Context, model sdk.Model, request *sdk.Request) (*sdk.Explanation, error) {
-			if r.Timeout > 0 {
+			if timeout > 0 {
 				var cancel context.CancelFunc
-				ctx, cancel = context.WithTimeout(ctx, r.Timeout)
+				ctx, cancel = native.WithTimeout(ctx, timeout)
 				defer cancel()
 			}
 			return native.Explain(ctx, method, model, request)

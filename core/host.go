@@ -104,7 +104,10 @@ func (h *Host) Close() error {
 // names no folder; then nothing is kept.
 func (h *Host) cacheDir() string {
 	if h.options.CacheDir != "" {
-		return h.options.CacheDir
+		if dir, err := filepath.Abs(h.options.CacheDir); err == nil {
+			return dir
+		}
+		return ""
 	}
 	dir, err := os.UserCacheDir()
 	if err != nil {

@@ -213,9 +213,6 @@ func (s *session) fillText(fill sdk.Fill) (string, error) {
 		id, ok = tok.MaskID()
 	case sdk.FillPad:
 		id, ok = tok.PadID()
-	case sdk.FillToken:
-	default:
-		return "", sdk.NewError(sdk.EInvalid, "unknown fill policy "+strconv.Itoa(int(fill.Kind)))
 	}
 	var text string
 	if ok {
@@ -230,13 +227,6 @@ func (s *session) fillText(fill sdk.Fill) (string, error) {
 // tokenRows fills in dropped tokens of the original row, without tokenising.
 func (s *session) tokenRows(n int, keep []uint8, units []sdk.Unit, fill sdk.Fill) (int, func(int) (row, error), error) {
 	base := s.enc.row
-	for u, unit := range units {
-		for _, t := range unit.Tokens {
-			if t < 0 || t >= base.n {
-				return 0, nil, sdk.NewError(sdk.ERange, "unit "+strconv.Itoa(u)+" names a token that does not exist")
-			}
-		}
-	}
 	id, remove := int32(0), fill.Kind == sdk.FillDelete
 	if !remove {
 		var err error
@@ -295,8 +285,6 @@ func (s *session) fillID(fill sdk.Fill) (int32, error) {
 			return enc.Tokens[0].ID, nil
 		}
 		return 0, sdk.NewError(sdk.EUnsupported, "the fill text "+strconv.Quote(fill.Text)+" is not one token, and tokens are replaced one by one here")
-	default:
-		return 0, sdk.NewError(sdk.EInvalid, "unknown fill policy "+strconv.Itoa(int(fill.Kind)))
 	}
 	if !ok {
 		return 0, sdk.NewError(sdk.EUnsupported, "the tokenizer has no such fill token; use fill=delete or fill=zero")
