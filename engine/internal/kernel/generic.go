@@ -169,7 +169,7 @@ const (
 func gate[T Float](x []T, linear, cubic float64) {
 	for i, v := range x {
 		v := float64(v)
-		z := linear * v
+		z := float64(linear * v)
 		if cubic != 0 {
 			z += float64(cubic * v * v * v)
 		}
