@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 // TestScript runs the scripts of testdata/script. Beside the commands of
 // testscript they have those of scriptCommands.
 func TestScript(t *testing.T) {
+	if testing.Short() {
+		t.Skip("scripts take a while")
+	}
 	// The module is compiled once for all scripts.
 	cache := t.TempDir()
 	t.Setenv("XDG_CACHE_HOME", cache)
