@@ -69,11 +69,10 @@ func (r *runner[T]) Forward(ctx context.Context, pool *parallel.Pool, b arch.Bat
 	// Nobody reads the last layer but for the rows of the head, unless all of
 	// it is asked for.
 	headOnly := out.HiddenStates == nil && out.Attentions == nil
-	rows := b.Rows()
 	for l := range r.layers {
 		gathered := headOnly && l == len(r.layers)-1
-		var err error
-		if rows, err = r.attention(ctx, pool, l, gathered, b, out); err != nil {
+		rows, err := r.attention(ctx, pool, l, gathered, b, out)
+		if err != nil {
 			return err
 		}
 		if err := r.feedForward(ctx, pool, &r.layers[l], rows); err != nil {

@@ -99,7 +99,7 @@ func run(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Explanation, er
 			return nil, err
 		}
 		for j := range u {
-			attributions[j] += float64(float64(keep[i*u+j])*target[i]) * r.Params.Float("scale")
+			attributions[j] += float64(float64(float64(keep[i*u+j])*target[i]) * r.Params.Float("scale"))
 			stderr[j] = math.Sqrt(math.Abs(attributions[j]))
 		}
 	}
