@@ -65,11 +65,17 @@ func input(what string, err error, hint string) error {
 	if _, ok := errors.AsType[*Error](err); ok {
 		return err
 	}
-	return &Error{Kind: KindInput, Msg: what + ": " + packages.Replace(err.Error()), Hint: hint, Err: err}
+	return &Error{Kind: KindInput, Msg: what + ": " + plain(err.Error()), Hint: hint, Err: err}
 }
 
-// packages drops the names of Go packages from a message for users.
-var packages = strings.NewReplacer("engine: ", "", "checkpoint: ", "", "safetensors: ", "", "tokenizer: ", "")
+// plain drops the names of Go packages, with which their errors begin, from a
+// message for users.
+func plain(message string) string {
+	for _, name := range []string{"engine: ", "checkpoint: ", "safetensors: ", "tokenizer: "} {
+		message = strings.ReplaceAll(strings.TrimPrefix(message, name), ": "+name, ": ")
+	}
+	return message
+}
 
 // usage returns a KindUsage error.
 func usage(msg, hint string) error { return &Error{Kind: KindUsage, Msg: msg, Hint: hint} }
