@@ -47,6 +47,11 @@ type Request struct {
 // context's error when the caller gave up.
 func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, error) {
 	start := time.Now()
+	done, err := h.begin()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	if r.Method == "" {
 		r.Method = DefaultMethod
 	}

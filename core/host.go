@@ -53,7 +53,7 @@ type Host struct {
 
 	list func() (*registry.List, error)
 
-	compiling sync.WaitGroup
+	working sync.WaitGroup // explanations and compilations under way
 
 	mu      sync.Mutex
 	closed  bool
@@ -85,19 +85,31 @@ func New(o Options) (*Host, error) {
 	return h, nil
 }
 
-// Close ends the host: it waits for compilations under way and releases the
-// compiled modules. Models are closed on their own.
+// Close ends the host: it waits for explanations and compilations under way and
+// releases the compiled modules. Models are closed on their own.
 func (h *Host) Close() error {
 	h.mu.Lock()
 	h.closed = true
 	runtime := h.runtime
 	h.runtime, h.modules = nil, nil
 	h.mu.Unlock()
-	h.compiling.Wait()
+	h.working.Wait()
 	if runtime == nil {
 		return nil
 	}
 	return runtime.Close(context.Background())
+}
+
+// begin counts the caller among what Close waits for, until it calls done. It
+// fails where the host is closed.
+func (h *Host) begin() (done func(), err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, &Error{Kind: KindInternal, Msg: "the host is closed"}
+	}
+	h.working.Add(1)
+	return h.working.Done, nil
 }
 
 // cacheDir returns where compiled modules are kept, empty where the system

@@ -310,6 +310,35 @@ func TestExplainRefuses(t *testing.T) {
 	}
 }
 
+func TestCloseWaitsAndRefusesAfter(t *testing.T) {
+	host := newHost(t, core.Options{})
+	model := open(t, host, "builtin:sentiment-en")
+	started := make(chan struct{})
+	result := make(chan error, 1)
+	go func() {
+		r := core.Request{Input: core.Input{Text: sentence}}
+		first := true
+		r.Progress = func(done, total int) {
+			if first {
+				close(started)
+				first = false
+			}
+		}
+		_, err := host.Explain(context.Background(), model, r)
+		result <- err
+	}()
+	<-started
+	if err := host.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-result; err != nil {
+		t.Errorf("the run under way at Close: %v", err)
+	}
+	if _, err := host.Explain(context.Background(), model, core.Request{Input: core.Input{Text: "good"}}); err == nil {
+		t.Error("a closed host explains")
+	}
+}
+
 func TestExplainStopsWhenCancelled(t *testing.T) {
 	host := newHost(t, core.Options{})
 	model := open(t, host, "builtin:sentiment-en")

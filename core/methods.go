@@ -118,7 +118,7 @@ func (h *Host) load(ctx context.Context, e registry.Entry) (*wasm.Module, error)
 		m = &module{ready: make(chan struct{})}
 		h.modules[e.SHA256] = m
 		runtime := h.runtime
-		h.compiling.Go(func() {
+		h.working.Go(func() {
 			defer close(m.ready)
 			if m.wasm, m.err = runtime.Compile(context.WithoutCancel(ctx), bytes); m.err != nil {
 				h.mu.Lock()

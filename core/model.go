@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"math"
 	"slices"
 
 	"github.com/xai-go/xai/engine"
+	"github.com/xai-go/xai/engine/checkpoint"
 	"github.com/xai-go/xai/engine/tokenizer"
 	"github.com/xai-go/xai/sdk"
 )
@@ -46,24 +48,27 @@ func (h *Host) OpenModel(ctx context.Context, ref string) (*Model, error) {
 		e.Close()
 		return nil, &Error{Kind: KindInput, Msg: "the model " + ref + " does " + task + ", which this version does not explain"}
 	}
-	return &Model{id: ref, engine: e, tokenizer: tok, labels: e.Labels(), head: headOf(e)}, nil
+	kind, err := headOf(e)
+	if err != nil {
+		e.Close()
+		return nil, engineError(ref, err)
+	}
+	return &Model{id: ref, engine: e, tokenizer: tok, labels: e.Labels(), head: kind}, nil
 }
 
 // taskClassification is the task whose outputs this version explains.
 const taskClassification = "sequence-classification"
 
 // headOf reads from the configuration what a classifier's logits mean.
-func headOf(e *engine.Model) head {
-	switch problem, _ := e.Config().ProblemType(); problem {
-	case "regression":
-		return regression
-	case "multi_label_classification":
-		return multiLabel
+func headOf(e *engine.Model) (head, error) {
+	problem, err := e.Config().ProblemType()
+	switch problem {
+	case checkpoint.Regression:
+		return regression, err
+	case checkpoint.MultiLabel:
+		return multiLabel, err
 	}
-	if len(e.Labels()) == 1 {
-		return regression
-	}
-	return singleLabel
+	return singleLabel, err
 }
 
 // engineError words an error of the engine, which names its own package.
@@ -167,6 +172,11 @@ func (m *Model) run(ctx context.Context, rows []row, progress func(done, total i
 	logits := make([][]float64, len(rows))
 	for i := range logits {
 		logits[i] = out.Row(i)
+		for _, v := range logits[i] {
+			if math.IsNaN(v) || math.IsInf(v, 0) {
+				return nil, &Error{Kind: KindInput, Msg: "the model " + m.id + " answers with numbers that are not finite", Hint: "its weights, or the embeddings it was given, hold NaN or overflow"}
+			}
+		}
 	}
 	return logits, nil
 }

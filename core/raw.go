@@ -11,6 +11,9 @@ import (
 	"github.com/xai-go/xai/sdk"
 )
 
+// maxRawTokens bounds the tokens of all rows of a file.
+const maxRawTokens = 1 << 20
+
 // Raw is one row of T tokens that takes the place of a text: ids, or embeddings
 // in their place. Other slices have T elements, or are nil for the defaults:
 // type 0, positions 0…T−1, every token visible and none kept.
@@ -70,6 +73,9 @@ func ReadInputs(path string) ([]Input, error) {
 		}
 		if len(got) != 2 || got[0] == 0 || got[1] == 0 {
 			return wrong(fmt.Sprintf("%s has shape %v and must be [batch, tokens]", name, got))
+		}
+		if got[1] > maxRawTokens/got[0] {
+			return wrong(fmt.Sprintf("%s has shape %v, and at most %d tokens are read at once", name, got, maxRawTokens))
 		}
 		if shape == nil {
 			shape = got

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -72,12 +73,19 @@ func (s *source) text(a *app, cmd *cobra.Command, args []string) (string, error)
 		return "", err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(f)
+	name := cmp.Or(s.file, "standard input")
+	b, err := io.ReadAll(io.LimitReader(f, maxText+1))
 	if err != nil {
-		return "", fileError(err, "cannot read", cmp.Or(s.file, "standard input"))
+		return "", fileError(err, "cannot read", name)
+	}
+	if len(b) > maxText {
+		return "", &core.Error{Kind: core.KindInput, Msg: fmt.Sprintf("%s holds more than %d MiB of text", name, maxText>>20), Hint: "cut it: a model reads a few hundred words"}
 	}
 	return string(b), nil
 }
+
+// maxText bounds a text, in bytes.
+const maxText = 16 << 20
 
 // open opens the file or standard input.
 func (s *source) open(a *app, cmd *cobra.Command) (io.ReadCloser, error) {
