@@ -150,6 +150,9 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 			XAI: Version, Kernel: m.engine.Kernel(), DType: string(m.engine.Info().DType), Seed: r.Seed, Sandbox: sandbox,
 		},
 	}
+	if n := m.unknown(s.enc.tokens); n > 0 {
+		x.Diagnostics["unknown_tokens"] = Float(n)
+	}
 	if s.truncated > 0 {
 		x.Diagnostics["truncated_evaluations"] = Float(s.truncated)
 	}

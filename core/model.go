@@ -144,6 +144,22 @@ func (m *Model) encodeRow(text string, pair *string) (r row, cut bool, err error
 	return rowOf(enc, pair != nil), len(enc.Dropped) > 0, nil
 }
 
+// unknown counts the tokens that the vocabulary lacks: what the model cannot
+// read, it cannot tell apart.
+func (m *Model) unknown(tokens []sdk.Token) int {
+	if m.tokenizer == nil {
+		return 0
+	}
+	id, ok := m.tokenizer.UnkID()
+	n := 0
+	for _, t := range tokens {
+		if ok && t.ID == id {
+			n++
+		}
+	}
+	return n
+}
+
 // rowOf returns the row of an encoding.
 func rowOf(enc *tokenizer.Encoding, pair bool) row {
 	r := row{n: len(enc.Tokens)}

@@ -35,7 +35,8 @@ type session struct {
 	logits  [][]float64
 	scratch []byte
 
-	evaluations, unique, hits int           // rows asked for, rows run, rows known from earlier calls
+	evaluations, unique, hits int           // rows asked for, distinct ones among them, rows known from earlier calls
+	original                  bool          // the unchanged input was asked for
 	truncated                 int           // variants longer than the model reads
 	forward                   time.Duration // spent in Forward
 }
@@ -45,9 +46,6 @@ func (s *session) Info() sdk.ModelInfo { return s.model.Info() }
 
 // Forward implements sdk.Model.
 func (s *session) Forward(ctx context.Context, f *sdk.Forward) (sdk.Reply, error) {
-	if f == nil {
-		return nil, sdk.NewError(sdk.EInvalid, "the forward request is empty")
-	}
 	start := time.Now()
 	defer func() { s.forward += time.Since(start) }()
 	t := s.target
@@ -94,6 +92,10 @@ func (s *session) block(ctx context.Context, reply *reply, build func(int) (row,
 			if j, ok := s.known[key]; ok {
 				if j < before {
 					s.hits++
+				}
+				if j == 0 && !s.original { // run before the method began
+					s.original = true
+					s.unique++
 				}
 				reply.rows[end] = j
 				continue

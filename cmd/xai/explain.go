@@ -77,11 +77,17 @@ var formats = []string{"term", "json", "csv", "safetensors"}
 func (e *explanation) run(cmd *cobra.Command, args []string) error {
 	ctx, cancel := e.deadline(cmd.Context())
 	defer cancel()
+	if e.file == "-" {
+		e.file = "" // standard output, as other tools have it
+	}
 	format := e.format
 	if format == "" {
 		format = "term"
-		if ending := strings.TrimPrefix(strings.ToLower(filepath.Ext(e.file)), "."); slices.Contains(formats, ending) {
+		switch ending := strings.TrimPrefix(strings.ToLower(filepath.Ext(e.file)), "."); {
+		case slices.Contains(formats, ending):
 			format = ending
+		case ending == "html" || ending == "svg":
+			return usage("use term, json, csv or safetensors", "this version writes no %s", ending)
 		}
 	}
 	if _, terminal := terminalWidth(e.stdout); terminal && format == "safetensors" && e.file == "" {
@@ -127,6 +133,12 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 	result, err := host.Explain(ctx, model, request)
 	if err != nil {
 		return err
+	}
+	if n := len(result.Input.Dropped); n > 0 && format != "term" { // the terminal's report lists them
+		fmt.Fprintf(e.stderr, "note: the text is longer than the model reads: the last %d of its tokens were left out\n", n)
+	}
+	if n := int(result.Diagnostics["unknown_tokens"]); n > 0 {
+		fmt.Fprintf(e.stderr, "note: %d of %d tokens are unknown to this model, which cannot tell them apart\n", n, len(result.Input.Tokens))
 	}
 	classes, err := predicted(ctx, model, request.Input, format)
 	if err != nil {
