@@ -53,7 +53,7 @@ var rules = []rule{
 	{"core/report", []string{"core", "engine/checkpoint/safetensors", "engine/tokenizer", "sdk", "github.com/rivo/uniseg"}, nil},
 	{"core", []string{
 		"core/builtin", "core/internal/...", "core/native", "core/wasm",
-		"engine", "engine/checkpoint/safetensors", "engine/tokenizer", "internal/nearest", "registry", "sdk", "sdk/num",
+		"engine", "engine/checkpoint", "engine/checkpoint/safetensors", "engine/tokenizer", "internal/nearest", "registry", "sdk", "sdk/num",
 		"github.com/rivo/uniseg",
 	}, []string{"internal/golden", "plugins/..."}},
 
