@@ -34,6 +34,8 @@ type Weights[T Float] struct {
 	// panels holds ⌈out/columns⌉ panels of [in, columns] values: panel p holds
 	// the output columns p·columns … and is padded with zeros past out.
 	panels  []T
+	halves  []uint16 // the panels of weights of 16 bits, instead of panels
+	format  Half     // of halves; 0 if there are none
 	columns int
 	family  *family
 }
@@ -84,7 +86,12 @@ func (w *Weights[T]) Columns(lo, hi int) *Weights[T] {
 	}
 	v := *w
 	v.out = hi - lo
-	v.panels = w.panels[lo*w.in : (hi+w.columns-1)/w.columns*w.columns*w.in]
+	first, last := lo*w.in, (hi+w.columns-1)/w.columns*w.columns*w.in
+	if w.format != 0 {
+		v.halves = w.halves[first:last]
+	} else {
+		v.panels = w.panels[first:last]
+	}
 	return &v
 }
 
@@ -103,7 +110,11 @@ func Linear[T Float](dst []T, ldd int, x []T, ldx, m int, w *Weights[T], bias []
 	}
 	if x, ok := any(x).([]float32); ok {
 		w := any(w).(*Weights[float32])
-		w.family.linear(any(dst).([]float32), ldd, x, ldx, m, w, any(bias).([]float32))
+		multiply := w.family.linear
+		if w.format != 0 {
+			multiply = linear16
+		}
+		multiply(any(dst).([]float32), ldd, x, ldx, m, w, any(bias).([]float32))
 		return
 	}
 	linear(dst, ldd, x, ldx, m, w, bias)

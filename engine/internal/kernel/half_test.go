@@ -1,0 +1,129 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// TestWiden checks every number of 16 bits against its definition: a sign, an
+// exponent and a mantissa.
+func TestWiden(t *testing.T) {
+	for _, c := range []struct {
+		format             Half
+		exponent, mantissa int
+	}{{BF16, 8, 7}, {F16, 5, 10}} {
+		for bits := range 1 << 16 {
+			e, m := bits>>c.mantissa&(1<<c.exponent-1), bits&(1<<c.mantissa-1)
+			bias := 1<<(c.exponent-1) - 1
+			want := math.Ldexp(1+math.Ldexp(float64(m), -c.mantissa), e-bias)
+			switch {
+			case e == 0:
+				want = math.Ldexp(float64(m), 1-bias-c.mantissa)
+			case e == 1<<c.exponent-1 && m == 0:
+				want = math.Inf(1)
+			case e == 1<<c.exponent-1:
+				want = math.NaN()
+			}
+			want = math.Copysign(want, 0.5-float64(bits>>15))
+			got := make([]float32, 1)
+			widen16(got, []uint16{uint16(bits)}, c.format)
+			if g := float64(got[0]); (g != want || math.Signbit(g) != math.Signbit(want)) && !(math.IsNaN(g) && math.IsNaN(want)) {
+				t.Fatalf("format %d: %#x is %v, want %v", c.format, bits, g, want)
+			}
+		}
+	}
+}
+
+// TestLinear16 holds 16-bit weights to the bits of the widened ones.
+func TestLinear16(t *testing.T) {
+	eachFamily(t, func(t *testing.T) {
+		for _, format := range []Half{BF16, F16} {
+			r := rand.New(rand.NewPCG(25, uint64(format)))
+			for _, in := range depthSizes {
+				for _, out := range columnSizes {
+					halves := make([]uint16, out*in)
+					for i := range halves {
+						halves[i] = uint16(r.Uint32())
+						if r.IntN(8) > 0 { // close to 1 mostly, so that few sums are infinite
+							halves[i] = halves[i]&0x80ff | map[Half]uint16{BF16: 0x3f00, F16: 0x3c00}[format]
+						}
+					}
+					transposed, wide := make([]uint16, out*in), make([]float32, out*in)
+					for o := range out {
+						for i := range in {
+							transposed[i*out+o] = halves[o*in+i]
+						}
+					}
+					widen16(wide, halves, format)
+					var bias []float32
+					if r.IntN(3) > 0 {
+						bias = randoms(r, out)
+					}
+					m := rowSizes[r.IntN(len(rowSizes))]
+					if r.IntN(20) == 0 {
+						m = 150
+					}
+					ldx, ldd := in+r.IntN(4), out+r.IntN(4)
+					x, want := randoms(r, m*ldx), make([]float32, m*ldd)
+					Linear(want, ldd, x, ldx, m, Pack(out, in, wide), bias)
+					for _, packed := range []*Weights[float32]{Pack16(out, in, halves, format), PackTransposed16(out, in, transposed, format)} {
+						dst := newGuarded(m*ldd, r.IntN(16))
+						for lo := 0; lo < out; {
+							hi := min(out, lo+packed.PanelColumns()*(1+r.IntN(3)))
+							var b []float32
+							if bias != nil {
+								b = bias[lo:hi]
+							}
+							if m > 0 {
+								Linear(dst.values[lo:], ldd, x, ldx, m, packed.Columns(lo, hi), b)
+							}
+							lo = hi
+						}
+						dst.check(t, func(i int) bool { return i%ldd < out })
+						for i := range m {
+							if !sameResults(dst.values[i*ldd:i*ldd+out], want[i*ldd:i*ldd+out]) {
+								t.Fatalf("m=%d out=%d in=%d format=%d: row %d is %v, want %v", m, out, in, format, i, dst.values[i*ldd:i*ldd+out], want[i*ldd:i*ldd+out])
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// sameResults is sameBits, but any NaN equals any other.
+func sameResults(a, b []float32) bool {
+	for i := range a {
+		if math.Float32bits(a[i]) != math.Float32bits(b[i]) && (a[i] == a[i] || b[i] == b[i]) {
+			return false
+		}
+	}
+	return len(a) == len(b)
+}
+
+func BenchmarkLinear16(b *testing.B) {
+	const in, out = 768, 3072
+	r := rand.New(rand.NewPCG(1, 2))
+	halves, wide, bias := make([]uint16, out*in), make([]float32, out*in), randoms(r, out)
+	for i := range halves {
+		halves[i] = uint16(r.Uint32())&0x80ff | 0x3c00
+	}
+	widen16(wide, halves, BF16)
+	for _, m := range []int{1, 4, 8, 16, 32, 128, 512} {
+		for _, c := range []struct {
+			name string
+			w    *Weights[float32]
+		}{{"f32", Pack(out, in, wide)}, {"bf16", Pack16(out, in, halves, BF16)}, {"f16", Pack16(out, in, halves, F16)}} {
+			b.Run(fmt.Sprintf("m=%d/%s", m, c.name), func(b *testing.B) {
+				x, dst := randoms(r, m*in), make([]float32, m*out)
+				for b.Loop() {
+					Linear(dst, out, x, in, m, c.w, bias)
+				}
+				rate(b, 2*float64(m)*float64(in)*float64(out))
+			})
+		}
+	}
+}
