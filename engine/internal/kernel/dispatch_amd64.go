@@ -2,11 +2,7 @@
 
 package kernel
 
-import (
-	"unsafe"
-
-	"golang.org/x/sys/cpu"
-)
+import "golang.org/x/sys/cpu"
 
 //go:generate go -C _gen run . -isa avx512 -pkg kernel -out ../avx512_amd64.s -stubs ../avx512_amd64.go
 //go:generate go -C _gen run . -isa avx2 -pkg kernel -out ../avx2_amd64.s -stubs ../avx2_amd64.go
@@ -39,56 +35,4 @@ func available() []*family {
 		}
 	}
 	return families
-}
-
-// assembly is the generated code for one instruction set; its functions are
-// documented where they are declared.
-type assembly struct {
-	lanes int // float32 values in a vector
-	rows  int // of the largest tile of gemm
-
-	gemm      func(rows, tiles, k int, x *float32, ldx int, panel, dst *float32, ldd, columns int, add bool, bias, next *float32)
-	transpose func(dst, src *float32, ld, fours int, scale float32)
-	gather    func(dst, src *float32, ld, rows int)
-	softmax   func(x *float32, ld, rows, n int)
-	layerNorm func(dst, x *float32, rows, d int, gamma, beta *float32, eps float32)
-	add       func(dst, x *float32, n int)
-	gelu      func(x *float32, n int)
-	gate      func(x *float32, n int, linear, cubic float32)
-	sigmoid   func(x *float32, n int)
-	tanh      func(x *float32, n int)
-	relu      func(x *float32, n int)
-	peak      func(n int)
-}
-
-// columns is the width of a panel: two vectors.
-func (a *assembly) columns() int { return 2 * a.lanes }
-
-// family returns the kernels that the code makes.
-func (a *assembly) family(name string) *family {
-	elementwise := func(f func(x *float32, n int)) func(x []float32) {
-		return func(x []float32) { f(unsafe.SliceData(x), len(x)) }
-	}
-	return &family{
-		name:      name,
-		columns:   a.columns(),
-		linear:    a.linear,
-		attention: a.attention,
-		add:       func(dst, x []float32) { a.add(unsafe.SliceData(dst), unsafe.SliceData(x), len(x)) },
-		layerNorm: func(dst, x []float32, d int, gamma, beta []float32, eps float32) {
-			a.layerNorm(unsafe.SliceData(dst), unsafe.SliceData(x), len(x)/d, d, &gamma[0], &beta[0], eps)
-		},
-		softmax: func(x []float32, ld, rows, n int) { a.softmax(&x[0], ld, rows, n) },
-		gelu:    elementwise(a.gelu),
-		gate: func(x []float32, linear, cubic float64) {
-			a.gate(unsafe.SliceData(x), len(x), float32(linear), float32(cubic))
-		},
-		sigmoid: elementwise(a.sigmoid),
-		tanh:    elementwise(a.tanh),
-		relu:    elementwise(a.relu),
-		peak: func(n int) float64 {
-			a.peak(n)
-			return float64(n) * float64(2*a.rows*a.lanes) * 2
-		},
-	}
 }
