@@ -4,7 +4,7 @@ package kernel
 
 var neon = (&assembly{
 	lanes: 4, rows: 8,
-	gemm: gemmNEON, transpose: transposeNEON, gather: gatherNEON,
+	gemm: gemmNEON, gemmTransposed: gemmTransposedNEON, transpose: transposeNEON, stackRows: stackNEON,
 	softmax: softmaxNEON, layerNorm: layerNormNEON, add: addNEON,
 	gelu: geluNEON, gate: gateNEON, sigmoid: sigmoidNEON, tanh: tanhNEON, relu: reluNEON,
 	peak: peakNEON,

@@ -11,17 +11,23 @@ package kernel
 //go:noescape
 func gemmNEON(rows, tiles, k int, x *float32, ldx int, panel, dst *float32, ldd, columns int, add bool, bias, next *float32)
 
+// gemmTransposedNEON computes what gemmNEON does where x is [k, tiles·rows], transposed:
+// the rows in memory are ldx apart.
+//
+//go:noescape
+func gemmTransposedNEON(rows, tiles, k int, x *float32, ldx int, panel, dst *float32, ldd, columns int, add bool, bias, next *float32)
+
 // transposeNEON multiplies the 4 rows of src, [4, 4·fours] with row stride ld, by scale
 // and writes them as columns of dst, [4·fours, 4] of a panel 8 wide.
 //
 //go:noescape
 func transposeNEON(dst, src *float32, ld, fours int, scale float32)
 
-// gatherNEON copies src, [rows, 8] with row stride ld, to dst, where the rows are contiguous;
-// 1 ≤ rows.
+// stackNEON multiplies src, [rows, width] with row stride ld, by scale and writes it to dst,
+// [rows, 8] contiguous, with zeros past width; 1 ≤ rows, 1 ≤ width ≤ 8.
 //
 //go:noescape
-func gatherNEON(dst, src *float32, ld, rows int)
+func stackNEON(dst, src *float32, ld, rows, width int, scale float32)
 
 // softmaxNEON replaces each of rows rows of n values, at stride ld elements, by its softmax;
 // 1 ≤ n.
