@@ -109,7 +109,8 @@ func Families() []string {
 }
 
 // Family returns the name of the selected family of float32 kernels: "avx512",
-// "avx2" or "generic". Results are the same bits wherever it is the same.
+// "avx2", "neon" or "generic". Results are the same bits wherever it is the
+// same.
 func Family() string { return active.Load().name }
 
 // Select makes name the family of the float32 calls and of the [Pack] calls
