@@ -16,7 +16,7 @@ const Environment = "XAI_KERNEL"
 type family struct {
 	name       string
 	columns    int // panel width of Weights and Panels
-	lanes      int // rows that interleave takes at most; divides columns
+	lanes      int // rows that interleave takes; divides columns
 	linear     func(dst []float32, ldd int, x []float32, ldx, m int, w *Weights[float32], bias []float32)
 	product    func(dst []float32, ldd int, x []float32, ldx int, transposed bool, m int, panels []float32, stride, in, out int, bias []float32, add bool)
 	interleave func(panel []float32, columns int, rows []float32, ld, n, in int, scale float32)
