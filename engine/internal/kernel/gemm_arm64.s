@@ -182,6 +182,8 @@ tile:
 	MOVD	k+16(FP), R9
 	MOVD	panel+40(FP), R8
 	MOVD	next+88(FP), R10
+	CMP	$0, R10
+	CSEL	EQ, R8, R10, R10 // nothing is next: the panel itself is as good
 	VEOR	V0.B16, V0.B16, V0.B16
 	VEOR	V1.B16, V1.B16, V1.B16
 	VEOR	V2.B16, V2.B16, V2.B16
