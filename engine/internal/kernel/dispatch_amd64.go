@@ -19,6 +19,13 @@ var avx512 = (&assembly{
 	peak:           peakAVX512,
 	gemmTransposed: gemmTransposedAVX512, stackRows: stackAVX512,
 	gemmBF16: gemmBF16AVX512, gemmF16: gemmF16AVX512,
+	gradients: &gradients{
+		layerNormStats: layerNormStatsAVX512, rmsNormStats: rmsNormStatsAVX512, normalize: normalizeAVX512,
+		affine: affineAVX512, gain: gainAVX512, rmsNorm: rmsNormAVX512,
+		layerNormGrad: layerNormGradAVX512, rmsNormGrad: rmsNormGradAVX512, softmaxGrad: softmaxGradAVX512,
+		geluGrad: geluGradAVX512, gateGrad: gateGradAVX512, sigmoidGrad: sigmoidGradAVX512, tanhGrad: tanhGradAVX512, reluGrad: reluGradAVX512,
+		mul: mulAVX512, scale: scaleAVX512, addScaled: addScaledAVX512, dot: dotAVX512, rotate: rotateAVX512,
+	},
 }).family("avx512")
 
 var avx2 = (&assembly{
@@ -29,6 +36,13 @@ var avx2 = (&assembly{
 	peak:           peakAVX2,
 	gemmTransposed: gemmTransposedAVX2, stackRows: stackAVX2,
 	gemmBF16: gemmBF16AVX2, gemmF16: gemmF16AVX2,
+	gradients: &gradients{
+		layerNormStats: layerNormStatsAVX2, rmsNormStats: rmsNormStatsAVX2, normalize: normalizeAVX2,
+		affine: affineAVX2, gain: gainAVX2, rmsNorm: rmsNormAVX2,
+		layerNormGrad: layerNormGradAVX2, rmsNormGrad: rmsNormGradAVX2, softmaxGrad: softmaxGradAVX2,
+		geluGrad: geluGradAVX2, gateGrad: gateGradAVX2, sigmoidGrad: sigmoidGradAVX2, tanhGrad: tanhGradAVX2, reluGrad: reluGradAVX2,
+		mul: mulAVX2, scale: scaleAVX2, addScaled: addScaledAVX2, dot: dotAVX2, rotate: rotateAVX2,
+	},
 }).family("avx2")
 
 // available returns the families that this processor can run, the fastest

@@ -25,6 +25,11 @@ var sets = map[string][]func(m *machine){
 	},
 	"grad": {
 		func(m *machine) { m.gemm(true, f32) }, (*machine).stack,
+		func(m *machine) { m.stats(true) }, func(m *machine) { m.stats(false) }, (*machine).normalize,
+		func(m *machine) { m.affine(true) }, func(m *machine) { m.affine(false) }, (*machine).rmsNorm,
+		func(m *machine) { m.normGrad(true) }, func(m *machine) { m.normGrad(false) },
+		(*machine).softmaxGrad, (*machine).geluGrad, (*machine).gateGrad, (*machine).sigmoidGrad, (*machine).tanhGrad, (*machine).reluGrad,
+		(*machine).mul, (*machine).scaleBy, (*machine).addScaled, (*machine).dot, (*machine).rotate,
 	},
 	"half": {
 		func(m *machine) { m.gemm(false, bf16) }, func(m *machine) { m.gemm(false, f16) },
