@@ -68,11 +68,17 @@ func (b *Builder) FeedForward(x Value, norm *Norm, f FeedForward) Value {
 func (b *Builder) Encoder(l int, x Value, a SelfAttention, norm1 Norm, f FeedForward, norm2 Norm) Value {
 	b.Block(l)
 	b.Name("hook_resid_pre", x, "B T D")
-	mid := b.Name("hook_resid_mid", b.Add(x, b.SelfAttention(x, nil, a)), "B T D")
+	return b.PostNorm(x, b.SelfAttention(x, nil, a), norm1, f, norm2)
+}
+
+// PostNorm is what follows the attention in [Builder.Encoder].
+func (b *Builder) PostNorm(x, attention Value, norm1 Norm, f FeedForward, norm2 Norm) Value {
+	rows, width := b.letters(x)
+	axes := rows + " " + width
+	mid := b.Name("hook_resid_mid", b.Add(x, attention), axes)
 	y := b.Normalize(mid, norm1, "ln1", true)
-	post := b.Name("hook_resid_post", b.Add(y, b.FeedForward(y, nil, f)), "B T D")
-	out := b.Normalize(post, norm2, "ln2", true)
-	return b.Name("hook_normalized_resid_post", out, "B T D")
+	post := b.Name("hook_resid_post", b.Add(y, b.FeedForward(y, nil, f)), axes)
+	return b.Name("hook_normalized_resid_post", b.Normalize(post, norm2, "ln2", true), axes)
 }
 
 // Decoder adds a causal block with the norms before the branches, as GPT-2 has

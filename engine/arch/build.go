@@ -2,6 +2,7 @@ package arch
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -72,8 +73,8 @@ func (b *Builder) point(name string, v Value, stage Stage, axes string, is Point
 	}
 	for _, letter := range strings.Fields(axes) {
 		axis := Axis{Letter: letter, Size: b.sizes[letter]}
-		if letter == "1" {
-			axis.Size = 1
+		if n, err := strconv.Atoi(letter); err == nil {
+			axis.Size = n
 		}
 		is.Axes = append(is.Axes, axis)
 	}
@@ -145,10 +146,14 @@ func (b *Builder) LayerNorm(x Value, name string, eps float64, point string, out
 	return b.Normalize(x, LayerNorm(name, b.Width(x), eps), point, out)
 }
 
-// Normalize is [Builder.LayerNorm] for any norm; its X is x.
+// Normalize is [Builder.LayerNorm] for any norm; its X is x. Without a name
+// there are no points.
 func (b *Builder) Normalize(x Value, op Norm, point string, out bool) Value {
 	op.X, op.Like = x, None
 	v := b.push(op, b.rows(x), b.Width(x))
+	if point == "" {
+		return v
+	}
 	rows, width := b.letters(v)
 	virtual := Point{Differentiable: true, Editable: true, Virtual: true}
 	b.point(point+".hook_scale", v, Divisor, rows+" 1", virtual)
@@ -183,6 +188,12 @@ func (b *Builder) letters(v Value) (rows, width string) {
 	switch b.rows(v) {
 	case Targets:
 		rows = "B P"
+	case Context:
+		rows = "B S"
+	case Memory:
+		rows = "B M"
+	case Relative:
+		rows = "R"
 	case Reads:
 		rows = "B"
 	}
@@ -257,7 +268,9 @@ func (b *Builder) Attend(op Attention, queries string) Value {
 		terms := Point{Differentiable: true, Virtual: true}
 		b.point("attn.hook_scores_content", v, Content, axes, terms)
 		b.point("attn.hook_scores_position", v, Position, axes, terms)
-		b.point("attn.hook_scores_segment", v, Segment, axes, terms)
+		if op.Relative.Segments.Given() {
+			b.point("attn.hook_scores_segment", v, Segment, axes, terms)
+		}
 	}
 	b.point("attn.hook_attn_scores", v, Scores, axes, inner)
 	b.point("attn.hook_pattern", v, Pattern, axes, inner)

@@ -1,129 +1,196 @@
-// Package bert runs BERT encoders (Devlin et al. 2019, arXiv:1810.04805) and
-// DistilBERT (Sanh et al. 2019, arXiv:1910.01108), which is BERT without token
-// types and without a pooler, with a head for sequence classification.
+// Package bert describes BERT (Devlin et al. 2019, arXiv:1810.04805):
 //
-//	x = LayerNorm(word + type + position)
-//	per layer:  a = softmax(QKᵀ/√E)·V        per head of width E
-//	            x = LayerNorm(x + W_o a)
-//	            x = LayerNorm(x + W₂ act(W₁ x))
-//	logits = W_c f(W_p x[CLS])               f is tanh in BERT, ReLU in DistilBERT
+//	x = LN(word + type + position)
+//	per layer:  a = softmax(QKᵀ/√E)·V     per head of width E
+//	            y = LN(x + W_o·a)
+//	            x = LN(y + W₂·act(W₁·y))
+//	sequence:       logits = W·tanh(W_p·x[CLS])
+//	token, span:    logits = W·x
+//	masked words:   logits = E·LN(act(W·x))     E are the word embeddings
 //
-// A sequence's own tokens are its whole world: nothing is padded, and a token
-// with mask 0 is invisible to all queries while its own row is still computed,
-// as the reference implementation does. A query that sees no key at all has an
-// attention output of 0, where the reference gives what its arithmetic happens
-// to give.
+// [Encoder] is what other families have under names of their own.
 //
-// Source: huggingface/transformers v4.39, models/bert/modeling_bert.py and
-// models/distilbert/modeling_distilbert.py.
+// Source: huggingface/transformers v4.39, models/bert/modeling_bert.py.
 package bert
 
 import (
-	"context"
+	"fmt"
 	"strconv"
 
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/checkpoint"
-	"github.com/xai-go/xai/engine/internal/kernel"
-	"github.com/xai-go/xai/engine/internal/nn"
 )
 
-func init() {
-	arch.Register("bert", open(bertConfig))
-	arch.Register("distilbert", open(distilConfig))
+// heads are the heads that run. ForPreTraining has two of them and answers
+// with masked words; NextSentence says whether two texts follow each other.
+var heads = arch.Heads{
+	"ForSequenceClassification": arch.SequenceClassification,
+	"ForTokenClassification":    arch.TokenClassification,
+	"ForQuestionAnswering":      arch.QuestionAnswering,
+	"ForMaskedLM":               arch.MaskedLM,
+	"ForPreTraining":            arch.MaskedLM,
+	nextSentence:                arch.SequenceClassification,
 }
 
-// open returns the function that opens a family by its configuration.
-func open(read func(*checkpoint.Config) (*config, error)) arch.Open {
-	return func(ctx context.Context, c *checkpoint.Checkpoint, dtype arch.DType) (arch.Network, error) {
-		cfg, err := read(c.Config)
-		if err != nil {
-			return nil, err
-		}
-		cfg.DType = dtype
-		if dtype == arch.F64 {
-			return load[float64](ctx, c, cfg)
-		}
-		return load[float32](ctx, c, cfg)
-	}
-}
+const nextSentence = "ForNextSentencePrediction"
 
-// network is a loaded model. Linear layers are packed for the kernels.
-type network[T kernel.Float] struct {
-	config
-	word, position []T // [vocabulary, hidden], [positions, hidden]
-	types          []T // [types, hidden]; nil in DistilBERT
-	embedNorm      *nn.LayerNorm[T]
-	layers         []layer[T]
-	head           head[T]
-}
+func init() { arch.Register("bert", open) }
 
-// layer is one block of the encoder.
-type layer[T kernel.Float] struct {
-	query      *nn.Linear[T] // [hidden, hidden]
-	keyValue   *nn.Linear[T] // [2·hidden, hidden], keys first
-	output     *nn.Linear[T] // [hidden, hidden]
-	outputNorm *nn.LayerNorm[T]
-	up         *nn.Linear[T] // [intermediate, hidden]
-	activation nn.Activation[T]
-	down       *nn.Linear[T] // [hidden, intermediate]
-	downNorm   *nn.LayerNorm[T]
-}
-
-// head is the classifier on the first token of a sequence: BERT's pooler or
-// DistilBERT's pre_classifier, then a linear layer.
-type head[T kernel.Float] struct {
-	dense      *nn.Linear[T] // [hidden, hidden]
-	activation nn.Activation[T]
-	classifier *nn.Linear[T] // [classes, hidden]
-}
-
-func load[T kernel.Float](ctx context.Context, c *checkpoint.Checkpoint, cfg *config) (arch.Network, error) {
-	activation, err := nn.ActivationByName[T](cfg.activationKey, cfg.activation)
+func open(c *checkpoint.Config) (*arch.Architecture, error) {
+	e, err := Read(c, Family{Class: "Bert", Heads: heads, Vocabulary: 30522, Prefix: "bert.", Unembedding: "cls.predictions.decoder.weight"})
 	if err != nil {
 		return nil, err
 	}
-	headActivation, err := nn.ActivationByName[T]("head", cfg.names.denseActivation)
-	if err != nil {
-		return nil, err
+	if e.Architecture == "Bert"+nextSentence {
+		e.Labels, e.Outputs = []string{"next", "not next"}, 2
 	}
-	n := &network[T]{config: *cfg}
-	d, f, names := cfg.Hidden, cfg.intermediate, cfg.names
-	l := checkpoint.NewLoader[T](ctx, c, names.prefix)
-	embeddings := names.prefix + "embeddings."
-	n.word = l.Tensor(embeddings+"word_embeddings.weight", cfg.Vocabulary, d)
-	n.position = l.Tensor(embeddings+"position_embeddings.weight", cfg.Positions, d)
-	if cfg.Types > 0 {
-		n.types = l.Tensor(embeddings+"token_type_embeddings.weight", cfg.Types, d)
-	}
-	n.embedNorm = nn.LoadLayerNorm(l, d, cfg.eps, embeddings+"LayerNorm")
-	for i := range cfg.Layers {
-		if l.Err() != nil {
-			break
-		}
-		p := names.prefix + names.layer + strconv.Itoa(i) + "."
-		n.layers = append(n.layers, layer[T]{
-			query:      nn.LoadLinear(l, d, d, p+names.query),
-			keyValue:   nn.LoadLinear(l, d, d, p+names.key, p+names.value),
-			output:     nn.LoadLinear(l, d, d, p+names.output),
-			outputNorm: nn.LoadLayerNorm(l, d, cfg.eps, p+names.outputNorm),
-			up:         nn.LoadLinear(l, f, d, p+names.up),
-			activation: activation,
-			down:       nn.LoadLinear(l, d, f, p+names.down),
-			downNorm:   nn.LoadLayerNorm(l, d, cfg.eps, p+names.downNorm),
-		})
-	}
-	n.head = head[T]{
-		dense:      nn.LoadLinear(l, d, d, names.dense),
-		activation: headActivation,
-		classifier: nn.LoadLinear(l, len(cfg.Labels), d, "classifier"),
-	}
-	if err := l.Err(); err != nil {
-		return nil, err
-	}
-	n.Parameters = l.Parameters()
-	return n, nil
+	return &arch.Architecture{Info: e.Info, Prefix: e.Prefix, Graph: e.graph}, nil
 }
 
-// Info implements [arch.Network].
-func (n *network[T]) Info() arch.Info { return n.config.Info }
+// graph adds BERT's own heads to the encoder.
+func (e *Encoder) graph(arch.Form) *arch.Graph {
+	return e.Graph(func(b *arch.Builder, x arch.Value) arch.Value {
+		d := e.Hidden
+		if e.Task == arch.MaskedLM {
+			return b.MaskedLM(x, arch.MaskedLMHead{
+				Dense:      arch.Dense("cls.predictions.transform.dense", d, d),
+				Activation: e.activation, Key: "hidden_act",
+				Norm:        arch.LayerNorm("cls.predictions.transform.LayerNorm", d, e.eps),
+				Unembedding: e.Unembed("cls.predictions.bias", "cls.predictions.decoder.bias"),
+			})
+		}
+		pooled := b.Activate(b.Linear(x, e.Prefix+"pooler.dense", d), "tanh", "pooler")
+		b.Name("pooler.hook_pooler_out", pooled, "B D")
+		if e.Architecture == "Bert"+nextSentence {
+			return b.Logits("nsp_head.hook_nsp_out", pooled, arch.Dense("cls.seq_relationship", 2, d), "2")
+		}
+		return b.ClassLogits(pooled, arch.Dense("classifier", e.Outputs, d))
+	})
+}
+
+// Family is what a family of BERT's kind calls things.
+type Family struct {
+	Class       string     // of the reference implementation, without the head: "Bert"
+	Heads       arch.Heads // those that it has
+	Vocabulary  int        // where the configuration does not say
+	Prefix      string     // of the base model's tensors, "bert."
+	Unembedding string     // tensor that the word embeddings are tied to
+}
+
+// Encoder is BERT up to the last layer of its encoder.
+type Encoder struct {
+	arch.Info
+	Prefix             string
+	words, unembedding arch.Weight // one tensor where they are tied
+	intermediate       int
+	activation         string
+	eps                float64
+}
+
+// Read reads the configuration of a family whose keys are BERT's.
+func Read(c *checkpoint.Config, family Family) (*Encoder, error) {
+	f := c.Fields()
+	e := &Encoder{
+		Info: arch.Info{
+			ModelType:  f.String("model_type", ""),
+			Vocabulary: f.Int("vocab_size", family.Vocabulary, 1, arch.MaxVocabulary),
+			Hidden:     f.Int("hidden_size", 768, 1, arch.MaxWidth),
+			Layers:     f.Int("num_hidden_layers", 12, 1, arch.MaxLayers),
+			Heads:      f.Int("num_attention_heads", 12, 1, arch.MaxWidth),
+			Positions:  f.Int("max_position_embeddings", 512, 1, arch.MaxVocabulary),
+			Types:      f.Int("type_vocab_size", 2, 1, arch.MaxWidth),
+		},
+		Prefix:       family.Prefix,
+		intermediate: f.Int("intermediate_size", 3072, 1, arch.MaxWidth),
+		activation:   f.String("hidden_act", "gelu"),
+		eps:          f.Float("layer_norm_eps", 1e-12, 0, 1),
+	}
+	tied := f.Bool("tie_word_embeddings", true)
+	positions := f.String("position_embedding_type", "absolute")
+	decoder := f.Bool("is_decoder", false)
+	if err := f.Err(); err != nil {
+		return nil, err
+	}
+	if positions != "absolute" {
+		return nil, &checkpoint.UnsupportedError{What: fmt.Sprintf("position_embedding_type %q", positions), Hint: "of " + e.ModelType + ` models only those with "absolute" positions run`}
+	}
+	if decoder {
+		return nil, &checkpoint.UnsupportedError{What: "is_decoder of a " + e.ModelType + " model", Hint: "only encoders run"}
+	}
+	e.Embedding, e.Length = e.Hidden, e.Positions
+	words := arch.Weight{Name: e.Prefix + "embeddings.word_embeddings.weight", Shape: []int{e.Vocabulary, e.Hidden}}
+	e.words, e.unembedding = arch.Tie(words, family.Unembedding, tied)
+	if err := e.CheckHeads("num_attention_heads"); err != nil {
+		return nil, err
+	}
+	return e, e.Head(c, family.Class, family.Heads)
+}
+
+// Unembed returns the last layer of a language model. Its bias has two names
+// and may be absent.
+func (e *Encoder) Unembed(bias, or string) arch.Projection {
+	return arch.Projection{
+		W:    e.unembedding,
+		Bias: arch.Weight{Name: bias, Or: []string{or}, Shape: []int{e.Vocabulary}, Optional: true},
+	}
+}
+
+// Graph returns the encoder with a head. The heads for tokens and spans are
+// the same in all families; head adds any other to what it reads: all tokens in
+// a language model, else the first.
+func (e *Encoder) Graph(head func(*arch.Builder, arch.Value) arch.Value) *arch.Graph {
+	b := arch.NewBuilder(e.Sizes(e.intermediate))
+	x := e.embed(b)
+	for l := range e.Layers {
+		x = e.layer(b, l, x)
+	}
+	b.Head()
+	read := arch.Read{From: arch.Every}
+	var logits arch.Value
+	switch e.Task {
+	case arch.TokenClassification:
+		logits = b.TokenLogits(x)
+	case arch.QuestionAnswering:
+		logits = b.SpanLogits(x)
+	case arch.SequenceClassification:
+		read.From = arch.First
+		logits = head(b, b.Select(x, arch.Reads))
+	default:
+		logits = head(b, x)
+	}
+	return b.Graph(logits, read, arch.NormPost)
+}
+
+// embed sums the three embeddings of a token.
+func (e *Encoder) embed(b *arch.Builder) arch.Value {
+	p := e.Prefix + "embeddings."
+	words := b.Name("hook_embed", b.Words(e.words), "B T D")
+	types := b.Embed(arch.ByType, arch.Weight{Name: p + "token_type_embeddings.weight", Shape: []int{e.Types, e.Hidden}})
+	positions := b.Embed(arch.ByPosition, arch.Weight{Name: p + "position_embeddings.weight", Shape: []int{e.Positions, e.Hidden}})
+	b.Name("hook_token_type_embed", types, "B T D")
+	b.Name("hook_pos_embed", positions, "B T D")
+	x := b.Add(b.Add(words, types), positions)
+	return b.Name("hook_full_embed", b.LayerNorm(x, p+"LayerNorm", e.eps, "embed.ln", false), "B T D")
+}
+
+// layer is one layer of the encoder.
+func (e *Encoder) layer(b *arch.Builder, l int, x arch.Value) arch.Value {
+	d, f := e.Hidden, e.intermediate
+	p := e.Prefix + "encoder.layer." + strconv.Itoa(l) + "."
+	return b.Encoder(l, x,
+		arch.SelfAttention{
+			Query:  arch.Dense(p+"attention.self.query", d, d),
+			Key:    arch.Dense(p+"attention.self.key", d, d),
+			Value:  arch.Dense(p+"attention.self.value", d, d),
+			Output: arch.Dense(p+"attention.output.dense", d, d),
+			Heads:  e.Heads, KeyHeads: e.Heads,
+		},
+		arch.LayerNorm(p+"attention.output.LayerNorm", d, e.eps),
+		arch.FeedForward{
+			Up:         arch.Dense(p+"intermediate.dense", f, d),
+			Down:       arch.Dense(p+"output.dense", d, f),
+			Activation: e.activation, Key: "hidden_act",
+		},
+		arch.LayerNorm(p+"output.LayerNorm", d, e.eps),
+	)
+}
