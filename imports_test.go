@@ -68,6 +68,12 @@ var rules = []rule{
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/sys/windows", "golang.org/x/term",
 	}, []string{"github.com/rogpeppe/go-internal/testscript"}},
 
+	// The harness that measures the engine beside ONNX Runtime.
+	{"bench/onnx", nil, nil},
+	{"bench/ort", nil, nil},
+	{"bench/model", []string{"bench/onnx", "engine/checkpoint/safetensors"}, nil},
+	{"bench", []string{"bench/model", "bench/ort", "engine", "engine/checkpoint"}, nil},
+
 	// What several folders share, and tools of tests. Leaves all of them.
 	{"internal/golden", []string{"engine/checkpoint/safetensors"}, nil},
 	{"internal/...", nil, nil},

@@ -1,6 +1,9 @@
 package tokenizer
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // Batch is a number of encodings as a rectangle, row by row: the arrays have
 // Rows × Length elements.
@@ -20,14 +23,16 @@ const (
 )
 
 // Pad lines up encodings that are shorter than the longest, or than length, by
-// the padding token with token type 0. It fails where there is no such token.
+// the padding token with token type 0. It fails where one has to be lengthened
+// and there is no such token.
 func (t *Tokenizer) Pad(encodings []*Encoding, length int, side Side) (*Batch, error) {
 	pad, ok := t.PadID()
-	if !ok {
-		return nil, errors.New("tokenizer: there is no padding token to make the texts equally long with; encode them one at a time")
-	}
 	for _, e := range encodings {
 		length = max(length, len(e.Tokens))
+	}
+	shorter := func(e *Encoding) bool { return len(e.Tokens) < length }
+	if !ok && slices.ContainsFunc(encodings, shorter) {
+		return nil, errors.New("tokenizer: there is no padding token to make the texts equally long with; encode them one at a time")
 	}
 	n := len(encodings) * length
 	b := &Batch{len(encodings), length, make([]int32, n), make([]int32, n), make([]int32, n)}

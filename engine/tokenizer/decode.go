@@ -2,21 +2,47 @@ package tokenizer
 
 import "strings"
 
-// decoder says how tokens make up a text.
-type decoder struct {
-	prefix  string // marks a token that continues a word
-	join    bool   // whether such a token joins the one before it
-	cleanup bool   // whether Decode takes out spaces before punctuation
+// A decoder turns tokens into parts of a text, which stand side by side
+// without spaces. Implementations are immutable.
+type decoder interface {
+	decode(tokens []string) []string
+}
+
+// spaceDecoder puts a space between any two tokens. It is what the tokenizers
+// library does where a file names no decoder.
+type spaceDecoder struct{}
+
+func (spaceDecoder) decode(tokens []string) []string {
+	return []string{strings.Join(tokens, " ")}
+}
+
+// wordPieceDecoder joins every token that begins with prefix to the one before
+// it, and puts a space before the others.
+type wordPieceDecoder struct{ prefix string }
+
+func (d wordPieceDecoder) decode(tokens []string) []string {
+	parts := make([]string, len(tokens))
+	for i, token := range tokens {
+		if rest, continues := strings.CutPrefix(token, d.prefix); i > 0 && continues {
+			parts[i] = rest
+		} else if i > 0 {
+			parts[i] = " " + token
+		} else {
+			parts[i] = token
+		}
+	}
+	return parts
 }
 
 // Decode returns the text that the ids stand for, as the model reads it: words
-// normalized and one space between them. With skipSpecial, special tokens are
-// left out. Unless the files say otherwise, the spaces before punctuation and
-// inside English contractions go too; Join keeps them. Ids that stand for no
-// token are left out, or read as unknown tokens where vocab.txt rules.
+// normalized and, unless the tokens keep the spaces, one space between them.
+// With skipSpecial, special tokens are left out. Unless the files say otherwise,
+// the spaces before punctuation and inside English contractions go too; Join
+// keeps them. Ids that stand for no token are left out, or read as unknown
+// tokens by the rules of the slow tokenizers.
 func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) string {
 	s := t.Join(ids, skipSpecial)
-	if !t.decoder.cleanup {
+	if !t.cleanup {
 		return s
 	}
 	for _, artifact := range artifacts {
@@ -34,8 +60,13 @@ var artifacts = [][2]string{
 
 // Join is Decode with all the spaces between words.
 func (t *Tokenizer) Join(ids []int32, skipSpecial bool) string {
-	var b strings.Builder
-	first, fresh := true, true // nothing written yet; nothing for a prefix to join
+	var texts, tokens []string
+	flush := func() {
+		if s := strings.Join(t.decoder.decode(tokens), ""); s != "" {
+			texts = append(texts, s)
+		}
+		tokens = tokens[:0]
+	}
 	for _, id := range ids {
 		token, ok := t.Token(id)
 		added, isAdded := t.added.byID[id]
@@ -46,20 +77,16 @@ func (t *Tokenizer) Join(ids []int32, skipSpecial bool) string {
 			}
 			token, special = t.roles.unk, true
 		}
-		if special && skipSpecial {
-			continue
+		switch {
+		case special && skipSpecial:
+		case t.python && isAdded && !special:
+			// To a slow tokenizer, an added token that is not special stands apart.
+			flush()
+			texts = append(texts, token)
+		default:
+			tokens = append(tokens, token)
 		}
-		// To a slow tokenizer, an added token that is not special stands apart.
-		apart := t.python && isAdded && !special
-		if rest, continues := strings.CutPrefix(token, t.decoder.prefix); t.decoder.join && continues && !fresh && !apart {
-			b.WriteString(rest)
-		} else {
-			if !first {
-				b.WriteByte(' ')
-			}
-			b.WriteString(token)
-		}
-		first, fresh = false, apart
 	}
-	return b.String()
+	flush()
+	return strings.Join(texts, t.between)
 }

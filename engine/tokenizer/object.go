@@ -67,6 +67,24 @@ func entries(raw []byte) iter.Seq2[string, json.RawMessage] {
 	}
 }
 
+// elements yields the values in an array of valid JSON, in their order.
+func elements(raw []byte) iter.Seq[json.RawMessage] {
+	return func(yield func(json.RawMessage) bool) {
+		rest := bytes.TrimLeft(raw, jsonSpace)[1:]
+		for {
+			rest = bytes.TrimLeft(rest, jsonSpace+",")
+			if rest[0] == ']' {
+				return
+			}
+			n := valueLength(rest)
+			if !yield(json.RawMessage(rest[:n:n])) {
+				return
+			}
+			rest = rest[n:]
+		}
+	}
+}
+
 // valueLength returns the length of the value that valid JSON begins with.
 func valueLength(b []byte) int {
 	depth := 0

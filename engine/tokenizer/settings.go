@@ -14,26 +14,18 @@ import (
 
 // settings is what the files beside tokenizer.json or vocab.txt say.
 type settings struct {
-	config object // tokenizer_config.json, empty if there is none
-	class  string // the tokenizer class, without the suffix of the fast ones; may be empty
-	vocab  bool   // whether vocab.txt is there
+	config object   // tokenizer_config.json, empty if there is none
+	name   string   // of the tokenizer class, without the suffix of the fast ones; may be empty
+	class  *class   // nil if it is not a known one
+	vocab  bool     // whether vocab.txt is there
+	named  []object // the files that name special tokens, those that count more later
 	roles  roles
 	// added are the tokens listed with their ids, special those known by a role
 	// or listed as special.
 	added, special []addedToken
-	// assumed are those of special that no file names: they have BERT's names.
+	// assumed are those of special that no file names: the usual ones of the class.
 	assumed map[string]bool
 }
-
-// bertClasses are the tokenizer classes of transformers that are copies of
-// BertTokenizer.
-var bertClasses = []string{
-	"BertTokenizer", "ConvBertTokenizer", "DistilBertTokenizer", "ElectraTokenizer",
-	"LayoutLMTokenizer", "LxmertTokenizer", "MobileBertTokenizer", "RetriBertTokenizer",
-}
-
-// bert says whether the tokenizer class is BERT's, as it is if none is named.
-func (s *settings) bert() bool { return s.class == "" || slices.Contains(bertClasses, s.class) }
 
 func (f *folder) settings() (*settings, error) {
 	config, err := f.object("tokenizer_config.json")
@@ -49,10 +41,11 @@ func (f *folder) settings() (*settings, error) {
 		return nil, err
 	}
 	s := &settings{config: config, assumed: make(map[string]bool)}
-	if err := config.get("tokenizer_class", &s.class); err != nil {
+	if err := config.get("tokenizer_class", &s.name); err != nil {
 		return nil, err
 	}
-	s.class = strings.TrimSuffix(s.class, "Fast")
+	s.name = strings.TrimSuffix(s.name, "Fast")
+	s.class = classNamed(s.name)
 	_, err = fs.Stat(f.fsys, "vocab.txt")
 	s.vocab = err == nil
 	// A configuration that lists the added tokens is newer than the maps.
@@ -60,10 +53,8 @@ func (f *folder) settings() (*settings, error) {
 	if config.has("added_tokens_decoder") {
 		names, addedMap = []object{specialMap, config}, object{}
 	}
-	if err := s.readAdded(addedMap); err != nil {
-		return nil, err
-	}
-	return s, s.readSpecial(names)
+	s.named = names
+	return s, s.readAdded(addedMap)
 }
 
 // readAdded collects the added tokens that are listed with their ids.
@@ -100,42 +91,54 @@ func (s *settings) readAdded(addedMap object) error {
 	return nil
 }
 
-// readSpecial collects the special tokens that the objects name; of two that
-// name the same role the later one counts.
-func (s *settings) readSpecial(names []object) error {
+// readSpecial collects the special tokens that the files name, and the usual
+// ones of the class for the roles that they leave open. Of two files that name
+// the same role the later one counts.
+func (s *settings) readSpecial() error {
 	for _, role := range []struct {
-		key, usual string
-		token      *string
+		key   string
+		token *string
 	}{
-		{"bos_token", "", new(string)},
-		{"eos_token", "", new(string)},
-		{"unk_token", "[UNK]", &s.roles.unk},
-		{"sep_token", "[SEP]", &s.roles.sep},
-		{"pad_token", "[PAD]", &s.roles.pad},
-		{"cls_token", "[CLS]", &s.roles.cls},
-		{"mask_token", "[MASK]", &s.roles.mask},
+		{"bos_token", &s.roles.bos},
+		{"eos_token", &s.roles.eos},
+		{"unk_token", &s.roles.unk},
+		{"sep_token", &s.roles.sep},
+		{"pad_token", &s.roles.pad},
+		{"cls_token", &s.roles.cls},
+		{"mask_token", &s.roles.mask},
 	} {
-		token := addedToken{content: role.usual}
-		assumed := true
-		for _, o := range names {
+		var usual addedToken
+		if s.class != nil {
+			usual = s.class.usual[role.key]
+		}
+		token, assumed := usual, true
+		for _, o := range s.named {
 			if !o.has(role.key) {
 				continue
 			}
-			token, assumed = addedToken{}, false
-			if !o.null(role.key) {
-				var err error
-				if token, err = readToken(o.file, role.key, o.fields[role.key]); err != nil {
-					return err
-				}
+			assumed = false
+			if o.null(role.key) {
+				token = addedToken{}
+				continue
+			}
+			read, err := readToken(o.file, role.key, o.fields[role.key])
+			if err != nil {
+				return err
+			}
+			if o.fields[role.key][0] == '"' {
+				token = usual
+				token.content = read.content
+			} else {
+				token = read
 			}
 		}
-		if token.content == "" || assumed && !s.bert() {
+		if token.content == "" {
 			continue
 		}
 		*role.token = token.content
-		s.name(token, assumed)
+		s.addSpecial(token, assumed)
 	}
-	for _, o := range names {
+	for _, o := range s.named {
 		list, err := o.list("additional_special_tokens")
 		if err != nil {
 			return err
@@ -145,14 +148,14 @@ func (s *settings) readSpecial(names []object) error {
 			if err != nil {
 				return err
 			}
-			s.name(token, false)
+			s.addSpecial(token, false)
 		}
 	}
 	return nil
 }
 
-// name adds a token to the special ones.
-func (s *settings) name(token addedToken, assumed bool) {
+// addSpecial adds a token to the special ones.
+func (s *settings) addSpecial(token addedToken, assumed bool) {
 	if token.content == "" {
 		return
 	}

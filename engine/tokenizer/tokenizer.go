@@ -35,6 +35,8 @@ type Tokenizer struct {
 	neverSplit   *text.Set // words that the model must take whole
 	single, pair template
 	decoder      decoder
+	cleanup      bool   // whether Decode takes out spaces before punctuation
+	between      string // what stands around an added token in a decoded text
 	added        addedTokens
 	roles        roles
 	python       bool // the rules of transformers' slow tokenizers
@@ -98,7 +100,7 @@ func (t *Tokenizer) add(token addedToken, assign bool) error {
 }
 
 // roles are the tokens that a model's protocol knows by their role.
-type roles struct{ mask, pad, unk, cls, sep string }
+type roles struct{ mask, pad, unk, cls, sep, bos, eos string }
 
 // Token returns the text of the token that an id stands for.
 func (t *Tokenizer) Token(id int32) (string, bool) {
@@ -137,8 +139,15 @@ func (t *Tokenizer) UnkID() (int32, bool) { return t.role(t.roles.unk) }
 // ClsID returns the id of the token that a classifier reads.
 func (t *Tokenizer) ClsID() (int32, bool) { return t.role(t.roles.cls) }
 
-// SepID returns the id of the token that ends a text.
+// SepID returns the id of the token that separates a text from its pair.
 func (t *Tokenizer) SepID() (int32, bool) { return t.role(t.roles.sep) }
+
+// BosID returns the id of the token that begins a text.
+func (t *Tokenizer) BosID() (int32, bool) { return t.role(t.roles.bos) }
+
+// EosID returns the id of the token that a text, or what a model writes, ends
+// with.
+func (t *Tokenizer) EosID() (int32, bool) { return t.role(t.roles.eos) }
 
 // MaskToken returns the text of the token that stands for a hidden token.
 func (t *Tokenizer) MaskToken() (string, bool) {

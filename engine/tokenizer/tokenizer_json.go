@@ -36,10 +36,17 @@ func (f *folder) openJSON(data []byte) (*Tokenizer, error) {
 	if version != "1.0" {
 		return nil, file.unsupported("version " + version)
 	}
-	t := &Tokenizer{roles: s.roles}
+	t := &Tokenizer{}
 	if t.model, err = readModel(file); err != nil {
 		return nil, err
 	}
+	if s.name == "" {
+		s.class = bert
+	}
+	if err := s.readSpecial(); err != nil {
+		return nil, err
+	}
+	t.roles = s.roles
 	if !file.null("normalizer") {
 		o, err := file.object("normalizer")
 		if err != nil {
@@ -62,7 +69,7 @@ func (f *folder) openJSON(data []byte) (*Tokenizer, error) {
 	if t.single, t.pair, err = readTemplates(file); err != nil {
 		return nil, err
 	}
-	if t.decoder, err = readDecoder(file); err != nil {
+	if err := t.readDecoder(file); err != nil {
 		return nil, err
 	}
 	if t.maxLength, err = readMaxLength(file, s); err != nil {
@@ -256,7 +263,7 @@ func readBertNormalizer(o object, s *settings) (text.Normalizer, error) {
 	if err := o.get("strip_accents", &stripAccents); err != nil {
 		return nil, err
 	}
-	if s.bert() {
+	if s.class == bert {
 		// The tokenizer whose vocab.txt lies beside drops them.
 		n.CleanMore = s.vocab
 		if s.config.has("strip_accents") {
@@ -508,24 +515,28 @@ func readTemplate(o object, key string, special map[string]template, sequences i
 	return t, nil
 }
 
-func readDecoder(file object) (decoder, error) {
+// readDecoder reads the decoder, and whether Decode cleans up after it.
+func (t *Tokenizer) readDecoder(file object) error {
 	if file.null("decoder") {
-		return decoder{}, nil
+		t.decoder = spaceDecoder{}
+		return nil
 	}
 	o, err := file.object("decoder")
 	if err != nil {
-		return decoder{}, err
+		return err
 	}
 	var kind string
 	if err := o.need("type", &kind); err != nil {
-		return decoder{}, err
+		return err
 	}
-	if kind != "WordPiece" {
-		return decoder{}, o.unsupported(kind)
+	switch kind {
+	case "WordPiece":
+		var d wordPieceDecoder
+		err := o.needAll(field{"prefix", &d.prefix}, field{"cleanup", &t.cleanup})
+		t.decoder = d
+		return err
 	}
-	d := decoder{join: true}
-	err = o.needAll(field{"prefix", &d.prefix}, field{"cleanup", &d.cleanup})
-	return d, err
+	return o.unsupported(kind)
 }
 
 // readMaxLength returns the smaller of what the tokenizer's configuration and

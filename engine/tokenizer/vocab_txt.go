@@ -2,19 +2,12 @@ package tokenizer
 
 import (
 	"bytes"
-	"errors"
-	"io/fs"
 	"math"
 	"slices"
 
 	"github.com/xai-go/xai/engine/tokenizer/internal/model"
 	"github.com/xai-go/xai/engine/tokenizer/internal/text"
 )
-
-// bertModels are the model types whose vocab.txt is BERT's.
-var bertModels = []string{
-	"bert", "convbert", "distilbert", "electra", "layoutlm", "lxmert", "mobilebert", "retribert",
-}
 
 // slowOptions are what tokenizer_config.json may say to BertTokenizer.
 type slowOptions struct {
@@ -48,13 +41,21 @@ func (f *folder) openVocab(data []byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !s.bert() {
-		return nil, &UnsupportedError{s.config.file, "tokenizer_class", s.class}
-	}
-	if s.class == "" {
-		if err := f.checkModelType(); err != nil {
+	if s.name == "" {
+		modelType, err := f.modelType()
+		if err != nil {
 			return nil, err
 		}
+		s.class = bert
+		if modelType != "" && !slices.Contains(bert.models, modelType) {
+			return nil, &UnsupportedError{"config.json", "model_type", modelType + " with vocab.txt alone"}
+		}
+	}
+	if s.class != bert {
+		return nil, &UnsupportedError{s.config.file, "tokenizer_class", s.name}
+	}
+	if err := s.readSpecial(); err != nil {
+		return nil, err
 	}
 	o, err := readSlowOptions(s.config)
 	if err != nil {
@@ -70,7 +71,9 @@ func (f *folder) openVocab(data []byte) (*Tokenizer, error) {
 	}
 	t := &Tokenizer{
 		model:   model.NewWordPiece(vocabulary, unknown, "##", 100),
-		decoder: decoder{prefix: "##", join: true, cleanup: o.cleanup},
+		decoder: wordPieceDecoder{prefix: "##"},
+		cleanup: o.cleanup,
+		between: " ",
 		roles:   s.roles,
 		python:  true,
 	}
@@ -173,30 +176,6 @@ func lacks(role, token string) error {
 		return &MalformedError{"tokenizer_config.json", "", "names no " + role + " token"}
 	}
 	return &MalformedError{"vocab.txt", "", "lacks the " + role + " token " + token}
-}
-
-// checkModelType returns an error if config.json says that the folder's
-// vocabulary is not BERT's.
-func (f *folder) checkModelType() error {
-	data, err := f.peek("config.json")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	config, err := parseFile("config.json", data)
-	if err != nil {
-		return err
-	}
-	var modelType string
-	if err := config.get("model_type", &modelType); err != nil {
-		return err
-	}
-	if modelType != "" && !slices.Contains(bertModels, modelType) {
-		return &UnsupportedError{"config.json", "model_type", modelType + " with vocab.txt alone"}
-	}
-	return nil
 }
 
 // bertTemplates returns the templates [CLS] A [SEP] and [CLS] A [SEP] B [SEP].

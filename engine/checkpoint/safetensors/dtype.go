@@ -1,26 +1,31 @@
 package safetensors
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+
+	"github.com/xai-go/xai/engine/checkpoint/internal/raw"
+)
 
 // DType names the number format of a tensor as the header spells it.
-type DType string
+type DType = raw.DType
 
 // The formats that this package converts. Others of the specification can be
 // listed but not read.
 const (
-	Bool DType = "BOOL"
-	U8   DType = "U8"
-	I8   DType = "I8"
-	I16  DType = "I16"
-	U16  DType = "U16"
-	F16  DType = "F16"
-	BF16 DType = "BF16"
-	I32  DType = "I32"
-	U32  DType = "U32"
-	F32  DType = "F32"
-	F64  DType = "F64"
-	I64  DType = "I64"
-	U64  DType = "U64"
+	Bool = raw.Bool
+	U8   = raw.U8
+	I8   = raw.I8
+	I16  = raw.I16
+	U16  = raw.U16
+	F16  = raw.F16
+	BF16 = raw.BF16
+	I32  = raw.I32
+	U32  = raw.U32
+	F32  = raw.F32
+	F64  = raw.F64
+	I64  = raw.I64
+	U64  = raw.U64
 )
 
 // formats lists every format of the specification by increasing alignment,
@@ -38,8 +43,9 @@ var formats = []struct {
 	{"C64", 64}, {F64, 64}, {I64, 64}, {U64, 64},
 }
 
-// rank returns the place of d in the layout order, or -1 if d is unknown.
-func (d DType) rank() int {
+// rank returns the place of a format in the layout order, or -1 if it is
+// unknown.
+func rank(d DType) int {
 	for i, f := range formats {
 		if f.dtype == d {
 			return i
@@ -48,28 +54,16 @@ func (d DType) rank() int {
 	return -1
 }
 
-// elements multiplies a shape; ok is false where the product overflows.
-func elements(shape []int) (n uint64, ok bool) {
-	n = 1
-	for _, dim := range shape {
-		hi, lo := bits.Mul64(n, uint64(dim))
-		if hi != 0 {
-			return 0, false
-		}
-		n = lo
-	}
-	return n, true
-}
-
-// byteSize returns the bytes that a tensor of this format and shape occupies;
-// ok is false where the size overflows or is no whole number of bytes.
-func (d DType) byteSize(shape []int) (size int64, ok bool) {
-	n, ok := elements(shape)
+// byteSize returns the bytes that a tensor of the format with this rank and
+// this shape occupies; ok is false where the size overflows or is no whole
+// number of bytes.
+func byteSize(rank int, shape []int) (size int64, ok bool) {
+	n, ok := raw.Count(shape)
 	if !ok {
 		return 0, false
 	}
-	hi, b := bits.Mul64(n, formats[d.rank()].bits)
-	if hi != 0 || b%8 != 0 {
+	hi, b := bits.Mul64(uint64(n), formats[rank].bits)
+	if hi != 0 || b%8 != 0 || b/8 > math.MaxInt64 {
 		return 0, false
 	}
 	return int64(b / 8), true

@@ -5,27 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
-)
 
-// chunk is how much of a tensor is in raw form at a time, in bytes.
-const chunk = 256 << 10
+	"github.com/xai-go/xai/engine/checkpoint/internal/raw"
+)
 
 // File is an open safetensors file. It keeps the header alone in memory; a
 // tensor is read when it is asked for. Its methods may be called at the same
 // time from many goroutines, as far as the underlying io.ReaderAt allows.
 type File struct {
-	r        io.ReaderAt
-	buffer   int64 // offset of the buffer in the file
-	infos    []Info
-	index    map[string]int
-	metadata map[string]string
+	r      io.ReaderAt
+	buffer int64 // offset of the buffer in the file
+	header *header
 }
 
 // Open reads and verifies the header of a file of the given size in bytes.
-// The memory it takes is bounded by the length of the header, which is
-// compared with size before anything is allocated.
+// The memory it takes is less than three times the length of the header, which
+// is compared with size before anything is allocated.
 func Open(r io.ReaderAt, size int64) (*File, error) {
-	f := &File{r: r, index: map[string]int{}}
+	f := &File{r: r}
 	if size < 8 {
 		return nil, malformed(0, "%d bytes cannot hold the length of a header", size)
 	}
@@ -40,23 +37,25 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 	if int64(n) > size-8 {
 		return nil, malformed(0, "the header claims %d bytes, but only %d follow", n, size-8)
 	}
+	f.buffer = 8 + int64(n)
 	// The size is somebody's word as well: a read of the last byte holds it to that.
-	if err := f.readAt(make([]byte, 1), size-1); err != nil {
+	var first, last [1]byte
+	if err := f.readAt(last[:], size-1); err != nil {
 		return nil, err
 	}
-	header := make([]byte, n)
-	if err := f.readAt(header, 8); err != nil {
+	if err := f.readAt(first[:min(n, 1)], 8); err != nil {
 		return nil, err
+	}
+	if first[0] != '{' {
+		return nil, malformed(8, "the header is no JSON object: this is no safetensors file")
 	}
 	var err error
-	if f.infos, f.metadata, err = parseHeader(header, 8); err != nil {
+	if f.header, err = parseHeader(&stream{f, 8, f.buffer}, int(n), 8); err != nil {
 		return nil, err
 	}
-	f.buffer = 8 + int64(n)
 	end := int64(0)
-	for i, info := range f.infos {
-		f.index[info.Name] = i
-		end = info.end
+	if entries := f.header.entries; len(entries) > 0 {
+		end = entries[len(entries)-1].stop
 	}
 	if have := size - f.buffer; have < end {
 		return nil, malformed(size, "the file ends after %d bytes of its buffer of %d: it is cut short", have, end)
@@ -66,148 +65,104 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 	return f, nil
 }
 
+// stream reads a part of a file from its beginning to its end.
+type stream struct {
+	f        *File
+	at, stop int64
+}
+
+func (s *stream) Read(p []byte) (int, error) {
+	if s.at == s.stop {
+		return 0, io.EOF
+	}
+	p = p[:min(int64(len(p)), s.stop-s.at)]
+	if err := s.f.readAt(p, s.at); err != nil {
+		return 0, err
+	}
+	s.at += int64(len(p))
+	return len(p), nil
+}
+
 // Names returns the names of all tensors in the order of their data.
 func (f *File) Names() []string {
-	names := make([]string, len(f.infos))
-	for i, info := range f.infos {
-		names[i] = info.Name
+	names := make([]string, len(f.header.entries))
+	for i, e := range f.header.entries {
+		names[i] = f.header.name(e)
 	}
 	return names
 }
 
 // Metadata returns the strings under "__metadata__". It is never nil; the
 // caller must not change it.
-func (f *File) Metadata() map[string]string { return f.metadata }
+func (f *File) Metadata() map[string]string { return f.header.metadata }
 
 // Tensor returns the description of a tensor.
 func (f *File) Tensor(name string) (Info, bool) {
-	i, ok := f.index[name]
+	i, ok := f.header.find(name)
 	if !ok {
 		return Info{}, false
 	}
-	return f.infos[i], true
+	return f.header.info(f.header.entries[i]), true
 }
 
 // ReadF32 returns the values of an F32, F16, BF16 or F64 tensor as float32;
 // F64 values are rounded to nearest even.
-func (f *File) ReadF32(name string) ([]float32, error) { return readFloat[float32](f, name) }
+func (f *File) ReadF32(name string) ([]float32, error) {
+	return read(f, name, "floating-point numbers", raw.Floats[float32])
+}
 
 // ReadF64 returns the values of an F64, F32, F16 or BF16 tensor as float64.
-func (f *File) ReadF64(name string) ([]float64, error) { return readFloat[float64](f, name) }
+func (f *File) ReadF64(name string) ([]float64, error) {
+	return read(f, name, "floating-point numbers", raw.Floats[float64])
+}
+
+// ReadBits returns the bits of the values of an F16 or BF16 tensor.
+func (f *File) ReadBits(name string) ([]uint16, error) {
+	return read(f, name, "16-bit floating-point numbers", raw.Bits)
+}
 
 // ReadI64 returns the values of a tensor of any integer format or of BOOL
 // (0 and 1) as int64.
 func (f *File) ReadI64(name string) ([]int64, error) {
-	info, ok := f.Tensor(name)
-	if !ok {
-		return nil, notFound(name)
-	}
-	var convert func(dst []int64, src []byte)
-	switch info.DType {
-	case Bool, U8:
-		convert = func(dst []int64, src []byte) {
-			for i := range dst {
-				dst[i] = int64(src[i])
-			}
-		}
-	case I8:
-		convert = func(dst []int64, src []byte) {
-			for i := range dst {
-				dst[i] = int64(int8(src[i]))
-			}
-		}
-	case I16:
-		convert = func(dst []int64, src []byte) {
-			for i := range dst {
-				dst[i] = int64(int16(binary.LittleEndian.Uint16(src[2*i:])))
-			}
-		}
-	case U16:
-		convert = func(dst []int64, src []byte) {
-			for i := range dst {
-				dst[i] = int64(binary.LittleEndian.Uint16(src[2*i:]))
-			}
-		}
-	case I32:
-		convert = func(dst []int64, src []byte) {
-			for i := range dst {
-				dst[i] = int64(int32(binary.LittleEndian.Uint32(src[4*i:])))
-			}
-		}
-	case U32:
-		convert = func(dst []int64, src []byte) {
-			for i := range dst {
-				dst[i] = int64(binary.LittleEndian.Uint32(src[4*i:]))
-			}
-		}
-	case I64, U64:
-		convert = func(dst []int64, src []byte) {
-			for i := range dst {
-				dst[i] = int64(binary.LittleEndian.Uint64(src[8*i:]))
-			}
-		}
-	default:
-		return nil, &UnsupportedError{Tensor: name, Feature: fmt.Sprintf("reading %s as integers", info.DType)}
-	}
-	dst, err := read(f, info, convert)
+	values, err := read(f, name, "integers", raw.Ints)
 	if err != nil {
 		return nil, err
 	}
-	for i, v := range dst {
-		if info.DType == Bool && v > 1 {
-			return nil, malformed(f.buffer+info.begin+int64(i), "tensor %q: %d is no BOOL", name, v)
-		}
-		if info.DType == U64 && v < 0 {
+	i, _ := f.header.find(name)
+	e := f.header.entries[i]
+	for i, v := range values {
+		switch dtype := formats[e.rank].dtype; {
+		case dtype == Bool && v > 1:
+			return nil, malformed(f.buffer+e.begin+int64(i), "tensor %q: %d is no BOOL", name, v)
+		case dtype == U64 && v < 0:
 			return nil, &UnsupportedError{Tensor: name, Feature: fmt.Sprintf("the value %d, beyond int64,", uint64(v))}
 		}
 	}
-	return dst, nil
+	return values, nil
 }
 
 // ReadU8 returns the values of a U8 or BOOL tensor.
 func (f *File) ReadU8(name string) ([]uint8, error) {
-	info, ok := f.Tensor(name)
-	if !ok {
-		return nil, notFound(name)
-	}
-	if info.DType != U8 && info.DType != Bool {
-		return nil, &UnsupportedError{Tensor: name, Feature: fmt.Sprintf("reading %s as bytes", info.DType)}
-	}
-	return read(f, info, func(dst []uint8, src []byte) { copy(dst, src) })
+	return read(f, name, "bytes", func(d DType) (raw.Convert[uint8], int, bool) {
+		return func(dst []uint8, src []byte) { copy(dst, src) }, 1, d == U8 || d == Bool
+	})
 }
 
-func readFloat[T float32 | float64](f *File, name string) ([]T, error) {
-	info, ok := f.Tensor(name)
+// read returns the values of a tensor in the form that conversion gives. What
+// it allocates is safe: Open has compared the extent of every tensor with the
+// file.
+func read[T any](f *File, name, form string, conversion func(DType) (raw.Convert[T], int, bool)) ([]T, error) {
+	i, ok := f.header.find(name)
 	if !ok {
-		return nil, notFound(name)
+		return nil, fmt.Errorf("safetensors: %w: %q", ErrNotFound, name)
 	}
-	convert, ok := floats[T](info.DType)
+	e := f.header.entries[i]
+	dtype := formats[e.rank].dtype
+	convert, width, ok := conversion(dtype)
 	if !ok {
-		return nil, &UnsupportedError{Tensor: name, Feature: fmt.Sprintf("reading %s as floating-point numbers", info.DType)}
+		return nil, &UnsupportedError{Tensor: name, Feature: fmt.Sprintf("reading %s as %s", dtype, form)}
 	}
-	return read(f, info, convert)
-}
-
-// read fetches a tensor chunk by chunk and converts each. The allocation is
-// safe: Open has compared the extent of every tensor with the file.
-func read[T any](f *File, info Info, convert func(dst []T, src []byte)) ([]T, error) {
-	n := info.Elements()
-	dst := make([]T, n)
-	if n == 0 {
-		return dst, nil
-	}
-	width := int(info.Bytes() / int64(n))
-	raw := make([]byte, min(info.Bytes(), chunk))
-	for done := 0; done < n; {
-		k := min(n-done, len(raw)/width)
-		src := raw[:k*width]
-		if err := f.readAt(src, f.buffer+info.begin+int64(done)*int64(width)); err != nil {
-			return nil, err
-		}
-		convert(dst[done:done+k], src)
-		done += k
-	}
-	return dst, nil
+	return raw.Read(f.readAt, f.buffer+e.begin, int(e.stop-e.begin)/width, width, convert)
 }
 
 // readAt fills p or says why it cannot. Offsets it is given lie within the
@@ -223,5 +178,3 @@ func (f *File) readAt(p []byte, offset int64) error {
 		return fmt.Errorf("safetensors: reading %d bytes at byte %d: %w", len(p), offset, err)
 	}
 }
-
-func notFound(name string) error { return fmt.Errorf("safetensors: %w: %q", ErrNotFound, name) }

@@ -1,244 +1,248 @@
 package safetensors
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"slices"
-	"strconv"
-	"unicode/utf8"
+	"sort"
+	"strings"
+
+	"github.com/xai-go/xai/engine/checkpoint/internal/raw"
+	"github.com/xai-go/xai/engine/checkpoint/internal/strictjson"
 )
 
-// maxHeader is the longest header, in bytes, that the reference accepts.
-const maxHeader = 100_000_000
+// Limits of a header.
+const (
+	maxHeader   = 100_000_000 // bytes, as in the reference
+	maxMetadata = 1 << 16     // keys of __metadata__, whose map costs more than their text
+	maxText     = 16 << 20    // bytes of one of its strings
+	maxDType    = 64          // bytes of the name of a format
+	maxRank     = 64          // dimensions of a tensor
+)
 
 // Info describes one tensor.
-type Info struct {
-	Name  string
-	DType DType
-	Shape []int // row-major; empty for a scalar
+type Info = raw.Info
 
-	begin, end int64 // within the buffer
+// header is what Open keeps of a header. Its size is less than twice that of
+// the text, however many tensors there are, because the garbage collector sees
+// four objects and not four for each tensor.
+type header struct {
+	entries  []entry  // in the order of their data
+	byName   []uint32 // indices into entries
+	text     string   // what entries refer to: names, and shapes as varints
+	metadata map[string]string
 }
 
-// Elements returns the number of values.
-func (i Info) Elements() int {
-	n := 1
-	for _, dim := range i.Shape {
-		n *= dim
+// entry is a tensor: text[name:shape] is its name, text[shape:end] its shape.
+type entry struct {
+	begin, stop      int64 // within the buffer of values
+	name, shape, end uint32
+	rank             uint8 // of its format
+}
+
+// The shortest text of a tensor, of which a header holds the more the less
+// each takes.
+const shortestEntry = len(`"":{"dtype":"U8","shape":[],"data_offsets":[0,0]}`) + 1
+
+// find returns the index of the tensor with a name.
+func (h *header) find(name string) (int, bool) {
+	i := sort.Search(len(h.byName), func(i int) bool { return h.name(h.entries[h.byName[i]]) >= name })
+	if i == len(h.byName) || h.name(h.entries[h.byName[i]]) != name {
+		return 0, false
 	}
-	return n
+	return int(h.byName[i]), true
 }
 
-// Bytes returns the size that the tensor occupies in the file.
-func (i Info) Bytes() int64 { return i.end - i.begin }
+func (h *header) name(e entry) string { return h.text[e.name:e.shape] }
 
-// headerParser walks the JSON header token by token. encoding/json alone will
-// not do: it accepts duplicate keys and repairs invalid UTF-8 in silence.
+func (h *header) info(e entry) Info {
+	shape := []int{}
+	for varints := []byte(h.text[e.shape:e.end]); len(varints) > 0; {
+		dim, n := binary.Uvarint(varints)
+		shape = append(shape, int(dim))
+		varints = varints[n:]
+	}
+	return Info{Name: h.name(e), DType: formats[e.rank].dtype, Shape: shape}
+}
+
+// headerParser reads the JSON of a header.
 type headerParser struct {
-	dec  *json.Decoder
-	base int64 // offset of the header in the file
+	json *strictjson.Reader
+	text strings.Builder
+	dims []int  // of the tensor that is being read
+	word []byte // a short string
 }
 
-// parseHeader returns the tensors in the order of their data and the metadata.
-// It checks everything but the fit of the last tensor into the file.
-func parseHeader(header []byte, base int64) ([]Info, map[string]string, error) {
-	if len(header) == 0 || header[0] != '{' {
-		return nil, nil, malformed(base, "the header is no JSON object: this is no safetensors file")
-	}
-	if i := invalidUTF8(header); i >= 0 {
-		return nil, nil, malformed(base+int64(i), "the header is not valid UTF-8")
-	}
-	p := &headerParser{dec: json.NewDecoder(bytes.NewReader(header)), base: base}
-	p.dec.UseNumber()
-
-	var infos []Info
-	metadata := map[string]string{}
-	err := p.object(func(name string) error {
-		if name == "__metadata__" {
-			return p.object(func(key string) error {
-				s, err := p.text("metadata " + strconv.Quote(key))
-				metadata[key] = s
-				return err
-			})
+// parseHeader reads a header of size bytes at offset base of the file. It
+// checks everything but the fit of the last tensor into the file. The caller
+// has compared size with that of the file.
+func parseHeader(r io.Reader, size int, base int64) (*header, error) {
+	p := &headerParser{json: strictjson.NewReader(r, base)}
+	// Enough for any header, so that nothing is copied to grow.
+	p.text.Grow(size)
+	h := &header{entries: make([]entry, 0, size/shortestEntry), metadata: map[string]string{}}
+	seen := false
+	err := p.json.Object(func(key []byte) error {
+		if string(key) == "__metadata__" {
+			if seen {
+				return p.json.Fault("duplicate key %q", key)
+			}
+			seen = true
+			return p.metadata(h.metadata)
 		}
-		info, err := p.tensor(name)
-		infos = append(infos, info)
+		e, err := p.tensor(key)
+		h.entries = append(h.entries, e)
 		return err
 	})
+	if err == nil {
+		err = p.json.End()
+	}
 	if err != nil {
-		return nil, nil, err
+		if syntax, ok := errors.AsType[*strictjson.SyntaxError](err); ok {
+			return nil, malformed(syntax.Offset, "the header: %s", syntax.Reason)
+		}
+		return nil, err
 	}
-	end := p.dec.InputOffset()
-	if rest := bytes.TrimLeft(header[end:], " \t\r\n"); len(rest) > 0 {
-		return nil, nil, malformed(base+int64(len(header)-len(rest)), "text after the end of the header's JSON object")
+	h.text = p.text.String()
+	slices.SortStableFunc(h.entries, func(a, b entry) int {
+		return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.stop, b.stop))
+	})
+	h.byName = make([]uint32, len(h.entries))
+	for i := range h.byName {
+		h.byName[i] = uint32(i)
 	}
-	return infos, metadata, tile(infos, base)
+	slices.SortFunc(h.byName, func(a, b uint32) int { return strings.Compare(h.name(h.entries[a]), h.name(h.entries[b])) })
+	return h, h.check(base)
 }
 
-// tile sorts the tensors by position and checks that they follow each other
+// check holds that names are unique, and that the tensors follow each other
 // from byte 0 without a hole and without an overlap.
-func tile(infos []Info, base int64) error {
-	slices.SortStableFunc(infos, func(a, b Info) int {
-		return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.end, b.end))
-	})
-	next := int64(0)
-	for _, info := range infos {
-		if info.begin != next {
-			return malformed(base, "tensor %q begins at byte %d of the buffer, but the tensor before it ends at %d", info.Name, info.begin, next)
+func (h *header) check(base int64) error {
+	for i := 1; i < len(h.byName); i++ {
+		if name := h.name(h.entries[h.byName[i]]); name == h.name(h.entries[h.byName[i-1]]) {
+			return malformed(base, "the header: duplicate key %q", name)
 		}
-		next = info.end
+	}
+	next := int64(0)
+	for _, e := range h.entries {
+		if e.begin != next {
+			return malformed(base, "tensor %q begins at byte %d of the buffer, but the tensor before it ends at %d", h.name(e), e.begin, next)
+		}
+		next = e.stop
 	}
 	return nil
+}
+
+// metadata reads an object of strings.
+func (p *headerParser) metadata(into map[string]string) error {
+	return p.json.Object(func(key []byte) error {
+		name := string(key)
+		if _, taken := into[name]; taken {
+			return p.json.Fault("duplicate key %q of the metadata", name)
+		}
+		if len(into) == maxMetadata {
+			return p.json.Fault("the metadata have more than %d keys", maxMetadata)
+		}
+		var err error
+		p.word, err = p.json.String(p.word[:0], maxText)
+		into[name] = string(p.word)
+		return err
+	})
 }
 
 // tensor reads one {"dtype": …, "shape": …, "data_offsets": …}. Unknown keys
 // are skipped, as the reference does.
-func (p *headerParser) tensor(name string) (Info, error) {
-	info := Info{Name: name}
-	var offsets []int
-	seen := map[string]bool{}
-	err := p.object(func(key string) (err error) {
-		seen[key] = true
-		switch key {
-		case "dtype":
-			var s string
-			s, err = p.text(fmt.Sprintf("dtype of tensor %q", name))
-			info.DType = DType(s)
-		case "shape":
-			info.Shape, err = p.sizes(fmt.Sprintf("shape of tensor %q", name))
-		case "data_offsets":
-			offsets, err = p.sizes(fmt.Sprintf("data_offsets of tensor %q", name))
-		default:
-			var skipped json.RawMessage
-			if p.dec.Decode(&skipped) != nil {
-				err = p.fault("tensor %q: the value of %q is no JSON", name, key)
-			}
+func (p *headerParser) tensor(key []byte) (entry, error) {
+	e := entry{name: uint32(p.text.Len())}
+	p.text.Write(key)
+	e.shape = uint32(p.text.Len())
+	name := func() string { return p.text.String()[e.name:e.shape] }
+
+	dtype := DType("")
+	offsets := [2]int64{}
+	known := []string{"dtype", "shape", "data_offsets"}
+	seen := [3]bool{}
+	err := p.json.Object(func(key []byte) error {
+		field := slices.Index(known, string(key))
+		if field < 0 {
+			return p.json.Skip()
 		}
-		return err
+		if seen[field] {
+			return p.json.Fault("duplicate key %q of tensor %q", key, name())
+		}
+		seen[field] = true
+		switch known[field] {
+		case "dtype":
+			var err error
+			p.word, err = p.json.String(p.word[:0], maxDType)
+			dtype = DType(p.word)
+			return err
+		case "shape":
+			return p.shape(name)
+		default:
+			return p.offsets(name, &offsets)
+		}
 	})
 	if err != nil {
-		return info, err
+		return e, err
 	}
-	for _, key := range []string{"dtype", "shape", "data_offsets"} {
-		if !seen[key] {
-			return info, p.fault("tensor %q has no %s", name, key)
+	e.end = uint32(p.text.Len())
+	for i, field := range known {
+		if !seen[i] {
+			return e, p.json.Fault("tensor %q has no %s", name(), field)
 		}
 	}
-	if info.DType.rank() < 0 {
-		return info, &UnsupportedError{Tensor: name, Feature: fmt.Sprintf("dtype %q", info.DType)}
+	rank := rank(dtype)
+	if rank < 0 {
+		return e, &UnsupportedError{Tensor: name(), Feature: fmt.Sprintf("dtype %q", dtype)}
 	}
-	if len(offsets) != 2 || offsets[0] > offsets[1] {
-		return info, p.fault("data_offsets of tensor %q are no range [begin, end): %v", name, offsets)
-	}
-	info.begin, info.end = int64(offsets[0]), int64(offsets[1])
-	size, ok := info.DType.byteSize(info.Shape)
+	e.rank, e.begin, e.stop = uint8(rank), offsets[0], offsets[1]
+	size, ok := byteSize(rank, p.dims)
 	if !ok {
-		return info, p.fault("shape %v of tensor %q has no size in bytes as %s", info.Shape, name, info.DType)
+		return e, p.json.Fault("shape %v of tensor %q has no size in bytes as %s", p.dims, name(), dtype)
 	}
-	if size != info.Bytes() {
-		return info, p.fault("tensor %q has %d bytes, but its shape %v of %s needs %d", name, info.Bytes(), info.Shape, info.DType, size)
+	if have := e.stop - e.begin; size != have {
+		return e, p.json.Fault("tensor %q has %d bytes, but its shape %v of %s needs %d", name(), have, p.dims, dtype, size)
 	}
-	return info, nil
+	return e, nil
 }
 
-// object reads a JSON object and calls value for each key, which must consume
-// the value that follows. Duplicate keys are refused.
-func (p *headerParser) object(value func(key string) error) error {
-	if err := p.delim('{'); err != nil {
-		return err
-	}
-	seen := map[string]bool{}
-	for p.dec.More() {
-		token, err := p.token()
-		if err != nil {
+// shape reads the dimensions of a tensor into p.dims, and behind its name.
+func (p *headerParser) shape(name func() string) error {
+	p.dims = p.dims[:0]
+	var varint [binary.MaxVarintLen64]byte
+	return p.json.Array(func() error {
+		dim, err := p.json.Size()
+		switch {
+		case err != nil:
 			return err
+		case dim > math.MaxInt:
+			return p.json.Fault("the dimension %d of tensor %q is too large for this machine", dim, name())
+		case len(p.dims) == maxRank:
+			return &UnsupportedError{Tensor: name(), Feature: fmt.Sprintf("a shape of more than %d dimensions", maxRank)}
 		}
-		key, ok := token.(string)
-		if !ok {
-			return p.fault("a key of the header is no string")
-		}
-		if seen[key] {
-			return p.fault("duplicate key %q", key)
-		}
-		seen[key] = true
-		if err := value(key); err != nil {
-			return err
-		}
-	}
-	return p.delim('}')
+		p.dims = append(p.dims, int(dim))
+		p.text.Write(binary.AppendUvarint(varint[:0], uint64(dim)))
+		return nil
+	})
 }
 
-// sizes reads a JSON array of non-negative integers.
-func (p *headerParser) sizes(what string) ([]int, error) {
-	if err := p.delim('['); err != nil {
-		return nil, err
-	}
-	sizes := []int{}
-	for p.dec.More() {
-		token, err := p.token()
-		if err != nil {
-			return nil, err
+func (p *headerParser) offsets(name func() string, into *[2]int64) error {
+	n := 0
+	err := p.json.Array(func() error {
+		offset, err := p.json.Size()
+		if n < 2 {
+			into[n] = offset
 		}
-		number, ok := token.(json.Number)
-		n, err := strconv.ParseUint(number.String(), 10, 64)
-		if !ok || err != nil || n > math.MaxInt {
-			return nil, p.fault("the %s must hold non-negative integers, not %v", what, token)
-		}
-		sizes = append(sizes, int(n))
-	}
-	return sizes, p.delim(']')
-}
-
-func (p *headerParser) text(what string) (string, error) {
-	token, err := p.token()
-	if err != nil {
-		return "", err
-	}
-	s, ok := token.(string)
-	if !ok {
-		return "", p.fault("the %s must be a string, not %v", what, token)
-	}
-	return s, nil
-}
-
-func (p *headerParser) delim(want json.Delim) error {
-	token, err := p.token()
-	if err != nil {
+		n++
 		return err
+	})
+	if err == nil && (n != 2 || into[0] > into[1]) {
+		err = p.json.Fault("data_offsets of tensor %q are no range [begin, end)", name())
 	}
-	if token != want {
-		return p.fault("found %v where %v belongs", token, want)
-	}
-	return nil
-}
-
-func (p *headerParser) token() (json.Token, error) {
-	token, err := p.dec.Token()
-	if err == io.EOF {
-		return nil, p.fault("the header's JSON ends early")
-	}
-	if err != nil {
-		return nil, p.fault("the header is no JSON: %v", err)
-	}
-	return token, nil
-}
-
-func (p *headerParser) fault(format string, args ...any) error {
-	return malformed(p.base+p.dec.InputOffset(), format, args...)
-}
-
-// invalidUTF8 returns the position of the first invalid byte, or -1.
-func invalidUTF8(b []byte) int {
-	for i := 0; i < len(b); {
-		r, size := utf8.DecodeRune(b[i:])
-		if r == utf8.RuneError && size == 1 {
-			return i
-		}
-		i += size
-	}
-	return -1
+	return err
 }

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"math"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -54,6 +56,13 @@ func TestReadValues(t *testing.T) {
 		if err != nil || !cmp.Equal(got, want) {
 			t.Errorf("ReadF32(%q) = %v, %v, want %v", name, got, err, want)
 		}
+		if bits, err := f.ReadBits(name); name == "empty" {
+			if !errors.As(err, new(*UnsupportedError)) {
+				t.Errorf("ReadBits of F32: %v, want an UnsupportedError", err)
+			}
+		} else if err != nil || len(bits) != len(want) || bits[0] != map[string]uint16{"half": 0x3c00, "brain": 0x3f80}[name] {
+			t.Errorf("ReadBits(%q) = %#x, %v", name, bits, err)
+		}
 		wide, err := f.ReadF64(name)
 		if err != nil || len(wide) != len(want) {
 			t.Errorf("ReadF64(%q) = %v, %v", name, wide, err)
@@ -86,28 +95,13 @@ func TestReadValues(t *testing.T) {
 	}
 }
 
-// TestHalf compares the conversion with the definition of binary16 for all of
-// its values.
-func TestHalf(t *testing.T) {
-	for h := range 1 << 16 {
-		sign, exponent, fraction := h>>15, h>>10&31, h&1023
-		want := math.Ldexp(1+float64(fraction)/1024, exponent-15)
-		switch {
-		case exponent == 31 && fraction != 0:
-			want = math.NaN()
-		case exponent == 31:
-			want = math.Inf(1)
-		case exponent == 0:
-			want = math.Ldexp(float64(fraction)/1024, -14)
-		}
-		if sign == 1 {
-			want = -want
-		}
-		got := float64(half(uint16(h)))
-		if got != want && !(math.IsNaN(got) && math.IsNaN(want)) || math.Signbit(got) != (sign == 1) && !math.IsNaN(want) {
-			t.Fatalf("half(%#04x) = %v, want %v", h, got, want)
-		}
+// manyKeys returns the members of a JSON object of n empty strings.
+func manyKeys(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,"%d":""`, i)
 	}
+	return b.String()[1:]
 }
 
 func TestOpenMalformed(t *testing.T) {
@@ -123,13 +117,18 @@ func TestOpenMalformed(t *testing.T) {
 		"no header":           {container(""), "no JSON object"},
 		"an array":            {container(`[]`), "no JSON object"},
 		"cut JSON":            {container(`{"a":`), "ends early"},
-		"broken JSON":         {container(`{"a" 1}`), "no JSON"},
+		"broken JSON":         {container(`{"a" 1}`), "where a colon belongs"},
 		"invalid UTF-8":       {container("{\"\xff\":1}"), "UTF-8"},
 		"text after JSON":     {container(`{} x`), "after the end"},
 		"tensor is a number":  {container(`{"a":1}`), "belongs"},
-		"deep nesting":        {container(`{"a":{"x":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}}`), "no JSON"},
-		"deep header":         {container(strings.Repeat(`{"a":`, 20000)), "no JSON"},
-		"metadata of numbers": {container(`{"__metadata__":{"a":1}}`), "must be a string"},
+		"deep nesting":        {container(`{"a":{"x":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}}`), "nested deeper"},
+		"deep header":         {container(strings.Repeat(`{"a":`, 20000)), "nested deeper"},
+		"metadata of numbers": {container(`{"__metadata__":{"a":1}}`), "where a string belongs"},
+		"two metadata":        {container(`{"__metadata__":{},"__metadata__":{}}`), `duplicate key "__metadata__"`},
+		"duplicate metadata":  {container(`{"__metadata__":{"a":"","a":""}}`), `duplicate key "a"`},
+		"much metadata":       {container(`{"__metadata__":{` + manyKeys(maxMetadata+1) + `}}`), "more than 65536 keys"},
+		"long name":           {container(`{"` + strings.Repeat("x", 1<<20) + `":`), "too long"},
+		"long dtype":          {container(`{"a":{"dtype":"` + strings.Repeat("x", 1<<20) + `"`), "too long"},
 		"no dtype":            {container(`{"a":{"shape":[],"data_offsets":[0,0]}}`), "no dtype"},
 		"no shape":            {container(`{"a":{"dtype":"U8","data_offsets":[0,0]}}`), "no shape"},
 		"no offsets":          {container(`{"a":{"dtype":"U8","shape":[]}}`), "no data_offsets"},
@@ -174,6 +173,10 @@ func TestOpenUnsupported(t *testing.T) {
 	if _, err := open(container(`{"a":{"dtype":"F128","shape":[1],"data_offsets":[0,16]}}`, make([]byte, 16)...)); !errors.As(err, &unsupported) {
 		t.Errorf("an unknown dtype: %v, want an UnsupportedError", err)
 	}
+	deep := strings.Repeat("1,", maxRank) + "1"
+	if _, err := open(container(`{"a":{"dtype":"U8","shape":[`+deep+`],"data_offsets":[0,1]}}`, 0)); !errors.As(err, &unsupported) {
+		t.Errorf("65 dimensions: %v, want an UnsupportedError", err)
+	}
 	f, err := open(container(`{"a":{"dtype":"F8_E4M3","shape":[2],"data_offsets":[0,2]}}`, 0, 0))
 	if err != nil {
 		t.Fatal(err)
@@ -215,6 +218,43 @@ func TestFileShrinks(t *testing.T) {
 	}
 	if _, err := Open(s, int64(len(data))); !errors.As(err, &format) {
 		t.Errorf("Open with a size that lies: %v", err)
+	}
+}
+
+// TestHugeHeader opens headers of some megabytes that hold as much structure as
+// can be, and compares all that was allocated with their length.
+func TestHugeHeader(t *testing.T) {
+	const size = 4 << 20
+	many := func(format string) string {
+		var b strings.Builder
+		for i := 0; b.Len() < size; i++ {
+			fmt.Fprintf(&b, format, i)
+		}
+		return "{" + b.String()[1:] + "}"
+	}
+	long := strings.Repeat("x", size)
+	for name, header := range map[string]string{
+		"tensors":   many(`,"%x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}`),
+		"shapes":    many(`,"%x":{"dtype":"U8","shape":[0` + strings.Repeat(",0", maxRank-1) + `],"data_offsets":[0,0]}`),
+		"unknown":   many(`,"%x":{"a":[[],[]],"b":{"":{}},"c":"\\n","dtype":"U8","shape":[0],"data_offsets":[0,0]}`),
+		"metadata":  `{"__metadata__":` + many(`,"%x":"`+long[:64<<10]+`"`) + `}`,
+		"long rest": `{"a":{"x":"` + long + `","dtype":"U8","shape":[0],"data_offsets":[0,0]}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := container(header)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			f, err := open(file)
+			runtime.ReadMemStats(&after)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ratio := float64(after.TotalAlloc-before.TotalAlloc) / float64(len(header))
+			t.Logf("%d tensors, %.2f bytes allocated for each of the header", len(f.header.entries), ratio)
+			if ratio > 3 {
+				t.Errorf("%.2f bytes were allocated for each of the header", ratio)
+			}
+		})
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/xai-go/xai/engine/checkpoint/internal/raw"
 )
 
 // Tensor is a tensor to be written.
@@ -49,10 +51,10 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 				return fmt.Errorf("safetensors: tensor %q has the negative dimension %d", t.Name, dim)
 			}
 		}
-		if n, ok := elements(t.Shape); !ok || n != uint64(length) {
+		if n, ok := raw.Count(t.Shape); !ok || n != length {
 			return fmt.Errorf("safetensors: tensor %q has %d values, which is not the product of its shape %v", t.Name, length, t.Shape)
 		}
-		size, ok := dtype.byteSize(t.Shape)
+		size, ok := byteSize(rank(dtype), t.Shape)
 		if !ok {
 			return fmt.Errorf("safetensors: tensor %q is too large", t.Name)
 		}
@@ -60,7 +62,7 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	}
 	slices.SortFunc(entries, func(a, b entry) int {
 		if a.dtype != b.dtype {
-			return b.dtype.rank() - a.dtype.rank()
+			return rank(b.dtype) - rank(a.dtype)
 		}
 		return strings.Compare(a.Name, b.Name)
 	})
@@ -120,7 +122,7 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 		return fmt.Errorf("safetensors: the header would have %d bytes, more than the %d a file may have", header.Len(), maxHeader)
 	}
 
-	out := bufio.NewWriterSize(w, chunk)
+	out := bufio.NewWriterSize(w, raw.Chunk)
 	var prefix [8]byte
 	binary.LittleEndian.PutUint64(prefix[:], uint64(header.Len()))
 	out.Write(prefix[:]) // bufio.Writer keeps the first error for Flush

@@ -34,8 +34,11 @@ func (a *assembly) family(name string) *family {
 	f := *generic
 	f.name = name
 	f.columns = a.columns()
+	f.lanes = a.lanes
 	f.linear = a.linear
-	f.attention = a.attention
+	f.product = a.product
+	f.interleave = a.interleave
+	f.stack = a.stack
 	f.add = func(dst, x []float32) { a.add(unsafe.SliceData(dst), unsafe.SliceData(x), len(x)) }
 	f.layerNorm = func(dst, x []float32, d int, gamma, beta []float32, eps float32) {
 		a.layerNorm(unsafe.SliceData(dst), unsafe.SliceData(x), len(x)/d, d, &gamma[0], &beta[0], eps)

@@ -12,10 +12,25 @@ const depth = 384
 // depth before the next rows do: 144 · 384 values stay in a second-level cache.
 const rowsTogether = 144
 
-// product computes dst = x·panels + bias: dst is [m, out], x is [m, in],
-// panels is as in Weights and bias may be nil; in is not 0.
-func (a *assembly) product(dst []float32, ldd int, x []float32, ldx, m int, panels []float32, out, in int, bias []float32) {
+// product is the product with packed matrices; m, in and out are not 0.
+func (a *assembly) product(dst []float32, ldd int, x []float32, ldx int, transposed bool, m int,
+	panels []float32, stride, in, out int, bias []float32, add bool) {
 	width := a.columns()
+	if transposed {
+		for r := range m {
+			for c := range out {
+				sum := float32(0)
+				for k := range in {
+					sum += x[k*ldx+r] * panels[c/width*width*stride+k*width+c%width]
+				}
+				if add {
+					sum += dst[r*ldd+c]
+				}
+				dst[r*ldd+c] = sum
+			}
+		}
+		return
+	}
 	blocks := (m + rowsTogether - 1) / rowsTogether
 	for block := range blocks {
 		first, last := m*block/blocks, m*(block+1)/blocks
@@ -25,16 +40,16 @@ func (a *assembly) product(dst []float32, ldd int, x []float32, ldx, m int, pane
 		for k0 := 0; k0 < in; k0 += depth {
 			k := min(depth, in-k0)
 			for c := 0; c < out; c += width {
-				panel := &panels[c*in+k0*width]
+				panel := &panels[c*stride+k0*width]
 				next := panel
 				if c+width < out {
-					next = &panels[(c+width)*in+k0*width]
+					next = &panels[(c+width)*stride+k0*width]
 				}
 				var b *float32
 				if bias != nil && k0+k == in {
 					b = &bias[c]
 				}
-				columns, add, r := min(width, out-c), k0 > 0, first
+				columns, add, r := min(width, out-c), add || k0 > 0, first
 				if higher > 0 {
 					a.gemm(rows+1, higher, k, &x[r*ldx+k0], ldx, panel, &dst[r*ldd+c], ldd, columns, add, b, next)
 					r += higher * (rows + 1)
@@ -54,137 +69,23 @@ func (a *assembly) linear(dst []float32, ldd int, x []float32, ldx, m int, w *We
 		}
 		return
 	}
-	a.product(dst, ldd, x, ldx, m, w.panels, w.out, w.in, bias)
+	a.product(dst, ldd, x, ldx, false, m, w.panels, w.in, w.in, w.out, bias, false)
 }
 
-// queriesTogether is the number of queries whose scores are held at once.
-const queriesTogether = 96
-
-// attention is Attention: two products by the microkernel, with the keys and
-// the values of the head packed into panels. Excluded keys are left out of the
-// panels, so that a padded sequence has the bits of the sequence alone.
-func (a *assembly) attention(dst []float32, ldd int, q []float32, ldq int, k []float32, ldk int, v []float32, ldv int,
-	t, s, e int, scale float32, mask []uint8, pattern []float32, scratch *Scratch[float32]) {
-	visible := s
-	for _, shown := range mask {
-		if shown == 0 {
-			visible--
-		}
-	}
-	if visible == 0 || e == 0 {
-		attention(dst, ldd, q, ldq, k, ldk, v, ldv, t, s, e, scale, mask, pattern, scratch)
+// interleave packs whole vectors of rows by transposition.
+func (a *assembly) interleave(panel []float32, columns int, rows []float32, ld, n, in int, scale float32) {
+	if n == a.lanes && in%4 == 0 && in > 0 {
+		a.transpose(&panel[0], &rows[0], ld, in/4, scale)
 		return
 	}
-	keys := a.packKeys(k, ldk, e, scale, mask, visible, scratch)
-	values := a.packValues(v, ldv, s, e, mask, visible, scratch)
-	ld := roundUp(visible, a.columns())
-	scratch.scores = grow(scratch.scores, min(t, queriesTogether)*ld)
-	scores := scratch.scores
-	for i := 0; i < t; i += queriesTogether {
-		rows := min(queriesTogether, t-i)
-		a.product(scores, ld, q[i*ldq:], ldq, rows, keys, visible, e, nil)
-		a.softmax(&scores[0], ld, rows, visible)
-		if pattern != nil {
-			reveal(pattern[i*s:], s, scores, ld, rows, mask)
-		}
-		a.product(dst[i*ldd:], ldd, scores, ld, rows, values, e, visible, nil)
-	}
+	interleave(panel, columns, rows, ld, n, in, scale)
 }
 
-// packKeys returns the panels of scale·kᵀ, [e, visible]; what lies in them past
-// visible is arbitrary.
-func (a *assembly) packKeys(k []float32, ldk, e int, scale float32, mask []uint8, visible int, scratch *Scratch[float32]) []float32 {
-	width := a.columns()
-	size := roundUp(visible, width) * e
-	scratch.keys = grow(scratch.keys, size+a.lanes*e)
-	panels, staged := scratch.keys[:size], scratch.keys[size:]
-	j := 0 // the next key
-	for c := 0; c < visible; c += a.lanes {
-		n := min(a.lanes, visible-c)
-		rows, ld := staged, e
-		if n == a.lanes && e%4 == 0 && allShown(mask, j, n) {
-			rows, ld = k[j*ldk:], ldk
-			j += n
-		} else { // bring together keys that do not fill a vector, or do not lie at one stride
-			for r := range n {
-				for mask != nil && mask[j] == 0 {
-					j++
-				}
-				copy(staged[r*e:(r+1)*e], k[j*ldk:])
-				j++
-			}
-		}
-		panel := panels[c/width*width*e+c%width:]
-		if e%4 == 0 {
-			a.transpose(&panel[0], &rows[0], ld, e/4, scale)
-			continue
-		}
-		for r := range n {
-			for i := range e {
-				panel[i*width+r] = scale * rows[r*ld+i]
-			}
-		}
+// stack packs rows that fill the panel by vectors.
+func (a *assembly) stack(panel []float32, columns int, rows []float32, ld, n, width int, scale float32) {
+	if width == columns && scale == 1 {
+		a.gather(&panel[0], &rows[0], ld, n)
+		return
 	}
-	return panels
+	stack(panel, columns, rows, ld, n, width, scale)
 }
-
-// allShown tells whether the n keys from j on are all visible.
-func allShown(mask []uint8, j, n int) bool {
-	if mask == nil {
-		return true
-	}
-	for _, shown := range mask[j : j+n] {
-		if shown == 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// packValues returns the panels of v, [visible, e], padded with zeros past e.
-func (a *assembly) packValues(v []float32, ldv, s, e int, mask []uint8, visible int, scratch *Scratch[float32]) []float32 {
-	width := a.columns()
-	scratch.values = grow(scratch.values, roundUp(e, width)*visible)
-	panels := scratch.values
-	if visible == s && e%width == 0 {
-		for c := 0; c < e; c += width {
-			a.gather(&panels[c*visible], &v[c], ldv, visible)
-		}
-		return panels
-	}
-	i := 0
-	for j := range s {
-		if mask != nil && mask[j] == 0 {
-			continue
-		}
-		row := v[j*ldv : j*ldv+e]
-		for c := 0; c < e; c += width {
-			to := panels[c*visible+i*width:][:width]
-			clear(to[copy(to, row[c:]):])
-		}
-		i++
-	}
-	return panels
-}
-
-// reveal copies the weights of the visible keys into pattern, [rows, s], and
-// sets the others to 0.
-func reveal(pattern []float32, s int, weights []float32, ld, rows int, mask []uint8) {
-	for r := range rows {
-		to, from := pattern[r*s:(r+1)*s], weights[r*ld:]
-		if mask == nil {
-			copy(to, from)
-			continue
-		}
-		i := 0
-		for j, shown := range mask {
-			to[j] = 0
-			if shown != 0 {
-				to[j] = from[i]
-				i++
-			}
-		}
-	}
-}
-
-func roundUp(n, unit int) int { return (n + unit - 1) / unit * unit }

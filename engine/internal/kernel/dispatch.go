@@ -14,37 +14,79 @@ const Environment = "XAI_KERNEL"
 // family is one set of float32 kernels. Each function has the meaning of the
 // loop of the same name in generic.go.
 type family struct {
-	name      string
-	columns   int // panel width of Weights
-	linear    func(dst []float32, ldd int, x []float32, ldx, m int, w *Weights[float32], bias []float32)
-	attention func(dst []float32, ldd int, q []float32, ldq int, k []float32, ldk int, v []float32, ldv int,
-		t, s, e int, scale float32, mask []uint8, pattern []float32, scratch *Scratch[float32])
-	add       func(dst, x []float32)
-	layerNorm func(dst, x []float32, d int, gamma, beta []float32, eps float32)
-	softmax   func(x []float32, ld, rows, n int)
-	gelu      func(x []float32)
-	gate      func(x []float32, linear, cubic float64)
-	sigmoid   func(x []float32)
-	tanh      func(x []float32)
-	relu      func(x []float32)
+	name       string
+	columns    int // panel width of Weights and Panels
+	lanes      int // rows that interleave takes at most; divides columns
+	linear     func(dst []float32, ldd int, x []float32, ldx, m int, w *Weights[float32], bias []float32)
+	product    func(dst []float32, ldd int, x []float32, ldx int, transposed bool, m int, panels []float32, stride, in, out int, bias []float32, add bool)
+	interleave func(panel []float32, columns int, rows []float32, ld, n, in int, scale float32)
+	stack      func(panel []float32, columns int, rows []float32, ld, n, width int, scale float32)
+	add        func(dst, x []float32)
+	layerNorm  func(dst, x []float32, d int, gamma, beta []float32, eps float32)
+	softmax    func(x []float32, ld, rows, n int)
+	gelu       func(x []float32)
+	gate       func(x []float32, linear, cubic float64)
+	sigmoid    func(x []float32)
+	tanh       func(x []float32)
+	relu       func(x []float32)
+
+	stats         func(mean, divisor, x []float32, d int, eps float32)
+	normalize     func(dst, x []float32, d int, mean, divisor []float32)
+	affine        func(dst, x []float32, d int, gamma, beta []float32)
+	rmsNorm       func(dst, x []float32, d int, gamma []float32, eps float32)
+	layerNormGrad func(dx, dy, x []float32, d int, gamma []float32, eps float32)
+	rmsNormGrad   func(dx, dy, x []float32, d int, gamma []float32, eps float32)
+	softmaxGrad   func(dscore, pattern, dpattern []float32, ld, rows, n int)
+	geluGrad      func(dx, dy, x []float32)
+	gateGrad      func(dx, dy, x []float32, linear, cubic float64)
+	sigmoidGrad   func(dx, dy, x []float32)
+	tanhGrad      func(dx, dy, x []float32)
+	reluGrad      func(dx, dy, x []float32)
+	mul           func(dst, x []float32)
+	scale         func(dst []float32, a float32)
+	addScaled     func(dst []float32, a float32, x []float32)
+	dot           func(x, y []float32) float32
+	rotate        func(x []float32, ld, rows, heads, e, half int, cos, sin []float32, back bool)
+
 	// peak runs n rounds of fused multiply-adds and returns the number of
 	// operations that they were; nil in the generic family.
 	peak func(n int) float64
 }
 
 var generic = &family{
-	name:      "generic",
-	columns:   genericColumns,
-	linear:    linear[float32],
-	attention: attention[float32],
-	add:       add[float32],
-	layerNorm: layerNorm[float32],
-	softmax:   softmax[float32],
-	gelu:      gelu[float32],
-	gate:      gate[float32],
-	sigmoid:   sigmoid[float32],
-	tanh:      tanh[float32],
-	relu:      relu[float32],
+	name:       "generic",
+	columns:    genericColumns,
+	lanes:      genericColumns,
+	linear:     linear[float32],
+	product:    product[float32],
+	interleave: interleave[float32],
+	stack:      stack[float32],
+	add:        add[float32],
+	layerNorm:  layerNorm[float32],
+	softmax:    softmax[float32],
+	gelu:       gelu[float32],
+	gate:       gate[float32],
+	sigmoid:    sigmoid[float32],
+	tanh:       tanh[float32],
+	relu:       relu[float32],
+
+	stats:         stats[float32],
+	normalize:     normalize[float32],
+	affine:        affine[float32],
+	rmsNorm:       rmsNorm[float32],
+	layerNormGrad: layerNormGrad[float32],
+	rmsNormGrad:   rmsNormGrad[float32],
+	softmaxGrad:   softmaxGrad[float32],
+	geluGrad:      geluGrad[float32],
+	gateGrad:      gateGrad[float32],
+	sigmoidGrad:   sigmoidGrad[float32],
+	tanhGrad:      tanhGrad[float32],
+	reluGrad:      reluGrad[float32],
+	mul:           mul[float32],
+	scale:         scale[float32],
+	addScaled:     addScaled[float32],
+	dot:           dot[float32],
+	rotate:        rotate[float32],
 }
 
 var (

@@ -12,24 +12,48 @@ import "math"
 // rows of sums fit the registers that the Go compiler has.
 const genericColumns = 4
 
-// linear is the specification of Linear:
-//
-//	dst[r, c] = (Σ_i x[r, i]·w[c, i]) + bias[c]
-//
-// with the sum taken in ascending i.
+// linear is the specification of Linear: the product with w, and its bias.
 func linear[T Float](dst []T, ldd int, x []T, ldx, m int, w *Weights[T], bias []T) {
-	for c := 0; c < w.out; c += genericColumns {
-		panel := w.panels[c*w.in : (c+genericColumns)*w.in]
+	product(dst, ldd, x, ldx, false, m, w.panels, w.in, w.in, w.out, bias, false)
+}
+
+// product is the specification of the products with packed matrices:
+//
+//	dst[r, c] = (Σ_i x[r, i]·B[i, c]) + bias[c]
+//
+// with the sum taken in ascending i < in; with add it is added to what dst
+// holds, and with transposed x[i, r] takes the place of x[r, i]. bias may be
+// nil. panels holds ⌈out/4⌉ or more panels of [stride, 4] values, of which in
+// rows count.
+func product[T Float](dst []T, ldd int, x []T, ldx int, transposed bool, m int, panels []T, stride, in, out int, bias []T, add bool) {
+	row, step := ldx, 1
+	if transposed {
+		row, step = 1, ldx
+	}
+	for c := 0; c < out; c += genericColumns {
+		panel := panels[c*stride:][:in*genericColumns]
 		var b [genericColumns]T
 		if bias != nil {
 			copy(b[:], bias[c:])
 		}
-		n := min(genericColumns, w.out-c)
+		n := min(genericColumns, out-c)
+		write := func(r int, y [genericColumns]T) {
+			to := dst[r*ldd+c : r*ldd+c+n]
+			for i, v := range b {
+				y[i] += v
+			}
+			if add {
+				for i, v := range to {
+					y[i] = v + y[i]
+				}
+			}
+			copy(to, y[:])
+		}
 		r := 0
 		for ; r+2 <= m; r += 2 {
-			x0, x1 := x[r*ldx:r*ldx+w.in], x[(r+1)*ldx:(r+1)*ldx+w.in]
+			x0, x1 := x[r*row:], x[(r+1)*row:]
 			var s00, s01, s02, s03, s10, s11, s12, s13 T
-			for i, w := 0, panel; i < len(x0) && i < len(x1) && len(w) >= genericColumns; i, w = i+1, w[genericColumns:] {
+			for i, w := 0, panel; len(w) >= genericColumns; i, w = i+step, w[genericColumns:] {
 				a0, a1 := x0[i], x1[i]
 				s00 += T(a0 * w[0])
 				s01 += T(a0 * w[1])
@@ -40,24 +64,45 @@ func linear[T Float](dst []T, ldd int, x []T, ldx, m int, w *Weights[T], bias []
 				s12 += T(a1 * w[2])
 				s13 += T(a1 * w[3])
 			}
-			y0 := [genericColumns]T{s00 + b[0], s01 + b[1], s02 + b[2], s03 + b[3]}
-			y1 := [genericColumns]T{s10 + b[0], s11 + b[1], s12 + b[2], s13 + b[3]}
-			copy(dst[r*ldd+c:r*ldd+c+n], y0[:])
-			copy(dst[(r+1)*ldd+c:(r+1)*ldd+c+n], y1[:])
+			write(r, [genericColumns]T{s00, s01, s02, s03})
+			write(r+1, [genericColumns]T{s10, s11, s12, s13})
 		}
 		if r < m {
-			x0 := x[r*ldx : r*ldx+w.in]
+			x0 := x[r*row:]
 			var s0, s1, s2, s3 T
-			for i, w := 0, panel; i < len(x0) && len(w) >= genericColumns; i, w = i+1, w[genericColumns:] {
+			for i, w := 0, panel; len(w) >= genericColumns; i, w = i+step, w[genericColumns:] {
 				a := x0[i]
 				s0 += T(a * w[0])
 				s1 += T(a * w[1])
 				s2 += T(a * w[2])
 				s3 += T(a * w[3])
 			}
-			y := [genericColumns]T{s0 + b[0], s1 + b[1], s2 + b[2], s3 + b[3]}
-			copy(dst[r*ldd+c:r*ldd+c+n], y[:])
+			write(r, [genericColumns]T{s0, s1, s2, s3})
 		}
+	}
+}
+
+// interleave is the specification of the packing of rows as columns: the n rows
+// of rows, of in values each at stride ld, are multiplied by scale and become
+// the first n columns of panel, [in, columns].
+func interleave[T Float](panel []T, columns int, rows []T, ld, n, in int, scale T) {
+	for r := range n {
+		for i, v := range rows[r*ld : r*ld+in] {
+			panel[i*columns+r] = scale * v
+		}
+	}
+}
+
+// stack is the specification of the packing of rows as rows: the n rows of
+// rows, of width values each at stride ld, are multiplied by scale and become
+// those of panel, [n, columns], with zeros past width.
+func stack[T Float](panel []T, columns int, rows []T, ld, n, width int, scale T) {
+	for r := range n {
+		to := panel[r*columns : (r+1)*columns]
+		for i, v := range rows[r*ld : r*ld+width] {
+			to[i] = scale * v
+		}
+		clear(to[width:])
 	}
 }
 
@@ -72,15 +117,8 @@ func add[T Float](dst, x []T) {
 func layerNorm[T Float](dst, x []T, d int, gamma, beta []T, eps T) {
 	for r := 0; r < len(x); r += d {
 		row, out := x[r:r+d], dst[r:r+d]
-		var sum, square T
-		for _, v := range row {
-			sum += v
-		}
-		mean := sum / T(d)
-		for _, v := range row {
-			square += T((v - mean) * (v - mean))
-		}
-		scale := 1 / T(math.Sqrt(float64(square/T(d)+eps)))
+		mean, divisor := statistics(row, eps, true)
+		scale := 1 / divisor
 		for i, v := range row {
 			out[i] = T((v-mean)*scale*gamma[i]) + beta[i]
 		}
@@ -107,39 +145,6 @@ func softmax[T Float](x []T, ld, rows, n int) {
 		scale := 1 / sum
 		for i := range row {
 			row[i] *= scale
-		}
-	}
-}
-
-// attention is the specification of Attention.
-func attention[T Float](dst []T, ldd int, q []T, ldq int, k []T, ldk int, v []T, ldv int,
-	t, s, e int, scale T, mask []uint8, pattern []T, scratch *Scratch[T]) {
-	scratch.scores = grow(scratch.scores, s)
-	for i := range t {
-		query, weights, out := q[i*ldq:i*ldq+e], scratch.scores, dst[i*ldd:i*ldd+e]
-		for j := range weights {
-			if mask != nil && mask[j] == 0 {
-				weights[j] = T(math.Inf(-1))
-				continue
-			}
-			var dot T
-			for c, x := range k[j*ldk : j*ldk+e] {
-				dot += T(query[c] * x)
-			}
-			weights[j] = scale * dot
-		}
-		softmax(weights, s, 1, s)
-		if pattern != nil {
-			copy(pattern[i*s:], weights)
-		}
-		clear(out)
-		for j, weight := range weights {
-			if mask != nil && mask[j] == 0 {
-				continue
-			}
-			for c, x := range v[j*ldv : j*ldv+e] {
-				out[c] += T(weight * x)
-			}
 		}
 	}
 }

@@ -149,15 +149,20 @@ func LayerNorm[T Float](dst, x []T, d int, gamma, beta []T, eps float64) {
 
 // Softmax replaces row by exp(row − max)/Σ exp(row − max). A row that is −Inf
 // everywhere becomes 0; a row with a NaN or a +Inf becomes NaN.
-func Softmax[T Float](row []T) {
-	if len(row) == 0 {
+func Softmax[T Float](row []T) { SoftmaxRows(row, len(row), 1, len(row)) }
+
+// SoftmaxRows is [Softmax] for each of the rows of x, [rows, n] with row stride
+// ld.
+func SoftmaxRows[T Float](x []T, ld, rows, n int) {
+	checkMatrix("x", len(x), rows, n, ld)
+	if rows == 0 || n == 0 {
 		return
 	}
-	if row, ok := any(row).([]float32); ok {
-		active.Load().softmax(row, len(row), 1, len(row))
+	if x, ok := any(x).([]float32); ok {
+		active.Load().softmax(x, ld, rows, n)
 		return
 	}
-	softmax(row, len(row), 1, len(row))
+	softmax(x, ld, rows, n)
 }
 
 // GELU applies x·Φ(x) = x/2·(1 + erf(x/√2)) in place: "gelu" of PyTorch. The

@@ -18,6 +18,8 @@ const (
 	nonspacing                         // category Mn
 	combining                          // categories M*
 	word                               // \w of Unicode regular expressions
+	letter                             // categories L*
+	number                             // categories N*
 	frozenControl                      // control, to the tokenizers library
 	frozenPunct                        // punct, to the tokenizers library
 	frozenNonspacing                   // nonspacing, to the tokenizers library
@@ -35,6 +37,8 @@ var tables = []struct {
 	{punct | frozenPunct, []*unicode.RangeTable{unicode.P}},
 	{nonspacing | frozenNonspacing, []*unicode.RangeTable{unicode.Mn}},
 	{combining, []*unicode.RangeTable{unicode.M}},
+	{letter, []*unicode.RangeTable{unicode.L}},
+	{number, []*unicode.RangeTable{unicode.N}},
 	{word, []*unicode.RangeTable{
 		unicode.L, unicode.M, unicode.Nd, unicode.Nl, unicode.Pc, unicode.Other_Alphabetic, unicode.Join_Control,
 	}},

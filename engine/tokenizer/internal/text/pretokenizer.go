@@ -106,47 +106,49 @@ const (
 	Contiguous                         // the - final -- countdown
 )
 
+// divide replaces the word w by what stands between delimiters and, as the
+// behavior has it, the delimiters. They come in order, and count from the
+// beginning of the word; empty ones cut all the same. With invert, what stands
+// between them are the delimiters.
+func (t *Text) divide(w Range, delimiters []Range, behavior Behavior, invert bool) {
+	first := len(t.outWords)
+	previous := false // whether the part before was a delimiter
+	part := func(start, end int, delimiter bool) {
+		if start == end {
+			return
+		}
+		merge := false
+		switch behavior {
+		case MergedWithPrevious:
+			merge = delimiter && !previous
+		case MergedWithNext:
+			merge = !delimiter && previous
+		case Contiguous:
+			merge = delimiter == previous
+		}
+		previous = delimiter
+		switch {
+		case merge && len(t.outWords) > first:
+			t.outWords[len(t.outWords)-1].End = end
+		case !delimiter || behavior != Removed:
+			t.add(start, end)
+		}
+	}
+	start := w.Start
+	for _, d := range delimiters {
+		part(start, w.Start+d.Start, invert)
+		part(w.Start+d.Start, w.Start+d.End, !invert)
+		start = w.Start + d.End
+	}
+	part(start, w.End, invert)
+}
+
 // Punctuation splits at punctuation marks.
 type Punctuation struct{ Behavior Behavior }
 
 // PreTokenize implements PreTokenizer.
 func (p Punctuation) PreTokenize(t *Text) {
-	t.cut(func(w Range) {
-		first := len(t.outWords)
-		previous := false // whether the part before was a delimiter
-		part := func(start, end int, delimiter bool) {
-			if start == end {
-				return
-			}
-			merge := false
-			switch p.Behavior {
-			case MergedWithPrevious:
-				merge = delimiter && !previous
-			case MergedWithNext:
-				merge = !delimiter && previous
-			case Contiguous:
-				merge = delimiter == previous
-			}
-			previous = delimiter
-			switch {
-			case merge && len(t.outWords) > first:
-				t.outWords[len(t.outWords)-1].End = end
-			case !delimiter || p.Behavior != Removed:
-				t.add(start, end)
-			}
-		}
-		start := w.Start
-		for i := w.Start; i < w.End; {
-			r, size := utf8.DecodeRune(t.Bytes[i:w.End])
-			if classOf(r)&frozenPunct != 0 {
-				part(start, i, false)
-				part(i, i+size, true)
-				start = i + size
-			}
-			i += size
-		}
-		part(start, w.End, false)
-	})
+	Split{Pattern: Runes{frozenPunct}, Behavior: p.Behavior}.PreTokenize(t)
 }
 
 // PreTokenizers applies several pre-tokenizers in order.

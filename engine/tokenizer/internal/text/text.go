@@ -26,6 +26,7 @@ type Text struct {
 	Words []Range
 
 	tracked bool
+	initial bool // whether t began at the beginning of the original text
 	// The rest is the other half of each double buffer, and the cursor of the
 	// rewrite under way: how many bytes of Bytes have been consumed.
 	outBytes []byte
@@ -33,12 +34,13 @@ type Text struct {
 	outWords []Range
 	cursor   int
 	marks    []mark
+	matches  []Range
 }
 
 // Reset makes t hold s, unnormalized, at the beginning of the original text.
 // Bytes of s that are not UTF-8 are read as U+FFFD, one for each byte.
 func (t *Text) Reset(s string, tracked bool) {
-	t.tracked = tracked
+	t.tracked, t.initial = tracked, true
 	t.Bytes, t.Spans, t.Words = t.Bytes[:0], t.Spans[:0], t.Words[:0]
 	if utf8.ValidString(s) {
 		t.Bytes = append(t.Bytes, s...)
@@ -73,7 +75,7 @@ func (t *Text) Reset(s string, tracked bool) {
 
 // Slice makes t hold the bytes r of from, with their spans.
 func (t *Text) Slice(from *Text, r Range) {
-	t.tracked = from.tracked
+	t.tracked, t.initial = from.tracked, from.initial && r.Start == 0
 	t.Bytes = append(t.Bytes[:0], from.Bytes[r.Start:r.End]...)
 	t.Spans = t.Spans[:0]
 	if t.tracked {
@@ -147,6 +149,53 @@ func (t *Text) insert(r rune) {
 		for range len(t.outBytes) - n {
 			t.outSpans = append(t.outSpans, span)
 		}
+	}
+}
+
+// put replaces the next size bytes by s, which takes their span over; where size
+// is 0, the span is the empty one at the cursor.
+func (t *Text) put(s string, size int) {
+	t.outBytes = append(t.outBytes, s...)
+	if t.tracked {
+		span := Span{t.Spans[t.cursor].Start, t.Spans[t.cursor].Start}
+		if size > 0 {
+			span.End = t.Spans[t.cursor+size-1].End
+		}
+		for range len(s) {
+			t.outSpans = append(t.outSpans, span)
+		}
+	}
+	t.cursor += size
+}
+
+// prepend adds s without consuming anything; it shares the span of the rune at
+// the cursor, which must be there.
+func (t *Text) prepend(s string) {
+	t.outBytes = append(t.outBytes, s...)
+	if t.tracked {
+		for range len(s) {
+			t.outSpans = append(t.outSpans, t.Spans[t.cursor])
+		}
+	}
+}
+
+// absorb removes the next size bytes and adds their span to that of what was
+// written last, if anything was.
+func (t *Text) absorb(size int) {
+	if n := len(t.outSpans); t.tracked && n > 0 {
+		last, end := t.outSpans[n-1], t.Spans[t.cursor+size-1].End
+		for i := n - 1; i >= 0 && t.outSpans[i] == last; i-- {
+			t.outSpans[i].End = end
+		}
+	}
+	t.cursor += size
+}
+
+// cutOut takes back the last n bytes that were written.
+func (t *Text) cutOut(n int) {
+	t.outBytes = t.outBytes[:len(t.outBytes)-n]
+	if t.tracked {
+		t.outSpans = t.outSpans[:len(t.outBytes)]
 	}
 }
 

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xai-go/xai/bench/ort"
+)
+
+// schema names the JSON form of a Report.
+const schema = "xai.bench/1"
+
+// Report is what a run of the harness measured.
+type Report struct {
+	Schema   string    `json:"schema"`
+	Measured time.Time `json:"measured"`
+	Machine  Machine   `json:"machine"`
+	Peer     string    `json:"peer"`
+	Seed     uint64    `json:"seed"`
+	Rounds   int       `json:"rounds"`
+	Turn     float64   `json:"turn_ms"` // what a side's turn lasts, at least
+	Cases    []Case    `json:"cases"`
+}
+
+// Machine is where it was measured.
+type Machine struct {
+	OS        string `json:"os"`
+	Arch      string `json:"arch"`
+	Processor string `json:"processor,omitempty"`
+	Cores     int    `json:"cores"`
+	Go        string `json:"go"`
+	Revision  string `json:"revision,omitempty"` // of the checkout, "+" behind it if files differ
+}
+
+// Case is one piece of work that several sides have done in turns.
+type Case struct {
+	Model   string `json:"model"`
+	Work    string `json:"work"` // forward; delete or replace, of the perturbation workload
+	Head    string `json:"head"`
+	Batch   int    `json:"batch"`  // sequences
+	Tokens  int    `json:"tokens"` // of the longest
+	Threads int    `json:"threads"`
+	// All is the number of tokens of all sequences, Distinct the number of
+	// sequences that are not the same as one before them.
+	All      int     `json:"all_tokens"`
+	Distinct int     `json:"distinct"`
+	Kernel   string  `json:"kernel,omitempty"`   // family of our kernels
+	Peak     float64 `json:"peak_gflops"`        // of the machine on that many threads, right before
+	Sides    []Side  `json:"sides"`              // who was measured
+	Absent   []Side  `json:"absent,omitempty"`   // who was not
+	Ratios   []Ratio `json:"ratios"`             // between them
+	Logits   []Check `json:"logits"`             // compared before
+	Largest  float64 `json:"largest_logit"`      // magnitude, of the first side
+	Allowed  float64 `json:"allowed_difference"` // between logits of sides that compute in float32
+}
+
+// Side is one of those compared.
+type Side struct {
+	Name    string    `json:"name"`
+	Reason  string    `json:"reason,omitempty"`        // why it was not measured
+	Median  float64   `json:"median_ms,omitempty"`     // of the turns
+	Fastest float64   `json:"fastest_ms,omitempty"`    // run
+	Turns   []float64 `json:"turns_ms,omitempty"`      // median of each turn
+	GFLOPS  float64   `json:"gflops,omitempty"`        // operations that it needs to do, over the median
+	OfPeak  float64   `json:"share_of_peak,omitempty"` // of them
+}
+
+// Ratio says how many times as fast one side is as another: the time of To
+// over the time of Of.
+type Ratio struct {
+	Of     string  `json:"of"`
+	To     string  `json:"to"`
+	Median float64 `json:"median"` // ratio of the medians
+	Low    float64 `json:"low"`    // lowest and highest ratio within one round
+	High   float64 `json:"high"`
+}
+
+// Check is how far the logits of a side are from those of the first.
+type Check struct {
+	Side       string  `json:"side"`
+	Difference float64 `json:"largest_difference"`
+	Float32    bool    `json:"float32"` // and may therefore not be larger than Allowed
+}
+
+func (c *Case) side(name string) (Side, bool) {
+	i := slices.IndexFunc(c.Sides, func(s Side) bool { return s.Name == name })
+	if i < 0 {
+		return Side{}, false
+	}
+	return c.Sides[i], true
+}
+
+// newReport returns a report of nothing on this machine.
+func newReport() *Report {
+	r := &Report{
+		Schema: schema, Measured: time.Now().UTC().Truncate(time.Second), Peer: "onnxruntime-node " + ort.Version(),
+		Machine: Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, Processor: processor(), Cores: runtime.NumCPU(), Go: runtime.Version()},
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			switch {
+			case s.Key == "vcs.revision":
+				r.Machine.Revision = s.Value + r.Machine.Revision
+			case s.Key == "vcs.modified" && s.Value == "true":
+				r.Machine.Revision += "+"
+			}
+		}
+	}
+	return r
+}
+
+// processor returns the name of the processor where the system tells it in a
+// file, and nothing elsewhere.
+func processor() string {
+	data, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return ""
+	}
+	fields := map[string]string{}
+	for line := range strings.Lines(string(data)) {
+		key, value, _ := strings.Cut(line, ":")
+		if key = strings.TrimSpace(key); fields[key] == "" {
+			fields[key] = strings.TrimSpace(value)
+		}
+	}
+	name := fields["model name"]
+	if family := fields["cpu family"]; family != "" {
+		name += " (family " + family + ", model " + fields["model"] + ")"
+	}
+	return name
+}
