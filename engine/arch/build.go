@@ -104,9 +104,12 @@ func (b *Builder) Sinusoids(width, clamp int) Value {
 	return b.push(Sinusoids{Clamp: clamp}, Relative, width)
 }
 
-// Remembered are the memories of a layer.
+// Remembered are the memories of a layer. It declares hook_mems, which is
+// read-only.
 func (b *Builder) Remembered(layer, width int) Value {
-	return b.push(Remembered{layer}, Memory, width)
+	v := b.push(Remembered{layer}, Memory, width)
+	b.point("hook_mems", v, Out, "B M D", Point{Differentiable: true})
+	return v
 }
 
 // Concat puts memories before tokens.

@@ -12,6 +12,29 @@ func (b *Builder) Logits(name string, x Value, p Projection, letter string) Valu
 	return logits
 }
 
+// Ends are the heads in which families differ. Each adds a head to the rows x
+// and returns the logits.
+type Ends struct {
+	Language func(b *Builder, x Value) Value // of a language model: x is all tokens, or all targets
+	Classify func(b *Builder, x Value) Value // of a sequence classifier: x is the token that Read picks
+	Read     Read
+}
+
+// Answer adds the head for a task to x and returns the finished graph. Token
+// classifiers and models that find spans have the same head in all families.
+func (b *Builder) Answer(task string, x Value, norm Placement, ends Ends) *Graph {
+	switch task {
+	case TokenClassification:
+		return b.Graph(b.TokenLogits(x), Read{From: Every}, norm)
+	case QuestionAnswering:
+		return b.Graph(b.SpanLogits(x), Read{From: Every}, norm)
+	case SequenceClassification:
+		return b.Graph(ends.Classify(b, b.Select(x, Reads)), ends.Read, norm)
+	default:
+		return b.Graph(ends.Language(b, x), Read{From: Every}, norm)
+	}
+}
+
 // ClassLogits adds the last layer of a sequence classifier to the row that it
 // reads. It declares hook_cls_logits.
 func (b *Builder) ClassLogits(x Value, p Projection) Value {
@@ -74,9 +97,14 @@ func (b *Builder) MaskedLM(x Value, h MaskedLMHead) Value {
 
 // ClassifierDense adds the layer in front of a sequence classifier's last one.
 // It declares classifier.hook_pre and classifier.hook_post, before and after
-// the activation.
-func (b *Builder) ClassifierDense(x Value, p Projection, activation string) Value {
+// the activation, which the configuration names under key.
+func (b *Builder) ClassifierDense(x Value, p Projection, activation, key string) Value {
+	return b.ClassifierActivation(b.Project(x, p), activation, key)
+}
+
+// ClassifierActivation is [Builder.ClassifierDense] without the linear layer.
+func (b *Builder) ClassifierActivation(x Value, activation, key string) Value {
 	rows, width := b.letters(x)
-	pre := b.Name("classifier.hook_pre", b.Project(x, p), rows+" "+width)
-	return b.Name("classifier.hook_post", b.Activate(pre, activation, "head"), rows+" "+width)
+	b.Name("classifier.hook_pre", x, rows+" "+width)
+	return b.Name("classifier.hook_post", b.Activate(x, activation, key), rows+" "+width)
 }
