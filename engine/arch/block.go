@@ -35,10 +35,17 @@ func (b *Builder) SelfAttention(x Value, norm *Norm, a SelfAttention) Value {
 		Query: q, Key: k, Value: v,
 		Heads: a.Heads, KeyHeads: a.KeyHeads, Factor: a.Factor, Causal: a.Causal, Window: a.Window,
 	}, "T")
-	b.Name("attn.hook_z", z, "B T H E")
-	out := b.Project(z, a.Output)
+	return b.AttentionOutput(b.Name("attn.hook_z", z, "B T H E"), a.Output)
+}
+
+// AttentionOutput adds the linear layer behind the heads z, which ends what
+// attention adds to the residual. It declares attn.hook_result and
+// hook_attn_out.
+func (b *Builder) AttentionOutput(z Value, output Projection) Value {
+	out := b.Project(z, output)
+	rows, width := b.letters(out)
 	b.Result("attn.hook_result", out)
-	return b.Name("hook_attn_out", out, "B T D")
+	return b.Name("hook_attn_out", out, rows+" "+width)
 }
 
 // FeedForward is the feed-forward layer of a block.

@@ -95,15 +95,10 @@ func (b *Builder) MaskedLM(x Value, h MaskedLMHead) Value {
 	return b.Unembed(post, h.Unembedding)
 }
 
-// ClassifierDense adds the layer in front of a sequence classifier's last one.
-// It declares classifier.hook_pre and classifier.hook_post, before and after
-// the activation, which the configuration names under key.
-func (b *Builder) ClassifierDense(x Value, p Projection, activation, key string) Value {
-	return b.ClassifierActivation(b.Project(x, p), activation, key)
-}
-
-// ClassifierActivation is [Builder.ClassifierDense] without the linear layer.
-func (b *Builder) ClassifierActivation(x Value, activation, key string) Value {
+// Classifier adds what stands between the layer x and the last one of a
+// sequence classifier: the activation that the configuration names under key.
+// It declares classifier.hook_pre and classifier.hook_post, before and after.
+func (b *Builder) Classifier(x Value, activation, key string) Value {
 	rows, width := b.letters(x)
 	b.Name("classifier.hook_pre", x, rows+" "+width)
 	return b.Name("classifier.hook_post", b.Activate(x, activation, key), rows+" "+width)

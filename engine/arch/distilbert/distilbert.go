@@ -112,6 +112,6 @@ func (m *model) language(b *arch.Builder, x arch.Value) arch.Value {
 
 func (m *model) classify(b *arch.Builder, x arch.Value) arch.Value {
 	d := m.Hidden
-	x = b.ClassifierDense(x, arch.Dense("pre_classifier", d, d), "relu", "head")
+	x = b.Classifier(b.Linear(x, "pre_classifier", d), "relu", "head")
 	return b.ClassLogits(x, arch.Dense("classifier", m.Outputs, d))
 }

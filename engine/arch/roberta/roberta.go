@@ -73,6 +73,6 @@ func (m model) language(b *arch.Builder, x arch.Value) arch.Value {
 
 func (m model) classify(b *arch.Builder, x arch.Value) arch.Value {
 	d := m.Hidden
-	x = b.ClassifierDense(x, arch.Dense("classifier.dense", d, d), "tanh", "head")
+	x = b.Classifier(b.Linear(x, "classifier.dense", d), "tanh", "head")
 	return b.ClassLogits(x, arch.Dense("classifier.out_proj", m.Outputs, d))
 }
