@@ -39,3 +39,12 @@ type Edit struct {
 	Values []float64
 	Shape  []int
 }
+
+// Bounds returns the part of an axis of n that the range covers, cut to it.
+func (r Range) Bounds(n int) (lo, hi int) {
+	lo, hi = r.Lo, r.Hi
+	if hi < 0 || hi > n {
+		hi = n
+	}
+	return min(lo, hi), hi
+}

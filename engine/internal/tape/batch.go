@@ -1,4 +1,6 @@
-package arch
+package tape
+
+import "github.com/xai-go/xai/engine/arch"
 
 // Batch is a ragged batch: sequences of different lengths packed one after
 // another without padding, so that a row is a token. The engine has validated
@@ -9,8 +11,22 @@ type Batch struct {
 	IDs         []int32   // [rows]; −1 is the all-zero word embedding. nil if there are Embeds
 	Embeds      []float32 // [rows, Info.Embedding], in place of the word embeddings
 	TypeIDs     []int32   // [rows]; default 0
-	PositionIDs []int32   // [rows]; default 0 … length−1
+	PositionIDs []int32   // [rows]
 	Mask        []uint8   // [rows]; 0 hides a key from all queries of its sequence
+	// Reads are the positions within its sequence that the head reads, for
+	// each sequence of the request; nil stands for all of them.
+	Reads [][]int
+	// Targets are the positions that the query stream predicts, for each
+	// sequence of the request; nil where there are none.
+	Targets [][]int
+	// Hidden has, for each sequence of the request, [length, length]: 1 where a
+	// query (row) cannot see a key. nil hides none.
+	Hidden [][]uint8
+	// Memories has, for each layer, the cached rows of all sequences of the
+	// request, [rows, width], and MemoryStarts where each sequence begins
+	// among them, and the end. nil where there are none.
+	Memories     [][]float32
+	MemoryStarts []int
 }
 
 // Sequences returns the number of sequences.
@@ -27,7 +43,8 @@ func (b Batch) Range(i int) (lo, hi int) {
 // Slice returns the sequences [lo, hi) of b, which share its memory.
 func (b Batch) Slice(lo, hi int) Batch {
 	from, to := b.Starts[lo]-b.Starts[0], b.Starts[hi]-b.Starts[0]
-	s := Batch{First: b.First + lo, Starts: b.Starts[lo : hi+1]}
+	s := b
+	s.First, s.Starts = b.First+lo, b.Starts[lo:hi+1]
 	if b.IDs != nil {
 		s.IDs = b.IDs[from:to]
 	}
@@ -47,23 +64,8 @@ func (b Batch) Slice(lo, hi int) Batch {
 	return s
 }
 
-// Output receives the results of all groups of a request; each group writes
-// its own sequences and rows. HiddenStates and Attentions are nil where they
-// were not asked for.
-type Output struct {
-	Classes      int        // number of logits of a sequence
-	Logits       []float64  // [sequences, classes]
-	HiddenStates []Tensor   // per layer and the embeddings first, [rows, hidden]
-	Attentions   [][]Tensor // per layer and sequence, [heads, query, key]
-}
-
-// Row returns the logits of a sequence.
-func (o *Output) Row(sequence int) []float64 {
-	return o.Logits[sequence*o.Classes : (sequence+1)*o.Classes]
-}
-
-// Tensor is a captured value in the number format of the model, row-major:
-// exactly one of F32 and F64 is set.
+// Tensor is a value in the number format of the model, row-major: exactly one
+// of F32 and F64 is set.
 type Tensor struct {
 	Shape []int
 	F32   []float32
@@ -71,12 +73,12 @@ type Tensor struct {
 }
 
 // NewTensor returns a tensor of zeros.
-func NewTensor(dtype DType, shape ...int) Tensor {
+func NewTensor(dtype arch.DType, shape ...int) Tensor {
 	n := 1
 	for _, dim := range shape {
 		n *= dim
 	}
-	if dtype == F64 {
+	if dtype == arch.F64 {
 		return Tensor{Shape: shape, F64: make([]float64, n)}
 	}
 	return Tensor{Shape: shape, F32: make([]float32, n)}
@@ -106,8 +108,11 @@ func (t Tensor) Float32() []float32 {
 	return values
 }
 
-// Values returns the values of a tensor whose format is T.
-func Values[T float32 | float64](t Tensor) []T {
+// Len returns the number of values.
+func (t Tensor) Len() int { return len(t.F32) + len(t.F64) }
+
+// values returns the values of a tensor whose format is T.
+func values[T float32 | float64](t Tensor) []T {
 	switch any(T(0)).(type) {
 	case float32:
 		return any(t.F32).([]T)
