@@ -109,7 +109,7 @@ func (p *planner[T]) fuse(i int, a arch.Activate) bool {
 	}
 	for j := len(p.steps) - 1; j >= 0; j-- {
 		if s := &p.steps[j]; len(s.writes) == 1 && s.writes[0] == p.value[x] {
-			f := activation[T](a)
+			f, _ := activation[T](a)
 			s.whole = p.linear(x, p.value[x], s.reads[0], f)
 			p.value[i] = p.value[x]
 			return true
@@ -118,14 +118,14 @@ func (p *planner[T]) fuse(i int, a arch.Activate) bool {
 	return false
 }
 
-// activation returns the function that a node applies. Opening the model has
-// checked its name.
-func activation[T kernel.Float](a arch.Activate) nn.Activation[T] {
-	f, err := nn.ActivationByName[T](a.Key, a.Name)
+// activation returns the function that a node applies, and its derivative.
+// Opening the model has checked the name.
+func activation[T kernel.Float](a arch.Activate) (nn.Activation[T], nn.Derivative[T]) {
+	f, derivative, err := nn.ActivationByName[T](a.Key, a.Name)
 	if err != nil {
 		panic(err)
 	}
-	return f
+	return f, derivative
 }
 
 // linear returns the step of the linear layer i.
@@ -260,11 +260,8 @@ func (p *planner[T]) compute(i, to int, in []int, captures bool) {
 	case divisor:
 		d := p.nodes[n.in[0]].width
 		p.each(to, in, func(r *Runner[T], lo, hi int) {
-			if op.norm.RMS {
-				kernel.RMSNormStats(r.span(to, lo, hi), r.span(in[0], lo, hi), d, op.norm.Eps)
-			} else {
-				kernel.LayerNormStats(nil, r.span(to, lo, hi), r.span(in[0], lo, hi), d, op.norm.Eps)
-			}
+			var mean [blockRows]T
+			stats(mean[:hi-lo], r.span(to, lo, hi), r.span(in[0], lo, hi), d, op.norm)
 		})
 	case normalize:
 		p.each(to, in, func(r *Runner[T], lo, hi int) {
@@ -273,14 +270,7 @@ func (p *planner[T]) compute(i, to int, in []int, captures bool) {
 	case affine:
 		gamma, beta := p.vector(op.norm.Gamma), p.vector(op.norm.Beta)
 		p.each(to, in, func(r *Runner[T], lo, hi int) {
-			for row := lo; row < hi; row++ {
-				y := r.row(to, row)
-				move(y, r.row(in[0], row))
-				kernel.Mul(y, gamma)
-				if beta != nil {
-					kernel.Add(y, beta)
-				}
-			}
+			kernel.Affine(r.span(to, lo, hi), r.span(in[0], lo, hi), width, gamma, beta)
 		})
 	case keep:
 		e := width / len(op.heads)
@@ -298,7 +288,7 @@ func (p *planner[T]) compute(i, to int, in []int, captures bool) {
 	case arch.Linear:
 		p.whole([]int{to}, in, p.linear(i, to, in[0], nil))
 	case arch.Activate:
-		f := activation[T](op)
+		f, _ := activation[T](op)
 		p.each(to, in, func(r *Runner[T], lo, hi int) {
 			y := r.span(to, lo, hi)
 			move(y, r.span(in[0], lo, hi))
@@ -315,6 +305,27 @@ func (p *planner[T]) compute(i, to int, in []int, captures bool) {
 	default:
 		panic(fmt.Sprintf("tape: no forward of %T", n.op))
 	}
+}
+
+// stats computes the mean and the divisor of the rows of x.
+func stats[T kernel.Float](mean, divisor, x []T, d int, of arch.Norm) {
+	if of.RMS {
+		kernel.RMSNormStats(divisor, x, d, of.Eps)
+		return
+	}
+	kernel.LayerNormStats(mean, divisor, x, d, of.Eps)
+}
+
+// normalizeRows computes (x − mean)/divisor for at most blockRows rows.
+func normalizeRows[T kernel.Float](dst, x, divisor []T, d int, of arch.Norm) {
+	if of.RMS {
+		kernel.Normalize(dst, x, d, nil, divisor)
+		return
+	}
+	var mean, unused [blockRows]T
+	n := len(divisor)
+	kernel.LayerNormStats(mean[:n], unused[:n], x, d, of.Eps)
+	kernel.Normalize(dst, x, d, mean[:n], divisor)
 }
 
 // move copies x to y unless they are the same.

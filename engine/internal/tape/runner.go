@@ -45,6 +45,10 @@ func (s *rows) position(seq, i int) int {
 	return i - s.starts[seq]
 }
 
+// blockRows is the number of rows that go through the steps of a phase
+// together.
+const blockRows = 16
+
 // NewRunner allocates the working memory for one group at a time.
 func (p *Plan[T]) NewRunner(size Size) *Runner[T] {
 	offsets, total := p.layout(size)
@@ -94,10 +98,9 @@ func (r *Runner[T]) Forward(ctx context.Context, pool *parallel.Pool, group Batc
 			continue
 		}
 		if err := nn.Rows(ctx, pool, r.count(p.rows), func(lo, hi int) {
-			const block = 16
-			for at := lo; at < hi; at += block {
+			for at := lo; at < hi; at += blockRows {
 				for _, each := range p.each {
-					each(r, at, min(at+block, hi))
+					each(r, at, min(at+blockRows, hi))
 				}
 			}
 		}); err != nil {
