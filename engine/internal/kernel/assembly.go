@@ -1,4 +1,4 @@
-//go:build amd64 && !purego
+//go:build (amd64 || arm64) && !purego
 
 package kernel
 
@@ -13,7 +13,6 @@ type assembly struct {
 
 	gemm      func(rows, tiles, k int, x *float32, ldx int, panel, dst *float32, ldd, columns int, add bool, bias, next *float32)
 	transpose func(dst, src *float32, ld, fours int, scale float32)
-	gather    func(dst, src *float32, ld, rows int)
 	softmax   func(x *float32, ld, rows, n int)
 	layerNorm func(dst, x *float32, rows, d int, gamma, beta *float32, eps float32)
 	add       func(dst, x *float32, n int)
@@ -23,6 +22,9 @@ type assembly struct {
 	tanh      func(x *float32, n int)
 	relu      func(x *float32, n int)
 	peak      func(n int)
+
+	gemmTransposed func(rows, tiles, k int, x *float32, ldx int, panel, dst *float32, ldd, columns int, add bool, bias, next *float32)
+	stackRows      func(dst, src *float32, ld, rows, width int, scale float32)
 }
 
 // columns is the width of a panel: two vectors.

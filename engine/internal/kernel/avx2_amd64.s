@@ -2570,27 +2570,6 @@ loop:
 	VZEROUPPER
 	RET
 
-// func gatherAVX2(dst *float32, src *float32, ld int, rows int)
-// Requires: AVX
-TEXT ·gatherAVX2(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ ld+16(FP), DX
-	MOVQ rows+24(FP), BX
-	SHLQ $0x02, DX
-
-loop:
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	ADDQ    DX, CX
-	ADDQ    $+64, AX
-	DECQ    BX
-	JNZ     loop
-	VZEROUPPER
-	RET
-
 // func softmaxAVX2(x *float32, ld int, rows int, n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·softmaxAVX2(SB), NOSPLIT, $0-32

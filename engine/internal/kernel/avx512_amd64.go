@@ -19,12 +19,6 @@ func gemmAVX512(rows int, tiles int, k int, x *float32, ldx int, panel *float32,
 //go:noescape
 func transposeAVX512(dst *float32, src *float32, ld int, fours int, scale float32)
 
-// gatherAVX512 copies src, [rows, 32] with row stride ld, to dst, where the rows are contiguous;
-// 1 ≤ rows.
-//
-//go:noescape
-func gatherAVX512(dst *float32, src *float32, ld int, rows int)
-
 // softmaxAVX512 replaces each of rows rows of n values, at stride ld elements, by its softmax;
 // 1 ≤ n.
 //

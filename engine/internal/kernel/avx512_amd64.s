@@ -7469,27 +7469,6 @@ loop:
 	VZEROUPPER
 	RET
 
-// func gatherAVX512(dst *float32, src *float32, ld int, rows int)
-// Requires: AVX, AVX512F
-TEXT ·gatherAVX512(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ ld+16(FP), DX
-	MOVQ rows+24(FP), BX
-	SHLQ $0x02, DX
-
-loop:
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	ADDQ    DX, CX
-	ADDQ    $+128, AX
-	DECQ    BX
-	JNZ     loop
-	VZEROUPPER
-	RET
-
 // func softmaxAVX512(x *float32, ld int, rows int, n int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·softmaxAVX512(SB), NOSPLIT, $0-32

@@ -1,4 +1,4 @@
-//go:build amd64 && !purego
+//go:build (amd64 || arm64) && !purego
 
 package kernel
 
@@ -16,20 +16,9 @@ const rowsTogether = 144
 func (a *assembly) product(dst []float32, ldd int, x []float32, ldx int, transposed bool, m int,
 	panels []float32, stride, in, out int, bias []float32, add bool) {
 	width := a.columns()
+	gemm, row, step := a.gemm, ldx, 1 // from a value of x to the one below, and to the next of its sum
 	if transposed {
-		for r := range m {
-			for c := range out {
-				sum := float32(0)
-				for k := range in {
-					sum += x[k*ldx+r] * panels[c/width*width*stride+k*width+c%width]
-				}
-				if add {
-					sum += dst[r*ldd+c]
-				}
-				dst[r*ldd+c] = sum
-			}
-		}
-		return
+		gemm, row, step = a.gemmTransposed, 1, ldx
 	}
 	blocks := (m + rowsTogether - 1) / rowsTogether
 	for block := range blocks {
@@ -51,10 +40,10 @@ func (a *assembly) product(dst []float32, ldd int, x []float32, ldx int, transpo
 				}
 				columns, add, r := min(width, out-c), add || k0 > 0, first
 				if higher > 0 {
-					a.gemm(rows+1, higher, k, &x[r*ldx+k0], ldx, panel, &dst[r*ldd+c], ldd, columns, add, b, next)
+					gemm(rows+1, higher, k, &x[r*row+k0*step], ldx, panel, &dst[r*ldd+c], ldd, columns, add, b, next)
 					r += higher * (rows + 1)
 				}
-				a.gemm(rows, tiles-higher, k, &x[r*ldx+k0], ldx, panel, &dst[r*ldd+c], ldd, columns, add, b, next)
+				gemm(rows, tiles-higher, k, &x[r*row+k0*step], ldx, panel, &dst[r*ldd+c], ldd, columns, add, b, next)
 			}
 		}
 	}
@@ -81,11 +70,7 @@ func (a *assembly) interleave(panel []float32, columns int, rows []float32, ld, 
 	interleave(panel, columns, rows, ld, n, in, scale)
 }
 
-// stack packs rows that fill the panel by vectors.
+// stack packs rows by vectors.
 func (a *assembly) stack(panel []float32, columns int, rows []float32, ld, n, width int, scale float32) {
-	if width == columns && scale == 1 {
-		a.gather(&panel[0], &rows[0], ld, n)
-		return
-	}
-	stack(panel, columns, rows, ld, n, width, scale)
+	a.stackRows(&panel[0], &rows[0], ld, n, width, scale)
 }

@@ -5,22 +5,26 @@ package kernel
 import "golang.org/x/sys/cpu"
 
 //go:generate go -C _gen run . -isa avx512 -pkg kernel -out ../avx512_amd64.s -stubs ../avx512_amd64.go
+//go:generate go -C _gen run . -isa avx512 -set grad -pkg kernel -out ../grad_avx512_amd64.s -stubs ../grad_avx512_amd64.go
 //go:generate go -C _gen run . -isa avx2 -pkg kernel -out ../avx2_amd64.s -stubs ../avx2_amd64.go
+//go:generate go -C _gen run . -isa avx2 -set grad -pkg kernel -out ../grad_avx2_amd64.s -stubs ../grad_avx2_amd64.go
 
 var avx512 = (&assembly{
 	lanes: 16, rows: 12,
-	gemm: gemmAVX512, transpose: transposeAVX512, gather: gatherAVX512,
+	gemm: gemmAVX512, transpose: transposeAVX512,
 	softmax: softmaxAVX512, layerNorm: layerNormAVX512, add: addAVX512,
 	gelu: geluAVX512, gate: gateAVX512, sigmoid: sigmoidAVX512, tanh: tanhAVX512, relu: reluAVX512,
-	peak: peakAVX512,
+	peak:           peakAVX512,
+	gemmTransposed: gemmTransposedAVX512, stackRows: stackAVX512,
 }).family("avx512")
 
 var avx2 = (&assembly{
 	lanes: 8, rows: 6,
-	gemm: gemmAVX2, transpose: transposeAVX2, gather: gatherAVX2,
+	gemm: gemmAVX2, transpose: transposeAVX2,
 	softmax: softmaxAVX2, layerNorm: layerNormAVX2, add: addAVX2,
 	gelu: geluAVX2, gate: gateAVX2, sigmoid: sigmoidAVX2, tanh: tanhAVX2, relu: reluAVX2,
-	peak: peakAVX2,
+	peak:           peakAVX2,
+	gemmTransposed: gemmTransposedAVX2, stackRows: stackAVX2,
 }).family("avx2")
 
 // available returns the families that this processor can run, the fastest

@@ -94,10 +94,10 @@ func (p *Panels[T]) Stack(out int, scale T, parts ...Rows[T]) (in int) {
 		for lo, hi := part.run(0); lo < hi; lo, hi = part.run(hi) {
 			for c := 0; c < out; c += width {
 				to, from, w := p.values[c*p.in+i*width:], part.Data[lo*part.Stride+c:], min(width, out-c)
-				if from, ok := any(from).([]float32); ok {
-					p.family.stack(any(to).([]float32), width, from, part.Stride, hi-lo, w, float32(scale))
+				if narrow, ok := any(from).([]float32); ok {
+					p.family.stack(any(to).([]float32), width, narrow, part.Stride, hi-lo, w, float32(scale))
 				} else {
-					stack(to, width, any(from).([]T), part.Stride, hi-lo, w, scale)
+					stack(to, width, from, part.Stride, hi-lo, w, scale)
 				}
 			}
 			i += hi - lo
@@ -115,10 +115,10 @@ func (p *Panels[T]) Transpose(in int, scale T, parts ...Rows[T]) (out int) {
 	column, staged := 0, 0 // the columns that are done, and the rows that wait
 	flush := func(rows []T, ld, n int) {
 		to := p.values[min(column/width*width*in+column%width, len(p.values)):] // in may be 0
-		if rows, ok := any(rows).([]float32); ok {
-			p.family.interleave(any(to).([]float32), width, rows, ld, n, in, float32(scale))
+		if narrow, ok := any(rows).([]float32); ok {
+			p.family.interleave(any(to).([]float32), width, narrow, ld, n, in, float32(scale))
 		} else {
-			interleave(to, width, any(rows).([]T), ld, n, in, scale)
+			interleave(to, width, rows, ld, n, in, scale)
 		}
 		column += n
 	}

@@ -18,11 +18,17 @@ const unroll = 4
 //
 // There is a loop for each shape of tile, and in all of them a value is the
 // same chain of fused multiply-adds, so that the bits of a row do not depend
-// on the tile that it falls into.
-func (m *machine) gemm() {
-	TEXT("gemm"+m.suffix, NOSPLIT, "func(rows, tiles, k int, x *float32, ldx int, panel, dst *float32, ldd, columns int, add bool, bias, next *float32)")
+// on the tile that it falls into. With transposed the rows of a tile lie beside
+// each other in memory, and the steps over k a stride apart: the same chains
+// for the product with a transposed matrix.
+func (m *machine) gemm(transposed bool) {
+	function, shape := "gemm"+m.suffix, "[tiles·rows, k]"
+	if transposed {
+		function, shape = "gemmTransposed"+m.suffix, "[k, tiles·rows] transposed"
+	}
+	TEXT(function, NOSPLIT, "func(rows, tiles, k int, x *float32, ldx int, panel, dst *float32, ldd, columns int, add bool, bias, next *float32)")
 	Pragma("noescape")
-	Doc("gemm"+m.suffix+" computes tiles · rows rows of dst = x·panel: x is [tiles·rows, k], panel is",
+	Doc(function+" computes tiles · rows rows of dst = x·panel: x is "+shape+", panel is",
 		fmt.Sprintf("[k, %d], and the first columns of dst are written. With add the product is added", 2*m.lanes),
 		"to dst; bias, of as many columns, is added last if it is not nil. The memory from",
 		"next on, the panel that will be wanted next, is brought closer meanwhile.",
@@ -43,14 +49,14 @@ func (m *machine) gemm() {
 	for vectors := 1; vectors <= 2; vectors++ {
 		for r := 1; r <= m.tileRows; r++ {
 			Label(label(r, vectors))
-			m.tiles(r, vectors)
+			m.tiles(r, vectors, transposed)
 		}
 	}
 }
 
 // tiles writes the loop over the tiles of the given number of rows, and of one
 // or two vectors of columns.
-func (m *machine) tiles(rows, vectors int) {
+func (m *machine) tiles(rows, vectors int, transposed bool) {
 	name := func(s string) string { return fmt.Sprintf("%s%dx%d", s, rows, vectors) }
 	ldx, ldd := Load(Param("ldx"), GP64()), Load(Param("ldd"), GP64())
 	x, dst := Load(Param("x"), GP64()), Load(Param("dst"), GP64())
@@ -60,25 +66,9 @@ func (m *machine) tiles(rows, vectors int) {
 	SHLQ(U8(2), ldd)
 
 	Label(name("tile"))
-	// Rows are addressed by threes: a pointer, the pointer plus one stride,
-	// the pointer plus two.
-	pointers := []reg.Register{GP64()}
-	MOVQ(x, pointers[0])
-	if rows > 3 {
-		triple := GP64()
-		LEAQ(Mem{Base: ldx, Index: ldx, Scale: 2}, triple)
-		for i := 3; i < rows; i += 3 {
-			p := GP64()
-			LEAQ(Mem{Base: pointers[len(pointers)-1], Index: triple, Scale: 1}, p)
-			pointers = append(pointers, p)
-		}
-	}
-	at := func(r, disp int) Mem {
-		p := Mem{Base: pointers[r/3], Disp: disp}
-		if r%3 > 0 {
-			p.Index, p.Scale = ldx, uint8(r%3)
-		}
-		return p
+	left := byRows(x, ldx, rows)
+	if transposed {
+		left = byColumns(x, ldx, rows)
 	}
 	m.eachRow(dst, ldd, rows, vectors, func(_ int, at []Mem) {
 		for _, p := range at {
@@ -96,7 +86,7 @@ func (m *machine) tiles(rows, vectors int) {
 			VMOVUPS(Mem{Base: panel, Disp: (2*u + i) * m.bytes()}, b[i])
 		}
 		for r := range rows {
-			a := m.broadcast(at(r, 4*u))
+			a := m.broadcast(left.at(r, u))
 			for i := range b {
 				VFMADD231PS(b[i], a, sums[r][i])
 			}
@@ -108,9 +98,7 @@ func (m *machine) tiles(rows, vectors int) {
 			PREFETCHT1(Mem{Base: next, Disp: 64})
 			ADDQ(U8(128), next)
 		}
-		for _, p := range pointers {
-			ADDQ(U8(4*steps), p)
-		}
+		left.advance(steps)
 		ADDQ(I32(2*steps*m.bytes()), panel)
 	}
 	k := Load(Param("k"), GP64())
@@ -144,14 +132,75 @@ func (m *machine) tiles(rows, vectors int) {
 
 	Label(name("next"))
 	stride := GP64()
-	IMUL3Q(U8(rows), ldx, stride)
-	ADDQ(stride, x)
+	left.next(stride)
 	IMUL3Q(U8(rows), ldd, stride)
 	ADDQ(stride, dst)
 	DECQ(count)
 	JNZ(LabelRef(name("tile")))
 	VZEROUPPER()
 	RET()
+}
+
+// left is how the values of the left-hand matrix are found.
+type left struct {
+	at      func(r, u int) Mem         // of row r of the tile, u steps ahead
+	advance func(steps int)            // to later steps
+	next    func(scratch reg.Register) // moves x to the next tile
+}
+
+// byRows finds values of rows that are ldx apart. Rows are addressed by threes:
+// a pointer, the pointer plus one stride, the pointer plus two.
+func byRows(x, ldx reg.Register, rows int) left {
+	pointers := []reg.Register{GP64()}
+	MOVQ(x, pointers[0])
+	if rows > 3 {
+		triple := GP64()
+		LEAQ(Mem{Base: ldx, Index: ldx, Scale: 2}, triple)
+		for i := 3; i < rows; i += 3 {
+			p := GP64()
+			LEAQ(Mem{Base: pointers[len(pointers)-1], Index: triple, Scale: 1}, p)
+			pointers = append(pointers, p)
+		}
+	}
+	return left{
+		at: func(r, u int) Mem {
+			p := Mem{Base: pointers[r/3], Disp: 4 * u}
+			if r%3 > 0 {
+				p.Index, p.Scale = ldx, uint8(r%3)
+			}
+			return p
+		},
+		advance: func(steps int) {
+			for _, p := range pointers {
+				ADDQ(U8(4*steps), p)
+			}
+		},
+		next: func(scratch reg.Register) {
+			IMUL3Q(U8(rows), ldx, scratch)
+			ADDQ(scratch, x)
+		},
+	}
+}
+
+// byColumns finds values of steps that are ldx apart, at most four of them.
+func byColumns(x, ldx reg.Register, rows int) left {
+	p, triple := GP64(), GP64()
+	MOVQ(x, p)
+	LEAQ(Mem{Base: ldx, Index: ldx, Scale: 2}, triple)
+	return left{
+		at: func(r, u int) Mem {
+			m := Mem{Base: p, Disp: 4 * r}
+			switch u {
+			case 1, 2:
+				m.Index, m.Scale = ldx, uint8(u)
+			case 3:
+				m.Index, m.Scale = triple, 1
+			}
+			return m
+		},
+		advance: func(steps int) { LEAQ(Mem{Base: p, Index: ldx, Scale: uint8(steps)}, p) },
+		next:    func(reg.Register) { ADDQ(U8(4*rows), x) },
+	}
 }
 
 // finish adds dst and the bias to the sums of a tile as asked, and stores them.

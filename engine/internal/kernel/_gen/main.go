@@ -2,10 +2,11 @@
 // module of its own so that the engine does not depend on the generator:
 //
 //	go run . -isa avx512 -pkg kernel -out ../avx512_amd64.s -stubs ../avx512_amd64.go
+//	go run . -isa avx512 -set grad -pkg kernel -out ../grad_avx512_amd64.s -stubs ../grad_avx512_amd64.go
 //
 // Every kernel is written once, over the vector of a [machine], and generated
 // for AVX-512 and for AVX2 with FMA. The loops that the kernels are held to
-// are in ../generic.go.
+// are in the generic files of the folder above.
 package main
 
 import (
@@ -16,8 +17,20 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 )
 
+// sets are the kernels of a file each, by the name that begins the file's.
+var sets = map[string][]func(m *machine){
+	"": {
+		func(m *machine) { m.gemm(false) }, (*machine).transpose, (*machine).softmax, (*machine).layerNorm, (*machine).add,
+		(*machine).gelu, (*machine).gate, (*machine).sigmoid, (*machine).tanh, (*machine).relu, (*machine).peak,
+	},
+	"grad": {
+		func(m *machine) { m.gemm(true) }, (*machine).stack,
+	},
+}
+
 func main() {
 	isa := flag.String("isa", "", "instruction set: avx512 or avx2")
+	set := flag.String("set", "", "kernels to write: none or grad")
 	flag.Parse()
 	var m *machine
 	switch *isa {
@@ -29,19 +42,15 @@ func main() {
 		fmt.Fprintf(os.Stderr, "gen: unknown instruction set %q: use avx512 or avx2\n", *isa)
 		os.Exit(2)
 	}
+	kernels, ok := sets[*set]
+	if !ok {
+		fmt.Fprintf(os.Stderr, "gen: unknown set %q of kernels\n", *set)
+		os.Exit(2)
+	}
 	ConstraintExpr("!purego")
-	m.gemm()
-	m.transpose()
-	m.gather()
-	m.softmax()
-	m.layerNorm()
-	m.add()
-	m.gelu()
-	m.gate()
-	m.sigmoid()
-	m.tanh()
-	m.relu()
-	m.peak()
+	for _, write := range kernels {
+		write(m)
+	}
 	m.emit()
 	Generate()
 }

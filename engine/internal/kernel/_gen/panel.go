@@ -8,23 +8,34 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// gather writes the packing of values into a panel.
-func (m *machine) gather() {
-	TEXT("gather"+m.suffix, NOSPLIT, "func(dst, src *float32, ld, rows int)")
+// stack writes the packing of rows into a panel.
+func (m *machine) stack() {
+	TEXT("stack"+m.suffix, NOSPLIT, "func(dst, src *float32, ld, rows, width int, scale float32)")
 	Pragma("noescape")
-	Doc(fmt.Sprintf("gather%s copies src, [rows, %d] with row stride ld, to dst, where the rows are contiguous;", m.suffix, 2*m.lanes),
-		"1 ≤ rows.")
+	Doc(fmt.Sprintf("stack%s multiplies src, [rows, width] with row stride ld, by scale and writes it to dst,", m.suffix),
+		fmt.Sprintf("[rows, %d] contiguous, with zeros past width; 1 ≤ rows, 1 ≤ width ≤ %d.", 2*m.lanes, 2*m.lanes))
 	dst, src := Load(Param("dst"), GP64()), Load(Param("src"), GP64())
 	ld, rows := Load(Param("ld"), GP64()), Load(Param("rows"), GP64())
+	width := GP64()
+	Load(Param("width"), width)
 	SHLQ(U8(2), ld)
-	Label("loop")
-	m.store(m.load([]Mem{{Base: src}, {Base: src, Disp: m.bytes()}}, nil), []Mem{{Base: dst}, {Base: dst, Disp: m.bytes()}}, nil)
-	ADDQ(ld, src)
-	ADDQ(I32(2*m.bytes()), dst)
-	DECQ(rows)
-	JNZ(LabelRef("loop"))
-	VZEROUPPER()
-	RET()
+	scale := m.broadcast(NewParamAddr("scale", 40))
+	loop := func(name string, k mask) {
+		Label(name)
+		at := func(p reg.Register) []Mem { return []Mem{{Base: p}, {Base: p, Disp: m.bytes()}} }
+		m.store(m.times(m.load(at(src), k), scale), at(dst), nil)
+		ADDQ(ld, src)
+		ADDQ(I32(2*m.bytes()), dst)
+		DECQ(rows)
+		JNZ(LabelRef(name))
+		VZEROUPPER()
+		RET()
+	}
+	CMPQ(width, U8(2*m.lanes))
+	JNE(LabelRef("part"))
+	loop("full", nil)
+	Label("part")
+	loop("rows", m.firstOfTwo(width))
 }
 
 // transpose writes the packing of keys into a panel: a vector of rows at a

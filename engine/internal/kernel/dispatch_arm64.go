@@ -1,0 +1,15 @@
+//go:build !purego
+
+package kernel
+
+var neon = (&assembly{
+	lanes: 4, rows: 8,
+	gemm: gemmNEON, gemmTransposed: gemmTransposedNEON, transpose: transposeNEON, stackRows: stackNEON,
+	softmax: softmaxNEON, layerNorm: layerNormNEON, add: addNEON,
+	gelu: geluNEON, gate: gateNEON, sigmoid: sigmoidNEON, tanh: tanhNEON, relu: reluNEON,
+	peak: peakNEON,
+}).family("neon")
+
+// available returns the families of this processor, the fastest first: every
+// processor that Go runs on has NEON.
+func available() []*family { return []*family{neon, generic} }
