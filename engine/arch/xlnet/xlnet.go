@@ -83,6 +83,9 @@ func open(c *checkpoint.Config) (*arch.Architecture, error) {
 	summaryType := f.String("summary_type", "last")
 	m.summary.dense = f.Bool("summary_use_proj", true)
 	m.summary.activation = f.String("summary_activation", "tanh")
+	if f.Null("summary_activation") || m.summary.activation == "" {
+		m.summary.activation = "linear"
+	}
 	if err := f.Err(); err != nil {
 		return nil, err
 	}
