@@ -121,6 +121,7 @@ func open(c *checkpoint.Config) (*arch.Architecture, error) {
 
 func (m *model) graph(form arch.Form) *arch.Graph {
 	d := m.Hidden
+	form.Targets = form.Targets && m.Targets
 	b := arch.NewBuilder(m.Sizes(m.feedForward))
 	h := b.Name("hook_embed", b.Words(m.words), "B T D")
 	b.Name("hook_full_embed", h, "B T D")
