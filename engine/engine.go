@@ -17,10 +17,15 @@ import (
 	"sync/atomic"
 
 	"github.com/xai-go/xai/engine/arch"
-	_ "github.com/xai-go/xai/engine/arch/bert" // registers bert and distilbert
+	_ "github.com/xai-go/xai/engine/arch/bert"
+	_ "github.com/xai-go/xai/engine/arch/distilbert"
+	_ "github.com/xai-go/xai/engine/arch/gpt2"
+	_ "github.com/xai-go/xai/engine/arch/roberta"
+	_ "github.com/xai-go/xai/engine/arch/xlnet"
 	"github.com/xai-go/xai/engine/checkpoint"
 	"github.com/xai-go/xai/engine/internal/kernel"
 	"github.com/xai-go/xai/engine/internal/parallel"
+	"github.com/xai-go/xai/engine/internal/tape"
 )
 
 // Info says what a model is and how large its inputs may be.
@@ -65,13 +70,19 @@ func WithMemory(bytes int64) Option { return func(o *options) { o.memory = bytes
 // Model is a loaded model. Its methods may be called from many goroutines at
 // the same time.
 type Model struct {
-	network    arch.Network
-	info       Info
-	checkpoint *checkpoint.Checkpoint
-	kernel     string
-	pool       *parallel.Pool
-	runners    *runners
-	closed     atomic.Bool
+	architecture *arch.Architecture
+	network      tape.Network
+	info         Info
+	checkpoint   *checkpoint.Checkpoint
+	kernel       string
+	pool         *parallel.Pool
+	runners      *runners
+	closed       atomic.Bool
+
+	plain struct {
+		sync.Mutex
+		programs map[plainRequest]tape.Program
+	}
 
 	digest struct {
 		sync.Mutex
@@ -109,28 +120,34 @@ func Open(ctx context.Context, fsys fs.FS, opts ...Option) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	load, err := arch.Lookup(modelType)
+	describe, err := arch.Lookup(modelType)
+	if err != nil {
+		return nil, err
+	}
+	architecture, err := describe(c.Config)
 	if err != nil {
 		return nil, err
 	}
 	if need := c.Elements() * o.dtype.Size(); need > o.memory {
 		return nil, &MemoryError{What: "the weights as " + string(o.dtype), Need: need, Budget: o.memory}
 	}
-	network, err := load(ctx, c, o.dtype)
+	network, err := tape.Open(ctx, c, architecture, o.dtype)
 	if err != nil {
 		return nil, err
 	}
+	architecture.Info.DType, architecture.Info.Parameters = o.dtype, network.Parameters()
 	m := &Model{
-		network:    network,
-		info:       network.Info(),
-		checkpoint: c,
-		kernel:     kernel.Family(),
-		pool:       parallel.New(o.threads),
+		architecture: architecture,
+		network:      network,
+		info:         architecture.Info,
+		checkpoint:   c,
+		kernel:       kernel.Family(),
+		pool:         parallel.New(o.threads),
 	}
 	if o.dtype == F64 {
 		m.kernel = "generic" // the only loops in double precision
 	}
-	m.runners = newRunners(network, o.memory, m.info.Parameters*o.dtype.Size())
+	m.runners = newRunners(o.memory, m.info.Parameters*o.dtype.Size())
 	return m, nil
 }
 
@@ -148,6 +165,10 @@ func (o *options) check() error {
 
 // Info returns what the model is.
 func (m *Model) Info() Info { return m.info }
+
+// Graph returns what the model computes for inputs of the form of in, with its
+// named points. The caller must not change it.
+func (m *Model) Graph(in Input) *arch.Graph { return m.network.Graph(form(in)) }
 
 // Config returns the configuration that the model was opened with.
 func (m *Model) Config() *checkpoint.Config { return m.checkpoint.Config }

@@ -51,6 +51,12 @@ func (l *Loader[T]) Tensor(name string, shape ...int) []T {
 	return values
 }
 
+// Has tells whether the checkpoint holds a tensor.
+func (l *Loader[T]) Has(name string) bool {
+	_, ok := l.checkpoint.lookup(name, l.prefix)
+	return ok
+}
+
 // Err returns the first error: a [*TensorError], an error of the container, or
 // that of the context.
 func (l *Loader[T]) Err() error { return l.err }

@@ -79,9 +79,10 @@ func (p *planner[T]) attention(i int, captures bool) *attention[T] {
 	for _, u := range n.inner.gradients {
 		a.gradients[u.sel.Point.Stage] = append(a.gradients[u.sel.Point.Stage], view(u))
 	}
-	// A key that an edit makes visible must be there to be seen, and a token
-	// that sees itself sees one that others do not.
-	a.compact = len(a.edits) == 0 && !op.SeesSelf
+	// A key that an edit makes visible must be there to be seen, a token that
+	// sees itself sees one that others do not, and a weight that is 0 has a
+	// gradient all the same.
+	a.compact = len(a.edits) == 0 && len(a.gradients[arch.Pattern]) == 0 && !op.SeesSelf
 	p.plan.uses.add(a.e, a.ev, op.Relative != nil, len(p.req.Gradients) > 0)
 	return a
 }
@@ -155,12 +156,12 @@ func (a *attention[T]) forward(ctx context.Context, r *Runner[T], in []int, to i
 	if r.pool == nil {
 		block = math.MaxInt
 	}
-	r.plan1(a.queries, a.Heads, block)
+	r.divide(a.queries, a.Heads, block)
 	return r.jobsOver(ctx, func(worker int, j job) { a.attend(r, &r.scratch[worker], j, in, to) })
 }
 
-// plan1 lists the jobs of an attention, each of at most block queries.
-func (r *Runner[T]) plan1(queries arch.RowSet, heads, block int) {
+// divide lists the jobs of an attention, each of at most block queries.
+func (r *Runner[T]) divide(queries arch.RowSet, heads, block int) {
 	r.jobs = r.jobs[:0]
 	s := &r.sets[queries]
 	for i := range r.batch.Sequences() {

@@ -49,12 +49,16 @@ func (s *rows) position(seq, i int) int {
 // together.
 const blockRows = 16
 
-// NewRunner allocates the working memory for one group at a time.
-func (p *Plan[T]) NewRunner(size Size) *Runner[T] {
+// bind makes the runner one of a plan, for groups of a size.
+func (r *Runner[T]) bind(p *Plan[T], size Size) {
 	offsets, total := p.layout(size)
-	return &Runner[T]{
-		plan: p, size: size, offsets: offsets, memory: make([]T, total),
-		scratch: make([]scratch[T], size.Threads),
+	r.plan, r.size, r.offsets = p, size, offsets
+	if cap(r.memory) < total {
+		r.memory = make([]T, total)
+	}
+	r.memory = r.memory[:total]
+	for len(r.scratch) < size.Threads {
+		r.scratch = append(r.scratch, scratch[T]{})
 	}
 }
 
