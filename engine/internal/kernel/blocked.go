@@ -61,13 +61,15 @@ func (a *assembly) linear(dst []float32, ldd int, x []float32, ldx, m int, w *We
 	a.product(dst, ldd, x, ldx, false, m, w.panels, w.in, w.in, w.out, bias, false)
 }
 
-// interleave packs whole vectors of rows by transposition.
+// interleave packs a vector of rows by transposition, four columns at a time.
 func (a *assembly) interleave(panel []float32, columns int, rows []float32, ld, n, in int, scale float32) {
-	if n == a.lanes && in%4 == 0 && in > 0 {
-		a.transpose(&panel[0], &rows[0], ld, in/4, scale)
-		return
+	fours := in / 4
+	if fours > 0 {
+		a.transpose(&panel[0], &rows[0], ld, fours, scale)
 	}
-	interleave(panel, columns, rows, ld, n, in, scale)
+	if rest := in % 4; rest > 0 {
+		interleave(panel[4*fours*columns:], columns, rows[4*fours:], ld, n, rest, scale)
+	}
 }
 
 // stack packs rows by vectors.

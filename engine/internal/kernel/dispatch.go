@@ -16,7 +16,7 @@ const Environment = "XAI_KERNEL"
 type family struct {
 	name       string
 	columns    int // panel width of Weights and Panels
-	lanes      int // rows that interleave takes at most; divides columns
+	lanes      int // rows that interleave takes; divides columns
 	linear     func(dst []float32, ldd int, x []float32, ldx, m int, w *Weights[float32], bias []float32)
 	product    func(dst []float32, ldd int, x []float32, ldx int, transposed bool, m int, panels []float32, stride, in, out int, bias []float32, add bool)
 	interleave func(panel []float32, columns int, rows []float32, ld, n, in int, scale float32)
@@ -109,7 +109,8 @@ func Families() []string {
 }
 
 // Family returns the name of the selected family of float32 kernels: "avx512",
-// "avx2" or "generic". Results are the same bits wherever it is the same.
+// "avx2", "neon" or "generic". Results are the same bits wherever it is the
+// same.
 func Family() string { return active.Load().name }
 
 // Select makes name the family of the float32 calls and of the [Pack] calls

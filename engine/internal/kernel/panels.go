@@ -20,7 +20,8 @@ type Panels[T Float] struct {
 	// values holds ⌈out/columns⌉ panels of [in, columns] values, as [Weights]
 	// does; what lies past out is arbitrary.
 	values []T
-	// staged brings rows together that do not lie at one stride.
+	// staged brings rows together that do not lie at one stride, in panels of
+	// as many rows as interleave takes.
 	staged []T
 	family *family
 }
@@ -89,17 +90,13 @@ func (p *Panels[T]) prepare(in, out int) {
 // the parts show, one part below the other. out is their width.
 func (p *Panels[T]) Stack(out int, scale T, parts ...Rows[T]) (in int) {
 	p.prepare(shown(out, parts), out)
-	width, i := p.family.columns, 0
+	if out == 0 {
+		return p.in
+	}
+	i := 0
 	for _, part := range parts {
 		for lo, hi := part.run(0); lo < hi; lo, hi = part.run(hi) {
-			for c := 0; c < out; c += width {
-				to, from, w := p.values[c*p.in+i*width:], part.Data[lo*part.Stride+c:], min(width, out-c)
-				if narrow, ok := any(from).([]float32); ok {
-					p.family.stack(any(to).([]float32), width, narrow, part.Stride, hi-lo, w, float32(scale))
-				} else {
-					stack(to, width, from, part.Stride, hi-lo, w, scale)
-				}
-			}
+			p.stack(p.values, p.in, i, part.Data[lo*part.Stride:], part.Stride, hi-lo, out, scale)
 			i += hi - lo
 		}
 	}
@@ -110,39 +107,68 @@ func (p *Panels[T]) Stack(out int, scale T, parts ...Rows[T]) (in int) {
 // times the j-th row that the parts show, and in is the width of a row.
 func (p *Panels[T]) Transpose(in int, scale T, parts ...Rows[T]) (out int) {
 	p.prepare(in, shown(in, parts))
-	width, lanes := p.family.columns, p.family.lanes
-	p.staged = grow(p.staged, lanes*in)
+	if in == 0 {
+		return p.out
+	}
+	// Rows become columns in groups of lanes. Those that no run of rows fills
+	// are brought together first.
+	lanes, columns := p.family.lanes, p.family.columns
+	p.staged = grow(p.staged, roundUp(in, columns)*lanes)
 	column, staged := 0, 0 // the columns that are done, and the rows that wait
-	flush := func(rows []T, ld, n int) {
-		to := p.values[min(column/width*width*in+column%width, len(p.values)):] // in may be 0
-		if narrow, ok := any(rows).([]float32); ok {
-			p.family.interleave(any(to).([]float32), width, narrow, ld, n, in, float32(scale))
-		} else {
-			interleave(to, width, rows, ld, n, in, scale)
+	unstage := func() {
+		for i := 0; i < in; i += columns {
+			p.interleave(i, column, p.staged[i*lanes:], columns, min(columns, in-i), scale)
 		}
-		column += n
+		column, staged = column+lanes, 0
 	}
 	for _, part := range parts {
 		for lo, hi := part.run(0); lo < hi; lo, hi = part.run(hi) {
 			for lo < hi {
+				rows := part.Data[lo*part.Stride:]
 				if staged == 0 && hi-lo >= lanes {
-					flush(part.Data[lo*part.Stride:], part.Stride, lanes)
-					lo += lanes
+					p.interleave(0, column, rows, part.Stride, in, scale)
+					lo, column = lo+lanes, column+lanes
 					continue
 				}
-				copy(p.staged[staged*in:(staged+1)*in], part.Data[lo*part.Stride:])
-				lo++
-				if staged++; staged == lanes {
-					flush(p.staged, in, lanes)
-					staged = 0
+				n := min(lanes-staged, hi-lo)
+				p.stack(p.staged, lanes, staged, rows, part.Stride, n, in, 1)
+				lo, staged = lo+n, staged+n
+				if staged == lanes {
+					unstage()
 				}
 			}
 		}
 	}
 	if staged > 0 {
-		flush(p.staged, in, staged)
+		unstage() // the columns of the rows that have not come are arbitrary
 	}
 	return p.out
+}
+
+// stack writes scale times n rows, of width values at stride ld, as the rows from
+// row on of panels that have height rows.
+func (p *Panels[T]) stack(panels []T, height, row int, rows []T, ld, n, width int, scale T) {
+	columns := p.family.columns
+	for c := 0; c < width; c += columns {
+		to, from, w := panels[c*height+row*columns:], rows[c:], min(columns, width-c)
+		if to, ok := any(to).([]float32); ok {
+			p.family.stack(to, columns, any(from).([]float32), ld, n, w, float32(scale))
+		} else {
+			stack(panels[c*height+row*columns:], columns, from, ld, n, w, scale)
+		}
+	}
+}
+
+// interleave writes scale times lanes rows, of n values at stride ld, as the
+// columns from column on of the rows of B from row on.
+func (p *Panels[T]) interleave(row, column int, rows []T, ld, n int, scale T) {
+	columns := p.family.columns
+	to := p.values[column/columns*columns*p.in+row*columns+column%columns:]
+	if to, ok := any(to).([]float32); ok {
+		p.family.interleave(to, columns, any(rows).([]float32), ld, p.family.lanes, n, float32(scale))
+		return
+	}
+	interleave(to, columns, rows, ld, p.family.lanes, n, scale)
 }
 
 // Multiply computes dst = a·B[:in, :out], or dst += a·B[:in, :out] with add, for
@@ -187,7 +213,8 @@ func (p *Panels[T]) multiply(dst []T, ldd int, a []T, lda int, transposed bool, 
 // keeps for a matrix [in, out].
 func PanelsBytes[T Float](in, out int) int64 {
 	f := familyOf[T]()
-	return int64(unsafe.Sizeof(T(0))) * int64(in) * int64(roundUp(out, f.columns)+f.lanes)
+	values := int64(in)*int64(roundUp(out, f.columns)) + int64(roundUp(in, f.columns))*int64(f.lanes)
+	return values * int64(unsafe.Sizeof(T(0)))
 }
 
 func roundUp(n, unit int) int { return (n + unit - 1) / unit * unit }

@@ -135,6 +135,66 @@ func (n Replace) Normalize(t *Text) {
 	t.end()
 }
 
+// ReplaceSpaces puts Content in the place of every run of two or more spaces.
+type ReplaceSpaces struct{ Content string }
+
+// Normalize implements Normalizer.
+func (n ReplaceSpaces) Normalize(t *Text) {
+	two := []byte("  ")
+	at := bytes.Index(t.Bytes, two)
+	if at < 0 {
+		return
+	}
+	t.begin()
+	for ; at >= 0; at = bytes.Index(t.Bytes[t.cursor:], two) {
+		t.copyRun(at)
+		rest := t.Bytes[t.cursor:]
+		t.drop(len(rest) - len(bytes.TrimLeft(rest, " ")))
+		for _, r := range n.Content {
+			t.insert(r)
+		}
+	}
+	t.copyRun(len(t.Bytes) - t.cursor)
+	t.end()
+}
+
+// Prepend puts its Text before a text that is not empty; it shares the span of
+// the first rune.
+type Prepend struct{ Text string }
+
+// Normalize implements Normalizer.
+func (n Prepend) Normalize(t *Text) {
+	if len(t.Bytes) == 0 || n.Text == "" {
+		return
+	}
+	t.begin()
+	t.prepend(n.Text)
+	t.copyRun(len(t.Bytes))
+	t.end()
+}
+
+// Nmt drops control characters and makes what separates or marks text a space,
+// as the normalization rules of SentencePiece for machine translation do.
+type Nmt struct{}
+
+// Normalize implements Normalizer.
+func (Nmt) Normalize(t *Text) {
+	t.begin()
+	for t.cursor < len(t.Bytes) {
+		r, size := utf8.DecodeRune(t.Bytes[t.cursor:])
+		switch {
+		case 0x01 <= r && r <= 0x08, r == 0x0B, 0x0E <= r && r <= 0x1F, r == 0x7F, r == 0x8F, r == 0x9F:
+			t.drop(size)
+		case r == '\t', r == '\n', r == '\f', r == '\r', r == 0x1680, 0x200B <= r && r <= 0x200F,
+			r == 0x2028, r == 0x2029, r == '▁', r == 0xFEFF, r == utf8.RuneError:
+			t.put(" ", size)
+		default:
+			t.copyRun(size)
+		}
+	}
+	t.end()
+}
+
 // Normalizers applies several normalizers in order.
 type Normalizers []Normalizer
 
