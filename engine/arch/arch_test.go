@@ -41,3 +41,42 @@ func TestLookup(t *testing.T) {
 	}()
 	Register("bert", open)
 }
+
+// TestBuilderPanics holds that a graph whose widths or rows do not fit is a
+// programmer's error.
+func TestBuilderPanics(t *testing.T) {
+	for name, build := range map[string]func(b *Builder, x Value){
+		"sum of two widths":    func(b *Builder, x Value) { b.Add(x, b.Linear(x, "up", 8)) },
+		"sum of two row sets":  func(b *Builder, x Value) { b.Add(x, b.Select(x, Reads)) },
+		"product of two":       func(b *Builder, x Value) { b.Mul(x, b.Linear(x, "up", 8)) },
+		"layer of other width": func(b *Builder, x Value) { b.Project(x, Dense("down", 4, 8)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic")
+				}
+			}()
+			b := NewBuilder(map[string]int{"D": 4})
+			build(b, b.Words(Weight{Name: "words", Shape: []int{9, 4}}))
+		})
+	}
+}
+
+// TestDims holds how a stored shape is read as a matrix.
+func TestDims(t *testing.T) {
+	for _, c := range []struct {
+		weight  Weight
+		out, in int
+	}{
+		{Weight{Shape: []int{8, 4}}, 8, 4},
+		{Weight{Shape: []int{8, 2, 3}}, 8, 6},
+		{Weight{Shape: []int{8, 2, 3}, Transposed: true}, 6, 8},
+		{Conv1D("qkv", 4, 12, 8, 12).W, 4, 4},
+		{Dense("up", 8, 4).W, 8, 4},
+	} {
+		if out, in := c.weight.Dims(); out != c.out || in != c.in {
+			t.Errorf("%+v is [%d, %d], want [%d, %d]", c.weight, out, in, c.out, c.in)
+		}
+	}
+}

@@ -49,7 +49,7 @@ const (
 	Every     Reader = iota // all tokens: the head answers at every position
 	First                   // the first token: [CLS]
 	Last                    // the last token
-	BeforePad               // the one before the first Pad, or the last where there is none: GPT-2's classifier
+	BeforePad               // the one before the first Pad, or the last where none comes before: GPT-2's classifier
 )
 
 // Placement says where a block's norms stand.
@@ -119,8 +119,8 @@ type Concat struct{ Memory, Tokens Value }
 // Select picks the rows of a set: Reads or Targets out of Tokens.
 type Select struct{ X Value }
 
-// Spread puts the rows of Targets where they are mapped to among Tokens; the
-// other rows are zero.
+// Spread puts the rows of Targets where they are mapped to among Tokens, those
+// of the same token summed; the other rows are zero.
 type Spread struct{ X Value }
 
 // Add is A + B.
@@ -188,6 +188,10 @@ type Attention struct {
 	// SeesSelf makes a token see itself even where it is hidden, and obey the
 	// caller's permutation mask otherwise: the content stream of XLNet.
 	SeesSelf bool
+	// Uniform makes a query that sees no key weigh all keys alike, which is
+	// what adding −10³⁰ to all its scores comes to: the query stream of XLNet,
+	// for the first token of a permutation. Elsewhere such a query gets 0.
+	Uniform bool
 	// Relative adds Transformer-XL's terms; nil adds none.
 	Relative *RelativeTerms
 }

@@ -53,7 +53,7 @@ func (m *model) layer(b *arch.Builder, form arch.Form, l int, h, g, positions ar
 			b.Name("hook_resid_pre", g, "B P D")
 			query := b.HeadEdges("hook_q_input", b.Edge("hook_attn_in", g), "H")
 			q := b.Name("attn.hook_q", b.Project(query, w.in("q")), "B P H E")
-			attention.Query, attention.SeesSelf = b.Spread(q), false
+			attention.Query, attention.SeesSelf, attention.Uniform = b.Spread(q), false, true
 			z := b.Select(b.Attend(attention, "P"), arch.Targets)
 			nextG = w.finish(b, g, b.Name("attn.hook_z", z, "B P H E"))
 		})

@@ -104,7 +104,7 @@ func TestStreams(t *testing.T) {
 			if g.Nodes[content.Key].Rows != arch.Context {
 				t.Errorf("keys are over rows %d", g.Nodes[content.Key].Rows)
 			}
-			query.Query, query.SeesSelf = content.Query, true
+			query.Query, query.SeesSelf, query.Uniform = content.Query, true, false
 			if diff := cmp.Diff(content, query); diff != "" {
 				t.Errorf("the streams differ in more than the query (-content +query):\n%s", diff)
 			}
