@@ -62,7 +62,7 @@ func TestOpen(t *testing.T) {
 // model.
 func TestOpenNames(t *testing.T) {
 	in := engine.Input{IDs: []int32{1, 2, 3}}
-	want := forward(t, open(t, odd.model(t)), in).Logits
+	want := forward(t, open(t, odd.model(t)), in).Logits.Float64()
 	legacy := odd.tensors(false)
 	for i := range legacy {
 		legacy[i].Name = strings.NewReplacer("LayerNorm.weight", "LayerNorm.gamma", "LayerNorm.bias", "LayerNorm.beta").Replace(legacy[i].Name)
@@ -73,7 +73,7 @@ func TestOpenNames(t *testing.T) {
 	}
 	bare = append(bare, safetensors.Tensor{Name: "embeddings.position_ids", Shape: []int{1, 2}, Data: []int64{0, 1}})
 	for name, tensors := range map[string][]safetensors.Tensor{"legacy": legacy, "without prefix": bare} {
-		if got := forward(t, open(t, folder(t, odd.config(), tensors)), in).Logits; !slices.Equal(got, want) {
+		if got := forward(t, open(t, folder(t, odd.config(), tensors)), in).Logits.Float64(); !slices.Equal(got, want) {
 			t.Errorf("%s: logits %v, want %v", name, got, want)
 		}
 	}
@@ -89,7 +89,7 @@ func TestOpenActivations(t *testing.T) {
 		for i, name := range names {
 			config := odd.config()
 			config["hidden_act"] = name
-			logits := forward(t, open(t, folder(t, config, odd.tensors(false))), engine.Input{IDs: []int32{1, 2, 3}}).Logits
+			logits := forward(t, open(t, folder(t, config, odd.tensors(false))), engine.Input{IDs: []int32{1, 2, 3}}).Logits.Float64()
 			if i == 0 {
 				first = logits
 				if slices.ContainsFunc(seen, func(other []float64) bool { return slices.Equal(other, logits) }) {

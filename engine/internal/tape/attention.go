@@ -3,6 +3,7 @@ package tape
 import (
 	"context"
 	"math"
+	"slices"
 
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/internal/kernel"
@@ -440,9 +441,22 @@ func (a *attention[T]) normalise(r *Runner[T], s *scratch[T], t *tile, j job, lo
 	ld := s.width(t)
 	a.change(r, arch.Scores, s.scores, s, t, j, lo, hi)
 	a.copyOut(r, arch.Scores, s, t, j, lo, hi, 1)
-	kernel.SoftmaxRows(s.scores, ld, hi-lo, keys)
+	a.softmax(s.scores, ld, hi-lo, keys)
 	a.change(r, arch.Pattern, s.scores, s, t, j, lo, hi)
 	a.copyOut(r, arch.Pattern, s, t, j, lo, hi, 1)
+}
+
+// softmax turns rows of scores into weights.
+func (a *attention[T]) softmax(x []T, ld, rows, keys int) {
+	if a.Uniform {
+		for i := range rows {
+			row := x[i*ld : i*ld+keys]
+			if !slices.ContainsFunc(row, func(v T) bool { return !math.IsInf(float64(v), -1) }) {
+				clear(row)
+			}
+		}
+	}
+	kernel.SoftmaxRows(x, ld, rows, keys)
 }
 
 // copyOut copies a tile to what captures a stage.

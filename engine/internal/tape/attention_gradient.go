@@ -94,7 +94,7 @@ func (a *attention[T]) pullTile(r *Runner[T], s *scratch[T], t *tile, j job, lo,
 	rows, ld := hi-lo, s.width(t)
 	keys := a.scores(r, s, t, j, lo, hi, in)
 	a.change(r, arch.Scores, s.scores, s, t, j, lo, hi)
-	kernel.SoftmaxRows(s.scores, ld, rows, keys)
+	a.softmax(s.scores, ld, rows, keys)
 	softmax := s.scores // the softmax, before edits
 	if len(a.edits[arch.Pattern]) > 0 {
 		s.pattern = append(s.pattern[:0], s.scores...)
