@@ -145,9 +145,15 @@ func (b *bench) measure(ctx context.Context, c *Case, w work, m *engine.Model, a
 		}
 	}
 	reference = nil
+	pids := []int{os.Getpid(), peer.process.PID()}
+	before, _ := readTicks(pids...)
 	sides, err := b.pace.measure(ctx, contenders)
 	if err != nil {
 		return err
+	}
+	if after, ok := readTicks(pids...); ok {
+		share := others(before, after)
+		c.Others = &share
 	}
 	for i := range sides {
 		if c.Peak > 0 {
@@ -171,7 +177,7 @@ func (s Side) own() bool { return s.Name == ours || s.Name == distinct }
 // tolerance is how far the logits of two sides that compute in float32 may be
 // apart, as a share of the largest. They sum in different orders and have their
 // own exponentials and error functions.
-const tolerance = 1e-3
+const tolerance = 1e-4
 
 // compare compares the logits of a side with those of the first. Sides that do
 // not compute in float32 are compared too, but free to differ.
@@ -211,14 +217,14 @@ func own(name string, m *engine.Model, shape model.Shape, w work, which []int) c
 	return contender{
 		name:       name,
 		operations: shape.Operations(w.head, w.head != model.All, in.Lengths...),
-		run: func(ctx context.Context, runs int) ([]time.Duration, error) {
-			var times []time.Duration
+		run: func(ctx context.Context, runs int) ([]ort.Run, error) {
+			var times []ort.Run
 			for range runs {
-				start := time.Now()
+				before, start := processorTime(), time.Now()
 				if _, err := m.Forward(ctx, in); err != nil {
 					return nil, err
 				}
-				times = append(times, time.Since(start))
+				times = append(times, ort.Run{Wall: time.Since(start), Processor: processorTime() - before})
 			}
 			return times, nil
 		},
@@ -274,6 +280,6 @@ func (p *peer) prepare(w work, graph model.Graph, g grouping) (contender, []floa
 		return side, nil, err
 	}
 	side.operations = p.shape.Operations(w.head, graph.Cut, w.lengths()...)
-	side.run = func(_ context.Context, runs int) ([]time.Duration, error) { return p.process.Run(job, runs) }
+	side.run = func(_ context.Context, runs int) ([]ort.Run, error) { return p.process.Run(job, runs) }
 	return side, logits, nil
 }

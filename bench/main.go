@@ -10,6 +10,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -42,8 +43,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	threads := f.String("threads", "1,2", "numbers of threads")
 	shapes := f.String("shapes", "", "(batch,tokens) of the forwards, such as 1x16,8x128 (default: those of README.md)")
 	variants := f.Int("variants", 1000, "variants of the perturbation workload")
-	rounds := f.Int("rounds", 5, "turns of each side")
-	turn := f.Duration("turn", 500*time.Millisecond, "length of a turn, at least")
+	rounds := f.Int("rounds", 7, "turns of each side")
+	turn := f.Duration("turn", 200*time.Millisecond, "length of a turn, at least")
 	seed := f.Uint64("seed", 1, "seed of weights and texts")
 	tables := f.String("markdown", "", "measure nothing: print the tables of this report, a `file`")
 	if err := f.Parse(args); err != nil {
@@ -101,16 +102,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		if err != nil {
 			return err
 		}
-		if err := b.model(ctx, shape, counts, plans[name]); err != nil {
-			return err
+		if err = b.model(ctx, shape, counts, plans[name]); err != nil {
+			break
 		}
 	}
-	if err := b.report.markdown(stderr); err != nil {
+	// What was measured before something failed, or the user had enough, counts.
+	if len(b.report.Cases) == 0 {
 		return err
 	}
 	e := json.NewEncoder(stdout)
 	e.SetIndent("", " ")
-	return e.Encode(b.report)
+	return errors.Join(err, b.report.markdown(stderr), e.Encode(b.report))
 }
 
 // The forwards of the two families, batch × tokens.

@@ -1,20 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+	"time"
 )
 
 // markdown writes a report as tables, one for each model, work and head: a line
-// a case, a column a side, and behind them how many times as fast we are as
-// each other side.
+// a case, a column a side.
 func (r *Report) markdown(w io.Writer) error {
 	var b strings.Builder
 	m := r.Machine
-	fmt.Fprintf(&b, "Measured %s on %d cores of %s (%s/%s), %s, revision %s, against %s; medians of %d rounds, in turns.\n",
-		r.Measured.Format("2006-01-02"), m.Cores, or(m.Processor, "an unnamed processor"), m.OS, m.Arch, m.Go, or(m.Revision, "unknown"), r.Peer, r.Rounds)
+	fmt.Fprintf(&b, "Measured %s on %d cores of %s (%s/%s), %s, revision %s, against %s; medians of %d turns.\n",
+		r.Measured.Format(time.DateOnly), m.Cores, cmp.Or(m.Processor, "an unnamed processor"), m.OS, m.Arch, m.Go, cmp.Or(m.Revision, "unknown"), r.Peer, r.Rounds)
 	type key struct{ model, work, head string }
 	var keys []key
 	groups := map[key][]Case{}
@@ -33,53 +34,57 @@ func (r *Report) markdown(w io.Writer) error {
 	return err
 }
 
+// table writes cases of the same kind. A cell has the median, for our sides the
+// rate and its share of the peak, and for the others how many times as fast as
+// they we are: by the medians, with the quartiles of the rounds, by the fastest
+// runs, and on one thread by the processor times.
 func table(b *strings.Builder, cases []Case) {
 	var sides []string
-	var ratios []Ratio // their Of and To
 	for _, c := range cases {
 		for _, s := range c.Sides {
 			if !slices.Contains(sides, s.Name) {
 				sides = append(sides, s.Name)
 			}
 		}
-		for _, r := range c.Ratios {
-			if !slices.ContainsFunc(ratios, func(o Ratio) bool { return o.Of == r.Of && o.To == r.To }) {
-				ratios = append(ratios, r)
-			}
-		}
 	}
-	header := []string{"(batch, tokens)", "threads", "peak GFLOP/s"}
-	for _, s := range sides {
-		header = append(header, s+" ms (GFLOP/s, of peak)")
-	}
-	for _, r := range ratios {
-		header = append(header, fmt.Sprintf("%s ÷ %s", r.To, r.Of))
-	}
-	row(b, header)
-	row(b, slices.Repeat([]string{"---"}, len(header)))
+	row(b, append([]string{"batch × tokens", "threads", "peak", "others"}, sides...))
+	row(b, slices.Repeat([]string{"---"}, 4+len(sides)))
 	for _, c := range cases {
-		cells := []string{fmt.Sprintf("(%d, %d)", c.Batch, c.Tokens), fmt.Sprint(c.Threads), fmt.Sprintf("%.0f", c.Peak)}
-		for _, name := range sides {
-			cell := "–"
-			if s, ok := c.side(name); ok {
-				cell = fmt.Sprintf("%s (%.0f, %.0f %%)", milliseconds(s.Median), s.GFLOPS, 100*s.OfPeak)
-			}
-			cells = append(cells, cell)
+		cells := []string{fmt.Sprintf("%d × %d", c.Batch, c.Tokens), fmt.Sprint(c.Threads), fmt.Sprintf("%.0f", c.Peak), "?"}
+		if c.Others != nil {
+			cells[3] = fmt.Sprintf("%.0f %%", 100**c.Others)
 		}
-		for _, r := range ratios {
-			cell := "–"
-			if i := slices.IndexFunc(c.Ratios, func(o Ratio) bool { return o.Of == r.Of && o.To == r.To }); i >= 0 {
-				cell = fmt.Sprintf("**%.2f** (%.2f–%.2f)", c.Ratios[i].Median, c.Ratios[i].Low, c.Ratios[i].High)
-			}
-			cells = append(cells, cell)
+		for _, name := range sides {
+			cells = append(cells, c.cell(name))
 		}
 		row(b, cells)
 	}
+	var absent []string
 	for _, c := range cases {
 		for _, s := range c.Absent {
-			fmt.Fprintf(b, "\n(%d, %d) on %d: %s is not measured: %s.\n", c.Batch, c.Tokens, c.Threads, s.Name, s.Reason)
+			if line := fmt.Sprintf("\n%s is not measured: %s.\n", s.Name, s.Reason); !slices.Contains(absent, line) {
+				absent = append(absent, line)
+			}
 		}
 	}
+	b.WriteString(strings.Join(absent, ""))
+}
+
+func (c *Case) cell(name string) string {
+	i := slices.IndexFunc(c.Sides, func(s Side) bool { return s.Name == name })
+	if i < 0 {
+		return "–"
+	}
+	s := c.Sides[i]
+	if r := slices.IndexFunc(c.Ratios, func(r Ratio) bool { return r.Of == ours && r.To == name }); r >= 0 {
+		r := c.Ratios[r]
+		text := fmt.Sprintf("%s ms, **×%.2f** (%.2f–%.2f), fastest ×%.2f", milliseconds(s.Median), r.Median, r.Low, r.High, r.Fastest)
+		if c.Threads == 1 && r.Processor > 0 {
+			text += fmt.Sprintf(", processor ×%.2f", r.Processor)
+		}
+		return text
+	}
+	return fmt.Sprintf("%s ms, %.0f GFLOP/s, %.0f %%", milliseconds(s.Median), s.GFLOPS, 100*s.OfPeak)
 }
 
 func row(b *strings.Builder, cells []string) {
@@ -108,7 +113,7 @@ func (c *Case) line() string {
 		fmt.Fprintf(&b, " %s %s ms", s.Name, milliseconds(s.Median))
 		for _, r := range c.Ratios {
 			if r.Of == ours && r.To == s.Name {
-				fmt.Fprintf(&b, " ×%.2f", r.Median)
+				fmt.Fprintf(&b, " ×%.2f ×%.2f ×%.2f", r.Median, r.Fastest, r.Processor)
 			}
 		}
 	}
@@ -116,11 +121,4 @@ func (c *Case) line() string {
 		fmt.Fprintf(&b, "; %s is not measured", s.Name)
 	}
 	return b.String()
-}
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }

@@ -71,7 +71,7 @@ func input(what string, err error, hint string) error {
 // plain drops the names of Go packages, with which their errors begin, from a
 // message for users.
 func plain(message string) string {
-	for _, name := range []string{"engine: ", "checkpoint: ", "safetensors: ", "tokenizer: "} {
+	for _, name := range []string{"engine: ", "checkpoint: ", "safetensors: ", "torch: ", "tokenizer: "} {
 		message = strings.ReplaceAll(strings.TrimPrefix(message, name), ": "+name, ": ")
 	}
 	return message

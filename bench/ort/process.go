@@ -57,6 +57,9 @@ func (p *Process) Close() error {
 	return errors.Join(err, os.RemoveAll(p.scratch))
 }
 
+// PID returns the number under which the system knows the process.
+func (p *Process) PID() int { return p.command.Process.Pid }
+
 // Load opens a model under a name, with all of its graph optimisations, for as
 // many threads.
 func (p *Process) Load(session, path string, threads int) error {
@@ -86,20 +89,29 @@ func (p *Process) Prepare(job, session string, batches []Batch) error {
 	return p.do(map[string]any{"do": "prepare", "job": job, "session": session, "batches": batches}, nil)
 }
 
-// Run runs a job as often as runs says and returns how long each took, from
-// the first call of its session to the end of the last.
-func (p *Process) Run(job string, runs int) ([]time.Duration, error) {
+// Run is how long a run of a job took: from the first call of its session to
+// the end of the last, and in processor time of all threads.
+type Run struct{ Wall, Processor time.Duration }
+
+// Run runs a job as often as runs says.
+func (p *Process) Run(job string, runs int) ([]Run, error) {
 	var answer struct {
-		Milliseconds []float64 `json:"ms"`
+		Runs []struct {
+			Milliseconds float64 `json:"ms"`
+			Processor    float64 `json:"processor_us"`
+		} `json:"runs"`
 	}
 	if err := p.do(map[string]any{"do": "run", "job": job, "runs": runs}, &answer); err != nil {
 		return nil, err
 	}
-	var times []time.Duration
-	for _, ms := range answer.Milliseconds {
-		times = append(times, time.Duration(ms*float64(time.Millisecond)))
+	var out []Run
+	for _, r := range answer.Runs {
+		out = append(out, Run{
+			Wall:      time.Duration(r.Milliseconds * float64(time.Millisecond)),
+			Processor: time.Duration(r.Processor * float64(time.Microsecond)),
+		})
 	}
-	return times, nil
+	return out, nil
 }
 
 // Output runs a job once and returns an output of it, batch after batch.

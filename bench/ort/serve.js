@@ -3,12 +3,12 @@
 //   {"do":"load","session":NAME,"path":FILE,"threads":N}      a session
 //   {"do":"unload","session":NAME}
 //   {"do":"prepare","job":NAME,"session":NAME,"batches":[{INPUT:{"dims":[…],"data":[…]}}]}
-//   {"do":"run","job":NAME,"runs":N}                          {"ms":[one a run]}
+//   {"do":"run","job":NAME,"runs":N}                          {"runs":[{"ms":…,"processor_us":…}]}
 //   {"do":"save","job":NAME,"output":NAME,"path":FILE}        one run, its outputs as raw float32
 //
 // A run is all batches of a job, one after another. What is timed is the calls
-// of the session: inputs are made before, and nothing reads the outputs. An
-// answer is {} where nothing is said above, and {"error":TEXT} if it failed.
+// of the session: inputs are made before, and nothing reads the outputs. The
+// processor time is that of all threads of the process. An answer is {} where nothing is said above, and {"error":TEXT} if it failed.
 'use strict';
 const fs = require('node:fs');
 const readline = require('node:readline');
@@ -51,13 +51,16 @@ const commands = {
   async run({job, runs}) {
     const {session, batches} = named(jobs, job);
     const s = named(sessions, session);
-    const ms = [];
+    const done = [];
     for (let i = 0; i < runs; i++) {
+      const before = process.cpuUsage();
       const start = performance.now();
       for (const inputs of batches) await s.run(inputs);
-      ms.push(performance.now() - start);
+      const ms = performance.now() - start;
+      const {user, system} = process.cpuUsage(before);
+      done.push({ms, processor_us: user + system});
     }
-    return {ms};
+    return {runs: done};
   },
   async save({job, output, path}) {
     const {session, batches} = named(jobs, job);

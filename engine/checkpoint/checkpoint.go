@@ -1,24 +1,30 @@
 // Package checkpoint opens a model folder in the layout of Hugging Face:
-// config.json, which says what the model is, and model.safetensors, which
-// holds its tensors. Architectures read both through it and never see a file.
+// config.json, which says what the model is, and its weights, in one file or in
+// several (shards), as safetensors or as PyTorch pickles. Architectures read
+// both through it and never see a file.
+//
+// Where several files of weights lie in a folder, the first of these is read:
+//
+//	model.safetensors
+//	model.safetensors.index.json   and the shards that it names
+//	pytorch_model.bin
+//	pytorch_model.bin.index.json   and the shards that it names
 //
 // Names follow the loader of the reference implementation: a tensor may be
 // stored under its legacy name (LayerNorm.gamma and .beta for .weight and
 // .bias), and the base prefix ("bert.") may be absent. What no architecture
 // asks for, such as saved buffers or the heads of another task, is never read.
 //
-// Source of the name rules: huggingface/transformers, modeling_utils.py,
-// _load_state_dict_into_model and _load_pretrained_model.
+// Source of the order and of the name rules: huggingface/transformers,
+// modeling_utils.py, from_pretrained, _load_state_dict_into_model and
+// _load_pretrained_model.
 package checkpoint
 
 import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
-	"time"
-
-	"github.com/xai-go/xai/engine/checkpoint/safetensors"
+	"math"
 )
 
 // The files of a model folder.
@@ -32,17 +38,15 @@ const (
 type Checkpoint struct {
 	Config *Config
 
-	fsys    fs.FS
-	file    fs.File
-	size    int64
-	time    time.Time
-	weights *safetensors.File
-	index   map[string]string // canonical name → name in the file
+	fsys   fs.FS
+	files  []*file          // one, or an index and then its shards by name
+	shards map[string]*file // where a tensor is; nil if there is but one file
 }
 
-// Open reads the configuration and the header of the weights. Close releases
-// the file. What is missing is a [*MissingError], what has a layout that this
-// package does not read a [*UnsupportedError].
+// Open reads the configuration and what the weights say of themselves. Close
+// releases the files. What is missing is a [*MissingError], what has a layout
+// that this package does not read an [*UnsupportedError], and an index that
+// does not describe its shards an [*IndexError].
 func Open(fsys fs.FS) (*Checkpoint, error) {
 	if _, err := fs.Stat(fsys, "."); errors.Is(err, fs.ErrNotExist) {
 		return nil, &MissingError{File: ".", Hint: "there is no such model folder: check the path"}
@@ -55,101 +59,35 @@ func Open(fsys fs.FS) (*Checkpoint, error) {
 	}
 	c := &Checkpoint{Config: config, fsys: fsys}
 	if err := c.openWeights(); err != nil {
+		c.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
-// otherWeights are files that hold weights in formats this package does not read.
-var otherWeights = []string{
-	"model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack",
-}
-
-func (c *Checkpoint) openWeights() error {
-	file, err := c.fsys.Open(WeightsFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		for _, name := range otherWeights {
-			if _, err := fs.Stat(c.fsys, name); err == nil {
-				return &UnsupportedError{
-					What: "weights stored as " + name,
-					Hint: "save the model again as one safetensors file, for instance with save_pretrained(folder, safe_serialization=True, max_shard_size=\"100GB\")",
-				}
-			}
-		}
-		return &MissingError{File: WeightsFile, Hint: "a model folder needs it beside " + ConfigFile}
-	}
-	if err != nil {
-		return fmt.Errorf("checkpoint: opening %s: %w", WeightsFile, err)
-	}
-	c.file = file
-	if err := c.readHeader(); err != nil {
-		file.Close()
-		return err
-	}
-	return nil
-}
-
-func (c *Checkpoint) readHeader() error {
-	info, err := c.file.Stat()
-	if err != nil {
-		return fmt.Errorf("checkpoint: opening %s: %w", WeightsFile, err)
-	}
-	c.size, c.time = info.Size(), info.ModTime()
-	r, err := readerAt(c.file, c.size)
-	if err != nil {
-		return fmt.Errorf("checkpoint: reading %s: %w", WeightsFile, err)
-	}
-	if c.weights, err = safetensors.Open(r, c.size); err != nil {
-		return fmt.Errorf("checkpoint: %s: %w", WeightsFile, err)
-	}
-	c.index = map[string]string{}
-	for _, name := range c.weights.Names() {
-		canonical := canonicalName(name)
-		// A tensor under its present name comes before a legacy one.
-		if _, taken := c.index[canonical]; !taken || name == canonical {
-			c.index[canonical] = name
-		}
-	}
-	return nil
-}
-
-// canonicalName returns the present name of a tensor with a legacy one.
-func canonicalName(name string) string {
-	switch i := strings.LastIndexByte(name, '.'); name[i+1:] {
-	case "gamma":
-		return name[:i+1] + "weight"
-	case "beta":
-		return name[:i+1] + "bias"
-	}
-	return name
-}
-
-// lookup finds a tensor by its canonical name, with or without the base prefix.
-func (c *Checkpoint) lookup(name, prefix string) (safetensors.Info, bool) {
-	stored, ok := c.index[name]
-	if !ok {
-		base, has := strings.CutPrefix(name, prefix)
-		if !has {
-			return safetensors.Info{}, false
-		}
-		if stored, ok = c.index[base]; !ok {
-			return safetensors.Info{}, false
-		}
-	}
-	return c.weights.Tensor(stored)
-}
-
-// Elements returns the number of values in all tensors of the file, an upper
+// Elements returns the number of values in all tensors of all files, an upper
 // bound of what an architecture can load.
 func (c *Checkpoint) Elements() int64 {
 	n := int64(0)
-	for _, name := range c.weights.Names() {
-		info, _ := c.weights.Tensor(name)
-		n += int64(info.Elements())
+	for _, f := range c.files {
+		if f.tensors == nil {
+			continue
+		}
+		for _, name := range f.tensors.Names() {
+			info, _ := f.tensors.Tensor(name)
+			// A view may claim more values than there are bytes.
+			n += min(int64(info.Elements()), math.MaxInt64-n)
+		}
 	}
 	return n
 }
 
-// Close releases the file of weights. [Checkpoint.Config] and
+// Close releases the files of weights. [Checkpoint.Config] and
 // [Checkpoint.Digest] stay usable.
-func (c *Checkpoint) Close() error { return c.file.Close() }
+func (c *Checkpoint) Close() error {
+	var errs []error
+	for _, f := range c.files {
+		errs = append(errs, f.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -135,8 +135,18 @@ func TestOpenErrors(t *testing.T) {
 		t.Errorf("no weights: %v", err)
 	}
 	var unsupported *UnsupportedError
-	if _, err := Open(fstest.MapFS{ConfigFile: {Data: []byte(`{}`)}, "pytorch_model.bin": {}}); !errors.As(err, &unsupported) || !strings.Contains(err.Error(), "pytorch_model.bin") {
-		t.Errorf("weights of another format: %v", err)
+	for file, option := range map[string]string{"tf_model.h5": "from_tf", "flax_model.msgpack": "from_flax", "bert_model.ckpt.index": "from_tf"} {
+		if _, err := Open(fstest.MapFS{ConfigFile: {Data: []byte(`{}`)}, file: {}}); !errors.As(err, &unsupported) || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), option) {
+			t.Errorf("weights of another format: %v", err)
+		}
+	}
+	for name, mode := range map[string]fs.FileMode{"a named pipe": fs.ModeNamedPipe, "a device": fs.ModeDevice | fs.ModeCharDevice, "a socket": fs.ModeSocket, "a folder": fs.ModeDir} {
+		for _, file := range []string{ConfigFile, WeightsFile, "model.safetensors.index.json", "pytorch_model.bin"} {
+			fsys := fstest.MapFS{ConfigFile: {Data: []byte(`{}`)}, file: {Mode: mode}}
+			if _, err := Open(fsys); !errors.As(err, &unsupported) || !strings.Contains(err.Error(), file+" that is "+name) {
+				t.Errorf("%s as %s: %v", file, name, err)
+			}
+		}
 	}
 	var config *ConfigError
 	for name, text := range map[string]string{"empty": ``, "array": `[]`, "null": `null`, "cut": `{"a":`, "huge": `{"a":"` + strings.Repeat("x", maxConfig) + `"}`} {
@@ -212,10 +222,13 @@ func FuzzOpen(f *testing.F) {
 		c.Config.ModelType()
 		c.Config.Architecture()
 		c.Config.ProblemType()
-		for canonical, name := range c.index {
-			info, _ := c.weights.Tensor(name)
+		for _, name := range c.files[0].tensors.Names() {
+			info, ok := c.Tensor("bert.", name)
+			if !ok {
+				t.Fatalf("%s is listed but not there", name)
+			}
 			l := NewLoader[float32](t.Context(), c, "bert.")
-			if got := l.Tensor(canonical, info.Shape...); l.Err() == nil && len(got) != info.Elements() {
+			if got := l.Tensor(name, info.Shape...); l.Err() == nil && len(got) != info.Elements() {
 				t.Errorf("%s has %d values for shape %v", name, len(got), info.Shape)
 			}
 		}

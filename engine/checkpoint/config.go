@@ -20,12 +20,12 @@ type Config struct {
 }
 
 func readConfig(fsys fs.FS) (*Config, error) {
-	file, err := fsys.Open(ConfigFile)
+	file, err := openFile(fsys, ConfigFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &MissingError{File: ConfigFile, Hint: "a model folder holds " + ConfigFile + " and " + WeightsFile + ", as save_pretrained writes them"}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("checkpoint: opening %s: %w", ConfigFile, err)
+		return nil, err
 	}
 	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, maxConfig+1))

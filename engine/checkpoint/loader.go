@@ -9,6 +9,12 @@ import (
 // Loader reads the tensors of one model as T. Like [Fields] it keeps the first
 // error and then returns nil from every call, so that an architecture loads all
 // its tensors and looks at [Loader.Err] once. It is used by one goroutine.
+//
+// A tensor with a value that is no finite number is an error, because one NaN
+// in the weights makes every result NaN.
+//
+// Memory is bounded: beside the tensors that it returns a loader holds less
+// than a megabyte.
 type Loader[T float32 | float64] struct {
 	ctx        context.Context
 	checkpoint *Checkpoint
@@ -24,54 +30,100 @@ func NewLoader[T float32 | float64](ctx context.Context, c *Checkpoint, prefix s
 	return &Loader[T]{ctx: ctx, checkpoint: c, prefix: prefix}
 }
 
+// Info describes a tensor without reading it: its format, shape, and the name
+// that it has in the file.
+func (l *Loader[T]) Info(name string) (Info, bool) { return l.checkpoint.Tensor(l.prefix, name) }
+
+// Has reports whether there is a tensor of a name.
+func (l *Loader[T]) Has(name string) bool {
+	_, ok := l.Info(name)
+	return ok
+}
+
+// First returns the first of several names that there is a tensor of, for
+// instance of a head that may be tied to the embeddings. If there is none it
+// returns the first name, so that an error will speak of that.
+func (l *Loader[T]) First(name string, others ...string) string {
+	if l.Has(name) {
+		return name
+	}
+	if i := slices.IndexFunc(others, l.Has); i >= 0 {
+		return others[i]
+	}
+	return name
+}
+
 // Tensor returns the values of a tensor of the given shape, row-major. The
 // slice belongs to the caller.
 func (l *Loader[T]) Tensor(name string, shape ...int) []T {
+	return load(l, name, shape, readAs[T], nonFinite[T])
+}
+
+// Optional returns what Tensor does, or nil without an error where there is no
+// tensor of that name.
+func (l *Loader[T]) Optional(name string, shape ...int) []T {
+	if !l.Has(name) {
+		return nil
+	}
+	return l.Tensor(name, shape...)
+}
+
+// Bits returns the bits of the values of a tensor that is stored in 16 bits,
+// and their format, F16 or BF16. That the tensor is stored so is up to the
+// caller, who asks [Loader.Info].
+func (l *Loader[T]) Bits(name string, shape ...int) ([]uint16, DType) {
+	info, _ := l.Info(name)
+	check := func(bits []uint16) (int, float64) { return nonFiniteBits(info.DType, bits) }
+	return load(l, name, shape, container.ReadBits, check), info.DType
+}
+
+// Err returns the first error: a [*TensorError], a [*ValueError], an error of
+// the container, or that of the context.
+func (l *Loader[T]) Err() error { return l.err }
+
+// Parameters returns the number of values read so far.
+func (l *Loader[T]) Parameters() int64 { return l.parameters }
+
+// load reads a tensor by read and holds its shape and its values to what they
+// should be. check returns the index of a value that is not finite, and the
+// value, or −1.
+func load[T float32 | float64, V any](l *Loader[T], name string, shape []int, read func(container, string) ([]V, error), check func([]V) (int, float64)) []V {
+	if l.err == nil {
+		l.err = l.ctx.Err()
+	}
 	if l.err != nil {
 		return nil
 	}
-	if l.err = l.ctx.Err(); l.err != nil {
-		return nil
-	}
-	info, ok := l.checkpoint.lookup(name, l.prefix)
+	f, info, ok := l.checkpoint.lookup(l.prefix, name)
 	if !ok {
-		l.err = &TensorError{File: WeightsFile, Name: name, Want: shape}
+		l.err = &TensorError{File: l.checkpoint.files[0].name, Name: name, Want: shape}
 		return nil
 	}
 	if !slices.Equal(info.Shape, shape) {
-		l.err = &TensorError{File: WeightsFile, Name: info.Name, Want: shape, Got: info.Shape}
+		l.err = &TensorError{File: f.name, Name: info.Name, Want: shape, Got: info.Shape}
 		return nil
 	}
-	values, err := readAs[T](l.checkpoint, info.Name)
+	values, err := read(f.tensors, info.Name)
 	if err != nil {
-		l.err = fmt.Errorf("checkpoint: %s: %w", WeightsFile, err)
+		l.err = fmt.Errorf("checkpoint: %s: %w", f.name, err)
+		return nil
+	}
+	if i, value := check(values); i >= 0 {
+		l.err = &ValueError{File: f.name, Name: info.Name, At: coordinates(i, shape), Value: value}
 		return nil
 	}
 	l.parameters += int64(len(values))
 	return values
 }
 
-// Has tells whether the checkpoint holds a tensor.
-func (l *Loader[T]) Has(name string) bool {
-	_, ok := l.checkpoint.lookup(name, l.prefix)
-	return ok
-}
-
-// Err returns the first error: a [*TensorError], an error of the container, or
-// that of the context.
-func (l *Loader[T]) Err() error { return l.err }
-
-// Parameters returns the number of values read so far.
-func (l *Loader[T]) Parameters() int64 { return l.parameters }
-
-func readAs[T float32 | float64](c *Checkpoint, name string) ([]T, error) {
+func readAs[T float32 | float64](c container, name string) ([]T, error) {
 	var values []T
 	var err error
 	switch p := any(&values).(type) {
 	case *[]float32:
-		*p, err = c.weights.ReadF32(name)
+		*p, err = c.ReadF32(name)
 	case *[]float64:
-		*p, err = c.weights.ReadF64(name)
+		*p, err = c.ReadF64(name)
 	}
 	return values, err
 }

@@ -299,9 +299,9 @@ func TestMalformedZip(t *testing.T) {
 
 // TestHugeDirectory opens an archive with more files than any model has.
 func TestHugeDirectory(t *testing.T) {
-	records := make([]torchfile.Record, 200_000)
+	records := make([]torchfile.Record, 300)
 	for i := range records {
-		records[i].Name = "a/" + strings.Repeat("x", 80)
+		records[i].Name = "a/" + strings.Repeat("x", 60_000)
 	}
 	file := torchfile.Archive(records...)
 	var before, after runtime.MemStats

@@ -68,7 +68,7 @@ func openView(t interface{ Fatal(...any) }, elements, offset int, shape, strides
 // TestLargeViews reads views larger than what is read at once, and compares
 // what that takes with their size.
 func TestLargeViews(t *testing.T) {
-	const rows, columns = 700, 500
+	const rows, columns = 300, 400
 	for name, v := range map[string]struct{ shape, strides []int }{
 		"contiguous":    {[]int{rows, columns}, []int{columns, 1}},
 		"transposed":    {[]int{columns, rows}, []int{1, columns}},

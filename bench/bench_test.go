@@ -1,0 +1,118 @@
+package main
+
+import (
+	"math"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/xai-go/xai/bench/model"
+	"github.com/xai-go/xai/engine"
+)
+
+// TestOwnSide holds that the engine opens what package model writes, and that
+// all of its sides of a case run.
+func TestOwnSide(t *testing.T) {
+	shape := named(t, "bert-tiny")
+	dir := t.TempDir()
+	if err := shape.Write(dir, 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	m, err := engine.Open(t.Context(), os.DirFS(dir), engine.WithThreads(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	w := perturbations(shape, model.Classifier, true, 100, 8, 1)
+	for _, which := range [][]int{nil, w.distinct()} {
+		side := own(ours, m, shape, w, which)
+		times, err := side.run(t.Context(), 3)
+		if err != nil || len(times) != 3 {
+			t.Errorf("three runs: %v, %v", times, err)
+		}
+		for _, r := range times {
+			if r.Wall <= 0 || r.Processor < 0 {
+				t.Errorf("a run took %v, %v of the processor", r.Wall, r.Processor)
+			}
+		}
+	}
+	all, some := own(ours, m, shape, w, nil).operations, own(distinct, m, shape, w, w.distinct()).operations
+	if some <= 0 || some >= all {
+		t.Errorf("%v operations without duplicates, %v with them", some, all)
+	}
+}
+
+// TestCompare holds that sides that compute something else are not measured.
+func TestCompare(t *testing.T) {
+	reference := []float64{1, -20, 3}
+	for name, c := range map[string]struct {
+		logits   []float64
+		float32s bool
+		want     string // of the error
+	}{
+		"equal":         {[]float64{1, -20, 3}, true, ""},
+		"near":          {[]float64{1.0019, -20, 3}, true, ""},
+		"far":           {[]float64{1.0021, -20, 3}, true, "up to 0.0021 away"},
+		"far in 8 bits": {[]float64{2, -19, 3}, false, ""},
+		"fewer":         {[]float64{1, -20}, true, "2 logits"},
+		"not a number":  {[]float64{1, math.NaN(), 3}, false, "NaN"},
+	} {
+		var got Case
+		err := got.compare("other", c.float32s, c.logits, reference)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+	if err := new(Case).compare("other", true, []float64{0}, []float64{0}); err == nil {
+		t.Error("logits that are all zeros pass for a model")
+	}
+}
+
+// TestOthers follows the arithmetic of the share that others used.
+func TestOthers(t *testing.T) {
+	if got := others(ticks{100, 50, 20}, ticks{300, 170, 100}); got != 0.2 {
+		t.Errorf("%v, want 0.2: of 200 ticks, 120 were busy and 80 of those ours", got)
+	}
+	if got := others(ticks{100, 50, 20}, ticks{100, 50, 20}); got != 0 {
+		t.Errorf("%v between a reading and itself", got)
+	}
+	before, ok := readTicks(os.Getpid())
+	if !ok {
+		if _, err := os.Stat("/proc/self/stat"); err == nil {
+			t.Error("the system has /proc, but its ticks cannot be read")
+		}
+		return
+	}
+	for sum := 0.0; ; sum++ {
+		if after, _ := readTicks(os.Getpid()); after.own > before.own {
+			if after.busy <= before.busy || after.all <= before.all {
+				t.Errorf("we worked, the machine did not: %v, then %v", before, after)
+			}
+			return
+		}
+	}
+}
+
+// TestRunRefuses holds what is no measurement to an error that says why.
+func TestRunRefuses(t *testing.T) {
+	report := t.TempDir() + "/report.json"
+	if err := os.WriteFile(report, []byte(`{"schema":"other"}`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for args, want := range map[string]string{
+		"-models bert-huge":                       `no model is named "bert-huge": known are bert-base`,
+		"-threads 1,two":                          `"two" is no number of threads`,
+		"-work sing":                              `"sing" is none of forward, delete, replace`,
+		"-models bert-tiny -shapes 1by3":          `"1by3" is no BATCHxTOKENS`,
+		"-models bert-tiny -shapes 1x16,8x65":     "reads no more than 64 tokens",
+		"-rounds 0":                               "0 rounds",
+		"more":                                    `"more" is no flag`,
+		"-markdown " + strings.TrimSpace(report):  `has the schema "other", not "xai.bench/1"`,
+		"-markdown " + t.TempDir() + "/absent.md": "absent.md",
+	} {
+		var out, err strings.Builder
+		if got := run(t.Context(), strings.Fields(args), &out, &err); got == nil || !strings.Contains(got.Error(), want) {
+			t.Errorf("%s: %v, want %s", args, got, want)
+		}
+	}
+}
