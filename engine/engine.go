@@ -128,7 +128,8 @@ func Open(ctx context.Context, fsys fs.FS, opts ...Option) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if need := c.Elements() * o.dtype.Size(); need > o.memory {
+	need := tape.Need(c, architecture, o.dtype)
+	if need > o.memory {
 		return nil, &MemoryError{What: "the weights as " + string(o.dtype), Need: need, Budget: o.memory}
 	}
 	network, err := tape.Open(ctx, c, architecture, o.dtype)
@@ -147,7 +148,7 @@ func Open(ctx context.Context, fsys fs.FS, opts ...Option) (*Model, error) {
 	if o.dtype == F64 {
 		m.kernel = "generic" // the only loops in double precision
 	}
-	m.runners = newRunners(o.memory, m.info.Parameters*o.dtype.Size())
+	m.runners = newRunners(o.memory, need)
 	return m, nil
 }
 

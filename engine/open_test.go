@@ -32,7 +32,7 @@ func TestOpen(t *testing.T) {
 	want := engine.Info{
 		ModelType: "bert", Architecture: "BertForSequenceClassification", Task: "sequence-classification",
 		Labels: []string{"class 0", "class 1", "class 2"}, Layers: 3, Heads: 4, Hidden: 44, Embedding: 44,
-		Vocabulary: 101, Types: 2, Positions: 200, Parameters: parameters, DType: engine.F32,
+		Vocabulary: 101, Types: 2, Positions: 200, Length: 200, Outputs: 3, Parameters: parameters, DType: engine.F32,
 	}
 	if diff := cmp.Diff(want, m.Info()); diff != "" {
 		t.Error(diff)
@@ -126,11 +126,11 @@ func TestOpenErrors(t *testing.T) {
 		says string // separated by |
 	}{
 		"no folder":              {fstest.MapFS{}, new(*checkpoint.MissingError), "config.json"},
-		"unknown family":         {with("model_type", "berd"), new(*checkpoint.UnsupportedError), `"berd"|known are bert, distilbert`},
-		"other unknown family":   {with("model_type", "distill-bert"), new(*checkpoint.UnsupportedError), "known are distilbert, bert"},
+		"unknown family":         {with("model_type", "berd"), new(*checkpoint.UnsupportedError), `"berd"|known are bert, `},
+		"other unknown family":   {with("model_type", "distill-bert"), new(*checkpoint.UnsupportedError), "known are distilbert, bert, "},
 		"no family":              {with("model_type", nil), new(*checkpoint.ConfigError), "model_type"},
 		"no architecture":        {with("architectures", nil), new(*checkpoint.ConfigError), "architectures"},
-		"another head":           {with("architectures", []string{"BertForMaskedLM"}), new(*checkpoint.UnsupportedError), "BertForMaskedLM|BertForSequenceClassification"},
+		"another head":           {with("architectures", []string{"BertForMultipleChoice"}), new(*checkpoint.UnsupportedError), "BertForMultipleChoice|BertForSequenceClassification"},
 		"relative positions":     {with("position_embedding_type", "relative_key"), new(*checkpoint.UnsupportedError), "relative_key"},
 		"decoder":                {with("is_decoder", true), new(*checkpoint.UnsupportedError), "is_decoder"},
 		"unknown activation":     {with("hidden_act", "gelu_3"), new(*checkpoint.UnsupportedError), `hidden_act "gelu_3"|quick_gelu`},

@@ -13,7 +13,7 @@ import (
 // arithmetic; memory is bounded by the tensors, which must have these shapes.
 const (
 	MaxWidth      = 1 << 20 // of a residual stream or a feed-forward layer; heads, token types
-	MaxLayers     = 1 << 12
+	MaxLayers     = 1 << 9
 	MaxVocabulary = 1 << 26 // also positions
 )
 

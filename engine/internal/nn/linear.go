@@ -58,8 +58,9 @@ func FromWeights[T kernel.Float](w *kernel.Weights[T], bias []T) *Linear[T] {
 	return l
 }
 
-// WithoutBias returns the layer y = x·Wᵀ, which shares the weights of l.
-func (l *Linear[T]) WithoutBias() *Linear[T] { return FromWeights(l.whole.w, nil) }
+// WithBias returns the layer with another bias, [out] or nil, which shares the
+// weights of l.
+func (l *Linear[T]) WithBias(bias []T) *Linear[T] { return FromWeights(l.whole.w, bias) }
 
 // Transposed returns the layer dx = dy·W: the way back through l. It packs the
 // weights a second time.

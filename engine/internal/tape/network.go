@@ -70,6 +70,14 @@ func forms(info arch.Info) []arch.Form {
 	return all
 }
 
+// graphs returns the graphs of all forms of a model.
+func graphs(a *arch.Architecture) (all []*arch.Graph) {
+	for _, form := range forms(a.Info) {
+		all = append(all, a.Graph(form))
+	}
+	return all
+}
+
 // Open loads the weights of an architecture as dtype.
 func Open(ctx context.Context, c *checkpoint.Checkpoint, a *arch.Architecture, dtype arch.DType) (Network, error) {
 	if dtype == arch.F64 {
@@ -80,10 +88,9 @@ func Open(ctx context.Context, c *checkpoint.Checkpoint, a *arch.Architecture, d
 
 func open[T kernel.Float](ctx context.Context, c *checkpoint.Checkpoint, a *arch.Architecture) (Network, error) {
 	n := &network[T]{architecture: a, graphs: map[arch.Form]*arch.Graph{}}
-	var graphs []*arch.Graph
 	for _, form := range forms(a.Info) {
 		g := a.Graph(form)
-		n.graphs[form], graphs = g, append(graphs, g)
+		n.graphs[form] = g
 		for _, node := range g.Nodes {
 			if op, ok := node.Op.(arch.Activate); ok {
 				if _, _, err := nn.ActivationByName[T](op.Key, op.Name); err != nil {
@@ -93,7 +100,7 @@ func open[T kernel.Float](ctx context.Context, c *checkpoint.Checkpoint, a *arch
 		}
 	}
 	var err error
-	n.weights, n.parameters, err = load[T](ctx, c, a, graphs)
+	n.weights, n.parameters, err = load[T](ctx, c, a)
 	return n, err
 }
 

@@ -132,10 +132,7 @@ func activation[T kernel.Float](a arch.Activate) (nn.Activation[T], nn.Derivativ
 func (p *planner[T]) linear(i, to, from int, f nn.Activation[T]) func(ctx context.Context, r *Runner[T]) error {
 	n := &p.nodes[i]
 	op := n.op.(arch.Linear)
-	layer := p.weights.linears[key(op.W)].Linear
-	if !op.Bias.Given() {
-		layer = layer.WithoutBias()
-	}
+	layer := p.weights.linears[key(op.W)].WithBias(p.vector(op.Bias))
 	rows, width, in := n.rows, n.width, p.nodes[n.in[0]].width
 	return func(ctx context.Context, r *Runner[T]) error {
 		return layer.Apply(ctx, r.pool, r.matrix(to), width, r.matrix(from), in, r.count(rows), f)

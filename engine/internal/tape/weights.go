@@ -35,108 +35,155 @@ func (l *linear[T]) backward() *nn.Linear[T] {
 // key tells weights apart.
 func key(w arch.Weight) string { return fmt.Sprintf("%s[%d:%d]%t", w.Name, w.Lo, w.Hi, w.Transposed) }
 
-// load reads everything that the graphs name.
-func load[T kernel.Float](ctx context.Context, c *checkpoint.Checkpoint, a *arch.Architecture, graphs []*arch.Graph) (*weights[T], int64, error) {
-	w := &weights[T]{vectors: map[string][]T{}, linears: map[string]*linear[T]{}}
-	l := &loader[T]{Loader: checkpoint.NewLoader[T](ctx, c, a.Prefix), stored: map[string][]T{}}
+// named calls f for every weight that the graphs name, each once: for those of
+// linear layers with matrix set.
+func named(graphs []*arch.Graph, f func(w arch.Weight, matrix bool)) {
+	seen := map[string]bool{}
+	visit := func(matrix bool, list ...arch.Weight) {
+		for _, w := range list {
+			if k := fmt.Sprint(key(w), matrix); w.Given() && !seen[k] {
+				seen[k] = true
+				f(w, matrix)
+			}
+		}
+	}
 	for _, g := range graphs {
 		for _, n := range g.Nodes {
 			switch op := n.Op.(type) {
 			case arch.Words:
-				w.vector(l, op.Table)
+				visit(false, op.Table)
 			case arch.Embed:
-				w.vector(l, op.Table)
+				visit(false, op.Table)
 			case arch.Repeat:
-				w.vector(l, op.Row)
+				visit(false, op.Row)
 			case arch.Norm:
-				w.vector(l, op.Gamma)
-				w.vector(l, op.Beta)
+				visit(false, op.Gamma, op.Beta)
 			case arch.Attention:
 				if r := op.Relative; r != nil {
-					for _, v := range []arch.Weight{r.Content, r.Position, r.Segment, r.Segments} {
-						w.vector(l, v)
-					}
+					visit(false, r.Content, r.Position, r.Segment, r.Segments)
 				}
 			case arch.Linear:
-				w.linear(l, op.Projection)
-			}
-			if err := l.Err(); err != nil {
-				return nil, 0, err
+				visit(true, op.W)
+				visit(false, op.Bias)
 			}
 		}
 	}
-	return w, l.Parameters(), nil
 }
 
-// loader reads tensors, and keeps those that several weights are parts of as
-// long as it lives.
+// Need returns the bytes that the weights of an architecture take once they are
+// loaded. It reads no weight.
+func Need(c *checkpoint.Checkpoint, a *arch.Architecture, dtype arch.DType) int64 {
+	n := int64(0)
+	named(graphs(a), func(w arch.Weight, matrix bool) {
+		out, in := w.Dims()
+		size := dtype.Size()
+		if matrix && dtype != arch.F64 && stored16(c, a.Prefix, w) {
+			size = 2
+		}
+		n += int64(out) * int64(in) * size
+	})
+	return n
+}
+
+// stored16 tells whether a weight is stored in 16 bits.
+func stored16(c *checkpoint.Checkpoint, prefix string, w arch.Weight) bool {
+	for _, name := range append([]string{w.Name}, w.Or...) {
+		if info, ok := c.Tensor(prefix, name); ok {
+			return info.DType == checkpoint.BF16 || info.DType == checkpoint.F16
+		}
+	}
+	return false
+}
+
+// load reads everything that the graphs name.
+func load[T kernel.Float](ctx context.Context, c *checkpoint.Checkpoint, a *arch.Architecture) (*weights[T], int64, error) {
+	w := &weights[T]{vectors: map[string][]T{}, linears: map[string]*linear[T]{}}
+	_, double := any(T(0)).(float64)
+	l := &loader[T]{Loader: checkpoint.NewLoader[T](ctx, c, a.Prefix)}
+	named(graphs(a), func(of arch.Weight, matrix bool) {
+		switch {
+		case l.Err() != nil:
+		case matrix:
+			w.linear(l, of, !double && stored16(c, a.Prefix, of))
+		default:
+			w.vector(l, of)
+		}
+	})
+	return w, l.Parameters(), l.Err()
+}
+
+// loader reads tensors, and keeps the one that was read last: the parts of a
+// tensor follow each other.
 type loader[T kernel.Float] struct {
 	*checkpoint.Loader[T]
-	stored map[string][]T
+	name   string
+	values []T
+	bits   []uint16
+	format checkpoint.DType
 }
 
-// tensor returns the stored values of a weight.
-func (l *loader[T]) tensor(w arch.Weight) []T {
-	name := w.Name
-	for _, other := range w.Or {
-		if l.Has(name) {
-			break
-		}
-		name = other
-	}
+// read reads the tensor of a weight: into l.bits where it is stored in 16 bits
+// and these can stay so, else into l.values. It tells whether there is one.
+func (l *loader[T]) read(w arch.Weight, keep bool) bool {
+	name := l.First(w.Name, w.Or...)
 	if w.Optional && !l.Has(name) {
-		return nil
+		return false
 	}
-	if values, ok := l.stored[name]; ok {
-		return values
+	if l.name == name && (l.bits != nil) == keep {
+		return true
 	}
-	values := l.Tensor(name, w.Shape...)
-	if w.Hi > 0 || name != w.Name { // part of a whole, or tied
-		clear(l.stored) // the parts of a tensor follow each other
-		l.stored[name] = values
+	l.name, l.values, l.bits = name, nil, nil
+	if keep {
+		l.bits, l.format = l.Bits(name, w.Shape...)
+	} else {
+		l.values = l.Tensor(name, w.Shape...)
 	}
-	return values
+	return l.Err() == nil
 }
 
 // vector loads a tensor that is used as it is stored.
 func (w *weights[T]) vector(l *loader[T], of arch.Weight) {
-	if !of.Given() || w.vectors[key(of)] != nil {
+	if !l.read(of, false) {
 		return
 	}
-	values := l.tensor(of)
-	if values != nil && of.Hi > 0 {
+	values := l.values
+	if of.Hi > 0 {
 		values = values[of.Lo:of.Hi]
 	}
 	w.vectors[key(of)] = values
 }
 
-// linear loads and packs a linear layer.
-func (w *weights[T]) linear(l *loader[T], p arch.Projection) {
-	if w.linears[key(p.W)] != nil {
+// linear loads and packs the matrix of linear layers; with half, in 16 bits.
+func (w *weights[T]) linear(l *loader[T], of arch.Weight, half bool) {
+	if !l.read(of, half) {
 		return
 	}
-	values := l.tensor(p.W)
-	var bias []T
-	if p.Bias.Given() {
-		w.vector(l, p.Bias)
-		bias = w.vectors[key(p.Bias)]
-	}
-	if l.Err() != nil {
-		return
-	}
-	out, in := p.W.Dims()
-	if p.W.Transposed {
-		stored := out
-		if p.W.Hi > 0 {
-			stored = p.W.Elements() / in
+	out, in := of.Dims()
+	var packed any
+	if half {
+		format := kernel.BF16
+		if l.format == checkpoint.F16 {
+			format = kernel.F16
 		}
-		straight := make([]T, out*in)
-		for o := range out {
-			for i := range in {
-				straight[o*in+i] = values[i*stored+p.W.Lo+o]
-			}
-		}
-		values = straight
+		packed = kernel.Pack16(out, in, straight(l.bits, of), format)
+	} else {
+		packed = kernel.Pack(out, in, straight(l.values, of))
 	}
-	w.linears[key(p.W)] = &linear[T]{Linear: nn.NewLinear(out, in, values, bias)}
+	w.linears[key(of)] = &linear[T]{Linear: nn.FromWeights(packed.(*kernel.Weights[T]), nil)}
+}
+
+// straight returns the matrix of a weight, [out, in], from its stored values.
+func straight[E any](values []E, w arch.Weight) []E {
+	out, in := w.Dims()
+	if !w.Transposed {
+		return values[w.Lo*in:][:out*in]
+	}
+	width := len(values) / in
+	matrix := make([]E, out*in)
+	for o := range out {
+		for i := range in {
+			matrix[o*in+i] = values[i*width+w.Lo+o]
+		}
+	}
+	return matrix
 }
