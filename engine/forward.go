@@ -28,6 +28,7 @@ type ForwardOption func(*request)
 type request struct {
 	tape.Request
 	objective Objective
+	separate  bool // no sequence uses what another one has computed
 	progress  func(done, total int)
 }
 
@@ -65,6 +66,11 @@ func WithoutLogits() ForwardOption { return func(r *request) { r.Logits = false 
 // of them. The bits are the same; it is there to measure what that costs.
 func AllRows() ForwardOption { return func(r *request) { r.KeepRows = true } }
 
+// Separately runs every sequence of a causal model by itself, also where it
+// begins like another. The bits are the same; it is there to measure what that
+// costs.
+func Separately() ForwardOption { return func(r *request) { r.separate = true } }
+
 // Progress has f called with the number of sequences done and their total,
 // each time some are. Calls come one at a time, from any goroutine, and the
 // forward waits for them.
@@ -93,11 +99,14 @@ func (m *Model) Forward(ctx context.Context, in Input, opts ...ForwardOption) (*
 		return nil, err
 	}
 	r.AllReads = graph.Read.From == arch.Every && in.Reads == nil
+	if (in.Past != nil || in.Keep != nil) && (!causal(graph) || len(r.Request.Gradients) > 0) {
+		return nil, inputError("Past", "is for causal models without relative positions, and not for gradients")
+	}
 	if err := r.check(graph, batch); err != nil {
 		return nil, err
 	}
 	results := r.bytes(m.info, batch)
-	program, p, err := m.prepare(r, batch, results)
+	program, p, err := m.prepare(r, batch, results, r.sharesPrefixes(graph, in, batch))
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +116,7 @@ func (m *Model) Forward(ctx context.Context, in Input, opts ...ForwardOption) (*
 	}
 	defer m.runners.put(held)
 	out := r.output(m.info, batch)
-	if err := m.run(ctx, p, held.runners, batch, r, out); err != nil {
+	if err := m.run(ctx, p, held.runners, batch.Sequences(), r, out); err != nil {
 		return nil, err
 	}
 	return out, nil
@@ -120,7 +129,7 @@ func form(in Input) arch.Form {
 
 // prepare plans a request; where its gradients do not fit into the budget, with
 // values computed again.
-func (m *Model) prepare(r *request, batch tape.Batch, results int64) (tape.Program, plan, error) {
+func (m *Model) prepare(r *request, batch tape.Batch, results int64, trie bool) (tape.Program, plan, error) {
 	for {
 		program := m.program(&r.Request)
 		if len(r.Request.Gradients) > 0 {
@@ -128,7 +137,7 @@ func (m *Model) prepare(r *request, batch tape.Batch, results int64) (tape.Progr
 				return nil, plan{}, err
 			}
 		}
-		p, err := m.plan(program, batch, results, r.whole())
+		p, err := m.plan(program, batch, results, r.whole(), trie)
 		if err == nil || len(r.Request.Gradients) == 0 || r.Request.Recompute {
 			return program, p, err
 		}
@@ -185,7 +194,7 @@ const shareFrom = 1 << 20
 
 // plan says how a request is cut into groups of sequences and who runs them.
 type plan struct {
-	groups  [][2]int // sequences [lo, hi)
+	groups  []tape.Batch
 	size    tape.Size
 	runners int
 	shared  bool // all threads work on one group, and groups follow each other
@@ -195,13 +204,22 @@ type plan struct {
 // thread takes groups through all layers by itself and no thread ever waits for
 // another. Where there are not, or where memory is too small for that, all
 // threads share the work on one group, if it is worth it. A whole request is
-// one group.
-func (m *Model) plan(program tape.Program, b tape.Batch, results int64, whole bool) (plan, error) {
+// one group; a trie is cut in tries.
+func (m *Model) plan(program tape.Program, b tape.Batch, results int64, whole, trie bool) (plan, error) {
 	threads := m.pool.Threads()
+	groups := func(rows int) []tape.Batch {
+		if trie {
+			return tries(b, rows)
+		}
+		return partition(b, rows)
+	}
 	rounds := (b.Rows() + threads*groupRows - 1) / (threads * groupRows)
 	even := (b.Rows() + threads*max(rounds, 1) - 1) / (threads * max(rounds, 1))
-	p := plan{groups: partition(b, even), runners: threads}
-	p.size = size(b, p.groups, 1)
+	if trie {
+		even = prefixRows
+	}
+	p := plan{groups: groups(even), runners: threads}
+	p.size = size(p.groups, 1)
 	if len(p.groups) >= threads && !whole && m.runners.fits(program, p.size, p.runners, results) {
 		return p, nil
 	}
@@ -211,8 +229,8 @@ func (m *Model) plan(program tape.Program, b tape.Batch, results int64, whole bo
 		limits = []int{b.Rows()}
 	}
 	for _, rows := range limits {
-		p = plan{groups: partition(b, rows), runners: 1, shared: shared}
-		p.size = size(b, p.groups, threads)
+		p = plan{groups: groups(rows), runners: 1, shared: shared}
+		p.size = size(p.groups, threads)
 		if m.runners.fits(program, p.size, p.runners, results) {
 			return p, nil
 		}
@@ -226,14 +244,14 @@ func (m *Model) plan(program tape.Program, b tape.Batch, results int64, whole bo
 
 // partition cuts a batch into groups of consecutive sequences of at most the
 // given number of tokens, or of one longer sequence.
-func partition(b tape.Batch, rows int) [][2]int {
-	var groups [][2]int
+func partition(b tape.Batch, rows int) []tape.Batch {
+	var groups []tape.Batch
 	for lo, n := 0, b.Sequences(); lo < n; {
 		hi := lo + 1
 		for hi < n && b.Starts[hi+1]-b.Starts[lo] <= rows {
 			hi++
 		}
-		groups = append(groups, [2]int{lo, hi})
+		groups = append(groups, b.Slice(lo, hi))
 		lo = hi
 	}
 	return groups
@@ -241,30 +259,12 @@ func partition(b tape.Batch, rows int) [][2]int {
 
 // size returns the size of a runner for any of the groups, rounded up so that
 // requests of about the same size can use the same one.
-func size(b tape.Batch, groups [][2]int, threads int) tape.Size {
-	s := tape.Size{Threads: threads}
+func size(groups []tape.Batch, threads int) tape.Size {
+	var s tape.Size
 	for _, g := range groups {
-		reads, targets, memory := 0, 0, 0
-		for i := g[0]; i < g[1]; i++ {
-			length, cached := b.Starts[i+1]-b.Starts[i], 0
-			if b.MemoryStarts != nil {
-				cached = b.MemoryStarts[i+1] - b.MemoryStarts[i]
-			}
-			if b.Reads == nil {
-				reads += length
-			} else {
-				reads += len(b.Reads[i])
-			}
-			if b.Targets != nil {
-				targets += len(b.Targets[i])
-			}
-			memory += cached
-			s.Longest, s.Context = max(s.Longest, length), max(s.Context, length+cached)
-		}
-		s.Sequences = max(s.Sequences, g[1]-g[0])
-		s.Tokens = max(s.Tokens, b.Starts[g[1]]-b.Starts[g[0]])
-		s.Reads, s.Targets, s.Memory = max(s.Reads, reads), max(s.Targets, targets), max(s.Memory, memory)
+		s = s.Union(g.Size())
 	}
+	s.Threads = threads
 	const step = 64
 	for _, n := range []*int{&s.Tokens, &s.Longest, &s.Context, &s.Memory} {
 		*n = (*n + step - 1) / step * step
@@ -276,7 +276,7 @@ func size(b tape.Batch, groups [][2]int, threads int) tape.Size {
 }
 
 // run runs the groups of a plan.
-func (m *Model) run(ctx context.Context, p plan, runners []tape.Executor, b tape.Batch, r *request, out *Output) error {
+func (m *Model) run(ctx context.Context, p plan, runners []tape.Executor, total int, r *request, out *Output) error {
 	var mu sync.Mutex
 	done := 0
 	report := func(sequences int) {
@@ -284,14 +284,14 @@ func (m *Model) run(ctx context.Context, p plan, runners []tape.Executor, b tape
 			mu.Lock()
 			defer mu.Unlock()
 			done += sequences
-			r.progress(done, b.Sequences())
+			r.progress(done, total)
 		}
 	}
-	one := func(runner tape.Executor, pool *parallel.Pool, group [2]int) error {
-		if err := runner.Forward(ctx, pool, b.Slice(group[0], group[1]), r.objective, out); err != nil {
+	one := func(runner tape.Executor, pool *parallel.Pool, group tape.Batch) error {
+		if err := runner.Forward(ctx, pool, group, r.objective, out); err != nil {
 			return err
 		}
-		report(group[1] - group[0])
+		report(group.Sequences())
 		return nil
 	}
 	if len(runners) == 1 {

@@ -47,7 +47,17 @@ type Input struct {
 	// sequence.
 	Memories      [][]float32
 	MemoryLengths []int
+	// Past has, for each sequence, what an earlier forward kept of the tokens
+	// before these; sequences may share it, and nil stands for none. Keep says
+	// where to keep them and these for a later one: in the same Past, which
+	// then grows, or in another. For causal models.
+	Past, Keep []*Past
 }
+
+// Past is what tokens leave behind for those that follow in a causal model:
+// keys and values. The zero value is that of no token. It must not be read and
+// grown at the same time.
+type Past = tape.Past
 
 // batch validates an input against the limits of a model and fills in
 // defaults. read is the model's rule for what is read.
@@ -76,6 +86,15 @@ func (in Input) batch(a *arch.Architecture, read arch.Read) (tape.Batch, error) 
 	if err := in.memories(info, &b); err != nil {
 		return b, err
 	}
+	for _, past := range []struct {
+		name string
+		list []*Past
+	}{{"Past", in.Past}, {"Keep", in.Keep}} {
+		if past.list != nil && len(past.list) != b.Sequences() {
+			return b, inputError(past.name, "has %d entries for %d sequences", len(past.list), b.Sequences())
+		}
+	}
+	b.Past, b.Keep = in.Past, in.Keep
 	if info.Positions > 0 && b.PositionIDs == nil {
 		b.PositionIDs = positions(a, &b)
 		for row, p := range b.PositionIDs {
@@ -255,6 +274,9 @@ func positions(a *arch.Architecture, b *tape.Batch) []int32 {
 	for i := range b.Sequences() {
 		lo, hi := b.Range(i)
 		next := int32(a.FirstPosition)
+		if b.Past != nil && b.Past[i] != nil {
+			next += int32(b.Past[i].Length)
+		}
 		for t := lo; t < hi; t++ {
 			if a.PadPosition != nil && b.IDs != nil && b.IDs[t] == *a.PadPosition {
 				out[t] = *a.PadPosition

@@ -90,6 +90,9 @@ func extent(b tape.Batch, p arch.Point, axis, i int) int {
 	if b.MemoryStarts != nil {
 		memory = b.MemoryStarts[i+1] - b.MemoryStarts[i]
 	}
+	if b.Past != nil && b.Past[i] != nil && p.Stage != arch.Out {
+		memory = b.Past[i].Length
+	}
 	switch {
 	case a.Size > 0:
 		return a.Size

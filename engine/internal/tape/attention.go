@@ -37,6 +37,7 @@ type attention[T kernel.Float] struct {
 	edits                                    map[arch.Stage][]tileEdit
 	captures, gradients                      map[arch.Stage][]tileView
 	compact                                  bool // hidden keys may be left out
+	layer, last                              int  // its place among the attentions of the plan, and that of the last one
 }
 
 // tileView is a use of a point inside of attention, [B, H, queries, S].
@@ -63,6 +64,15 @@ func (p *planner[T]) attention(i int, captures bool) *attention[T] {
 		edits: map[arch.Stage][]tileEdit{}, captures: map[arch.Stage][]tileView{}, gradients: map[arch.Stage][]tileView{},
 	}
 	a.e, a.ev = a.queryWidth/op.Heads, a.valueWidth/op.KeyHeads
+	for j := range p.nodes {
+		if _, ok := p.nodes[j].op.(arch.Attention); ok {
+			a.last++
+			if j < i {
+				a.layer++
+			}
+		}
+	}
+	a.last--
 	if rel := op.Relative; rel != nil {
 		a.content, a.position, a.segment = p.vector(rel.Content), p.vector(rel.Position), p.vector(rel.Segment)
 		a.segments = p.vector(rel.Segments)
@@ -143,12 +153,13 @@ func grow[E any](s []E, n int) []E {
 
 // tile is the keys that a sequence's queries see.
 type tile struct {
-	length, memory int // tokens of the sequence, and cached rows before them
+	length, memory int // own rows of the sequence, and rows before them
 	keys           int // all keys
 	visible        int // keys in the panels: all, or those that are not hidden
 	compact        bool
 	mask           []uint8 // of the tokens; nil shows all
 	hidden         []uint8 // [length, length] of the caller; nil hides none
+	past           *Past   // cached rows that an earlier batch left; nil where the batch holds them itself
 }
 
 // forward computes z = softmax(…)·v for all heads and sequences.
@@ -158,7 +169,49 @@ func (a *attention[T]) forward(ctx context.Context, r *Runner[T], in []int, to i
 		block = math.MaxInt
 	}
 	r.divide(a.queries, a.Heads, block)
-	return r.jobsOver(ctx, func(worker int, j job) { a.attend(r, &r.scratch[worker], j, in, to) })
+	if err := r.jobsOver(ctx, func(worker int, j job) { a.attend(r, &r.scratch[worker], j, in, to) }); err != nil {
+		return err
+	}
+	a.keep(r, in)
+	return nil
+}
+
+// keep adds the keys and values of the batch to what is kept for later.
+func (a *attention[T]) keep(r *Runner[T], in []int) {
+	if r.batch.Keep == nil {
+		return
+	}
+	for seq := range r.batch.Sequences() {
+		to := r.batch.Keep[r.batch.Sequence(seq)]
+		if to == nil {
+			continue
+		}
+		if past := r.batch.past(seq); a.layer == 0 && past != to {
+			*to = Past{}
+			if past != nil {
+				*to = *past.Fork()
+			}
+		}
+		for len(to.layers) <= a.layer {
+			to.layers = append(to.layers, layerPast{})
+		}
+		lo, hi := r.sets[a.keys].starts[seq], r.sets[a.keys].starts[seq+1]
+		l := &to.layers[a.layer]
+		extend(&l.keys, r.span(in[1], lo, hi))
+		extend(&l.values, r.span(in[2], lo, hi))
+		if a.layer == a.last {
+			to.Length += hi - lo
+		}
+	}
+}
+
+// extend appends values to a tensor.
+func extend[T kernel.Float](t *Tensor, x []T) {
+	if x, ok := any(x).([]float32); ok {
+		t.F32 = append(t.F32, x...)
+		return
+	}
+	t.F64 = append(t.F64, any(x).([]float64)...)
 }
 
 // divide lists the jobs of an attention, each of at most block queries.
@@ -191,17 +244,36 @@ func (r *Runner[T]) jobsOver(ctx context.Context, f func(worker int, j job)) err
 	return r.pool.For(ctx, len(r.jobs), func(worker, i int) { f(worker, r.jobs[i]) })
 }
 
-// parts returns the rows of one head of a sequence's keys or values.
-func (a *attention[T]) parts(r *Runner[T], b, width, column int, t *tile, seq int) []kernel.Rows[T] {
-	lo := r.sets[a.keys].starts[seq]
+// parts returns the rows of one head of a sequence's keys or values: those
+// before its own, then these. kept is what an earlier batch left.
+func (a *attention[T]) parts(r *Runner[T], b, width, column int, t *tile, seq int, kept func(l *layerPast) Tensor) []kernel.Rows[T] {
 	x := r.matrix(b)
 	rows := func(from, n int, mask []uint8) kernel.Rows[T] {
 		return kernel.Rows[T]{Data: x[min(from*width+column, len(x)):], Stride: width, N: n, Mask: mask}
 	}
-	if t.memory == 0 {
-		return []kernel.Rows[T]{rows(lo, t.length, t.shownTokens())}
+	own := r.sets[a.keys].starts[seq+1] - t.length
+	var parts []kernel.Rows[T]
+	switch {
+	case t.past != nil:
+		x := values[T](kept(&t.past.layers[a.layer]))
+		parts = append(parts, kernel.Rows[T]{Data: x[min(column, len(x)):], Stride: width, N: t.memory})
+	case r.batch.Prefixes != nil:
+		for _, p := range r.batch.Prefixes[seq] {
+			parts = append(parts, rows(p[0], p[1]-p[0], nil))
+		}
+	case t.memory > 0:
+		parts = append(parts, rows(own-t.memory, t.memory, nil))
 	}
-	return []kernel.Rows[T]{rows(lo, t.memory, nil), rows(lo+t.memory, t.length, t.shownTokens())}
+	return append(parts, rows(own, t.length, t.shownTokens()))
+}
+
+// keysOf and valuesOf return the rows of a head of the sequence of a job.
+func (a *attention[T]) keysOf(r *Runner[T], in []int, kv int, t *tile, seq int) []kernel.Rows[T] {
+	return a.parts(r, in[1], a.keyWidth, kv*a.e, t, seq, func(l *layerPast) Tensor { return l.keys })
+}
+
+func (a *attention[T]) valuesOf(r *Runner[T], in []int, kv int, t *tile, seq int) []kernel.Rows[T] {
+	return a.parts(r, in[2], a.valueWidth, kv*a.ev, t, seq, func(l *layerPast) Tensor { return l.values })
 }
 
 // shownTokens returns the mask of the tokens where hidden ones are left out.
@@ -217,12 +289,15 @@ func (a *attention[T]) look(r *Runner[T], s *scratch[T], seq int) *tile {
 	lo, hi := r.batch.Range(seq)
 	t := &s.view
 	*t = tile{length: hi - lo}
-	t.memory = r.sets[a.keys].starts[seq+1] - r.sets[a.keys].starts[seq] - t.length
+	t.memory = r.sets[a.keys].starts[seq+1] - r.sets[a.keys].starts[seq] - t.length + r.batch.prefix(seq)
+	if past := r.batch.past(seq); past != nil && past.Length > 0 {
+		t.past, t.memory = past, past.Length
+	}
 	if r.batch.Mask != nil {
 		t.mask = r.batch.Mask[lo:hi]
 	}
 	if r.batch.Hidden != nil {
-		t.hidden = r.batch.Hidden[r.batch.First+seq]
+		t.hidden = r.batch.Hidden[r.batch.Sequence(seq)]
 	}
 	t.keys = t.memory + t.length
 	t.compact = a.compact && t.mask != nil && t.hidden == nil
@@ -274,7 +349,7 @@ func (a *attention[T]) attend(r *Runner[T], s *scratch[T], j job, in []int, to i
 		return
 	}
 	a.packKeys(r, s, t, j, kv, in)
-	s.values.Stack(a.ev, 1, a.parts(r, in[2], a.valueWidth, kv*a.ev, t, j.sequence)...)
+	s.values.Stack(a.ev, 1, a.valuesOf(r, in, kv, t, j.sequence)...)
 	for lo := j.lo; lo < j.hi; lo += tileRows {
 		hi := min(lo+tileRows, j.hi)
 		keys := a.scores(r, s, t, j, lo, hi, in)
@@ -289,7 +364,7 @@ func (s *scratch[T]) width(t *tile) int { return (t.visible + 15) / 16 * 16 }
 
 // packKeys packs what the queries of a head are multiplied by, scaled.
 func (a *attention[T]) packKeys(r *Runner[T], s *scratch[T], t *tile, j job, kv int, in []int) {
-	s.keys.Transpose(a.e, T(a.Factor), a.parts(r, in[1], a.keyWidth, kv*a.e, t, j.sequence)...)
+	s.keys.Transpose(a.e, T(a.Factor), a.keysOf(r, in, kv, t, j.sequence)...)
 	if a.Relative != nil {
 		s.relative.Transpose(a.e, T(a.Factor), a.relatives(r, t, j.head, in[3]))
 	}
@@ -502,7 +577,7 @@ func (a *attention[T]) copyView(r *Runner[T], v tileView, out Activation, j job,
 // visit calls f for each query of [lo, hi) that a view selects, with where its
 // values begin in the selection and the keys [first, end) that are selected.
 func (a *attention[T]) visit(r *Runner[T], v tileView, j job, t *tile, lo, hi int, f func(i, at, first, end, sequence int)) {
-	sequence := r.batch.First + j.sequence
+	sequence := r.batch.Sequence(j.sequence)
 	ranges := v.sel.Ranges
 	if from, to := ranges[0].Bounds(len(r.out.Starts) - 1); sequence < from || sequence >= to {
 		return
@@ -583,7 +658,7 @@ func (a *attention[T]) given(r *Runner[T], e tileEdit, t *tile, j job, at, first
 		rows = r.sets[arch.Targets].starts[j.sequence+1] - r.sets[arch.Targets].starts[j.sequence]
 	}
 	q0, q1 := ranges[2].Bounds(rows)
-	index := [4]int{r.batch.First + j.sequence - b0, h, at/n - h*(q1-q0), key - first}
+	index := [4]int{r.batch.Sequence(j.sequence) - b0, h, at/n - h*(q1-q0), key - first}
 	offset := 0
 	for axis, i := range index {
 		if edit.Shape[axis] == 1 {

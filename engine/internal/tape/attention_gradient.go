@@ -56,7 +56,7 @@ func (a *attention[T]) pullBack(r *Runner[T], s *scratch[T], seq, kv int, in []i
 	clear(s.dvalues)
 	group := a.Heads / a.KeyHeads
 	if t.visible > 0 {
-		keys, vals := a.parts(r, in[1], a.keyWidth, kv*a.e, t, seq), a.parts(r, in[2], a.valueWidth, kv*a.ev, t, seq)
+		keys, vals := a.keysOf(r, in, kv, t, seq), a.valuesOf(r, in, kv, t, seq)
 		s.keyRows.Stack(a.e, T(a.Factor), keys...)
 		s.valueColumns.Transpose(a.ev, 1, vals...)
 	}

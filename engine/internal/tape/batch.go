@@ -7,6 +7,7 @@ import "github.com/xai-go/xai/engine/arch"
 // what it holds. Slices of rows are nil where the default is meant.
 type Batch struct {
 	First       int       // index of the first sequence in the request
+	Index       []int     // index of each sequence in the request, where they do not follow First in order
 	Starts      []int     // row in the request at which each sequence begins, and the end: one more than there are sequences
 	IDs         []int32   // [rows]; −1 is the all-zero word embedding. nil if there are Embeds
 	Embeds      []float32 // [rows, Info.Embedding], in place of the word embeddings
@@ -27,6 +28,68 @@ type Batch struct {
 	// among them, and the end. nil where there are none.
 	Memories     [][]float32
 	MemoryStarts []int
+	// Prefixes has, for each sequence, the ranges of rows [lo, hi) of the batch
+	// that come before its own ones, in order: what it has in common with
+	// earlier sequences of a causal model. nil where there are none.
+	Prefixes [][][2]int
+	// Past has, for each sequence of the request, what was kept of the tokens
+	// before those of the batch; Keep where to keep it, and these, for later.
+	// Entries may be nil, and either may be.
+	Past, Keep []*Past
+}
+
+// Past is what the tokens of a sequence leave behind for those that follow in a
+// causal model: their keys and values, layer by layer. The zero value is that of
+// no token.
+type Past struct {
+	Length int // tokens
+	layers []layerPast
+}
+
+// layerPast is the keys and values of one attention, [Length, width].
+type layerPast struct{ keys, values Tensor }
+
+// Fork returns a copy that can be continued by itself.
+func (p *Past) Fork() *Past {
+	c := &Past{Length: p.Length}
+	for _, l := range p.layers {
+		c.layers = append(c.layers, layerPast{l.keys.cut(), l.values.cut()})
+	}
+	return c
+}
+
+// cut returns a tensor whose values are copied when others are appended.
+func (t Tensor) cut() Tensor {
+	t.F32, t.F64 = t.F32[:len(t.F32):len(t.F32)], t.F64[:len(t.F64):len(t.F64)]
+	return t
+}
+
+// Sequence returns the index of sequence i of b in the request.
+func (b Batch) Sequence(i int) int {
+	if b.Index != nil {
+		return b.Index[i]
+	}
+	return b.First + i
+}
+
+// prefix returns the number of rows before the own ones of sequence i that the
+// batch itself computes.
+func (b Batch) prefix(i int) int {
+	n := 0
+	if b.Prefixes != nil {
+		for _, r := range b.Prefixes[i] {
+			n += r[1] - r[0]
+		}
+	}
+	return n
+}
+
+// past returns what was kept of the tokens before sequence i, or nil.
+func (b Batch) past(i int) *Past {
+	if b.Past == nil {
+		return nil
+	}
+	return b.Past[b.Sequence(i)]
 }
 
 // Sequences returns the number of sequences.

@@ -65,7 +65,7 @@ func (p *planner[T]) seed(logits int) {
 			for _, v := range r.span(from, lo, hi) {
 				x, dx = append(x, float64(v)), append(dx, 0)
 			}
-			r.out.Objectives[r.batch.First+seq] = r.objective(r.batch.First+seq, x, dx)
+			r.out.Objectives[r.batch.Sequence(seq)] = r.objective(r.batch.Sequence(seq), x, dx)
 			for j, v := range dx {
 				r.memory[r.offsets[to]+lo*width+j] = T(v)
 			}

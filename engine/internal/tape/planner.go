@@ -216,9 +216,8 @@ func (p *planner[T]) compute(i, to int, in []int, captures bool) {
 	case arch.Select:
 		set := n.rows
 		p.each(to, in, func(r *Runner[T], lo, hi int) {
-			tokens := &r.sets[arch.Tokens]
 			r.each(set, lo, hi, func(seq, position, row int) {
-				copy(r.row(to, row), r.row(in[0], tokens.starts[seq]+position))
+				copy(r.row(to, row), r.row(in[0], r.token(seq, position)))
 			})
 		})
 	case arch.Spread:
@@ -337,7 +336,7 @@ func (p *planner[T]) answer(logits int) {
 	from, width, set := p.value[logits], p.nodes[logits].width, p.nodes[logits].rows
 	p.steps = append(p.steps, step[T]{reads: []int{from}, reuse: -1, lasting: true, rows: set, each: func(r *Runner[T], lo, hi int) {
 		r.each(set, lo, hi, func(seq, _, row int) {
-			at := r.out.Starts[r.batch.First+seq] + row - r.sets[set].starts[seq]
+			at := r.out.Starts[r.batch.Sequence(seq)] + row - r.sets[set].starts[seq]
 			copy(values[T](r.out.Logits)[at*width:], r.row(from, row))
 		})
 	}})

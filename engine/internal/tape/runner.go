@@ -31,18 +31,23 @@ type Runner[T kernel.Float] struct {
 type rows struct {
 	starts []int // of each sequence, and the end
 	index  []int // of Reads and Targets: the position of each row within its sequence
+	before []int // of Reads: the rows of each sequence that come before its own ones
 }
 
 // count returns the number of rows.
 func (s *rows) count() int { return s.starts[len(s.starts)-1] }
 
-// position returns the position within its sequence of row i, which belongs to
-// sequence seq.
+// position returns the position of row i, which belongs to sequence seq, among
+// the sequence's own rows. It is negative for a row that is read among those
+// that came before.
 func (s *rows) position(seq, i int) int {
-	if s.index != nil {
-		return s.index[i]
+	switch {
+	case s.index == nil:
+		return i - s.starts[seq]
+	case s.before != nil:
+		return s.index[i] - s.before[seq]
 	}
-	return i - s.starts[seq]
+	return s.index[i]
 }
 
 // blockRows is the number of rows that go through the steps of a phase
@@ -119,13 +124,13 @@ func (r *Runner[T]) lay(b Batch) {
 	n := b.Sequences()
 	for set := range r.sets {
 		s := &r.sets[set]
-		s.starts, s.index = append(s.starts[:0], 0), s.index[:0]
+		s.starts, s.index, s.before = append(s.starts[:0], 0), s.index[:0], s.before[:0]
 		at := 0
 		for i := range n {
 			lo, hi := b.Range(i)
 			length, memory := hi-lo, 0
 			if b.MemoryStarts != nil {
-				memory = b.MemoryStarts[b.First+i+1] - b.MemoryStarts[b.First+i]
+				memory = b.MemoryStarts[b.Sequence(i)+1] - b.MemoryStarts[b.Sequence(i)]
 			}
 			switch arch.RowSet(set) {
 			case arch.Tokens:
@@ -135,11 +140,12 @@ func (r *Runner[T]) lay(b Batch) {
 			case arch.Context:
 				at += memory + length
 			case arch.Reads:
-				s.index = pick(s.index, b.Reads, b.First+i, length)
+				before := b.prefix(i)
+				s.index, s.before = pick(s.index, b.Reads, b.Sequence(i), before+length), append(s.before, before)
 				at = len(s.index)
 			case arch.Targets:
 				if b.Targets != nil {
-					s.index = append(s.index, b.Targets[b.First+i]...)
+					s.index = append(s.index, b.Targets[b.Sequence(i)]...)
 				}
 				at = len(s.index)
 			case arch.Relative:
@@ -149,6 +155,9 @@ func (r *Runner[T]) lay(b Batch) {
 		}
 		if set := arch.RowSet(set); set != arch.Reads && set != arch.Targets {
 			s.index = nil
+		}
+		if arch.RowSet(set) != arch.Reads {
+			s.before = nil
 		}
 	}
 	// The relative positions are the same for all sequences: those of the
@@ -181,6 +190,23 @@ func (r *Runner[T]) longestContext() int {
 		n = max(n, starts[i+1]-starts[i])
 	}
 	return n
+}
+
+// token returns the row of Tokens at a position of sequence seq, counted as
+// [rows.position] does.
+func (r *Runner[T]) token(seq, position int) int {
+	if position >= 0 {
+		return r.sets[arch.Tokens].starts[seq] + position
+	}
+	position += r.batch.prefix(seq)
+	for _, part := range r.batch.Prefixes[seq] {
+		if n := part[1] - part[0]; position >= n {
+			position -= n
+			continue
+		}
+		return part[0] + position
+	}
+	panic("tape: a position before the first row")
 }
 
 // each calls f for the rows [lo, hi) of a set, with the sequence and the

@@ -101,7 +101,7 @@ func (r *Runner[T]) length(v *view, set arch.RowSet, seq int) int {
 func (r *Runner[T]) visit(v *view, set arch.RowSet, lo, hi int, f func(seq, place, row int)) {
 	total := len(r.out.Starts) - 1
 	r.each(set, lo, hi, func(seq, position, row int) {
-		if !v.sequence(r.batch.First+seq, total) {
+		if !v.sequence(r.batch.Sequence(seq), total) {
 			return
 		}
 		if v.row < 0 {
@@ -123,7 +123,7 @@ func (p *planner[T]) capture(from int, set arch.RowSet, u use, to func(*Runner[T
 	p.steps = append(p.steps, step[T]{reads: []int{from}, reuse: -1, lasting: true, rows: set, each: func(r *Runner[T], lo, hi int) {
 		out := to(r, u)
 		r.visit(v, set, lo, hi, func(seq, place, row int) {
-			i := r.batch.First + seq
+			i := r.batch.Sequence(seq)
 			if !v.batch {
 				i = 0
 			}
@@ -176,7 +176,7 @@ func (r *Runner[T]) given(v *view, e *point.Edit, seq, place, j int) T {
 		switch {
 		case axis == 0 && v.batch:
 			lo, _ := v.sel.Ranges[0].Bounds(len(r.out.Starts) - 1)
-			index = r.batch.First + seq - lo
+			index = r.batch.Sequence(seq) - lo
 		case axis == v.row:
 			index = place
 		default:

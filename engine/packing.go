@@ -1,0 +1,99 @@
+package engine
+
+import (
+	"slices"
+
+	"github.com/xai-go/xai/engine/arch"
+	"github.com/xai-go/xai/engine/internal/tape"
+)
+
+// A causal model gives tokens that begin alike the same values, whatever
+// follows. Where nobody looks inside, a batch is therefore run as a trie: its
+// sequences are sorted, and of each only what differs from the one before it is
+// computed. The keys and values of the rest are those that are there already,
+// in the same order, so that the bits stay the same.
+
+// prefixRows is the number of rows that sequences share their beginnings
+// within: larger groups share more and leave the cache.
+const prefixRows = 256
+
+// sharesPrefixes tells whether a batch may be run as a trie.
+func (r *request) sharesPrefixes(graph *arch.Graph, in Input, b tape.Batch) bool {
+	return !r.separate && !r.AllReads && causal(graph) && b.Sequences() > 1 && in.Embeds == nil && in.PositionIDs == nil && in.TypeIDs == nil && in.Mask == nil &&
+		b.Past == nil && b.Keep == nil && len(r.Captures)+len(r.Request.Edits)+len(r.Request.Gradients) == 0
+}
+
+// causal tells whether no token of a graph ever sees a later one.
+func causal(graph *arch.Graph) bool {
+	seen := false
+	for _, n := range graph.Nodes {
+		if op, ok := n.Op.(arch.Attention); ok {
+			if !op.Causal || op.Relative != nil {
+				return false
+			}
+			seen = true
+		}
+	}
+	return seen
+}
+
+// tries cuts a batch into groups of at most about so many rows, or of one
+// longer sequence, each a trie.
+func tries(b tape.Batch, rows int) []tape.Batch {
+	order := make([]int, b.Sequences())
+	for i := range order {
+		order[i] = i
+	}
+	ids := func(i int) []int32 { return b.IDs[b.Starts[i]:b.Starts[i+1]] }
+	slices.SortStableFunc(order, func(x, y int) int { return slices.Compare(ids(x), ids(y)) })
+	var groups []tape.Batch
+	var g *tape.Batch
+	var path [][2]int // the rows of the sequence before
+	for at, i := range order {
+		shared := 0
+		if g != nil {
+			shared = common(ids(order[at-1]), ids(i))
+		}
+		if own := len(ids(i)) - shared; g == nil || g.Rows()+own > rows {
+			groups = append(groups, tape.Batch{Starts: []int{0}, Reads: b.Reads})
+			g = &groups[len(groups)-1]
+			path, shared = nil, 0
+		}
+		path = cut(path, shared)
+		g.Prefixes = append(g.Prefixes, slices.Clone(path))
+		g.Index = append(g.Index, i)
+		lo := g.Rows()
+		g.IDs = append(g.IDs, ids(i)[shared:]...)
+		if b.PositionIDs != nil {
+			g.PositionIDs = append(g.PositionIDs, b.PositionIDs[b.Starts[i]+shared:b.Starts[i+1]]...)
+		}
+		g.Starts = append(g.Starts, len(g.IDs))
+		if hi := g.Rows(); hi > lo {
+			path = append(path, [2]int{lo, hi})
+		}
+	}
+	return groups
+}
+
+// common returns how many tokens two sequences have in common at the beginning.
+func common(x, y []int32) int {
+	n := 0
+	for n < len(x) && n < len(y) && x[n] == y[n] {
+		n++
+	}
+	return n
+}
+
+// cut returns the first n rows of a path.
+func cut(path [][2]int, n int) [][2]int {
+	var first [][2]int
+	for _, r := range path {
+		if n <= 0 {
+			break
+		}
+		r[1] = min(r[1], r[0]+n)
+		n -= r[1] - r[0]
+		first = append(first, r)
+	}
+	return first
+}
