@@ -16,6 +16,7 @@ type addedToken struct {
 	rstrip     bool // swallows the white space to its right
 	normalized bool // sought in the normalized text, in its normalized form
 	special    bool // part of the model's protocol, not of the text
+	apart      bool // decoded by itself, although special
 }
 
 // segment is a part of a text: an added token, or what stands between two.

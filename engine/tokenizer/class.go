@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+
+	"github.com/xai-go/xai/engine/tokenizer/internal/model"
 )
 
 // A class is a tokenizer class of transformers, or several that are alike, with
@@ -14,6 +16,10 @@ type class struct {
 	// usual are the special tokens by their role. Their flags hold too where a
 	// file gives a role's token as a mere string.
 	usual map[string]addedToken
+	// more are further special tokens where no file names any.
+	more []string
+	// pieces says that the slow tokenizer runs a SentencePiece model.
+	pieces bool
 }
 
 // The classes that are known, apart from those that differ from one of them in
@@ -66,7 +72,65 @@ var (
 		},
 	}
 
-	allClasses = []*class{bert, gpt2, roberta, qwen2, clip}
+	xlnet = &class{
+		names:  []string{"XLNetTokenizer"},
+		models: []string{"xlnet"},
+		usual: map[string]addedToken{
+			"unk_token": {content: "<unk>"}, "sep_token": {content: "<sep>"}, "pad_token": {content: "<pad>"},
+			"cls_token": {content: "<cls>"}, "mask_token": {content: "<mask>", lstrip: true},
+			"bos_token": {content: "<s>"}, "eos_token": {content: "</s>"},
+		},
+		more:   []string{"<eop>", "<eod>"},
+		pieces: true,
+	}
+	albert = &class{
+		names:  []string{"AlbertTokenizer"},
+		models: []string{"albert"},
+		usual: map[string]addedToken{
+			"unk_token": {content: "<unk>"}, "sep_token": {content: "[SEP]"}, "pad_token": {content: "<pad>"},
+			"cls_token": {content: "[CLS]"}, "mask_token": {content: "[MASK]", lstrip: true},
+			"bos_token": {content: "[CLS]"}, "eos_token": {content: "[SEP]"},
+		},
+		pieces: true,
+	}
+	t5 = &class{
+		names:  []string{"T5Tokenizer"},
+		models: []string{"t5"},
+		usual: map[string]addedToken{
+			"unk_token": {content: "<unk>"}, "pad_token": {content: "<pad>"}, "eos_token": {content: "</s>"},
+		},
+		pieces: true,
+	}
+	xlmRoberta = &class{
+		names:  []string{"XLMRobertaTokenizer"},
+		models: []string{"xlm-roberta", "xlm-roberta-xl"},
+		usual: map[string]addedToken{
+			"unk_token": {content: "<unk>"}, "sep_token": {content: "</s>"}, "pad_token": {content: "<pad>"},
+			"cls_token": {content: "<s>"}, "mask_token": {content: "<mask>", lstrip: true},
+			"bos_token": {content: "<s>"}, "eos_token": {content: "</s>"},
+		},
+		pieces: true,
+	}
+	llama = &class{
+		names:  []string{"LlamaTokenizer"},
+		models: []string{"llama", "mistral"},
+		usual: map[string]addedToken{
+			"unk_token": {content: "<unk>"}, "bos_token": {content: "<s>"}, "eos_token": {content: "</s>"},
+		},
+		pieces: true,
+	}
+	debertaV2 = &class{
+		names:  []string{"DebertaV2Tokenizer"},
+		models: []string{"deberta-v2"},
+		usual: map[string]addedToken{
+			"unk_token": {content: "[UNK]"}, "sep_token": {content: "[SEP]"}, "pad_token": {content: "[PAD]"},
+			"cls_token": {content: "[CLS]"}, "mask_token": {content: "[MASK]"},
+			"bos_token": {content: "[CLS]"}, "eos_token": {content: "[SEP]"},
+		},
+		pieces: true,
+	}
+
+	allClasses = []*class{bert, gpt2, roberta, qwen2, clip, xlnet, albert, t5, xlmRoberta, llama, debertaV2}
 )
 
 // classNamed returns the class with the name, or nil if it is none of the known
@@ -88,6 +152,30 @@ func classOfModel(modelType string) *class {
 		}
 	}
 	return nil
+}
+
+// guessClass returns the class of a tokenizer that no file names: that of the
+// model type or, where there is no config.json, that whose usual special tokens
+// are all there. It returns nil where neither tells.
+func (f *folder) guessClass(v *model.Vocabulary, added []addedToken) (*class, error) {
+	modelType, err := f.modelType()
+	if err != nil || modelType != "" {
+		return classOfModel(modelType), err
+	}
+	has := func(content string) bool {
+		_, ok := v.ID(content)
+		return ok || slices.ContainsFunc(added, func(token addedToken) bool { return token.content == content })
+	}
+	for _, c := range []*class{roberta, clip, gpt2} {
+		all := true
+		for _, token := range c.usual {
+			all = all && has(token.content)
+		}
+		if all {
+			return c, nil
+		}
+	}
+	return nil, nil
 }
 
 // modelType returns the model type that config.json names. It is empty if there

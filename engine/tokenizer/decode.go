@@ -79,8 +79,9 @@ func (t *Tokenizer) Join(ids []int32, skipSpecial bool) string {
 		}
 		switch {
 		case special && skipSpecial:
-		case t.python && isAdded && !special:
-			// To a slow tokenizer, an added token that is not special stands apart.
+		case t.python && isAdded && (!special || t.added.tokens[added].apart):
+			// To a slow tokenizer, an added token that is not special stands
+			// apart, and so do special ones that extend the vocabulary.
 			flush()
 			texts = append(texts, token)
 		default:

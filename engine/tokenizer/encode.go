@@ -1,8 +1,10 @@
 package tokenizer
 
 import (
+	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/xai-go/xai/engine/tokenizer/internal/model"
@@ -12,7 +14,7 @@ import (
 // Token is one token of an encoded text.
 type Token struct {
 	ID   int32
-	Text string // as the vocabulary has it: "##ing"
+	Text string // as the vocabulary has it: "##ing"; of an unknown piece, the text it stands for
 
 	// Start and End are the bytes of the original text that the token stands
 	// for, RuneStart and RuneEnd the same in code points. Tokens follow one
@@ -104,32 +106,35 @@ func (t *Tokenizer) Encode(s string, o Options) (*Encoding, error) {
 		if o.MaxLength < special {
 			return nil, &LengthError{o.MaxLength, special}
 		}
-		kept[0], kept[1] = o.Truncation.truncate(kept[0], kept[1], o.MaxLength-special, t.python)
+		kept[0], kept[1] = o.Truncation.truncate(kept[0], kept[1], o.MaxLength-special, t.oddFirst)
 	}
 
 	e := &Encoding{Tokens: make([]Token, 0, special+kept[0]+kept[1])}
-	sequence := 0
+	sequence, last := 0, int32(-1) // last is what the text before ends with
 	for _, part := range shape {
 		switch {
 		case part.sequence >= 0:
 			sequence = part.sequence
-			n := kept[sequence]
-			e.Tokens = t.appendTokens(e.Tokens, texts[sequence], all[sequence][:n], part)
-			e.Dropped = t.appendTokens(e.Dropped, texts[sequence], all[sequence][n:], part)
-		case !o.NoSpecial:
+			of, n := all[sequence], kept[sequence]
+			e.Tokens = t.appendTokens(e.Tokens, texts[sequence], of, text.Range{Start: 0, End: n}, part)
+			e.Dropped = t.appendTokens(e.Dropped, texts[sequence], of, text.Range{Start: n, End: len(of)}, part)
+			last = lastID(of[:n])
+		case !o.NoSpecial && !(part.once && part.id == last):
 			e.Tokens = append(e.Tokens, Token{
 				ID: part.id, Text: part.token, Word: -1, Sequence: sequence, Type: part.typeID, Special: true,
 			})
+			last = -1
 		}
 	}
 	return e, nil
 }
 
-// appendTokens appends to dst what was found in s, which has its place in a
-// template.
-func (t *Tokenizer) appendTokens(dst []Token, s string, all []found, place templatePart) []Token {
+// appendTokens appends to dst the part r of all that was found in s, which has
+// its place in a template.
+func (t *Tokenizer) appendTokens(dst []Token, s string, all []found, r text.Range, place templatePart) []Token {
 	at, runes := 0, 0 // a place in s, in bytes and in runes
-	for _, f := range all {
+	for i := r.Start; i < r.End; i++ {
+		f := all[i]
 		start, end := int(f.span.Start), int(f.span.End)
 		runes += utf8.RuneCountInString(s[at:start])
 		at = start
@@ -144,8 +149,11 @@ func (t *Tokenizer) appendTokens(dst []Token, s string, all []found, place templ
 			if token.Special {
 				token.Word = -1
 			}
-		} else {
+		} else if token.Text = f.surface; f.surface == "" {
 			token.Text, _ = t.model.Vocabulary().Token(f.id)
+		}
+		if t.trim.spaces {
+			t.trim.span(&token, s, i == 0)
 		}
 		dst = append(dst, token)
 	}
@@ -159,7 +167,9 @@ func (t *Tokenizer) AppendIDs(dst []int32, s string) []int32 {
 	w := t.work(s, false)
 	for _, part := range t.single {
 		if part.sequence < 0 {
-			dst = append(dst, part.id)
+			if !part.once || part.id != lastID(w.found) {
+				dst = append(dst, part.id)
+			}
 			continue
 		}
 		for i := range w.found {
@@ -168,6 +178,14 @@ func (t *Tokenizer) AppendIDs(dst []int32, s string) []int32 {
 	}
 	t.done(w)
 	return dst
+}
+
+// lastID returns the id of the last token, or -1.
+func lastID(all []found) int32 {
+	if len(all) == 0 {
+		return -1
+	}
+	return all[len(all)-1].id
 }
 
 // check returns an error if s cannot be encoded.
@@ -200,14 +218,16 @@ type found struct {
 	word  int32
 	span  text.Span
 	added int32 // index of the added token, or -1
+	// surface is the text of an unknown token, where tokens are shown so.
+	surface string
 }
 
 // worker is the scratch space of one run of the pipeline.
 type worker struct {
-	base, piece text.Text
-	rough, fine []segment
-	pieces      []model.Piece
-	found       []found
+	base, piece, part text.Text
+	rough, fine       []segment
+	pieces            []model.Piece
+	found             []found
 }
 
 // work runs the pipeline over s. The caller hands the worker back to done.
@@ -218,8 +238,8 @@ func (t *Tokenizer) work(s string, tracked bool) *worker {
 	}
 	w.found = w.found[:0]
 	w.base.Reset(s, tracked)
-	if t.lowercase != nil {
-		t.lowercase.Normalize(&w.base)
+	if t.prepare != nil {
+		t.prepare.Normalize(&w.base)
 	}
 	word := int32(0)
 	w.rough = t.raw.split(w.rough[:0], w.base.Bytes)
@@ -244,25 +264,42 @@ func (t *Tokenizer) work(s string, tracked bool) *worker {
 				word++
 				continue
 			}
-			piece.Words = append(piece.Words[:0], fine.Range)
-			if t.preTokenizer != nil {
-				t.preTokenizer.PreTokenize(piece)
+			part := piece // may be rewritten where it is all there is
+			if len(w.fine) > 1 {
+				part = &w.part
+				part.Slice(piece, fine.Range)
 			}
-			for _, r := range piece.Words {
-				t.findWord(w, piece, r, word)
-				word++
+			part.Words = append(part.Words[:0], text.Range{Start: 0, End: len(part.Bytes)})
+			if t.preTokenizer != nil {
+				t.preTokenizer.PreTokenize(part)
+			}
+			for _, r := range part.Words {
+				word = t.findWord(w, part, r, word) + 1
 			}
 		}
 	}
+	if t.dropSpace && len(w.found) > 1 && t.isSpecial(w.found[1]) && t.isSpace(w.found[0]) {
+		w.found = slices.Delete(w.found, 0, 1)
+	}
 	return w
+}
+
+// isSpecial says whether f is an added token of the model's protocol.
+func (t *Tokenizer) isSpecial(f found) bool { return f.added >= 0 && t.added.tokens[f.added].special }
+
+// isSpace says whether f is a token for a space and no more.
+func (t *Tokenizer) isSpace(f found) bool {
+	token, _ := t.model.Vocabulary().Token(f.id)
+	return f.added < 0 && (token == space || f.surface == space)
 }
 
 func (t *Tokenizer) foundAdded(in *text.Text, s segment, word int32) found {
 	return found{id: t.added.tokens[s.token].id, word: word, span: in.Span(s.Range), added: int32(s.token)}
 }
 
-// findWord appends the tokens of the word at r.
-func (t *Tokenizer) findWord(w *worker, in *text.Text, r text.Range, word int32) {
+// findWord appends the tokens of the word at r, and returns the number of its
+// last word: where tokens spell spaces, a space begins another one.
+func (t *Tokenizer) findWord(w *worker, in *text.Text, r text.Range, word int32) int32 {
 	b := in.Bytes[r.Start:r.End]
 	if t.neverSplit.Has(b) {
 		id, ok := t.ID(string(b))
@@ -270,18 +307,26 @@ func (t *Tokenizer) findWord(w *worker, in *text.Text, r text.Range, word int32)
 			id = t.model.Unknown()
 		}
 		w.found = append(w.found, found{id: id, word: word, span: in.Span(r), added: -1})
-		return
+		return word
 	}
 	w.pieces = t.model.Append(w.pieces[:0], b)
-	for _, p := range w.pieces {
+	for i, p := range w.pieces {
+		if t.spaced && i > 0 && p.Start > w.pieces[i-1].Start && bytes.HasPrefix(b[p.Start:], []byte(space)) {
+			word++
+		}
 		span := in.Span(text.Range{Start: r.Start + p.Start, End: r.Start + p.End})
-		w.found = append(w.found, found{id: p.ID, word: word, span: span, added: -1})
+		f := found{id: p.ID, word: word, span: span, added: -1}
+		if t.surfaces && p.ID == t.model.Unknown() && (len(in.Spans) > 0 || t.dropSpace) {
+			f.surface = string(b[p.Start:p.End])
+		}
+		w.found = append(w.found, f)
 	}
+	return word
 }
 
 // done takes a worker back for another run.
 func (t *Tokenizer) done(w *worker) {
-	if max(w.base.Retained(), w.piece.Retained(), cap(w.found)) <= text.MaxRetained {
+	if max(w.base.Retained(), w.piece.Retained(), w.part.Retained(), cap(w.found)) <= text.MaxRetained {
 		t.workers.Put(w)
 	}
 }

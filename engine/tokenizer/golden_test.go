@@ -156,7 +156,7 @@ func (c *goldenCase) check(t *testing.T, tok *Tokenizer) {
 		if want.TypeIDs != nil {
 			differ(t, want.Text, "token_type_ids", full.TypeIDs(), want.TypeIDs)
 		}
-		differ(t, want.Text, "AppendIDs", tok.AppendIDs(nil, want.Text), want.InputIDs)
+		differ(t, want.Text, "AppendIDs", tok.AppendIDs([]int32{}, want.Text), want.InputIDs)
 		differ(t, want.Text, "decode", tok.Join(want.InputIDs, false), want.Decode)
 		differ(t, want.Text, "decode_clean_skip", tok.Decode(want.InputIDs, true), want.DecodeCleanSkip)
 	}
@@ -188,12 +188,15 @@ func (c *goldenCase) check(t *testing.T, tok *Tokenizer) {
 			}
 			encodings = append(encodings, e)
 		}
-		length, side := 0, Right
+		length, side := 0, tok.PadSide()
 		if want.Options.Padding == "max_length" {
 			length = want.Options.MaxLength
 		}
-		if want.Options.PaddingSide == "left" {
+		switch want.Options.PaddingSide {
+		case "left":
 			side = Left
+		case "right":
+			side = Right
 		}
 		batch, err := tok.Pad(encodings, length, side)
 		if err != nil {

@@ -68,8 +68,8 @@ func TestLaws(t *testing.T) {
 					}
 					var slice text.Text
 					slice.Reset(s[token.Start:token.End], false)
-					if tok.lowercase != nil {
-						tok.lowercase.Normalize(&slice)
+					if tok.prepare != nil {
+						tok.prepare.Normalize(&slice)
 					}
 					normalizer.Normalize(&slice)
 					if !strings.Contains(string(slice.Bytes), strings.TrimPrefix(token.Text, "##")) {

@@ -16,8 +16,9 @@ import (
 type settings struct {
 	config object   // tokenizer_config.json, empty if there is none
 	name   string   // of the tokenizer class, without the suffix of the fast ones; may be empty
+	fast   bool     // whether the class is named as a fast one
 	class  *class   // nil if it is not a known one
-	vocab  bool     // whether vocab.txt is there
+	slow   bool     // whether the files of the slow tokenizer are there
 	named  []object // the files that name special tokens, those that count more later
 	roles  roles
 	// added are the tokens listed with their ids, special those known by a role
@@ -44,10 +45,9 @@ func (f *folder) settings() (*settings, error) {
 	if err := config.get("tokenizer_class", &s.name); err != nil {
 		return nil, err
 	}
-	s.name = strings.TrimSuffix(s.name, "Fast")
+	s.name, s.fast = strings.CutSuffix(s.name, "Fast")
 	s.class = classNamed(s.name)
-	_, err = fs.Stat(f.fsys, "vocab.txt")
-	s.vocab = err == nil
+	s.slow = f.has("vocab.txt") || f.has("vocab.json") && f.has("merges.txt")
 	// A configuration that lists the added tokens is newer than the maps.
 	names := []object{config, specialMap}
 	if config.has("added_tokens_decoder") {
@@ -138,7 +138,9 @@ func (s *settings) readSpecial() error {
 		*role.token = token.content
 		s.addSpecial(token, assumed)
 	}
+	more := s.class != nil // whether the usual further tokens count
 	for _, o := range s.named {
+		more = more && !o.has("additional_special_tokens")
 		list, err := o.list("additional_special_tokens")
 		if err != nil {
 			return err
@@ -148,7 +150,13 @@ func (s *settings) readSpecial() error {
 			if err != nil {
 				return err
 			}
+			token.apart = true
 			s.addSpecial(token, false)
+		}
+	}
+	if more {
+		for _, content := range s.class.more {
+			s.addSpecial(addedToken{content: content, apart: true}, true)
 		}
 	}
 	return nil
@@ -231,9 +239,11 @@ func (t *Tokenizer) addNamed(s *settings) error {
 			t.added.tokens[i].special = true
 			continue
 		}
-		if _, known := t.model.Vocabulary().ID(token.content); !known && s.assumed[token.content] {
+		_, known := t.model.Vocabulary().ID(token.content)
+		if !known && s.assumed[token.content] && !(t.python && s.class.pieces) {
 			continue
 		}
+		token.apart = token.apart && !known
 		if err := t.add(token, true); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ type templatePart struct {
 	typeID   int32
 	id       int32
 	token    string
+	once     bool // left out after a sequence that ends with it
 }
 
 // template says how special tokens surround a text, or a text and its pair.
@@ -48,9 +49,9 @@ const (
 // the whole fit, OnlyFirst and OnlySecond leave both as they are.
 //
 // An odd room gives the token over to the text that was longer, or to the pair
-// between equals, in the tokenizers library (truncation.rs); to the text in
-// transformers' slow tokenizers (truncate_sequences).
-func (s Strategy) truncate(first, second, room int, python bool) (int, int) {
+// between equals, in the tokenizers library (truncation.rs); with oddFirst, to
+// the text, as in transformers' slow tokenizers (truncate_sequences).
+func (s Strategy) truncate(first, second, room int, oddFirst bool) (int, int) {
 	excess := first + second - room
 	if excess <= 0 {
 		return first, second
@@ -73,7 +74,7 @@ func (s Strategy) truncate(first, second, room int, python bool) (int, int) {
 		return room - second, second
 	case first <= half:
 		return first, room - first
-	case python || first > second:
+	case oddFirst || first > second:
 		return rest, half
 	}
 	return half, rest

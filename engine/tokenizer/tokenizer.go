@@ -26,7 +26,7 @@ import (
 // Tokenizer turns text into tokens and back. It is immutable and safe for
 // concurrent use.
 type Tokenizer struct {
-	lowercase    text.Normalizer // applied before added tokens are sought; may be nil
+	prepare      text.Normalizer // applied before added tokens are sought; may be nil
 	raw          *matcher        // added tokens sought in the text as it is
 	normalizer   text.Normalizer // may be nil
 	normalized   *matcher        // added tokens sought in the normalized text
@@ -39,7 +39,14 @@ type Tokenizer struct {
 	between      string // what stands around an added token in a decoded text
 	added        addedTokens
 	roles        roles
-	python       bool // the rules of transformers' slow tokenizers
+	trim         trim  // of the spaces in the spans of tokens
+	python       bool  // the rules of transformers' slow tokenizers
+	spaced       bool  // ▁ begins a word
+	surfaces     bool  // unknown tokens are shown as the text that they stand for
+	dropSpace    bool  // a ▁ alone does not stand before a special token that begins the text
+	padType      int32 // the token type of padding
+	padSide      Side  // where padding goes
+	oddFirst     bool  // of an odd room, truncation gives the text one token more than the pair
 	maxLength    int
 	digest       string
 

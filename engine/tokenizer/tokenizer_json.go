@@ -1,10 +1,12 @@
 package tokenizer
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/xai-go/xai/engine/tokenizer/internal/model"
 	"github.com/xai-go/xai/engine/tokenizer/internal/text"
@@ -40,8 +42,16 @@ func (f *folder) openJSON(data []byte) (*Tokenizer, error) {
 	if t.model, err = readModel(file); err != nil {
 		return nil, err
 	}
-	if s.name == "" {
+	var added []addedToken
+	if added, err = readAddedTokens(file); err != nil {
+		return nil, err
+	}
+	if _, ok := t.model.(*model.WordPiece); ok && s.name == "" {
 		s.class = bert
+	} else if s.name == "" {
+		if s.class, err = f.guessClass(t.model.Vocabulary(), added); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.readSpecial(); err != nil {
 		return nil, err
@@ -62,24 +72,30 @@ func (f *folder) openJSON(data []byte) (*Tokenizer, error) {
 		if err != nil {
 			return nil, err
 		}
-		if t.preTokenizer, err = readPreTokenizer(o, new(int), 0); err != nil {
+		r := preTokenizerReader{settings: s}
+		if t.preTokenizer, err = r.read(o, 0); err != nil {
 			return nil, err
 		}
 	}
-	if t.single, t.pair, err = readTemplates(file); err != nil {
+	if err := t.readProcessors(file); err != nil {
 		return nil, err
 	}
-	if err := t.readDecoder(file); err != nil {
+	if err := t.readDecoder(file, s); err != nil {
 		return nil, err
+	}
+	if s.slow {
+		// The rules of the slow tokenizer, whose files lie beside, count where
+		// these are no component's.
+		t.trim, t.oddFirst = trim{}, true
 	}
 	if t.maxLength, err = readMaxLength(file, s); err != nil {
 		return nil, err
 	}
-
-	var added []addedToken
-	if added, err = readAddedTokens(file); err != nil {
+	_, t.surfaces = t.model.(*model.Unigram)
+	if err := t.usePadding(s, file); err != nil {
 		return nil, err
 	}
+
 	for _, token := range added {
 		if err := t.add(token, true); err != nil {
 			return nil, err
@@ -112,6 +128,11 @@ func (f *folder) openJSON(data []byte) (*Tokenizer, error) {
 		}
 		return string(pattern.Bytes)
 	})
+	if s.name == "CLIPTokenizer" && !s.fast {
+		// The slow tokenizer is another one than the components describe: the
+		// file stands in for its vocab.json and merges.txt.
+		return t, t.slowByteLevel(s)
+	}
 	return t, nil
 }
 
@@ -153,9 +174,18 @@ func readModel(file object) (model.Model, error) {
 			kind = "WordLevel"
 		}
 	}
-	if kind != "WordPiece" {
-		return nil, o.unsupported(kind)
+	switch kind {
+	case "WordPiece":
+		return readWordPiece(o)
+	case "BPE":
+		return readBPE(o)
+	case "Unigram":
+		return readUnigram(o)
 	}
+	return nil, o.unsupported(kind)
+}
+
+func readWordPiece(o object) (model.Model, error) {
 	var unknown, prefix string
 	var maxRunes int
 	if err := o.needAll(
@@ -167,7 +197,7 @@ func readModel(file object) (model.Model, error) {
 	if maxRunes < 0 {
 		return nil, o.malformed("max_input_chars_per_word", "is negative")
 	}
-	v, err := readVocabulary(o)
+	v, err := readVocabulary(o.file, join(o.where, "vocab"), o.fields["vocab"])
 	if err != nil {
 		return nil, err
 	}
@@ -178,17 +208,16 @@ func readModel(file object) (model.Model, error) {
 	return model.NewWordPiece(v, id, prefix, maxRunes), nil
 }
 
-// readVocabulary reads the vocabulary of a model: tokens and their ids.
-func readVocabulary(o object) (*model.Vocabulary, error) {
-	raw := o.fields["vocab"]
-	if len(raw) == 0 || raw[0] != '{' {
-		return nil, o.malformed("vocab", "should be an object of tokens and their ids")
+// readVocabulary reads a vocabulary: an object of tokens and their ids.
+func readVocabulary(file, where string, raw []byte) (*model.Vocabulary, error) {
+	if raw = bytes.TrimLeft(raw, jsonSpace); len(raw) == 0 || raw[0] != '{' {
+		return nil, &MalformedError{file, where, "should be an object of tokens and their ids"}
 	}
 	v := model.NewVocabulary()
 	for token, value := range entries(raw) {
 		id, err := strconv.ParseInt(string(value), 10, 32)
 		if err != nil || id < 0 {
-			return nil, o.malformed("vocab", fmt.Sprintf("gives %q the id %.20s, which should be a whole number from 0 to %d", token, value, math.MaxInt32))
+			return nil, &MalformedError{file, where, fmt.Sprintf("gives %q the id %.20s, which should be a whole number from 0 to %d", token, value, math.MaxInt32)}
 		}
 		v.Add(token, int32(id))
 	}
@@ -231,6 +260,12 @@ func (r *normalizerReader) read(o object, depth int) (text.Normalizer, error) {
 		return n, err
 	case "Replace":
 		return r.readReplace(o)
+	case "Nmt":
+		return text.Nmt{}, nil
+	case "Precompiled":
+		return r.readPrecompiled(o)
+	case "Prepend":
+		return readPrepend(o)
 	case "Sequence":
 		parts, err := o.objects("normalizers")
 		if err != nil {
@@ -265,7 +300,7 @@ func readBertNormalizer(o object, s *settings) (text.Normalizer, error) {
 	}
 	if s.class == bert {
 		// The tokenizer whose vocab.txt lies beside drops them.
-		n.CleanMore = s.vocab
+		n.CleanMore = s.slow
 		if s.config.has("strip_accents") {
 			stripAccents = nil
 		}
@@ -288,33 +323,39 @@ func (r *normalizerReader) readReplace(o object) (text.Normalizer, error) {
 	if err := o.need("content", &n.Content); err != nil {
 		return nil, err
 	}
-	pattern, err := o.object("pattern")
-	if err != nil {
+	var shortest int
+	var err error
+	if n.Pattern, shortest, err = readPattern(o); err != nil {
 		return nil, err
 	}
-	if pattern.has("Regex") {
-		return nil, o.unsupported("Replace with a regular expression")
+	// What matches nothing adds to every rune.
+	growth := float64(1 + len(n.Content))
+	if shortest > 0 {
+		growth = float64(len(n.Content)) / float64(shortest)
 	}
-	if err := pattern.need("String", &n.Pattern); err != nil {
-		return nil, err
-	}
-	if n.Pattern == "" {
-		return nil, pattern.malformed("String", "is empty")
-	}
-	r.growth *= max(1, float64(len(n.Content))/float64(len(n.Pattern)))
-	if r.growth > maxGrowth {
-		return nil, o.unsupported(fmt.Sprintf("Replace that makes a text more than %d times as long", maxGrowth))
-	}
-	return n, nil
+	return n, r.grow(o, growth)
 }
 
-// readPreTokenizer reads a pre-tokenizer and adds it to the count.
-func readPreTokenizer(o object, count *int, depth int) (text.PreTokenizer, error) {
+// grow takes note of a normalizer that makes a text so many times as long.
+func (r *normalizerReader) grow(o object, factor float64) error {
+	if r.growth *= max(1, factor); r.growth > maxGrowth {
+		return o.unsupported(fmt.Sprintf("normalization that makes a text more than %d times as long", maxGrowth))
+	}
+	return nil
+}
+
+// preTokenizerReader reads pre-tokenizers and keeps count of them.
+type preTokenizerReader struct {
+	settings *settings
+	count    int
+}
+
+func (r *preTokenizerReader) read(o object, depth int) (text.PreTokenizer, error) {
 	var kind string
 	if err := o.need("type", &kind); err != nil {
 		return nil, err
 	}
-	if *count++; *count > maxComponents {
+	if r.count++; r.count > maxComponents {
 		return nil, o.unsupported(fmt.Sprintf("more than %d pre-tokenizers", maxComponents))
 	}
 	switch kind {
@@ -324,16 +365,30 @@ func readPreTokenizer(o object, count *int, depth int) (text.PreTokenizer, error
 		return text.Whitespace{}, nil
 	case "WhitespaceSplit":
 		return text.WhitespaceSplit{}, nil
-	case "Punctuation":
-		name := "Isolated"
-		if err := o.get("behavior", &name); err != nil {
+	case "ByteLevel":
+		return readByteLevel(o, r.settings)
+	case "Metaspace":
+		return readMetaspace(o)
+	case "UnicodeScripts":
+		return text.UnicodeScripts{}, nil
+	case "Split":
+		return readSplit(o)
+	case "CharDelimiterSplit":
+		var delimiter string
+		if err := o.need("delimiter", &delimiter); err != nil {
 			return nil, err
 		}
-		behavior := slices.Index(behaviors, name)
-		if behavior < 0 {
-			return nil, o.malformed("behavior", fmt.Sprintf("is %q, which is none of %q", name, behaviors))
+		if utf8.RuneCountInString(delimiter) != 1 {
+			return nil, o.malformed("delimiter", "should be one character")
 		}
-		return text.Punctuation{Behavior: text.Behavior(behavior)}, nil
+		return text.Split{Pattern: text.Literal(delimiter), Behavior: text.Removed}, nil
+	case "Digits":
+		var each bool
+		err := o.need("individual_digits", &each)
+		return text.Digits(each), err
+	case "Punctuation":
+		behavior, err := readBehavior(o, "Isolated")
+		return text.Punctuation{Behavior: behavior}, err
 	case "Sequence":
 		parts, err := o.objects("pretokenizers")
 		if err != nil {
@@ -344,7 +399,7 @@ func readPreTokenizer(o object, count *int, depth int) (text.PreTokenizer, error
 		}
 		sequence := make(text.PreTokenizers, len(parts))
 		for i, part := range parts {
-			if sequence[i], err = readPreTokenizer(part, count, depth+1); err != nil {
+			if sequence[i], err = r.read(part, depth+1); err != nil {
 				return nil, err
 			}
 		}
@@ -353,45 +408,100 @@ func readPreTokenizer(o object, count *int, depth int) (text.PreTokenizer, error
 	return nil, o.unsupported(kind)
 }
 
+// readBehavior reads what becomes of delimiters; usual is the name of what holds
+// where the file does not say, or empty if it must.
+func readBehavior(o object, usual string) (text.Behavior, error) {
+	name, read := usual, o.get
+	if usual == "" {
+		read = o.need
+	}
+	if err := read("behavior", &name); err != nil {
+		return 0, err
+	}
+	behavior := slices.Index(behaviors, name)
+	if behavior < 0 {
+		return 0, o.malformed("behavior", fmt.Sprintf("is %q, which is none of %q", name, behaviors))
+	}
+	return text.Behavior(behavior), nil
+}
+
 // behaviors are the names of the text.Behavior constants, in their order.
 var behaviors = []string{"Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"}
 
-func readTemplates(file object) (single, pair template, err error) {
+// readProcessors reads the post-processor, which may be a sequence of them. One
+// alone may bring special tokens.
+func (t *Tokenizer) readProcessors(file object) error {
+	t.single, t.pair = bareSingle, barePair
 	if file.null("post_processor") {
-		return bareSingle, barePair, nil
+		return nil
 	}
 	o, err := file.object("post_processor")
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	var kind string
 	if err := o.need("type", &kind); err != nil {
-		return nil, nil, err
+		return err
+	}
+	parts := []object{o}
+	if kind == "Sequence" {
+		if parts, err = o.objects("processors"); err != nil {
+			return err
+		}
+	}
+	templates := 0
+	for _, part := range parts {
+		isTemplate, err := t.readProcessor(part)
+		if err != nil {
+			return err
+		}
+		if isTemplate {
+			templates++
+		}
+		if templates > 1 {
+			return part.unsupported("special tokens around special tokens")
+		}
+	}
+	return nil
+}
+
+// readProcessor reads one post-processor, and says whether it is one that adds
+// special tokens.
+func (t *Tokenizer) readProcessor(o object) (isTemplate bool, err error) {
+	var kind string
+	if err := o.need("type", &kind); err != nil {
+		return false, err
 	}
 	switch kind {
-	case "BertProcessing":
+	case "ByteLevel":
+		return false, t.trim.read(o)
+	case "BertProcessing", "RobertaProcessing":
 		sepToken, sepID, err := readPair(o, "sep")
 		if err != nil {
-			return nil, nil, err
+			return false, err
 		}
 		clsToken, clsID, err := readPair(o, "cls")
 		if err != nil {
-			return nil, nil, err
+			return false, err
 		}
-		single, pair = bertTemplates(clsToken, clsID, sepToken, sepID)
-		return single, pair, nil
+		if kind == "BertProcessing" {
+			t.single, t.pair = bertTemplates(clsToken, clsID, sepToken, sepID)
+			return true, nil
+		}
+		t.single, t.pair = robertaTemplates(clsToken, clsID, sepToken, sepID)
+		return true, t.trim.read(o)
 	case "TemplateProcessing":
 		special, err := readTemplateTokens(o)
 		if err != nil {
-			return nil, nil, err
+			return false, err
 		}
-		if single, err = readTemplate(o, "single", special, 1); err != nil {
-			return nil, nil, err
+		if t.single, err = readTemplate(o, "single", special, 1); err != nil {
+			return false, err
 		}
-		pair, err = readTemplate(o, "pair", special, 2)
-		return single, pair, err
+		t.pair, err = readTemplate(o, "pair", special, 2)
+		return true, err
 	}
-	return nil, nil, o.unsupported(kind)
+	return false, o.unsupported(kind)
 }
 
 // readPair reads a token and its id from an array.
@@ -516,7 +626,7 @@ func readTemplate(o object, key string, special map[string]template, sequences i
 }
 
 // readDecoder reads the decoder, and whether Decode cleans up after it.
-func (t *Tokenizer) readDecoder(file object) error {
+func (t *Tokenizer) readDecoder(file object, s *settings) error {
 	if file.null("decoder") {
 		t.decoder = spaceDecoder{}
 		return nil
@@ -535,8 +645,22 @@ func (t *Tokenizer) readDecoder(file object) error {
 		err := o.needAll(field{"prefix", &d.prefix}, field{"cleanup", &t.cleanup})
 		t.decoder = d
 		return err
+	case "ByteLevel":
+		t.decoder, t.cleanup = byteLevelDecoder{}, s.class != qwen2
+		return s.config.get("clean_up_tokenization_spaces", &t.cleanup)
+	case "BPEDecoder":
+		d := suffixDecoder{"</w>"}
+		err := o.get("suffix", &d.suffix)
+		t.decoder = d
+		return err
 	}
-	return o.unsupported(kind)
+	r := decoderReader{growth: 1}
+	d, err := r.read(o, 0)
+	if err != nil {
+		return err
+	}
+	t.decoder, t.spaced, t.cleanup = d, r.spaced, true
+	return s.config.get("clean_up_tokenization_spaces", &t.cleanup)
 }
 
 // readMaxLength returns the smaller of what the tokenizer's configuration and

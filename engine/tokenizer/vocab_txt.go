@@ -67,15 +67,16 @@ func (f *folder) openVocab(data []byte) (*Tokenizer, error) {
 	}
 	unknown, ok := vocabulary.ID(s.roles.unk)
 	if !ok {
-		return nil, lacks("unknown", s.roles.unk)
+		return nil, lacks("vocab.txt", "unknown", s.roles.unk)
 	}
 	t := &Tokenizer{
-		model:   model.NewWordPiece(vocabulary, unknown, "##", 100),
-		decoder: wordPieceDecoder{prefix: "##"},
-		cleanup: o.cleanup,
-		between: " ",
-		roles:   s.roles,
-		python:  true,
+		model:    model.NewWordPiece(vocabulary, unknown, "##", 100),
+		decoder:  wordPieceDecoder{prefix: "##"},
+		cleanup:  o.cleanup,
+		between:  " ",
+		roles:    s.roles,
+		python:   true,
+		oddFirst: true,
 	}
 	if err := t.addNamed(s); err != nil {
 		return nil, err
@@ -86,11 +87,11 @@ func (f *folder) openVocab(data []byte) (*Tokenizer, error) {
 
 	cls, ok := t.ClsID()
 	if !ok {
-		return nil, lacks("classifier", s.roles.cls)
+		return nil, lacks("vocab.txt", "classifier", s.roles.cls)
 	}
 	sep, ok := t.SepID()
 	if !ok {
-		return nil, lacks("separator", s.roles.sep)
+		return nil, lacks("vocab.txt", "separator", s.roles.sep)
 	}
 	t.single, t.pair = bertTemplates(s.roles.cls, cls, s.roles.sep, sep)
 
@@ -124,7 +125,7 @@ func (f *folder) openVocab(data []byte) (*Tokenizer, error) {
 				exempt = append(exempt, token.content)
 			}
 		}
-		t.lowercase = text.LowercaseExcept{Find: prefixFinder(exempt)}
+		t.prepare = text.LowercaseExcept{Find: prefixFinder(exempt)}
 	}
 	return t, nil
 }
@@ -171,11 +172,11 @@ func readVocab(data []byte) (*model.Vocabulary, error) {
 	return v, nil
 }
 
-func lacks(role, token string) error {
+func lacks(file, role, token string) error {
 	if token == "" {
 		return &MalformedError{"tokenizer_config.json", "", "names no " + role + " token"}
 	}
-	return &MalformedError{"vocab.txt", "", "lacks the " + role + " token " + token}
+	return &MalformedError{file, "", "lacks the " + role + " token " + token}
 }
 
 // bertTemplates returns the templates [CLS] A [SEP] and [CLS] A [SEP] B [SEP].

@@ -216,7 +216,7 @@ func (p *headerParser) shape(name func() string) error {
 	p.dims = p.dims[:0]
 	var varint [binary.MaxVarintLen64]byte
 	return p.json.Array(func() error {
-		dim, err := p.json.Size()
+		dim, err := p.size("shape", name)
 		switch {
 		case err != nil:
 			return err
@@ -234,7 +234,7 @@ func (p *headerParser) shape(name func() string) error {
 func (p *headerParser) offsets(name func() string, into *[2]int64) error {
 	n := 0
 	err := p.json.Array(func() error {
-		offset, err := p.json.Size()
+		offset, err := p.size("data_offsets", name)
 		if n < 2 {
 			into[n] = offset
 		}
@@ -245,4 +245,13 @@ func (p *headerParser) offsets(name func() string, into *[2]int64) error {
 		err = p.json.Fault("data_offsets of tensor %q are no range [begin, end)", name())
 	}
 	return err
+}
+
+// size reads one number of a field of a tensor.
+func (p *headerParser) size(field string, name func() string) (int64, error) {
+	n, err := p.json.Size()
+	if syntax, ok := errors.AsType[*strictjson.SyntaxError](err); ok {
+		err = malformed(syntax.Offset, "the header: the %s of tensor %q must hold non-negative integers: %s", field, name(), syntax.Reason)
+	}
+	return n, err
 }

@@ -34,6 +34,7 @@ DATA ·constantsNEON+104(SB)/4, $(-100.0) // GATEEND
 DATA ·constantsNEON+108(SB)/4, $1e30 // GATESQUARE
 DATA ·constantsNEON+112(SB)/4, $10.0 // TANHEND
 DATA ·constantsNEON+116(SB)/4, $0x80000000 // SIGN
+DATA ·constantsNEON+120(SB)/4, $0.3989422804 // DENSITY
 GLOBL ·constantsNEON(SB), RODATA|NOPTR, $128
 
 // An activation goes through x by blocks of sixteen values, in V0 … V3, which
@@ -82,10 +83,7 @@ done:                                    \
 	RET
 
 // geluNEON writes x·Φ(x) as max(x, 0) − |x|·Φ(−|x|), so that both tails keep
-// their relative accuracy. Φ(−t) = exp(−t²/2)·R(t), where R, half of the scaled
-// complementary error function, is a polynomial in s = (t − 3)/(t + 3): of
-// degree 9, with a relative error of 2⁻²⁷ on 0 ≤ t ≤ 13.3 (Remez). What
-// rounding takes from t² is given back to the reduced exponent.
+// their relative accuracy.
 //
 // func geluNEON(x *float32, n int)
 TEXT ·geluNEON(SB), NOSPLIT, $64-16
@@ -93,35 +91,10 @@ TEXT ·geluNEON(SB), NOSPLIT, $64-16
 	MOVD	n+8(FP), R1
 	CONSTANTS
 	BLOCKS
-	UNARY(FABS, 0, 4)
-	DUP(GELUEND, 8)
-	ALL(FMIN, 8, 4, 4) // t
-	EACH(FMUL, 4, 4, 8) // t², rounded
-	UNARY(MOV, 8, 12)
-	EACH(FMLS, 4, 4, 12) // what rounding added to it
-	ALL(FMULC, MINUSHALF, 8, 8)
-	REDUCE(8, 16)
-	ALL(FMLAC, HALF, 12, 8)
-	POWER(8, 16, 12, 20) // exp(−t²/2) in V12 …
-	DUP(THREE, 8)
-	ALL(FSUB, 8, 4, 16)
-	ALL(FADD, 8, 4, 20)
-	EACH(FDIV, 20, 16, 8) // s
-	FILL(TAIL9, 16)
-	HORNER(TAIL8, 16, 8, 20)
-	HORNER(TAIL7, 20, 8, 16)
-	HORNER(TAIL6, 16, 8, 20)
-	HORNER(TAIL5, 20, 8, 16)
-	HORNER(TAIL4, 16, 8, 20)
-	HORNER(TAIL3, 20, 8, 16)
-	HORNER(TAIL2, 16, 8, 20)
-	HORNER(TAIL1, 20, 8, 16)
-	HORNER(TAIL0, 16, 8, 20) // R(t)
+	NORMALTAIL
 	EACH(FMUL, 4, 20, 20)
 	EACH(FMUL, 12, 20, 20)
-	DUP(GELUEND, 8)
-	ALL(FCMGE, 8, 4, 4)
-	EACH(ANDNOT, 4, 20, 20)
+	EACH(ANDNOT, 8, 20, 20)
 	VEOR	V8.B16, V8.B16, V8.B16
 	ALL(FMAX, 8, 0, 0)
 	EACH(FSUB, 20, 0, 0)
@@ -214,34 +187,3 @@ TEXT ·reluNEON(SB), NOSPLIT, $64-16
 	BLOCKS
 	ALL(FMAX, 4, 0, 0)
 	END
-
-// func addNEON(dst, x *float32, n int)
-TEXT ·addNEON(SB), NOSPLIT, $0-24
-	MOVD	dst+0(FP), R0
-	MOVD	x+8(FP), R1
-	MOVD	n+16(FP), R2
-	SUBS	$16, R2
-	BLT	rest
-
-loop:
-	VLD1	(R0), [V0.S4, V1.S4, V2.S4, V3.S4]
-	VLD1.P	64(R1), [V4.S4, V5.S4, V6.S4, V7.S4]
-	EACH(FADD, 4, 0, 0)
-	VST1.P	[V0.S4, V1.S4, V2.S4, V3.S4], 64(R0)
-	SUBS	$16, R2
-	BGE	loop
-
-rest:
-	ADDS	$16, R2
-	BEQ	done
-
-single:
-	FMOVS	(R0), F0
-	FMOVS.P	4(R1), F1
-	FADDS	F1, F0
-	FMOVS.P	F0, 4(R0)
-	SUBS	$1, R2
-	BNE	single
-
-done:
-	RET

@@ -2,15 +2,23 @@
 
 package kernel
 
-// depth is the number of steps over the inner dimension that a sum stays in
-// registers: 384 steps of a panel of 32 columns are 48 KiB, a first-level
-// cache. It is part of what fixes the bits: a longer sum is the sum of its
-// blocks of 384 in order.
-const depth = 384
-
-// rowsTogether is the number of rows that go through all panels of a block of
-// depth before the next rows do: 144 · 384 values stay in a second-level cache.
-const rowsTogether = 144
+// How a product is taken apart. None of it changes a bit: the sum of a value is
+// one chain of multiply-adds over the inner dimension, which may be broken off
+// and gone on with anywhere.
+const (
+	// rowsTogether is the number of rows that go through all panels before the
+	// next rows do: 144 rows of a block of depth stay in a second-level cache.
+	rowsTogether = 144
+	// depth is the number of steps over the inner dimension that all panels
+	// take before the next steps: 384 rows of a panel of 32 columns are 48 KiB,
+	// a first-level cache.
+	depth = 384
+	// Few rows, of at most fewValues values in all, wait for the panels: they
+	// take them one after the other, as they lie in memory, and share blocks of
+	// fewDepth steps, so that memory is read while they are computed.
+	fewValues = 192 << 10
+	fewDepth  = 64
+)
 
 // product is the product with packed matrices; m, in and out are not 0.
 func (a *assembly) product(dst []float32, ldd int, x []float32, ldx int, transposed bool, m int,
@@ -26,24 +34,44 @@ func (a *assembly) product(dst []float32, ldd int, x []float32, ldx int, transpo
 		// Tiles of nearly equal heights: the first ones have a row more.
 		tiles := (last - first + a.rows - 1) / a.rows
 		rows, higher := (last-first)/tiles, (last-first)%tiles
-		for k0 := 0; k0 < in; k0 += depth {
-			k := min(depth, in-k0)
+		// multiply takes the steps [k, k+steps) for the panel of column c.
+		multiply := func(c, k, steps int, next *float32) {
+			panel := &panels[c*stride+k*width]
+			var b *float32
+			if bias != nil && k+steps == in {
+				b = &bias[c]
+			}
+			columns, add, r, low := min(width, out-c), add || k > 0, first, tiles-higher
+			if higher > 0 {
+				var now *float32 // one of the calls fetches what is next
+				if higher >= low {
+					now, next = next, nil
+				}
+				gemm(rows+1, higher, steps, &x[r*row+k*step], ldx, panel, &dst[r*ldd+c], ldd, columns, add, b, now)
+				r += higher * (rows + 1)
+			}
+			gemm(rows, low, steps, &x[r*row+k*step], ldx, panel, &dst[r*ldd+c], ldd, columns, add, b, next)
+		}
+		switch {
+		case tiles == 1: // which reads at the speed of memory whatever is fetched
 			for c := 0; c < out; c += width {
-				panel := &panels[c*stride+k0*width]
-				next := panel
-				if c+width < out {
-					next = &panels[(c+width)*stride+k0*width]
+				multiply(c, 0, in, nil)
+			}
+		case blocks == 1 && m*in <= fewValues:
+			for c := 0; c < out; c += width {
+				for k := 0; k < in; k += fewDepth {
+					steps, at := min(fewDepth, in-k), c*stride+(k+fewDepth)*width
+					if k+steps == in {
+						at = min(c+width, out-1) / width * width * stride
+					}
+					multiply(c, k, steps, &panels[at])
 				}
-				var b *float32
-				if bias != nil && k0+k == in {
-					b = &bias[c]
+			}
+		default:
+			for k := 0; k < in; k += depth {
+				for c := 0; c < out; c += width {
+					multiply(c, k, min(depth, in-k), &panels[min(c+width, out-1)/width*width*stride+k*width])
 				}
-				columns, add, r := min(width, out-c), add || k0 > 0, first
-				if higher > 0 {
-					gemm(rows+1, higher, k, &x[r*row+k0*step], ldx, panel, &dst[r*ldd+c], ldd, columns, add, b, next)
-					r += higher * (rows + 1)
-				}
-				gemm(rows, tiles-higher, k, &x[r*row+k0*step], ldx, panel, &dst[r*ldd+c], ldd, columns, add, b, next)
 			}
 		}
 	}

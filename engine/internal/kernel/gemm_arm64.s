@@ -8,8 +8,9 @@
 // steps over k read four values of each row, to V16 … V23, and four rows of
 // the panel, to V24 … V31. There are two loops for each number of rows, one
 // where the rows of x are rows in memory and one where they are columns; in
-// all of them a value is the same chain of fused multiply-adds, so that the bits
-// of a row do not depend on the tile that it falls into.
+// all of them a value is the same chain of fused multiply-adds, which may be
+// broken off and gone on with where it lies in memory. So the bits of a row
+// depend neither on the tile that it falls into nor on the depth.
 //
 //	R0 … R7  the place in each row of x, or R0 in all of its columns
 //	R8       the place in the panel
@@ -129,14 +130,12 @@ single:                                \
 	BNE	single                 \
 	JMP	finish
 
-// ADDROW adds a row of dst to its sums, a and a+1.
-#define ADDROW(a)                        \
-	FLDPQ	(R21), (F24, F25)        \
-	FADD(24, a, a)                   \
-	FADD(25, a+1, a+1)               \
+// BEGINROW loads the sums of a row, a and b, from dst.
+#define BEGINROW(a, b)                   \
+	FLDPQ	(R21), (a, b)            \
 	ADD	R12, R21                 \
 	SUBS	$1, R22                  \
-	BEQ	bias
+	BEQ	start
 
 #define ADDBIAS(a) FADD(24, a, a); FADD(25, a+1, a+1)
 
@@ -183,6 +182,8 @@ tile:
 	MOVD	k+16(FP), R9
 	MOVD	panel+40(FP), R8
 	MOVD	next+88(FP), R10
+	CMP	$0, R10
+	CSEL	EQ, R8, R10, R10 // nothing is next: the panel itself is as good
 	VEOR	V0.B16, V0.B16, V0.B16
 	VEOR	V1.B16, V1.B16, V1.B16
 	VEOR	V2.B16, V2.B16, V2.B16
@@ -199,6 +200,57 @@ tile:
 	VEOR	V13.B16, V13.B16, V13.B16
 	VEOR	V14.B16, V14.B16, V14.B16
 	VEOR	V15.B16, V15.B16, V15.B16
+	MOVBU	add+72(FP), R19
+	CBZ	R19, start
+	MOVD	R11, R21
+	MOVD	R16, R22
+	CMP	$8, R17
+	BNE	beginEdge
+	BEGINROW(F0, F1)
+	BEGINROW(F2, F3)
+	BEGINROW(F4, F5)
+	BEGINROW(F6, F7)
+	BEGINROW(F8, F9)
+	BEGINROW(F10, F11)
+	BEGINROW(F12, F13)
+	BEGINROW(F14, F15)
+
+beginEdge:
+	// Fewer columns than a row of the tile has: value by value, through memory.
+	MOVD	$sums-256(SP), R20
+	FSTPQ	(F0, F1), (R20)
+	FSTPQ	(F2, F3), 32(R20)
+	FSTPQ	(F4, F5), 64(R20)
+	FSTPQ	(F6, F7), 96(R20)
+	FSTPQ	(F8, F9), 128(R20)
+	FSTPQ	(F10, F11), 160(R20)
+	FSTPQ	(F12, F13), 192(R20)
+	FSTPQ	(F14, F15), 224(R20)
+
+beginRow:
+	MOVD	ZR, R19
+
+beginValue:
+	FMOVS	(R21)(R19<<2), F24
+	FMOVS	F24, (R20)(R19<<2)
+	ADD	$1, R19
+	CMP	R17, R19
+	BLT	beginValue
+	ADD	$32, R20
+	ADD	R12, R21
+	SUBS	$1, R22
+	BNE	beginRow
+	MOVD	$sums-256(SP), R20
+	FLDPQ	(R20), (F0, F1)
+	FLDPQ	32(R20), (F2, F3)
+	FLDPQ	64(R20), (F4, F5)
+	FLDPQ	96(R20), (F6, F7)
+	FLDPQ	128(R20), (F8, F9)
+	FLDPQ	160(R20), (F10, F11)
+	FLDPQ	192(R20), (F12, F13)
+	FLDPQ	224(R20), (F14, F15)
+
+start:
 	CBNZ	R23, columns
 	CMP	$8, R16
 	BEQ	rows8
@@ -262,23 +314,9 @@ columns8:
 	SUMSCOLUMNS(LOADCOLUMNS8, STEPCOLUMNS8, columnsLoop8, columnsRest8, columnsSingle8)
 
 finish:
-	MOVBU	add+72(FP), R19
 	MOVD	bias+80(FP), R20
 	CMP	$8, R17
 	BNE	edge
-	CBZ	R19, bias
-	MOVD	R11, R21
-	MOVD	R16, R22
-	ADDROW(0)
-	ADDROW(2)
-	ADDROW(4)
-	ADDROW(6)
-	ADDROW(8)
-	ADDROW(10)
-	ADDROW(12)
-	ADDROW(14)
-
-bias:
 	CBZ	R20, store
 	FLDPQ	(R20), (F24, F25)
 	ADDBIAS(0)
@@ -324,11 +362,6 @@ edgeRow:
 
 edgeValue:
 	FMOVS.P	4(R1), F0
-	CBZ	R19, edgeBias
-	FMOVS	(R2), F1
-	FADDS	F1, F0
-
-edgeBias:
 	CBZ	R20, edgeStore
 	FMOVS.P	4(R3), F1
 	FADDS	F1, F0

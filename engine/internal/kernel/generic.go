@@ -21,7 +21,7 @@ func linear[T Float](dst []T, ldd int, x []T, ldx, m int, w *Weights[T], bias []
 //
 //	dst[r, c] = (Σ_i x[r, i]·B[i, c]) + bias[c]
 //
-// with the sum taken in ascending i < in; with add it is added to what dst
+// with the sum taken in ascending i < in. With add it begins with what dst
 // holds, and with transposed x[i, r] takes the place of x[r, i]. bias may be
 // nil. panels holds ⌈out/4⌉ or more panels of [stride, 4] values, of which in
 // rows count.
@@ -37,22 +37,23 @@ func product[T Float](dst []T, ldd int, x []T, ldx int, transposed bool, m int, 
 			copy(b[:], bias[c:])
 		}
 		n := min(genericColumns, out-c)
-		write := func(r int, y [genericColumns]T) {
-			to := dst[r*ldd+c : r*ldd+c+n]
-			for i, v := range b {
-				y[i] += v
-			}
+		begin := func(r int) (sum [genericColumns]T) {
 			if add {
-				for i, v := range to {
-					y[i] = v + y[i]
-				}
+				copy(sum[:], dst[r*ldd+c:r*ldd+c+n])
 			}
-			copy(to, y[:])
+			return sum
+		}
+		finish := func(r int, sum [genericColumns]T) {
+			for i, v := range b {
+				sum[i] += v
+			}
+			copy(dst[r*ldd+c:r*ldd+c+n], sum[:])
 		}
 		r := 0
 		for ; r+2 <= m; r += 2 {
 			x0, x1 := x[r*row:], x[(r+1)*row:]
-			var s00, s01, s02, s03, s10, s11, s12, s13 T
+			s0, s1 := begin(r), begin(r+1)
+			s00, s01, s02, s03, s10, s11, s12, s13 := s0[0], s0[1], s0[2], s0[3], s1[0], s1[1], s1[2], s1[3]
 			for i, w := 0, panel; len(w) >= genericColumns; i, w = i+step, w[genericColumns:] {
 				a0, a1 := x0[i], x1[i]
 				s00 += T(a0 * w[0])
@@ -64,12 +65,12 @@ func product[T Float](dst []T, ldd int, x []T, ldx int, transposed bool, m int, 
 				s12 += T(a1 * w[2])
 				s13 += T(a1 * w[3])
 			}
-			write(r, [genericColumns]T{s00, s01, s02, s03})
-			write(r+1, [genericColumns]T{s10, s11, s12, s13})
+			finish(r, [genericColumns]T{s00, s01, s02, s03})
+			finish(r+1, [genericColumns]T{s10, s11, s12, s13})
 		}
 		if r < m {
-			x0 := x[r*row:]
-			var s0, s1, s2, s3 T
+			x0, sum := x[r*row:], begin(r)
+			s0, s1, s2, s3 := sum[0], sum[1], sum[2], sum[3]
 			for i, w := 0, panel; len(w) >= genericColumns; i, w = i+step, w[genericColumns:] {
 				a := x0[i]
 				s0 += T(a * w[0])
@@ -77,7 +78,7 @@ func product[T Float](dst []T, ldd int, x []T, ldx int, transposed bool, m int, 
 				s2 += T(a * w[2])
 				s3 += T(a * w[3])
 			}
-			write(r, [genericColumns]T{s0, s1, s2, s3})
+			finish(r, [genericColumns]T{s0, s1, s2, s3})
 		}
 	}
 }

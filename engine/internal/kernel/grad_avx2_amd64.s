@@ -39,751 +39,941 @@ narrow:
 	JE   rows1x1
 
 rows1x1:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile1x1
+	MOVQ  $0x00000100, R8
+	CMPQ  SI, $0x02
+	JL    tile1x1
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile1x1
+	SHRQ  $0x01, R8
 
 tile1x1:
-	MOVQ       DX, R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
+	MOVQ       DX, R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin1x1Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y0, Y0, Y0
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest1x1
+	JMP        begin1x1Done
+
+begin1x1Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x08
+	JNE     begin1x1Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Y0
+	JMP     begin1x1Next
+
+begin1x1Edge:
+	NEGQ       R11
+	LEAQ       lanesAVX2<>+0(SB), R12
+	VMOVUPS    64(R12)(R11*4), Y0
+	NEGQ       R11
+	NEGQ       R11
+	LEAQ       lanesAVX2<>+0(SB), R12
+	VMOVUPS    96(R12)(R11*4), Y1
+	MOVQ       BX, R11
+	VMASKMOVPS (R11), Y0, Y0
+
+begin1x1Next:
+	IMUL3Q     $0x01, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+
+begin1x1Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest1x1
 
 loop1x1:
-	VMOVUPS      (R10), Y1
-	VBROADCASTSS (R8), Y2
+	VMOVUPS      (R11), Y1
+	VBROADCASTSS (R9), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	VMOVUPS      64(R10), Y1
-	VBROADCASTSS (R8)(AX*1), Y2
+	VMOVUPS      64(R11), Y1
+	VBROADCASTSS (R9)(AX*1), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	VMOVUPS      128(R10), Y1
-	VBROADCASTSS (R8)(AX*2), Y2
+	VMOVUPS      128(R11), Y1
+	VBROADCASTSS (R9)(AX*2), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	VMOVUPS      192(R10), Y1
-	VBROADCASTSS (R8)(R9*1), Y2
+	VMOVUPS      192(R11), Y1
+	VBROADCASTSS (R9)(R10*1), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+256, R10
-	SUBQ         $0x04, R11
-	JGE          loop1x1
+	CMPQ         R8, $+0
+	JE           fetched1x1
+	PREFETCHT0   (DI)
+	CMPQ         R8, $+64
+	JE           fetched1x1
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched1x1
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+
+fetched1x1:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+256, R11
+	SUBQ $0x04, R12
+	JGE  loop1x1
 
 rest1x1:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish1x1
 
 single1x1:
-	VMOVUPS      (R10), Y1
-	VBROADCASTSS (R8), Y2
+	VMOVUPS      (R11), Y1
+	VBROADCASTSS (R9), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+64, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+64, R11
+	DECQ         R12
 	JNZ          single1x1
 
 finish1x1:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x08
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x08
 	JNE     edge1x1
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full1x1Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Y1
-	VADDPS  Y1, Y0, Y0
-
-full1x1Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full1x1Store
-	VMOVUPS (R8), Y1
+	VMOVUPS (R9), Y1
 	VADDPS  Y1, Y0, Y0
 
 full1x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Y0, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Y0, (R9)
 	JMP     next1x1
 
 edge1x1:
-	NEGQ       R8
-	LEAQ       lanesAVX2<>+0(SB), R9
-	VMOVUPS    64(R9)(R8*4), Y1
-	NEGQ       R8
-	NEGQ       R8
-	LEAQ       lanesAVX2<>+0(SB), R9
-	VMOVUPS    96(R9)(R8*4), Y2
-	MOVB       add+72(FP), R8
-	TESTB      R8, R8
-	JZ         part1x1Bias
-	MOVQ       BX, R8
-	VMASKMOVPS (R8), Y1, Y2
-	VADDPS     Y2, Y0, Y0
-
-part1x1Bias:
-	MOVQ       bias+80(FP), R8
-	TESTQ      R8, R8
+	NEGQ       R9
+	LEAQ       lanesAVX2<>+0(SB), R10
+	VMOVUPS    64(R10)(R9*4), Y1
+	NEGQ       R9
+	NEGQ       R9
+	LEAQ       lanesAVX2<>+0(SB), R10
+	VMOVUPS    96(R10)(R9*4), Y2
+	MOVQ       bias+80(FP), R9
+	TESTQ      R9, R9
 	JZ         part1x1Store
-	VMASKMOVPS (R8), Y1, Y2
+	VMASKMOVPS (R9), Y1, Y2
 	VADDPS     Y2, Y0, Y0
 
 part1x1Store:
-	MOVQ       BX, R8
-	VMASKMOVPS Y0, Y1, (R8)
+	MOVQ       BX, R9
+	VMASKMOVPS Y0, Y1, (R9)
 
 next1x1:
 	ADDQ   $0x04, DX
-	IMUL3Q $0x01, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x01, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile1x1
 	VZEROUPPER
 	RET
 
 rows2x1:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile2x1
+	MOVQ  $0x00000100, R8
+	CMPQ  SI, $0x02
+	JL    tile2x1
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile2x1
+	SHRQ  $0x01, R8
 
 tile2x1:
-	MOVQ       DX, R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
+	MOVQ       DX, R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin2x1Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y0, Y0, Y0
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y1, Y1, Y1
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest2x1
+	JMP        begin2x1Done
+
+begin2x1Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x08
+	JNE     begin2x1Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Y0
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y1
+	JMP     begin2x1Next
+
+begin2x1Edge:
+	NEGQ       R11
+	LEAQ       lanesAVX2<>+0(SB), R12
+	VMOVUPS    64(R12)(R11*4), Y1
+	NEGQ       R11
+	NEGQ       R11
+	LEAQ       lanesAVX2<>+0(SB), R12
+	VMOVUPS    96(R12)(R11*4), Y0
+	MOVQ       BX, R11
+	VMASKMOVPS (R11), Y1, Y0
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y1, Y1
+
+begin2x1Next:
+	IMUL3Q     $0x02, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+
+begin2x1Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest2x1
 
 loop2x1:
-	VMOVUPS      (R10), Y2
-	VBROADCASTSS (R8), Y3
+	VMOVUPS      (R11), Y2
+	VBROADCASTSS (R9), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS 4(R8), Y3
+	VBROADCASTSS 4(R9), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	VMOVUPS      64(R10), Y2
-	VBROADCASTSS (R8)(AX*1), Y3
+	VMOVUPS      64(R11), Y2
+	VBROADCASTSS (R9)(AX*1), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS 4(R8)(AX*1), Y3
+	VBROADCASTSS 4(R9)(AX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	VMOVUPS      128(R10), Y2
-	VBROADCASTSS (R8)(AX*2), Y3
+	VMOVUPS      128(R11), Y2
+	VBROADCASTSS (R9)(AX*2), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS 4(R8)(AX*2), Y3
+	VBROADCASTSS 4(R9)(AX*2), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	VMOVUPS      192(R10), Y2
-	VBROADCASTSS (R8)(R9*1), Y3
+	VMOVUPS      192(R11), Y2
+	VBROADCASTSS (R9)(R10*1), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS 4(R8)(R9*1), Y3
+	VBROADCASTSS 4(R9)(R10*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+256, R10
-	SUBQ         $0x04, R11
-	JGE          loop2x1
+	CMPQ         R8, $+0
+	JE           fetched2x1
+	PREFETCHT0   (DI)
+	CMPQ         R8, $+64
+	JE           fetched2x1
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched2x1
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+
+fetched2x1:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+256, R11
+	SUBQ $0x04, R12
+	JGE  loop2x1
 
 rest2x1:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish2x1
 
 single2x1:
-	VMOVUPS      (R10), Y2
-	VBROADCASTSS (R8), Y3
+	VMOVUPS      (R11), Y2
+	VBROADCASTSS (R9), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS 4(R8), Y3
+	VBROADCASTSS 4(R9), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+64, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+64, R11
+	DECQ         R12
 	JNZ          single2x1
 
 finish2x1:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x08
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x08
 	JNE     edge2x1
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full2x1Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Y2
-	VADDPS  Y2, Y0, Y0
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y2
-	VADDPS  Y2, Y1, Y1
-
-full2x1Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full2x1Store
-	VMOVUPS (R8), Y2
+	VMOVUPS (R9), Y2
 	VADDPS  Y2, Y0, Y0
 	VADDPS  Y2, Y1, Y1
 
 full2x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Y0, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Y1, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Y0, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Y1, (R9)
 	JMP     next2x1
 
 edge2x1:
-	NEGQ       R8
-	LEAQ       lanesAVX2<>+0(SB), R9
-	VMOVUPS    64(R9)(R8*4), Y2
-	NEGQ       R8
-	NEGQ       R8
-	LEAQ       lanesAVX2<>+0(SB), R9
-	VMOVUPS    96(R9)(R8*4), Y3
-	MOVB       add+72(FP), R8
-	TESTB      R8, R8
-	JZ         part2x1Bias
-	MOVQ       BX, R8
-	VMASKMOVPS (R8), Y2, Y3
-	VADDPS     Y3, Y0, Y0
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y2, Y3
-	VADDPS     Y3, Y1, Y1
-
-part2x1Bias:
-	MOVQ       bias+80(FP), R8
-	TESTQ      R8, R8
+	NEGQ       R9
+	LEAQ       lanesAVX2<>+0(SB), R10
+	VMOVUPS    64(R10)(R9*4), Y2
+	NEGQ       R9
+	NEGQ       R9
+	LEAQ       lanesAVX2<>+0(SB), R10
+	VMOVUPS    96(R10)(R9*4), Y3
+	MOVQ       bias+80(FP), R9
+	TESTQ      R9, R9
 	JZ         part2x1Store
-	VMASKMOVPS (R8), Y2, Y3
+	VMASKMOVPS (R9), Y2, Y3
 	VADDPS     Y3, Y0, Y0
 	VADDPS     Y3, Y1, Y1
 
 part2x1Store:
-	MOVQ       BX, R8
-	VMASKMOVPS Y0, Y2, (R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y1, Y2, (R8)
+	MOVQ       BX, R9
+	VMASKMOVPS Y0, Y2, (R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y1, Y2, (R9)
 
 next2x1:
 	ADDQ   $0x08, DX
-	IMUL3Q $0x02, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x02, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile2x1
 	VZEROUPPER
 	RET
 
 rows3x1:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile3x1
+	MOVQ  $0x00000100, R8
+	CMPQ  SI, $0x02
+	JL    tile3x1
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile3x1
+	SHRQ  $0x01, R8
 
 tile3x1:
-	MOVQ       DX, R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
+	MOVQ       DX, R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin3x1Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y0, Y0, Y0
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y1, Y1, Y1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y2, Y2, Y2
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest3x1
+	JMP        begin3x1Done
+
+begin3x1Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x08
+	JNE     begin3x1Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Y0
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y2
+	JMP     begin3x1Next
+
+begin3x1Edge:
+	NEGQ       R11
+	LEAQ       lanesAVX2<>+0(SB), R12
+	VMOVUPS    64(R12)(R11*4), Y2
+	NEGQ       R11
+	NEGQ       R11
+	LEAQ       lanesAVX2<>+0(SB), R12
+	VMOVUPS    96(R12)(R11*4), Y0
+	MOVQ       BX, R11
+	VMASKMOVPS (R11), Y2, Y0
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y2, Y1
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y2, Y2
+
+begin3x1Next:
+	IMUL3Q     $0x03, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+
+begin3x1Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest3x1
 
 loop3x1:
-	VMOVUPS      (R10), Y3
-	VBROADCASTSS (R8), Y4
+	VMOVUPS      (R11), Y3
+	VBROADCASTSS (R9), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS 4(R8), Y4
+	VBROADCASTSS 4(R9), Y4
 	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS 8(R8), Y4
+	VBROADCASTSS 8(R9), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	VMOVUPS      64(R10), Y3
-	VBROADCASTSS (R8)(AX*1), Y4
+	VMOVUPS      64(R11), Y3
+	VBROADCASTSS (R9)(AX*1), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS 4(R8)(AX*1), Y4
+	VBROADCASTSS 4(R9)(AX*1), Y4
 	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS 8(R8)(AX*1), Y4
+	VBROADCASTSS 8(R9)(AX*1), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	VMOVUPS      128(R10), Y3
-	VBROADCASTSS (R8)(AX*2), Y4
+	VMOVUPS      128(R11), Y3
+	VBROADCASTSS (R9)(AX*2), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS 4(R8)(AX*2), Y4
+	VBROADCASTSS 4(R9)(AX*2), Y4
 	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS 8(R8)(AX*2), Y4
+	VBROADCASTSS 8(R9)(AX*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	VMOVUPS      192(R10), Y3
-	VBROADCASTSS (R8)(R9*1), Y4
+	VMOVUPS      192(R11), Y3
+	VBROADCASTSS (R9)(R10*1), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS 4(R8)(R9*1), Y4
+	VBROADCASTSS 4(R9)(R10*1), Y4
 	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS 8(R8)(R9*1), Y4
+	VBROADCASTSS 8(R9)(R10*1), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+256, R10
-	SUBQ         $0x04, R11
-	JGE          loop3x1
+	CMPQ         R8, $+0
+	JE           fetched3x1
+	PREFETCHT0   (DI)
+	CMPQ         R8, $+64
+	JE           fetched3x1
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched3x1
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+
+fetched3x1:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+256, R11
+	SUBQ $0x04, R12
+	JGE  loop3x1
 
 rest3x1:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish3x1
 
 single3x1:
-	VMOVUPS      (R10), Y3
-	VBROADCASTSS (R8), Y4
+	VMOVUPS      (R11), Y3
+	VBROADCASTSS (R9), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS 4(R8), Y4
+	VBROADCASTSS 4(R9), Y4
 	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS 8(R8), Y4
+	VBROADCASTSS 8(R9), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+64, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+64, R11
+	DECQ         R12
 	JNZ          single3x1
 
 finish3x1:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x08
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x08
 	JNE     edge3x1
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full3x1Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Y3
-	VADDPS  Y3, Y0, Y0
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y3
-	VADDPS  Y3, Y1, Y1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y3
-	VADDPS  Y3, Y2, Y2
-
-full3x1Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full3x1Store
-	VMOVUPS (R8), Y3
+	VMOVUPS (R9), Y3
 	VADDPS  Y3, Y0, Y0
 	VADDPS  Y3, Y1, Y1
 	VADDPS  Y3, Y2, Y2
 
 full3x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Y0, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Y1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Y2, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Y0, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Y1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Y2, (R9)
 	JMP     next3x1
 
 edge3x1:
-	NEGQ       R8
-	LEAQ       lanesAVX2<>+0(SB), R9
-	VMOVUPS    64(R9)(R8*4), Y3
-	NEGQ       R8
-	NEGQ       R8
-	LEAQ       lanesAVX2<>+0(SB), R9
-	VMOVUPS    96(R9)(R8*4), Y4
-	MOVB       add+72(FP), R8
-	TESTB      R8, R8
-	JZ         part3x1Bias
-	MOVQ       BX, R8
-	VMASKMOVPS (R8), Y3, Y4
-	VADDPS     Y4, Y0, Y0
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y3, Y4
-	VADDPS     Y4, Y1, Y1
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y3, Y4
-	VADDPS     Y4, Y2, Y2
-
-part3x1Bias:
-	MOVQ       bias+80(FP), R8
-	TESTQ      R8, R8
+	NEGQ       R9
+	LEAQ       lanesAVX2<>+0(SB), R10
+	VMOVUPS    64(R10)(R9*4), Y3
+	NEGQ       R9
+	NEGQ       R9
+	LEAQ       lanesAVX2<>+0(SB), R10
+	VMOVUPS    96(R10)(R9*4), Y4
+	MOVQ       bias+80(FP), R9
+	TESTQ      R9, R9
 	JZ         part3x1Store
-	VMASKMOVPS (R8), Y3, Y4
+	VMASKMOVPS (R9), Y3, Y4
 	VADDPS     Y4, Y0, Y0
 	VADDPS     Y4, Y1, Y1
 	VADDPS     Y4, Y2, Y2
 
 part3x1Store:
-	MOVQ       BX, R8
-	VMASKMOVPS Y0, Y3, (R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y1, Y3, (R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y2, Y3, (R8)
+	MOVQ       BX, R9
+	VMASKMOVPS Y0, Y3, (R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y1, Y3, (R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y2, Y3, (R9)
 
 next3x1:
 	ADDQ   $0x0c, DX
-	IMUL3Q $0x03, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x03, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile3x1
 	VZEROUPPER
 	RET
 
 rows4x1:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile4x1
+	MOVQ  $0x00000100, R8
+	CMPQ  SI, $0x02
+	JL    tile4x1
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile4x1
+	SHRQ  $0x01, R8
 
 tile4x1:
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	LEAQ       (R8)(R9*1), R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	LEAQ       (R9)(R10*1), R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin4x1Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y0, Y0, Y0
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y1, Y1, Y1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y2, Y2, Y2
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y3, Y3, Y3
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest4x1
+	JMP        begin4x1Done
+
+begin4x1Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x08
+	JNE     begin4x1Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Y0
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y2
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y3
+	JMP     begin4x1Next
+
+begin4x1Edge:
+	NEGQ       R11
+	LEAQ       lanesAVX2<>+0(SB), R12
+	VMOVUPS    64(R12)(R11*4), Y3
+	NEGQ       R11
+	NEGQ       R11
+	LEAQ       lanesAVX2<>+0(SB), R12
+	VMOVUPS    96(R12)(R11*4), Y0
+	MOVQ       BX, R11
+	VMASKMOVPS (R11), Y3, Y0
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y3, Y1
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y3, Y2
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y3, Y3
+
+begin4x1Next:
+	IMUL3Q     $0x04, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+
+begin4x1Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest4x1
 
 loop4x1:
-	VMOVUPS      (R10), Y4
-	VBROADCASTSS (R8), Y5
+	VMOVUPS      (R11), Y4
+	VBROADCASTSS (R9), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS 4(R8), Y5
+	VBROADCASTSS 4(R9), Y5
 	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS 8(R8), Y5
+	VBROADCASTSS 8(R9), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS 12(R8), Y5
+	VBROADCASTSS 12(R9), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      64(R10), Y4
-	VBROADCASTSS (R8)(AX*1), Y5
+	VMOVUPS      64(R11), Y4
+	VBROADCASTSS (R9)(AX*1), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS 4(R8)(AX*1), Y5
+	VBROADCASTSS 4(R9)(AX*1), Y5
 	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS 8(R8)(AX*1), Y5
+	VBROADCASTSS 8(R9)(AX*1), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS 12(R8)(AX*1), Y5
+	VBROADCASTSS 12(R9)(AX*1), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      128(R10), Y4
-	VBROADCASTSS (R8)(AX*2), Y5
+	VMOVUPS      128(R11), Y4
+	VBROADCASTSS (R9)(AX*2), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS 4(R8)(AX*2), Y5
+	VBROADCASTSS 4(R9)(AX*2), Y5
 	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS 8(R8)(AX*2), Y5
+	VBROADCASTSS 8(R9)(AX*2), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS 12(R8)(AX*2), Y5
+	VBROADCASTSS 12(R9)(AX*2), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      192(R10), Y4
-	VBROADCASTSS (R8)(R9*1), Y5
+	VMOVUPS      192(R11), Y4
+	VBROADCASTSS (R9)(R10*1), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS 4(R8)(R9*1), Y5
+	VBROADCASTSS 4(R9)(R10*1), Y5
 	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS 8(R8)(R9*1), Y5
+	VBROADCASTSS 8(R9)(R10*1), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS 12(R8)(R9*1), Y5
+	VBROADCASTSS 12(R9)(R10*1), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+256, R10
-	SUBQ         $0x04, R11
-	JGE          loop4x1
+	CMPQ         R8, $+0
+	JE           fetched4x1
+	PREFETCHT0   (DI)
+	CMPQ         R8, $+64
+	JE           fetched4x1
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched4x1
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+
+fetched4x1:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+256, R11
+	SUBQ $0x04, R12
+	JGE  loop4x1
 
 rest4x1:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish4x1
 
 single4x1:
-	VMOVUPS      (R10), Y4
-	VBROADCASTSS (R8), Y5
+	VMOVUPS      (R11), Y4
+	VBROADCASTSS (R9), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS 4(R8), Y5
+	VBROADCASTSS 4(R9), Y5
 	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS 8(R8), Y5
+	VBROADCASTSS 8(R9), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS 12(R8), Y5
+	VBROADCASTSS 12(R9), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+64, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+64, R11
+	DECQ         R12
 	JNZ          single4x1
 
 finish4x1:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x08
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x08
 	JNE     edge4x1
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full4x1Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Y4
-	VADDPS  Y4, Y0, Y0
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y4
-	VADDPS  Y4, Y1, Y1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y4
-	VADDPS  Y4, Y2, Y2
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y4
-	VADDPS  Y4, Y3, Y3
-
-full4x1Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full4x1Store
-	VMOVUPS (R8), Y4
+	VMOVUPS (R9), Y4
 	VADDPS  Y4, Y0, Y0
 	VADDPS  Y4, Y1, Y1
 	VADDPS  Y4, Y2, Y2
 	VADDPS  Y4, Y3, Y3
 
 full4x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Y0, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Y1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Y2, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Y3, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Y0, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Y1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Y3, (R9)
 	JMP     next4x1
 
 edge4x1:
-	NEGQ       R8
-	LEAQ       lanesAVX2<>+0(SB), R9
-	VMOVUPS    64(R9)(R8*4), Y4
-	NEGQ       R8
-	NEGQ       R8
-	LEAQ       lanesAVX2<>+0(SB), R9
-	VMOVUPS    96(R9)(R8*4), Y5
-	MOVB       add+72(FP), R8
-	TESTB      R8, R8
-	JZ         part4x1Bias
-	MOVQ       BX, R8
-	VMASKMOVPS (R8), Y4, Y5
-	VADDPS     Y5, Y0, Y0
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y4, Y5
-	VADDPS     Y5, Y1, Y1
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y4, Y5
-	VADDPS     Y5, Y2, Y2
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y4, Y5
-	VADDPS     Y5, Y3, Y3
-
-part4x1Bias:
-	MOVQ       bias+80(FP), R8
-	TESTQ      R8, R8
+	NEGQ       R9
+	LEAQ       lanesAVX2<>+0(SB), R10
+	VMOVUPS    64(R10)(R9*4), Y4
+	NEGQ       R9
+	NEGQ       R9
+	LEAQ       lanesAVX2<>+0(SB), R10
+	VMOVUPS    96(R10)(R9*4), Y5
+	MOVQ       bias+80(FP), R9
+	TESTQ      R9, R9
 	JZ         part4x1Store
-	VMASKMOVPS (R8), Y4, Y5
+	VMASKMOVPS (R9), Y4, Y5
 	VADDPS     Y5, Y0, Y0
 	VADDPS     Y5, Y1, Y1
 	VADDPS     Y5, Y2, Y2
 	VADDPS     Y5, Y3, Y3
 
 part4x1Store:
-	MOVQ       BX, R8
-	VMASKMOVPS Y0, Y4, (R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y1, Y4, (R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y2, Y4, (R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y3, Y4, (R8)
+	MOVQ       BX, R9
+	VMASKMOVPS Y0, Y4, (R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y1, Y4, (R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y2, Y4, (R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y3, Y4, (R9)
 
 next4x1:
 	ADDQ   $0x10, DX
-	IMUL3Q $0x04, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x04, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile4x1
 	VZEROUPPER
 	RET
 
 rows5x1:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile5x1
+	MOVQ  $0x00000100, R8
+	CMPQ  SI, $0x02
+	JL    tile5x1
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile5x1
+	SHRQ  $0x01, R8
 
 tile5x1:
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	LEAQ       (R8)(R9*1), R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	LEAQ       (R9)(R10*1), R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin5x1Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y0, Y0, Y0
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y1, Y1, Y1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y2, Y2, Y2
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y3, Y3, Y3
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y4, Y4, Y4
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest5x1
+	JMP        begin5x1Done
+
+begin5x1Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x08
+	JNE     begin5x1Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Y0
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y2
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y4
+	JMP     begin5x1Next
+
+begin5x1Edge:
+	NEGQ       R11
+	LEAQ       lanesAVX2<>+0(SB), R12
+	VMOVUPS    64(R12)(R11*4), Y4
+	NEGQ       R11
+	NEGQ       R11
+	LEAQ       lanesAVX2<>+0(SB), R12
+	VMOVUPS    96(R12)(R11*4), Y0
+	MOVQ       BX, R11
+	VMASKMOVPS (R11), Y4, Y0
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y4, Y1
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y4, Y2
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y4, Y3
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y4, Y4
+
+begin5x1Next:
+	IMUL3Q     $0x05, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+
+begin5x1Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest5x1
 
 loop5x1:
-	VMOVUPS      (R10), Y5
-	VBROADCASTSS (R8), Y6
+	VMOVUPS      (R11), Y5
+	VBROADCASTSS (R9), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS 4(R8), Y6
+	VBROADCASTSS 4(R9), Y6
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 8(R8), Y6
+	VBROADCASTSS 8(R9), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS 12(R8), Y6
+	VBROADCASTSS 12(R9), Y6
 	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS 16(R8), Y6
+	VBROADCASTSS 16(R9), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	VMOVUPS      64(R10), Y5
-	VBROADCASTSS (R8)(AX*1), Y6
+	VMOVUPS      64(R11), Y5
+	VBROADCASTSS (R9)(AX*1), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS 4(R8)(AX*1), Y6
+	VBROADCASTSS 4(R9)(AX*1), Y6
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 8(R8)(AX*1), Y6
+	VBROADCASTSS 8(R9)(AX*1), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS 12(R8)(AX*1), Y6
+	VBROADCASTSS 12(R9)(AX*1), Y6
 	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS 16(R8)(AX*1), Y6
+	VBROADCASTSS 16(R9)(AX*1), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	VMOVUPS      128(R10), Y5
-	VBROADCASTSS (R8)(AX*2), Y6
+	VMOVUPS      128(R11), Y5
+	VBROADCASTSS (R9)(AX*2), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS 4(R8)(AX*2), Y6
+	VBROADCASTSS 4(R9)(AX*2), Y6
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 8(R8)(AX*2), Y6
+	VBROADCASTSS 8(R9)(AX*2), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS 12(R8)(AX*2), Y6
+	VBROADCASTSS 12(R9)(AX*2), Y6
 	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS 16(R8)(AX*2), Y6
+	VBROADCASTSS 16(R9)(AX*2), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	VMOVUPS      192(R10), Y5
-	VBROADCASTSS (R8)(R9*1), Y6
+	VMOVUPS      192(R11), Y5
+	VBROADCASTSS (R9)(R10*1), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS 4(R8)(R9*1), Y6
+	VBROADCASTSS 4(R9)(R10*1), Y6
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 8(R8)(R9*1), Y6
+	VBROADCASTSS 8(R9)(R10*1), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS 12(R8)(R9*1), Y6
+	VBROADCASTSS 12(R9)(R10*1), Y6
 	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS 16(R8)(R9*1), Y6
+	VBROADCASTSS 16(R9)(R10*1), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+256, R10
-	SUBQ         $0x04, R11
-	JGE          loop5x1
+	CMPQ         R8, $+0
+	JE           fetched5x1
+	PREFETCHT0   (DI)
+	CMPQ         R8, $+64
+	JE           fetched5x1
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched5x1
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+
+fetched5x1:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+256, R11
+	SUBQ $0x04, R12
+	JGE  loop5x1
 
 rest5x1:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish5x1
 
 single5x1:
-	VMOVUPS      (R10), Y5
-	VBROADCASTSS (R8), Y6
+	VMOVUPS      (R11), Y5
+	VBROADCASTSS (R9), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS 4(R8), Y6
+	VBROADCASTSS 4(R9), Y6
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 8(R8), Y6
+	VBROADCASTSS 8(R9), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS 12(R8), Y6
+	VBROADCASTSS 12(R9), Y6
 	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS 16(R8), Y6
+	VBROADCASTSS 16(R9), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+64, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+64, R11
+	DECQ         R12
 	JNZ          single5x1
 
 finish5x1:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x08
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x08
 	JNE     edge5x1
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full5x1Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Y5
-	VADDPS  Y5, Y0, Y0
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y5
-	VADDPS  Y5, Y1, Y1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y5
-	VADDPS  Y5, Y2, Y2
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y5
-	VADDPS  Y5, Y3, Y3
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y5
-	VADDPS  Y5, Y4, Y4
-
-full5x1Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full5x1Store
-	VMOVUPS (R8), Y5
+	VMOVUPS (R9), Y5
 	VADDPS  Y5, Y0, Y0
 	VADDPS  Y5, Y1, Y1
 	VADDPS  Y5, Y2, Y2
@@ -791,50 +981,30 @@ full5x1Bias:
 	VADDPS  Y5, Y4, Y4
 
 full5x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Y0, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Y1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Y2, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Y3, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Y4, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Y0, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Y1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Y3, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Y4, (R9)
 	JMP     next5x1
 
 edge5x1:
-	NEGQ       R8
-	LEAQ       lanesAVX2<>+0(SB), R9
-	VMOVUPS    64(R9)(R8*4), Y5
-	NEGQ       R8
-	NEGQ       R8
-	LEAQ       lanesAVX2<>+0(SB), R9
-	VMOVUPS    96(R9)(R8*4), Y6
-	MOVB       add+72(FP), R8
-	TESTB      R8, R8
-	JZ         part5x1Bias
-	MOVQ       BX, R8
-	VMASKMOVPS (R8), Y5, Y6
-	VADDPS     Y6, Y0, Y0
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y5, Y6
-	VADDPS     Y6, Y1, Y1
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y5, Y6
-	VADDPS     Y6, Y2, Y2
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y5, Y6
-	VADDPS     Y6, Y3, Y3
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y5, Y6
-	VADDPS     Y6, Y4, Y4
-
-part5x1Bias:
-	MOVQ       bias+80(FP), R8
-	TESTQ      R8, R8
+	NEGQ       R9
+	LEAQ       lanesAVX2<>+0(SB), R10
+	VMOVUPS    64(R10)(R9*4), Y5
+	NEGQ       R9
+	NEGQ       R9
+	LEAQ       lanesAVX2<>+0(SB), R10
+	VMOVUPS    96(R10)(R9*4), Y6
+	MOVQ       bias+80(FP), R9
+	TESTQ      R9, R9
 	JZ         part5x1Store
-	VMASKMOVPS (R8), Y5, Y6
+	VMASKMOVPS (R9), Y5, Y6
 	VADDPS     Y6, Y0, Y0
 	VADDPS     Y6, Y1, Y1
 	VADDPS     Y6, Y2, Y2
@@ -842,180 +1012,237 @@ part5x1Bias:
 	VADDPS     Y6, Y4, Y4
 
 part5x1Store:
-	MOVQ       BX, R8
-	VMASKMOVPS Y0, Y5, (R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y1, Y5, (R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y2, Y5, (R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y3, Y5, (R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y4, Y5, (R8)
+	MOVQ       BX, R9
+	VMASKMOVPS Y0, Y5, (R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y1, Y5, (R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y2, Y5, (R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y3, Y5, (R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y4, Y5, (R9)
 
 next5x1:
 	ADDQ   $0x14, DX
-	IMUL3Q $0x05, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x05, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile5x1
 	VZEROUPPER
 	RET
 
 rows6x1:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile6x1
+	MOVQ  $0x00000100, R8
+	CMPQ  SI, $0x02
+	JL    tile6x1
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile6x1
+	SHRQ  $0x01, R8
 
 tile6x1:
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	LEAQ       (R8)(R9*1), R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	LEAQ       (R9)(R10*1), R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin6x1Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y0, Y0, Y0
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y1, Y1, Y1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y2, Y2, Y2
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y3, Y3, Y3
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y4, Y4, Y4
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y5, Y5, Y5
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest6x1
+	JMP        begin6x1Done
+
+begin6x1Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x08
+	JNE     begin6x1Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Y0
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y2
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y4
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y5
+	JMP     begin6x1Next
+
+begin6x1Edge:
+	NEGQ       R11
+	LEAQ       lanesAVX2<>+0(SB), R12
+	VMOVUPS    64(R12)(R11*4), Y5
+	NEGQ       R11
+	NEGQ       R11
+	LEAQ       lanesAVX2<>+0(SB), R12
+	VMOVUPS    96(R12)(R11*4), Y0
+	MOVQ       BX, R11
+	VMASKMOVPS (R11), Y5, Y0
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y5, Y1
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y5, Y2
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y5, Y3
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y5, Y4
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y5, Y5
+
+begin6x1Next:
+	IMUL3Q     $0x06, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+
+begin6x1Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest6x1
 
 loop6x1:
-	VMOVUPS      (R10), Y6
-	VBROADCASTSS (R8), Y7
+	VMOVUPS      (R11), Y6
+	VBROADCASTSS (R9), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 4(R8), Y7
+	VBROADCASTSS 4(R9), Y7
 	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS 8(R8), Y7
+	VBROADCASTSS 8(R9), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS 12(R8), Y7
+	VBROADCASTSS 12(R9), Y7
 	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS 16(R8), Y7
+	VBROADCASTSS 16(R9), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS 20(R8), Y7
+	VBROADCASTSS 20(R9), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      64(R10), Y6
-	VBROADCASTSS (R8)(AX*1), Y7
+	VMOVUPS      64(R11), Y6
+	VBROADCASTSS (R9)(AX*1), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 4(R8)(AX*1), Y7
+	VBROADCASTSS 4(R9)(AX*1), Y7
 	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS 8(R8)(AX*1), Y7
+	VBROADCASTSS 8(R9)(AX*1), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS 12(R8)(AX*1), Y7
+	VBROADCASTSS 12(R9)(AX*1), Y7
 	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS 16(R8)(AX*1), Y7
+	VBROADCASTSS 16(R9)(AX*1), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS 20(R8)(AX*1), Y7
+	VBROADCASTSS 20(R9)(AX*1), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      128(R10), Y6
-	VBROADCASTSS (R8)(AX*2), Y7
+	VMOVUPS      128(R11), Y6
+	VBROADCASTSS (R9)(AX*2), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 4(R8)(AX*2), Y7
+	VBROADCASTSS 4(R9)(AX*2), Y7
 	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS 8(R8)(AX*2), Y7
+	VBROADCASTSS 8(R9)(AX*2), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS 12(R8)(AX*2), Y7
+	VBROADCASTSS 12(R9)(AX*2), Y7
 	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS 16(R8)(AX*2), Y7
+	VBROADCASTSS 16(R9)(AX*2), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS 20(R8)(AX*2), Y7
+	VBROADCASTSS 20(R9)(AX*2), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      192(R10), Y6
-	VBROADCASTSS (R8)(R9*1), Y7
+	VMOVUPS      192(R11), Y6
+	VBROADCASTSS (R9)(R10*1), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 4(R8)(R9*1), Y7
+	VBROADCASTSS 4(R9)(R10*1), Y7
 	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS 8(R8)(R9*1), Y7
+	VBROADCASTSS 8(R9)(R10*1), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS 12(R8)(R9*1), Y7
+	VBROADCASTSS 12(R9)(R10*1), Y7
 	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS 16(R8)(R9*1), Y7
+	VBROADCASTSS 16(R9)(R10*1), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS 20(R8)(R9*1), Y7
+	VBROADCASTSS 20(R9)(R10*1), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+256, R10
-	SUBQ         $0x04, R11
-	JGE          loop6x1
+	CMPQ         R8, $+0
+	JE           fetched6x1
+	PREFETCHT0   (DI)
+	CMPQ         R8, $+64
+	JE           fetched6x1
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched6x1
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+
+fetched6x1:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+256, R11
+	SUBQ $0x04, R12
+	JGE  loop6x1
 
 rest6x1:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish6x1
 
 single6x1:
-	VMOVUPS      (R10), Y6
-	VBROADCASTSS (R8), Y7
+	VMOVUPS      (R11), Y6
+	VBROADCASTSS (R9), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 4(R8), Y7
+	VBROADCASTSS 4(R9), Y7
 	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS 8(R8), Y7
+	VBROADCASTSS 8(R9), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS 12(R8), Y7
+	VBROADCASTSS 12(R9), Y7
 	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS 16(R8), Y7
+	VBROADCASTSS 16(R9), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS 20(R8), Y7
+	VBROADCASTSS 20(R9), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+64, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+64, R11
+	DECQ         R12
 	JNZ          single6x1
 
 finish6x1:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x08
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x08
 	JNE     edge6x1
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full6x1Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Y6
-	VADDPS  Y6, Y0, Y0
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y6
-	VADDPS  Y6, Y1, Y1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y6
-	VADDPS  Y6, Y2, Y2
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y6
-	VADDPS  Y6, Y3, Y3
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y6
-	VADDPS  Y6, Y4, Y4
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y6
-	VADDPS  Y6, Y5, Y5
-
-full6x1Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full6x1Store
-	VMOVUPS (R8), Y6
+	VMOVUPS (R9), Y6
 	VADDPS  Y6, Y0, Y0
 	VADDPS  Y6, Y1, Y1
 	VADDPS  Y6, Y2, Y2
@@ -1024,55 +1251,32 @@ full6x1Bias:
 	VADDPS  Y6, Y5, Y5
 
 full6x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Y0, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Y1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Y2, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Y3, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Y4, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Y5, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Y0, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Y1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Y3, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Y4, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Y5, (R9)
 	JMP     next6x1
 
 edge6x1:
-	NEGQ       R8
-	LEAQ       lanesAVX2<>+0(SB), R9
-	VMOVUPS    64(R9)(R8*4), Y6
-	NEGQ       R8
-	NEGQ       R8
-	LEAQ       lanesAVX2<>+0(SB), R9
-	VMOVUPS    96(R9)(R8*4), Y7
-	MOVB       add+72(FP), R8
-	TESTB      R8, R8
-	JZ         part6x1Bias
-	MOVQ       BX, R8
-	VMASKMOVPS (R8), Y6, Y7
-	VADDPS     Y7, Y0, Y0
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y6, Y7
-	VADDPS     Y7, Y1, Y1
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y6, Y7
-	VADDPS     Y7, Y2, Y2
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y6, Y7
-	VADDPS     Y7, Y3, Y3
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y6, Y7
-	VADDPS     Y7, Y4, Y4
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y6, Y7
-	VADDPS     Y7, Y5, Y5
-
-part6x1Bias:
-	MOVQ       bias+80(FP), R8
-	TESTQ      R8, R8
+	NEGQ       R9
+	LEAQ       lanesAVX2<>+0(SB), R10
+	VMOVUPS    64(R10)(R9*4), Y6
+	NEGQ       R9
+	NEGQ       R9
+	LEAQ       lanesAVX2<>+0(SB), R10
+	VMOVUPS    96(R10)(R9*4), Y7
+	MOVQ       bias+80(FP), R9
+	TESTQ      R9, R9
 	JZ         part6x1Store
-	VMASKMOVPS (R8), Y6, Y7
+	VMASKMOVPS (R9), Y6, Y7
 	VADDPS     Y7, Y0, Y0
 	VADDPS     Y7, Y1, Y1
 	VADDPS     Y7, Y2, Y2
@@ -1081,1008 +1285,1193 @@ part6x1Bias:
 	VADDPS     Y7, Y5, Y5
 
 part6x1Store:
-	MOVQ       BX, R8
-	VMASKMOVPS Y0, Y6, (R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y1, Y6, (R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y2, Y6, (R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y3, Y6, (R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y4, Y6, (R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y5, Y6, (R8)
+	MOVQ       BX, R9
+	VMASKMOVPS Y0, Y6, (R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y1, Y6, (R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y2, Y6, (R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y3, Y6, (R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y4, Y6, (R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y5, Y6, (R9)
 
 next6x1:
 	ADDQ   $0x18, DX
-	IMUL3Q $0x06, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x06, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile6x1
 	VZEROUPPER
 	RET
 
 rows1x2:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile1x2
+	MOVQ  $0x00000100, R8
+	CMPQ  SI, $0x02
+	JL    tile1x2
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile1x2
+	SHRQ  $0x01, R8
 
 tile1x2:
-	MOVQ       DX, R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 32(R10)
+	MOVQ       DX, R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin1x2Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y0, Y0, Y0
+	PREFETCHT0 32(R11)
 	VXORPS     Y1, Y1, Y1
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest1x2
+	JMP        begin1x2Done
+
+begin1x2Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x10
+	JNE     begin1x2Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	JMP     begin1x2Next
+
+begin1x2Edge:
+	NEGQ       R11
+	LEAQ       lanesAVX2<>+0(SB), R12
+	VMOVUPS    64(R12)(R11*4), Y0
+	NEGQ       R11
+	NEGQ       R11
+	LEAQ       lanesAVX2<>+0(SB), R12
+	VMOVUPS    96(R12)(R11*4), Y1
+	MOVQ       BX, R11
+	VMASKMOVPS (R11), Y0, Y0
+	VMASKMOVPS 32(R11), Y1, Y1
+
+begin1x2Next:
+	IMUL3Q     $0x01, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 32(R11)
+
+begin1x2Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest1x2
 
 loop1x2:
-	VMOVUPS      (R10), Y2
-	VMOVUPS      32(R10), Y3
-	VBROADCASTSS (R8), Y4
+	VMOVUPS      (R11), Y2
+	VMOVUPS      32(R11), Y3
+	VBROADCASTSS (R9), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	VMOVUPS      64(R10), Y2
-	VMOVUPS      96(R10), Y3
-	VBROADCASTSS (R8)(AX*1), Y4
+	VMOVUPS      64(R11), Y2
+	VMOVUPS      96(R11), Y3
+	VBROADCASTSS (R9)(AX*1), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	VMOVUPS      128(R10), Y2
-	VMOVUPS      160(R10), Y3
-	VBROADCASTSS (R8)(AX*2), Y4
+	VMOVUPS      128(R11), Y2
+	VMOVUPS      160(R11), Y3
+	VBROADCASTSS (R9)(AX*2), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	VMOVUPS      192(R10), Y2
-	VMOVUPS      224(R10), Y3
-	VBROADCASTSS (R8)(R9*1), Y4
+	VMOVUPS      192(R11), Y2
+	VMOVUPS      224(R11), Y3
+	VBROADCASTSS (R9)(R10*1), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+256, R10
-	SUBQ         $0x04, R11
-	JGE          loop1x2
+	CMPQ         R8, $+0
+	JE           fetched1x2
+	PREFETCHT0   (DI)
+	CMPQ         R8, $+64
+	JE           fetched1x2
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched1x2
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+
+fetched1x2:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+256, R11
+	SUBQ $0x04, R12
+	JGE  loop1x2
 
 rest1x2:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish1x2
 
 single1x2:
-	VMOVUPS      (R10), Y2
-	VMOVUPS      32(R10), Y3
-	VBROADCASTSS (R8), Y4
+	VMOVUPS      (R11), Y2
+	VMOVUPS      32(R11), Y3
+	VBROADCASTSS (R9), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+64, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+64, R11
+	DECQ         R12
 	JNZ          single1x2
 
 finish1x2:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x10
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x10
 	JNE     edge1x2
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full1x2Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Y2
-	VADDPS  Y2, Y0, Y0
-	VMOVUPS 32(R8), Y2
-	VADDPS  Y2, Y1, Y1
-
-full1x2Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full1x2Store
-	VMOVUPS (R8), Y2
+	VMOVUPS (R9), Y2
 	VADDPS  Y2, Y0, Y0
-	VMOVUPS 32(R8), Y2
+	VMOVUPS 32(R9), Y2
 	VADDPS  Y2, Y1, Y1
 
 full1x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Y0, (R8)
-	VMOVUPS Y1, 32(R8)
+	MOVQ    BX, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
 	JMP     next1x2
 
 edge1x2:
-	NEGQ       R8
-	LEAQ       lanesAVX2<>+0(SB), R9
-	VMOVUPS    64(R9)(R8*4), Y2
-	NEGQ       R8
-	NEGQ       R8
-	LEAQ       lanesAVX2<>+0(SB), R9
-	VMOVUPS    96(R9)(R8*4), Y3
-	MOVB       add+72(FP), R8
-	TESTB      R8, R8
-	JZ         part1x2Bias
-	MOVQ       BX, R8
-	VMASKMOVPS (R8), Y2, Y4
-	VADDPS     Y4, Y0, Y0
-	VMASKMOVPS 32(R8), Y3, Y4
-	VADDPS     Y4, Y1, Y1
-
-part1x2Bias:
-	MOVQ       bias+80(FP), R8
-	TESTQ      R8, R8
+	NEGQ       R9
+	LEAQ       lanesAVX2<>+0(SB), R10
+	VMOVUPS    64(R10)(R9*4), Y2
+	NEGQ       R9
+	NEGQ       R9
+	LEAQ       lanesAVX2<>+0(SB), R10
+	VMOVUPS    96(R10)(R9*4), Y3
+	MOVQ       bias+80(FP), R9
+	TESTQ      R9, R9
 	JZ         part1x2Store
-	VMASKMOVPS (R8), Y2, Y4
+	VMASKMOVPS (R9), Y2, Y4
 	VADDPS     Y4, Y0, Y0
-	VMASKMOVPS 32(R8), Y3, Y4
+	VMASKMOVPS 32(R9), Y3, Y4
 	VADDPS     Y4, Y1, Y1
 
 part1x2Store:
-	MOVQ       BX, R8
-	VMASKMOVPS Y0, Y2, (R8)
-	VMASKMOVPS Y1, Y3, 32(R8)
+	MOVQ       BX, R9
+	VMASKMOVPS Y0, Y2, (R9)
+	VMASKMOVPS Y1, Y3, 32(R9)
 
 next1x2:
 	ADDQ   $0x04, DX
-	IMUL3Q $0x01, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x01, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile1x2
 	VZEROUPPER
 	RET
 
 rows2x2:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile2x2
+	MOVQ  $0x00000100, R8
+	CMPQ  SI, $0x02
+	JL    tile2x2
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile2x2
+	SHRQ  $0x01, R8
 
 tile2x2:
-	MOVQ       DX, R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 32(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 32(R10)
+	MOVQ       DX, R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin2x2Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y0, Y0, Y0
+	PREFETCHT0 32(R11)
 	VXORPS     Y1, Y1, Y1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y2, Y2, Y2
+	PREFETCHT0 32(R11)
 	VXORPS     Y3, Y3, Y3
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest2x2
+	JMP        begin2x2Done
+
+begin2x2Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x10
+	JNE     begin2x2Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y2
+	VMOVUPS 32(R11), Y3
+	JMP     begin2x2Next
+
+begin2x2Edge:
+	NEGQ       R11
+	LEAQ       lanesAVX2<>+0(SB), R12
+	VMOVUPS    64(R12)(R11*4), Y2
+	NEGQ       R11
+	NEGQ       R11
+	LEAQ       lanesAVX2<>+0(SB), R12
+	VMOVUPS    96(R12)(R11*4), Y3
+	MOVQ       BX, R11
+	VMASKMOVPS (R11), Y2, Y0
+	VMASKMOVPS 32(R11), Y3, Y1
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y2, Y2
+	VMASKMOVPS 32(R11), Y3, Y3
+
+begin2x2Next:
+	IMUL3Q     $0x02, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 32(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 32(R11)
+
+begin2x2Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest2x2
 
 loop2x2:
-	VMOVUPS      (R10), Y4
-	VMOVUPS      32(R10), Y5
-	VBROADCASTSS (R8), Y6
+	VMOVUPS      (R11), Y4
+	VMOVUPS      32(R11), Y5
+	VBROADCASTSS (R9), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 4(R8), Y6
+	VBROADCASTSS 4(R9), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      64(R10), Y4
-	VMOVUPS      96(R10), Y5
-	VBROADCASTSS (R8)(AX*1), Y6
+	VMOVUPS      64(R11), Y4
+	VMOVUPS      96(R11), Y5
+	VBROADCASTSS (R9)(AX*1), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 4(R8)(AX*1), Y6
+	VBROADCASTSS 4(R9)(AX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      128(R10), Y4
-	VMOVUPS      160(R10), Y5
-	VBROADCASTSS (R8)(AX*2), Y6
+	VMOVUPS      128(R11), Y4
+	VMOVUPS      160(R11), Y5
+	VBROADCASTSS (R9)(AX*2), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 4(R8)(AX*2), Y6
+	VBROADCASTSS 4(R9)(AX*2), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      192(R10), Y4
-	VMOVUPS      224(R10), Y5
-	VBROADCASTSS (R8)(R9*1), Y6
+	VMOVUPS      192(R11), Y4
+	VMOVUPS      224(R11), Y5
+	VBROADCASTSS (R9)(R10*1), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 4(R8)(R9*1), Y6
+	VBROADCASTSS 4(R9)(R10*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+256, R10
-	SUBQ         $0x04, R11
-	JGE          loop2x2
+	CMPQ         R8, $+0
+	JE           fetched2x2
+	PREFETCHT0   (DI)
+	CMPQ         R8, $+64
+	JE           fetched2x2
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched2x2
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+
+fetched2x2:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+256, R11
+	SUBQ $0x04, R12
+	JGE  loop2x2
 
 rest2x2:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish2x2
 
 single2x2:
-	VMOVUPS      (R10), Y4
-	VMOVUPS      32(R10), Y5
-	VBROADCASTSS (R8), Y6
+	VMOVUPS      (R11), Y4
+	VMOVUPS      32(R11), Y5
+	VBROADCASTSS (R9), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 4(R8), Y6
+	VBROADCASTSS 4(R9), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+64, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+64, R11
+	DECQ         R12
 	JNZ          single2x2
 
 finish2x2:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x10
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x10
 	JNE     edge2x2
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full2x2Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Y4
-	VADDPS  Y4, Y0, Y0
-	VMOVUPS 32(R8), Y4
-	VADDPS  Y4, Y1, Y1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y4
-	VADDPS  Y4, Y2, Y2
-	VMOVUPS 32(R8), Y4
-	VADDPS  Y4, Y3, Y3
-
-full2x2Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full2x2Store
-	VMOVUPS (R8), Y4
+	VMOVUPS (R9), Y4
 	VADDPS  Y4, Y0, Y0
 	VADDPS  Y4, Y2, Y2
-	VMOVUPS 32(R8), Y4
+	VMOVUPS 32(R9), Y4
 	VADDPS  Y4, Y1, Y1
 	VADDPS  Y4, Y3, Y3
 
 full2x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Y0, (R8)
-	VMOVUPS Y1, 32(R8)
-	ADDQ    CX, R8
-	VMOVUPS Y2, (R8)
-	VMOVUPS Y3, 32(R8)
+	MOVQ    BX, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
 	JMP     next2x2
 
 edge2x2:
-	NEGQ       R8
-	LEAQ       lanesAVX2<>+0(SB), R9
-	VMOVUPS    64(R9)(R8*4), Y4
-	NEGQ       R8
-	NEGQ       R8
-	LEAQ       lanesAVX2<>+0(SB), R9
-	VMOVUPS    96(R9)(R8*4), Y5
-	MOVB       add+72(FP), R8
-	TESTB      R8, R8
-	JZ         part2x2Bias
-	MOVQ       BX, R8
-	VMASKMOVPS (R8), Y4, Y6
-	VADDPS     Y6, Y0, Y0
-	VMASKMOVPS 32(R8), Y5, Y6
-	VADDPS     Y6, Y1, Y1
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y4, Y6
-	VADDPS     Y6, Y2, Y2
-	VMASKMOVPS 32(R8), Y5, Y6
-	VADDPS     Y6, Y3, Y3
-
-part2x2Bias:
-	MOVQ       bias+80(FP), R8
-	TESTQ      R8, R8
+	NEGQ       R9
+	LEAQ       lanesAVX2<>+0(SB), R10
+	VMOVUPS    64(R10)(R9*4), Y4
+	NEGQ       R9
+	NEGQ       R9
+	LEAQ       lanesAVX2<>+0(SB), R10
+	VMOVUPS    96(R10)(R9*4), Y5
+	MOVQ       bias+80(FP), R9
+	TESTQ      R9, R9
 	JZ         part2x2Store
-	VMASKMOVPS (R8), Y4, Y6
+	VMASKMOVPS (R9), Y4, Y6
 	VADDPS     Y6, Y0, Y0
 	VADDPS     Y6, Y2, Y2
-	VMASKMOVPS 32(R8), Y5, Y6
+	VMASKMOVPS 32(R9), Y5, Y6
 	VADDPS     Y6, Y1, Y1
 	VADDPS     Y6, Y3, Y3
 
 part2x2Store:
-	MOVQ       BX, R8
-	VMASKMOVPS Y0, Y4, (R8)
-	VMASKMOVPS Y1, Y5, 32(R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y2, Y4, (R8)
-	VMASKMOVPS Y3, Y5, 32(R8)
+	MOVQ       BX, R9
+	VMASKMOVPS Y0, Y4, (R9)
+	VMASKMOVPS Y1, Y5, 32(R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y2, Y4, (R9)
+	VMASKMOVPS Y3, Y5, 32(R9)
 
 next2x2:
 	ADDQ   $0x08, DX
-	IMUL3Q $0x02, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x02, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile2x2
 	VZEROUPPER
 	RET
 
 rows3x2:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile3x2
+	MOVQ  $0x00000100, R8
+	CMPQ  SI, $0x02
+	JL    tile3x2
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile3x2
+	SHRQ  $0x01, R8
 
 tile3x2:
-	MOVQ       DX, R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 32(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 32(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 32(R10)
+	MOVQ       DX, R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin3x2Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y0, Y0, Y0
+	PREFETCHT0 32(R11)
 	VXORPS     Y1, Y1, Y1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y2, Y2, Y2
+	PREFETCHT0 32(R11)
 	VXORPS     Y3, Y3, Y3
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y4, Y4, Y4
+	PREFETCHT0 32(R11)
 	VXORPS     Y5, Y5, Y5
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest3x2
+	JMP        begin3x2Done
+
+begin3x2Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x10
+	JNE     begin3x2Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y2
+	VMOVUPS 32(R11), Y3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y4
+	VMOVUPS 32(R11), Y5
+	JMP     begin3x2Next
+
+begin3x2Edge:
+	NEGQ       R11
+	LEAQ       lanesAVX2<>+0(SB), R12
+	VMOVUPS    64(R12)(R11*4), Y4
+	NEGQ       R11
+	NEGQ       R11
+	LEAQ       lanesAVX2<>+0(SB), R12
+	VMOVUPS    96(R12)(R11*4), Y5
+	MOVQ       BX, R11
+	VMASKMOVPS (R11), Y4, Y0
+	VMASKMOVPS 32(R11), Y5, Y1
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y4, Y2
+	VMASKMOVPS 32(R11), Y5, Y3
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y4, Y4
+	VMASKMOVPS 32(R11), Y5, Y5
+
+begin3x2Next:
+	IMUL3Q     $0x03, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 32(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 32(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 32(R11)
+
+begin3x2Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest3x2
 
 loop3x2:
-	VMOVUPS      (R10), Y6
-	VMOVUPS      32(R10), Y7
-	VBROADCASTSS (R8), Y8
+	VMOVUPS      (R11), Y6
+	VMOVUPS      32(R11), Y7
+	VBROADCASTSS (R9), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 4(R8), Y8
+	VBROADCASTSS 4(R9), Y8
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 8(R8), Y8
+	VBROADCASTSS 8(R9), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      64(R10), Y6
-	VMOVUPS      96(R10), Y7
-	VBROADCASTSS (R8)(AX*1), Y8
+	VMOVUPS      64(R11), Y6
+	VMOVUPS      96(R11), Y7
+	VBROADCASTSS (R9)(AX*1), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 4(R8)(AX*1), Y8
+	VBROADCASTSS 4(R9)(AX*1), Y8
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 8(R8)(AX*1), Y8
+	VBROADCASTSS 8(R9)(AX*1), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      128(R10), Y6
-	VMOVUPS      160(R10), Y7
-	VBROADCASTSS (R8)(AX*2), Y8
+	VMOVUPS      128(R11), Y6
+	VMOVUPS      160(R11), Y7
+	VBROADCASTSS (R9)(AX*2), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 4(R8)(AX*2), Y8
+	VBROADCASTSS 4(R9)(AX*2), Y8
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 8(R8)(AX*2), Y8
+	VBROADCASTSS 8(R9)(AX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      192(R10), Y6
-	VMOVUPS      224(R10), Y7
-	VBROADCASTSS (R8)(R9*1), Y8
+	VMOVUPS      192(R11), Y6
+	VMOVUPS      224(R11), Y7
+	VBROADCASTSS (R9)(R10*1), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 4(R8)(R9*1), Y8
+	VBROADCASTSS 4(R9)(R10*1), Y8
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 8(R8)(R9*1), Y8
+	VBROADCASTSS 8(R9)(R10*1), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+256, R10
-	SUBQ         $0x04, R11
-	JGE          loop3x2
+	CMPQ         R8, $+0
+	JE           fetched3x2
+	PREFETCHT0   (DI)
+	CMPQ         R8, $+64
+	JE           fetched3x2
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched3x2
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+
+fetched3x2:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+256, R11
+	SUBQ $0x04, R12
+	JGE  loop3x2
 
 rest3x2:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish3x2
 
 single3x2:
-	VMOVUPS      (R10), Y6
-	VMOVUPS      32(R10), Y7
-	VBROADCASTSS (R8), Y8
+	VMOVUPS      (R11), Y6
+	VMOVUPS      32(R11), Y7
+	VBROADCASTSS (R9), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 4(R8), Y8
+	VBROADCASTSS 4(R9), Y8
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 8(R8), Y8
+	VBROADCASTSS 8(R9), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+64, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+64, R11
+	DECQ         R12
 	JNZ          single3x2
 
 finish3x2:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x10
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x10
 	JNE     edge3x2
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full3x2Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Y6
-	VADDPS  Y6, Y0, Y0
-	VMOVUPS 32(R8), Y6
-	VADDPS  Y6, Y1, Y1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y6
-	VADDPS  Y6, Y2, Y2
-	VMOVUPS 32(R8), Y6
-	VADDPS  Y6, Y3, Y3
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y6
-	VADDPS  Y6, Y4, Y4
-	VMOVUPS 32(R8), Y6
-	VADDPS  Y6, Y5, Y5
-
-full3x2Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full3x2Store
-	VMOVUPS (R8), Y6
+	VMOVUPS (R9), Y6
 	VADDPS  Y6, Y0, Y0
 	VADDPS  Y6, Y2, Y2
 	VADDPS  Y6, Y4, Y4
-	VMOVUPS 32(R8), Y6
+	VMOVUPS 32(R9), Y6
 	VADDPS  Y6, Y1, Y1
 	VADDPS  Y6, Y3, Y3
 	VADDPS  Y6, Y5, Y5
 
 full3x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Y0, (R8)
-	VMOVUPS Y1, 32(R8)
-	ADDQ    CX, R8
-	VMOVUPS Y2, (R8)
-	VMOVUPS Y3, 32(R8)
-	ADDQ    CX, R8
-	VMOVUPS Y4, (R8)
-	VMOVUPS Y5, 32(R8)
+	MOVQ    BX, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
 	JMP     next3x2
 
 edge3x2:
-	NEGQ       R8
-	LEAQ       lanesAVX2<>+0(SB), R9
-	VMOVUPS    64(R9)(R8*4), Y6
-	NEGQ       R8
-	NEGQ       R8
-	LEAQ       lanesAVX2<>+0(SB), R9
-	VMOVUPS    96(R9)(R8*4), Y7
-	MOVB       add+72(FP), R8
-	TESTB      R8, R8
-	JZ         part3x2Bias
-	MOVQ       BX, R8
-	VMASKMOVPS (R8), Y6, Y8
-	VADDPS     Y8, Y0, Y0
-	VMASKMOVPS 32(R8), Y7, Y8
-	VADDPS     Y8, Y1, Y1
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y6, Y8
-	VADDPS     Y8, Y2, Y2
-	VMASKMOVPS 32(R8), Y7, Y8
-	VADDPS     Y8, Y3, Y3
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y6, Y8
-	VADDPS     Y8, Y4, Y4
-	VMASKMOVPS 32(R8), Y7, Y8
-	VADDPS     Y8, Y5, Y5
-
-part3x2Bias:
-	MOVQ       bias+80(FP), R8
-	TESTQ      R8, R8
+	NEGQ       R9
+	LEAQ       lanesAVX2<>+0(SB), R10
+	VMOVUPS    64(R10)(R9*4), Y6
+	NEGQ       R9
+	NEGQ       R9
+	LEAQ       lanesAVX2<>+0(SB), R10
+	VMOVUPS    96(R10)(R9*4), Y7
+	MOVQ       bias+80(FP), R9
+	TESTQ      R9, R9
 	JZ         part3x2Store
-	VMASKMOVPS (R8), Y6, Y8
+	VMASKMOVPS (R9), Y6, Y8
 	VADDPS     Y8, Y0, Y0
 	VADDPS     Y8, Y2, Y2
 	VADDPS     Y8, Y4, Y4
-	VMASKMOVPS 32(R8), Y7, Y8
+	VMASKMOVPS 32(R9), Y7, Y8
 	VADDPS     Y8, Y1, Y1
 	VADDPS     Y8, Y3, Y3
 	VADDPS     Y8, Y5, Y5
 
 part3x2Store:
-	MOVQ       BX, R8
-	VMASKMOVPS Y0, Y6, (R8)
-	VMASKMOVPS Y1, Y7, 32(R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y2, Y6, (R8)
-	VMASKMOVPS Y3, Y7, 32(R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y4, Y6, (R8)
-	VMASKMOVPS Y5, Y7, 32(R8)
+	MOVQ       BX, R9
+	VMASKMOVPS Y0, Y6, (R9)
+	VMASKMOVPS Y1, Y7, 32(R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y2, Y6, (R9)
+	VMASKMOVPS Y3, Y7, 32(R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y4, Y6, (R9)
+	VMASKMOVPS Y5, Y7, 32(R9)
 
 next3x2:
 	ADDQ   $0x0c, DX
-	IMUL3Q $0x03, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x03, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile3x2
 	VZEROUPPER
 	RET
 
 rows4x2:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile4x2
+	MOVQ  $0x00000100, R8
+	CMPQ  SI, $0x02
+	JL    tile4x2
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile4x2
+	SHRQ  $0x01, R8
 
 tile4x2:
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	LEAQ       (R8)(R9*1), R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 32(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 32(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 32(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 32(R10)
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	LEAQ       (R9)(R10*1), R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin4x2Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y0, Y0, Y0
+	PREFETCHT0 32(R11)
 	VXORPS     Y1, Y1, Y1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y2, Y2, Y2
+	PREFETCHT0 32(R11)
 	VXORPS     Y3, Y3, Y3
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y4, Y4, Y4
+	PREFETCHT0 32(R11)
 	VXORPS     Y5, Y5, Y5
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y6, Y6, Y6
+	PREFETCHT0 32(R11)
 	VXORPS     Y7, Y7, Y7
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest4x2
+	JMP        begin4x2Done
+
+begin4x2Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x10
+	JNE     begin4x2Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y2
+	VMOVUPS 32(R11), Y3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y4
+	VMOVUPS 32(R11), Y5
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y6
+	VMOVUPS 32(R11), Y7
+	JMP     begin4x2Next
+
+begin4x2Edge:
+	NEGQ       R11
+	LEAQ       lanesAVX2<>+0(SB), R12
+	VMOVUPS    64(R12)(R11*4), Y6
+	NEGQ       R11
+	NEGQ       R11
+	LEAQ       lanesAVX2<>+0(SB), R12
+	VMOVUPS    96(R12)(R11*4), Y7
+	MOVQ       BX, R11
+	VMASKMOVPS (R11), Y6, Y0
+	VMASKMOVPS 32(R11), Y7, Y1
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y6, Y2
+	VMASKMOVPS 32(R11), Y7, Y3
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y6, Y4
+	VMASKMOVPS 32(R11), Y7, Y5
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y6, Y6
+	VMASKMOVPS 32(R11), Y7, Y7
+
+begin4x2Next:
+	IMUL3Q     $0x04, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 32(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 32(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 32(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 32(R11)
+
+begin4x2Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest4x2
 
 loop4x2:
-	VMOVUPS      (R10), Y8
-	VMOVUPS      32(R10), Y9
-	VBROADCASTSS (R8), Y10
+	VMOVUPS      (R11), Y8
+	VMOVUPS      32(R11), Y9
+	VBROADCASTSS (R9), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 4(R8), Y10
+	VBROADCASTSS 4(R9), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 8(R8), Y10
+	VBROADCASTSS 8(R9), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 12(R8), Y10
+	VBROADCASTSS 12(R9), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      64(R10), Y8
-	VMOVUPS      96(R10), Y9
-	VBROADCASTSS (R8)(AX*1), Y10
+	VMOVUPS      64(R11), Y8
+	VMOVUPS      96(R11), Y9
+	VBROADCASTSS (R9)(AX*1), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 4(R8)(AX*1), Y10
+	VBROADCASTSS 4(R9)(AX*1), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 8(R8)(AX*1), Y10
+	VBROADCASTSS 8(R9)(AX*1), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 12(R8)(AX*1), Y10
+	VBROADCASTSS 12(R9)(AX*1), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      128(R10), Y8
-	VMOVUPS      160(R10), Y9
-	VBROADCASTSS (R8)(AX*2), Y10
+	VMOVUPS      128(R11), Y8
+	VMOVUPS      160(R11), Y9
+	VBROADCASTSS (R9)(AX*2), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 4(R8)(AX*2), Y10
+	VBROADCASTSS 4(R9)(AX*2), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 8(R8)(AX*2), Y10
+	VBROADCASTSS 8(R9)(AX*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 12(R8)(AX*2), Y10
+	VBROADCASTSS 12(R9)(AX*2), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      192(R10), Y8
-	VMOVUPS      224(R10), Y9
-	VBROADCASTSS (R8)(R9*1), Y10
+	VMOVUPS      192(R11), Y8
+	VMOVUPS      224(R11), Y9
+	VBROADCASTSS (R9)(R10*1), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 4(R8)(R9*1), Y10
+	VBROADCASTSS 4(R9)(R10*1), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 8(R8)(R9*1), Y10
+	VBROADCASTSS 8(R9)(R10*1), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 12(R8)(R9*1), Y10
+	VBROADCASTSS 12(R9)(R10*1), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+256, R10
-	SUBQ         $0x04, R11
-	JGE          loop4x2
+	CMPQ         R8, $+0
+	JE           fetched4x2
+	PREFETCHT0   (DI)
+	CMPQ         R8, $+64
+	JE           fetched4x2
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched4x2
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+
+fetched4x2:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+256, R11
+	SUBQ $0x04, R12
+	JGE  loop4x2
 
 rest4x2:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish4x2
 
 single4x2:
-	VMOVUPS      (R10), Y8
-	VMOVUPS      32(R10), Y9
-	VBROADCASTSS (R8), Y10
+	VMOVUPS      (R11), Y8
+	VMOVUPS      32(R11), Y9
+	VBROADCASTSS (R9), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 4(R8), Y10
+	VBROADCASTSS 4(R9), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 8(R8), Y10
+	VBROADCASTSS 8(R9), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 12(R8), Y10
+	VBROADCASTSS 12(R9), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+64, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+64, R11
+	DECQ         R12
 	JNZ          single4x2
 
 finish4x2:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x10
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x10
 	JNE     edge4x2
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full4x2Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Y8
-	VADDPS  Y8, Y0, Y0
-	VMOVUPS 32(R8), Y8
-	VADDPS  Y8, Y1, Y1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y8
-	VADDPS  Y8, Y2, Y2
-	VMOVUPS 32(R8), Y8
-	VADDPS  Y8, Y3, Y3
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y8
-	VADDPS  Y8, Y4, Y4
-	VMOVUPS 32(R8), Y8
-	VADDPS  Y8, Y5, Y5
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y8
-	VADDPS  Y8, Y6, Y6
-	VMOVUPS 32(R8), Y8
-	VADDPS  Y8, Y7, Y7
-
-full4x2Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full4x2Store
-	VMOVUPS (R8), Y8
+	VMOVUPS (R9), Y8
 	VADDPS  Y8, Y0, Y0
 	VADDPS  Y8, Y2, Y2
 	VADDPS  Y8, Y4, Y4
 	VADDPS  Y8, Y6, Y6
-	VMOVUPS 32(R8), Y8
+	VMOVUPS 32(R9), Y8
 	VADDPS  Y8, Y1, Y1
 	VADDPS  Y8, Y3, Y3
 	VADDPS  Y8, Y5, Y5
 	VADDPS  Y8, Y7, Y7
 
 full4x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Y0, (R8)
-	VMOVUPS Y1, 32(R8)
-	ADDQ    CX, R8
-	VMOVUPS Y2, (R8)
-	VMOVUPS Y3, 32(R8)
-	ADDQ    CX, R8
-	VMOVUPS Y4, (R8)
-	VMOVUPS Y5, 32(R8)
-	ADDQ    CX, R8
-	VMOVUPS Y6, (R8)
-	VMOVUPS Y7, 32(R8)
+	MOVQ    BX, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
 	JMP     next4x2
 
 edge4x2:
-	NEGQ       R8
-	LEAQ       lanesAVX2<>+0(SB), R9
-	VMOVUPS    64(R9)(R8*4), Y8
-	NEGQ       R8
-	NEGQ       R8
-	LEAQ       lanesAVX2<>+0(SB), R9
-	VMOVUPS    96(R9)(R8*4), Y9
-	MOVB       add+72(FP), R8
-	TESTB      R8, R8
-	JZ         part4x2Bias
-	MOVQ       BX, R8
-	VMASKMOVPS (R8), Y8, Y10
-	VADDPS     Y10, Y0, Y0
-	VMASKMOVPS 32(R8), Y9, Y10
-	VADDPS     Y10, Y1, Y1
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y8, Y10
-	VADDPS     Y10, Y2, Y2
-	VMASKMOVPS 32(R8), Y9, Y10
-	VADDPS     Y10, Y3, Y3
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y8, Y10
-	VADDPS     Y10, Y4, Y4
-	VMASKMOVPS 32(R8), Y9, Y10
-	VADDPS     Y10, Y5, Y5
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y8, Y10
-	VADDPS     Y10, Y6, Y6
-	VMASKMOVPS 32(R8), Y9, Y10
-	VADDPS     Y10, Y7, Y7
-
-part4x2Bias:
-	MOVQ       bias+80(FP), R8
-	TESTQ      R8, R8
+	NEGQ       R9
+	LEAQ       lanesAVX2<>+0(SB), R10
+	VMOVUPS    64(R10)(R9*4), Y8
+	NEGQ       R9
+	NEGQ       R9
+	LEAQ       lanesAVX2<>+0(SB), R10
+	VMOVUPS    96(R10)(R9*4), Y9
+	MOVQ       bias+80(FP), R9
+	TESTQ      R9, R9
 	JZ         part4x2Store
-	VMASKMOVPS (R8), Y8, Y10
+	VMASKMOVPS (R9), Y8, Y10
 	VADDPS     Y10, Y0, Y0
 	VADDPS     Y10, Y2, Y2
 	VADDPS     Y10, Y4, Y4
 	VADDPS     Y10, Y6, Y6
-	VMASKMOVPS 32(R8), Y9, Y10
+	VMASKMOVPS 32(R9), Y9, Y10
 	VADDPS     Y10, Y1, Y1
 	VADDPS     Y10, Y3, Y3
 	VADDPS     Y10, Y5, Y5
 	VADDPS     Y10, Y7, Y7
 
 part4x2Store:
-	MOVQ       BX, R8
-	VMASKMOVPS Y0, Y8, (R8)
-	VMASKMOVPS Y1, Y9, 32(R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y2, Y8, (R8)
-	VMASKMOVPS Y3, Y9, 32(R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y4, Y8, (R8)
-	VMASKMOVPS Y5, Y9, 32(R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y6, Y8, (R8)
-	VMASKMOVPS Y7, Y9, 32(R8)
+	MOVQ       BX, R9
+	VMASKMOVPS Y0, Y8, (R9)
+	VMASKMOVPS Y1, Y9, 32(R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y2, Y8, (R9)
+	VMASKMOVPS Y3, Y9, 32(R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y4, Y8, (R9)
+	VMASKMOVPS Y5, Y9, 32(R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y6, Y8, (R9)
+	VMASKMOVPS Y7, Y9, 32(R9)
 
 next4x2:
 	ADDQ   $0x10, DX
-	IMUL3Q $0x04, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x04, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile4x2
 	VZEROUPPER
 	RET
 
 rows5x2:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile5x2
+	MOVQ  $0x00000100, R8
+	CMPQ  SI, $0x02
+	JL    tile5x2
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile5x2
+	SHRQ  $0x01, R8
 
 tile5x2:
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	LEAQ       (R8)(R9*1), R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 32(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 32(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 32(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 32(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 32(R10)
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	LEAQ       (R9)(R10*1), R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin5x2Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y0, Y0, Y0
+	PREFETCHT0 32(R11)
 	VXORPS     Y1, Y1, Y1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y2, Y2, Y2
+	PREFETCHT0 32(R11)
 	VXORPS     Y3, Y3, Y3
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y4, Y4, Y4
+	PREFETCHT0 32(R11)
 	VXORPS     Y5, Y5, Y5
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y6, Y6, Y6
+	PREFETCHT0 32(R11)
 	VXORPS     Y7, Y7, Y7
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y8, Y8, Y8
+	PREFETCHT0 32(R11)
 	VXORPS     Y9, Y9, Y9
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest5x2
+	JMP        begin5x2Done
+
+begin5x2Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x10
+	JNE     begin5x2Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y2
+	VMOVUPS 32(R11), Y3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y4
+	VMOVUPS 32(R11), Y5
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y6
+	VMOVUPS 32(R11), Y7
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y8
+	VMOVUPS 32(R11), Y9
+	JMP     begin5x2Next
+
+begin5x2Edge:
+	NEGQ       R11
+	LEAQ       lanesAVX2<>+0(SB), R12
+	VMOVUPS    64(R12)(R11*4), Y8
+	NEGQ       R11
+	NEGQ       R11
+	LEAQ       lanesAVX2<>+0(SB), R12
+	VMOVUPS    96(R12)(R11*4), Y9
+	MOVQ       BX, R11
+	VMASKMOVPS (R11), Y8, Y0
+	VMASKMOVPS 32(R11), Y9, Y1
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y8, Y2
+	VMASKMOVPS 32(R11), Y9, Y3
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y8, Y4
+	VMASKMOVPS 32(R11), Y9, Y5
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y8, Y6
+	VMASKMOVPS 32(R11), Y9, Y7
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y8, Y8
+	VMASKMOVPS 32(R11), Y9, Y9
+
+begin5x2Next:
+	IMUL3Q     $0x05, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 32(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 32(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 32(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 32(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 32(R11)
+
+begin5x2Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest5x2
 
 loop5x2:
-	VMOVUPS      (R10), Y10
-	VMOVUPS      32(R10), Y11
-	VBROADCASTSS (R8), Y12
+	VMOVUPS      (R11), Y10
+	VMOVUPS      32(R11), Y11
+	VBROADCASTSS (R9), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 4(R8), Y12
+	VBROADCASTSS 4(R9), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 8(R8), Y12
+	VBROADCASTSS 8(R9), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 12(R8), Y12
+	VBROADCASTSS 12(R9), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 16(R8), Y12
+	VBROADCASTSS 16(R9), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      64(R10), Y10
-	VMOVUPS      96(R10), Y11
-	VBROADCASTSS (R8)(AX*1), Y12
+	VMOVUPS      64(R11), Y10
+	VMOVUPS      96(R11), Y11
+	VBROADCASTSS (R9)(AX*1), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 4(R8)(AX*1), Y12
+	VBROADCASTSS 4(R9)(AX*1), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 8(R8)(AX*1), Y12
+	VBROADCASTSS 8(R9)(AX*1), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 12(R8)(AX*1), Y12
+	VBROADCASTSS 12(R9)(AX*1), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 16(R8)(AX*1), Y12
+	VBROADCASTSS 16(R9)(AX*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      128(R10), Y10
-	VMOVUPS      160(R10), Y11
-	VBROADCASTSS (R8)(AX*2), Y12
+	VMOVUPS      128(R11), Y10
+	VMOVUPS      160(R11), Y11
+	VBROADCASTSS (R9)(AX*2), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 4(R8)(AX*2), Y12
+	VBROADCASTSS 4(R9)(AX*2), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 8(R8)(AX*2), Y12
+	VBROADCASTSS 8(R9)(AX*2), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 12(R8)(AX*2), Y12
+	VBROADCASTSS 12(R9)(AX*2), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 16(R8)(AX*2), Y12
+	VBROADCASTSS 16(R9)(AX*2), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      192(R10), Y10
-	VMOVUPS      224(R10), Y11
-	VBROADCASTSS (R8)(R9*1), Y12
+	VMOVUPS      192(R11), Y10
+	VMOVUPS      224(R11), Y11
+	VBROADCASTSS (R9)(R10*1), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 4(R8)(R9*1), Y12
+	VBROADCASTSS 4(R9)(R10*1), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 8(R8)(R9*1), Y12
+	VBROADCASTSS 8(R9)(R10*1), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 12(R8)(R9*1), Y12
+	VBROADCASTSS 12(R9)(R10*1), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 16(R8)(R9*1), Y12
+	VBROADCASTSS 16(R9)(R10*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+256, R10
-	SUBQ         $0x04, R11
-	JGE          loop5x2
+	CMPQ         R8, $+0
+	JE           fetched5x2
+	PREFETCHT0   (DI)
+	CMPQ         R8, $+64
+	JE           fetched5x2
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched5x2
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+
+fetched5x2:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+256, R11
+	SUBQ $0x04, R12
+	JGE  loop5x2
 
 rest5x2:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish5x2
 
 single5x2:
-	VMOVUPS      (R10), Y10
-	VMOVUPS      32(R10), Y11
-	VBROADCASTSS (R8), Y12
+	VMOVUPS      (R11), Y10
+	VMOVUPS      32(R11), Y11
+	VBROADCASTSS (R9), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 4(R8), Y12
+	VBROADCASTSS 4(R9), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 8(R8), Y12
+	VBROADCASTSS 8(R9), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 12(R8), Y12
+	VBROADCASTSS 12(R9), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 16(R8), Y12
+	VBROADCASTSS 16(R9), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+64, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+64, R11
+	DECQ         R12
 	JNZ          single5x2
 
 finish5x2:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x10
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x10
 	JNE     edge5x2
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full5x2Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Y10
-	VADDPS  Y10, Y0, Y0
-	VMOVUPS 32(R8), Y10
-	VADDPS  Y10, Y1, Y1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y10
-	VADDPS  Y10, Y2, Y2
-	VMOVUPS 32(R8), Y10
-	VADDPS  Y10, Y3, Y3
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y10
-	VADDPS  Y10, Y4, Y4
-	VMOVUPS 32(R8), Y10
-	VADDPS  Y10, Y5, Y5
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y10
-	VADDPS  Y10, Y6, Y6
-	VMOVUPS 32(R8), Y10
-	VADDPS  Y10, Y7, Y7
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y10
-	VADDPS  Y10, Y8, Y8
-	VMOVUPS 32(R8), Y10
-	VADDPS  Y10, Y9, Y9
-
-full5x2Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full5x2Store
-	VMOVUPS (R8), Y10
+	VMOVUPS (R9), Y10
 	VADDPS  Y10, Y0, Y0
 	VADDPS  Y10, Y2, Y2
 	VADDPS  Y10, Y4, Y4
 	VADDPS  Y10, Y6, Y6
 	VADDPS  Y10, Y8, Y8
-	VMOVUPS 32(R8), Y10
+	VMOVUPS 32(R9), Y10
 	VADDPS  Y10, Y1, Y1
 	VADDPS  Y10, Y3, Y3
 	VADDPS  Y10, Y5, Y5
@@ -2090,71 +2479,41 @@ full5x2Bias:
 	VADDPS  Y10, Y9, Y9
 
 full5x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Y0, (R8)
-	VMOVUPS Y1, 32(R8)
-	ADDQ    CX, R8
-	VMOVUPS Y2, (R8)
-	VMOVUPS Y3, 32(R8)
-	ADDQ    CX, R8
-	VMOVUPS Y4, (R8)
-	VMOVUPS Y5, 32(R8)
-	ADDQ    CX, R8
-	VMOVUPS Y6, (R8)
-	VMOVUPS Y7, 32(R8)
-	ADDQ    CX, R8
-	VMOVUPS Y8, (R8)
-	VMOVUPS Y9, 32(R8)
+	MOVQ    BX, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y8, (R9)
+	VMOVUPS Y9, 32(R9)
 	JMP     next5x2
 
 edge5x2:
-	NEGQ       R8
-	LEAQ       lanesAVX2<>+0(SB), R9
-	VMOVUPS    64(R9)(R8*4), Y10
-	NEGQ       R8
-	NEGQ       R8
-	LEAQ       lanesAVX2<>+0(SB), R9
-	VMOVUPS    96(R9)(R8*4), Y11
-	MOVB       add+72(FP), R8
-	TESTB      R8, R8
-	JZ         part5x2Bias
-	MOVQ       BX, R8
-	VMASKMOVPS (R8), Y10, Y12
-	VADDPS     Y12, Y0, Y0
-	VMASKMOVPS 32(R8), Y11, Y12
-	VADDPS     Y12, Y1, Y1
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y10, Y12
-	VADDPS     Y12, Y2, Y2
-	VMASKMOVPS 32(R8), Y11, Y12
-	VADDPS     Y12, Y3, Y3
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y10, Y12
-	VADDPS     Y12, Y4, Y4
-	VMASKMOVPS 32(R8), Y11, Y12
-	VADDPS     Y12, Y5, Y5
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y10, Y12
-	VADDPS     Y12, Y6, Y6
-	VMASKMOVPS 32(R8), Y11, Y12
-	VADDPS     Y12, Y7, Y7
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y10, Y12
-	VADDPS     Y12, Y8, Y8
-	VMASKMOVPS 32(R8), Y11, Y12
-	VADDPS     Y12, Y9, Y9
-
-part5x2Bias:
-	MOVQ       bias+80(FP), R8
-	TESTQ      R8, R8
+	NEGQ       R9
+	LEAQ       lanesAVX2<>+0(SB), R10
+	VMOVUPS    64(R10)(R9*4), Y10
+	NEGQ       R9
+	NEGQ       R9
+	LEAQ       lanesAVX2<>+0(SB), R10
+	VMOVUPS    96(R10)(R9*4), Y11
+	MOVQ       bias+80(FP), R9
+	TESTQ      R9, R9
 	JZ         part5x2Store
-	VMASKMOVPS (R8), Y10, Y12
+	VMASKMOVPS (R9), Y10, Y12
 	VADDPS     Y12, Y0, Y0
 	VADDPS     Y12, Y2, Y2
 	VADDPS     Y12, Y4, Y4
 	VADDPS     Y12, Y6, Y6
 	VADDPS     Y12, Y8, Y8
-	VMASKMOVPS 32(R8), Y11, Y12
+	VMASKMOVPS 32(R9), Y11, Y12
 	VADDPS     Y12, Y1, Y1
 	VADDPS     Y12, Y3, Y3
 	VADDPS     Y12, Y5, Y5
@@ -2162,251 +2521,314 @@ part5x2Bias:
 	VADDPS     Y12, Y9, Y9
 
 part5x2Store:
-	MOVQ       BX, R8
-	VMASKMOVPS Y0, Y10, (R8)
-	VMASKMOVPS Y1, Y11, 32(R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y2, Y10, (R8)
-	VMASKMOVPS Y3, Y11, 32(R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y4, Y10, (R8)
-	VMASKMOVPS Y5, Y11, 32(R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y6, Y10, (R8)
-	VMASKMOVPS Y7, Y11, 32(R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y8, Y10, (R8)
-	VMASKMOVPS Y9, Y11, 32(R8)
+	MOVQ       BX, R9
+	VMASKMOVPS Y0, Y10, (R9)
+	VMASKMOVPS Y1, Y11, 32(R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y2, Y10, (R9)
+	VMASKMOVPS Y3, Y11, 32(R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y4, Y10, (R9)
+	VMASKMOVPS Y5, Y11, 32(R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y6, Y10, (R9)
+	VMASKMOVPS Y7, Y11, 32(R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y8, Y10, (R9)
+	VMASKMOVPS Y9, Y11, 32(R9)
 
 next5x2:
 	ADDQ   $0x14, DX
-	IMUL3Q $0x05, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x05, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile5x2
 	VZEROUPPER
 	RET
 
 rows6x2:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile6x2
+	MOVQ  $0x00000100, R8
+	CMPQ  SI, $0x02
+	JL    tile6x2
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile6x2
+	SHRQ  $0x01, R8
 
 tile6x2:
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	LEAQ       (R8)(R9*1), R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 32(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 32(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 32(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 32(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 32(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 32(R10)
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	LEAQ       (R9)(R10*1), R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin6x2Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y0, Y0, Y0
+	PREFETCHT0 32(R11)
 	VXORPS     Y1, Y1, Y1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y2, Y2, Y2
+	PREFETCHT0 32(R11)
 	VXORPS     Y3, Y3, Y3
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y4, Y4, Y4
+	PREFETCHT0 32(R11)
 	VXORPS     Y5, Y5, Y5
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y6, Y6, Y6
+	PREFETCHT0 32(R11)
 	VXORPS     Y7, Y7, Y7
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y8, Y8, Y8
+	PREFETCHT0 32(R11)
 	VXORPS     Y9, Y9, Y9
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VXORPS     Y10, Y10, Y10
+	PREFETCHT0 32(R11)
 	VXORPS     Y11, Y11, Y11
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest6x2
+	JMP        begin6x2Done
+
+begin6x2Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x10
+	JNE     begin6x2Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y2
+	VMOVUPS 32(R11), Y3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y4
+	VMOVUPS 32(R11), Y5
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y6
+	VMOVUPS 32(R11), Y7
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y8
+	VMOVUPS 32(R11), Y9
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y10
+	VMOVUPS 32(R11), Y11
+	JMP     begin6x2Next
+
+begin6x2Edge:
+	NEGQ       R11
+	LEAQ       lanesAVX2<>+0(SB), R12
+	VMOVUPS    64(R12)(R11*4), Y10
+	NEGQ       R11
+	NEGQ       R11
+	LEAQ       lanesAVX2<>+0(SB), R12
+	VMOVUPS    96(R12)(R11*4), Y11
+	MOVQ       BX, R11
+	VMASKMOVPS (R11), Y10, Y0
+	VMASKMOVPS 32(R11), Y11, Y1
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y10, Y2
+	VMASKMOVPS 32(R11), Y11, Y3
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y10, Y4
+	VMASKMOVPS 32(R11), Y11, Y5
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y10, Y6
+	VMASKMOVPS 32(R11), Y11, Y7
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y10, Y8
+	VMASKMOVPS 32(R11), Y11, Y9
+	ADDQ       CX, R11
+	VMASKMOVPS (R11), Y10, Y10
+	VMASKMOVPS 32(R11), Y11, Y11
+
+begin6x2Next:
+	IMUL3Q     $0x06, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 32(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 32(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 32(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 32(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 32(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 32(R11)
+
+begin6x2Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest6x2
 
 loop6x2:
-	VMOVUPS      (R10), Y12
-	VMOVUPS      32(R10), Y13
-	VBROADCASTSS (R8), Y14
+	VMOVUPS      (R11), Y12
+	VMOVUPS      32(R11), Y13
+	VBROADCASTSS (R9), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(R8), Y14
+	VBROADCASTSS 4(R9), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 8(R8), Y14
+	VBROADCASTSS 8(R9), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(R8), Y14
+	VBROADCASTSS 12(R9), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 16(R8), Y14
+	VBROADCASTSS 16(R9), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 20(R8), Y14
+	VBROADCASTSS 20(R9), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      64(R10), Y12
-	VMOVUPS      96(R10), Y13
-	VBROADCASTSS (R8)(AX*1), Y14
+	VMOVUPS      64(R11), Y12
+	VMOVUPS      96(R11), Y13
+	VBROADCASTSS (R9)(AX*1), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(R8)(AX*1), Y14
+	VBROADCASTSS 4(R9)(AX*1), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 8(R8)(AX*1), Y14
+	VBROADCASTSS 8(R9)(AX*1), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(R8)(AX*1), Y14
+	VBROADCASTSS 12(R9)(AX*1), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 16(R8)(AX*1), Y14
+	VBROADCASTSS 16(R9)(AX*1), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 20(R8)(AX*1), Y14
+	VBROADCASTSS 20(R9)(AX*1), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      128(R10), Y12
-	VMOVUPS      160(R10), Y13
-	VBROADCASTSS (R8)(AX*2), Y14
+	VMOVUPS      128(R11), Y12
+	VMOVUPS      160(R11), Y13
+	VBROADCASTSS (R9)(AX*2), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(R8)(AX*2), Y14
+	VBROADCASTSS 4(R9)(AX*2), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 8(R8)(AX*2), Y14
+	VBROADCASTSS 8(R9)(AX*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(R8)(AX*2), Y14
+	VBROADCASTSS 12(R9)(AX*2), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 16(R8)(AX*2), Y14
+	VBROADCASTSS 16(R9)(AX*2), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 20(R8)(AX*2), Y14
+	VBROADCASTSS 20(R9)(AX*2), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      192(R10), Y12
-	VMOVUPS      224(R10), Y13
-	VBROADCASTSS (R8)(R9*1), Y14
+	VMOVUPS      192(R11), Y12
+	VMOVUPS      224(R11), Y13
+	VBROADCASTSS (R9)(R10*1), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(R8)(R9*1), Y14
+	VBROADCASTSS 4(R9)(R10*1), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 8(R8)(R9*1), Y14
+	VBROADCASTSS 8(R9)(R10*1), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(R8)(R9*1), Y14
+	VBROADCASTSS 12(R9)(R10*1), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 16(R8)(R9*1), Y14
+	VBROADCASTSS 16(R9)(R10*1), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 20(R8)(R9*1), Y14
+	VBROADCASTSS 20(R9)(R10*1), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+256, R10
-	SUBQ         $0x04, R11
-	JGE          loop6x2
+	CMPQ         R8, $+0
+	JE           fetched6x2
+	PREFETCHT0   (DI)
+	CMPQ         R8, $+64
+	JE           fetched6x2
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched6x2
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+
+fetched6x2:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+256, R11
+	SUBQ $0x04, R12
+	JGE  loop6x2
 
 rest6x2:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish6x2
 
 single6x2:
-	VMOVUPS      (R10), Y12
-	VMOVUPS      32(R10), Y13
-	VBROADCASTSS (R8), Y14
+	VMOVUPS      (R11), Y12
+	VMOVUPS      32(R11), Y13
+	VBROADCASTSS (R9), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(R8), Y14
+	VBROADCASTSS 4(R9), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 8(R8), Y14
+	VBROADCASTSS 8(R9), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(R8), Y14
+	VBROADCASTSS 12(R9), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 16(R8), Y14
+	VBROADCASTSS 16(R9), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 20(R8), Y14
+	VBROADCASTSS 20(R9), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+64, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+64, R11
+	DECQ         R12
 	JNZ          single6x2
 
 finish6x2:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x10
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x10
 	JNE     edge6x2
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full6x2Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Y12
-	VADDPS  Y12, Y0, Y0
-	VMOVUPS 32(R8), Y12
-	VADDPS  Y12, Y1, Y1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y12
-	VADDPS  Y12, Y2, Y2
-	VMOVUPS 32(R8), Y12
-	VADDPS  Y12, Y3, Y3
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y12
-	VADDPS  Y12, Y4, Y4
-	VMOVUPS 32(R8), Y12
-	VADDPS  Y12, Y5, Y5
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y12
-	VADDPS  Y12, Y6, Y6
-	VMOVUPS 32(R8), Y12
-	VADDPS  Y12, Y7, Y7
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y12
-	VADDPS  Y12, Y8, Y8
-	VMOVUPS 32(R8), Y12
-	VADDPS  Y12, Y9, Y9
-	ADDQ    CX, R8
-	VMOVUPS (R8), Y12
-	VADDPS  Y12, Y10, Y10
-	VMOVUPS 32(R8), Y12
-	VADDPS  Y12, Y11, Y11
-
-full6x2Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full6x2Store
-	VMOVUPS (R8), Y12
+	VMOVUPS (R9), Y12
 	VADDPS  Y12, Y0, Y0
 	VADDPS  Y12, Y2, Y2
 	VADDPS  Y12, Y4, Y4
 	VADDPS  Y12, Y6, Y6
 	VADDPS  Y12, Y8, Y8
 	VADDPS  Y12, Y10, Y10
-	VMOVUPS 32(R8), Y12
+	VMOVUPS 32(R9), Y12
 	VADDPS  Y12, Y1, Y1
 	VADDPS  Y12, Y3, Y3
 	VADDPS  Y12, Y5, Y5
@@ -2415,80 +2837,45 @@ full6x2Bias:
 	VADDPS  Y12, Y11, Y11
 
 full6x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Y0, (R8)
-	VMOVUPS Y1, 32(R8)
-	ADDQ    CX, R8
-	VMOVUPS Y2, (R8)
-	VMOVUPS Y3, 32(R8)
-	ADDQ    CX, R8
-	VMOVUPS Y4, (R8)
-	VMOVUPS Y5, 32(R8)
-	ADDQ    CX, R8
-	VMOVUPS Y6, (R8)
-	VMOVUPS Y7, 32(R8)
-	ADDQ    CX, R8
-	VMOVUPS Y8, (R8)
-	VMOVUPS Y9, 32(R8)
-	ADDQ    CX, R8
-	VMOVUPS Y10, (R8)
-	VMOVUPS Y11, 32(R8)
+	MOVQ    BX, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y8, (R9)
+	VMOVUPS Y9, 32(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y10, (R9)
+	VMOVUPS Y11, 32(R9)
 	JMP     next6x2
 
 edge6x2:
-	NEGQ       R8
-	LEAQ       lanesAVX2<>+0(SB), R9
-	VMOVUPS    64(R9)(R8*4), Y12
-	NEGQ       R8
-	NEGQ       R8
-	LEAQ       lanesAVX2<>+0(SB), R9
-	VMOVUPS    96(R9)(R8*4), Y13
-	MOVB       add+72(FP), R8
-	TESTB      R8, R8
-	JZ         part6x2Bias
-	MOVQ       BX, R8
-	VMASKMOVPS (R8), Y12, Y14
-	VADDPS     Y14, Y0, Y0
-	VMASKMOVPS 32(R8), Y13, Y14
-	VADDPS     Y14, Y1, Y1
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y12, Y14
-	VADDPS     Y14, Y2, Y2
-	VMASKMOVPS 32(R8), Y13, Y14
-	VADDPS     Y14, Y3, Y3
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y12, Y14
-	VADDPS     Y14, Y4, Y4
-	VMASKMOVPS 32(R8), Y13, Y14
-	VADDPS     Y14, Y5, Y5
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y12, Y14
-	VADDPS     Y14, Y6, Y6
-	VMASKMOVPS 32(R8), Y13, Y14
-	VADDPS     Y14, Y7, Y7
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y12, Y14
-	VADDPS     Y14, Y8, Y8
-	VMASKMOVPS 32(R8), Y13, Y14
-	VADDPS     Y14, Y9, Y9
-	ADDQ       CX, R8
-	VMASKMOVPS (R8), Y12, Y14
-	VADDPS     Y14, Y10, Y10
-	VMASKMOVPS 32(R8), Y13, Y14
-	VADDPS     Y14, Y11, Y11
-
-part6x2Bias:
-	MOVQ       bias+80(FP), R8
-	TESTQ      R8, R8
+	NEGQ       R9
+	LEAQ       lanesAVX2<>+0(SB), R10
+	VMOVUPS    64(R10)(R9*4), Y12
+	NEGQ       R9
+	NEGQ       R9
+	LEAQ       lanesAVX2<>+0(SB), R10
+	VMOVUPS    96(R10)(R9*4), Y13
+	MOVQ       bias+80(FP), R9
+	TESTQ      R9, R9
 	JZ         part6x2Store
-	VMASKMOVPS (R8), Y12, Y14
+	VMASKMOVPS (R9), Y12, Y14
 	VADDPS     Y14, Y0, Y0
 	VADDPS     Y14, Y2, Y2
 	VADDPS     Y14, Y4, Y4
 	VADDPS     Y14, Y6, Y6
 	VADDPS     Y14, Y8, Y8
 	VADDPS     Y14, Y10, Y10
-	VMASKMOVPS 32(R8), Y13, Y14
+	VMASKMOVPS 32(R9), Y13, Y14
 	VADDPS     Y14, Y1, Y1
 	VADDPS     Y14, Y3, Y3
 	VADDPS     Y14, Y5, Y5
@@ -2497,29 +2884,29 @@ part6x2Bias:
 	VADDPS     Y14, Y11, Y11
 
 part6x2Store:
-	MOVQ       BX, R8
-	VMASKMOVPS Y0, Y12, (R8)
-	VMASKMOVPS Y1, Y13, 32(R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y2, Y12, (R8)
-	VMASKMOVPS Y3, Y13, 32(R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y4, Y12, (R8)
-	VMASKMOVPS Y5, Y13, 32(R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y6, Y12, (R8)
-	VMASKMOVPS Y7, Y13, 32(R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y8, Y12, (R8)
-	VMASKMOVPS Y9, Y13, 32(R8)
-	ADDQ       CX, R8
-	VMASKMOVPS Y10, Y12, (R8)
-	VMASKMOVPS Y11, Y13, 32(R8)
+	MOVQ       BX, R9
+	VMASKMOVPS Y0, Y12, (R9)
+	VMASKMOVPS Y1, Y13, 32(R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y2, Y12, (R9)
+	VMASKMOVPS Y3, Y13, 32(R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y4, Y12, (R9)
+	VMASKMOVPS Y5, Y13, 32(R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y6, Y12, (R9)
+	VMASKMOVPS Y7, Y13, 32(R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y8, Y12, (R9)
+	VMASKMOVPS Y9, Y13, 32(R9)
+	ADDQ       CX, R9
+	VMASKMOVPS Y10, Y12, (R9)
+	VMASKMOVPS Y11, Y13, 32(R9)
 
 next6x2:
 	ADDQ   $0x18, DX
-	IMUL3Q $0x06, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x06, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile6x2
 	VZEROUPPER

@@ -5,9 +5,9 @@
 package kernel
 
 // gemmTransposedAVX512 computes tiles · rows rows of dst = x·panel: x is [k, tiles·rows] transposed, panel is
-// [k, 32], and the first columns of dst are written. With add the product is added
-// to dst; bias, of as many columns, is added last if it is not nil. The memory from
-// next on, the panel that will be wanted next, is brought closer meanwhile.
+// [k, 32], and the first columns of dst are written. With add the sums begin with what
+// dst holds; bias, of as many columns, is added last if it is not nil. Where next is not
+// nil the memory from there on, as much as panel, is brought closer meanwhile.
 // 1 ≤ rows ≤ 12, 1 ≤ tiles, 1 ≤ k, 1 ≤ columns ≤ 32; ldx and ldd count elements.
 //
 //go:noescape

@@ -63,743 +63,943 @@ narrow:
 	JE   rows1x1
 
 rows1x1:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile1x1
+	MOVQ  $0x00000200, R8
+	CMPQ  SI, $0x02
+	JL    tile1x1
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile1x1
+	SHRQ  $0x01, R8
 
 tile1x1:
-	MOVQ       DX, R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
+	MOVQ       DX, R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin1x1Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z0, Z0, Z0
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest1x1
+	JMP        begin1x1Done
+
+begin1x1Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x10
+	JNE     begin1x1Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Z0
+	JMP     begin1x1Next
+
+begin1x1Edge:
+	MOVL      $-1, R12
+	BZHIL     R11, R12, R12
+	KMOVW     R12, K1
+	SHRL      $0x10, R12
+	KMOVW     R12, K2
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z0
+
+begin1x1Next:
+	IMUL3Q     $0x01, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+
+begin1x1Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest1x1
 
 loop1x1:
-	VMOVUPS      (R10), Z1
-	VBROADCASTSS (R8), Z2
+	VMOVUPS      (R11), Z1
+	VBROADCASTSS (R9), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	VMOVUPS      128(R10), Z1
-	VBROADCASTSS (R8)(AX*1), Z2
+	VMOVUPS      128(R11), Z1
+	VBROADCASTSS (R9)(AX*1), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	VMOVUPS      256(R10), Z1
-	VBROADCASTSS (R8)(AX*2), Z2
+	VMOVUPS      256(R11), Z1
+	VBROADCASTSS (R9)(AX*2), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	VMOVUPS      384(R10), Z1
-	VBROADCASTSS (R8)(R9*1), Z2
+	VMOVUPS      384(R11), Z1
+	VBROADCASTSS (R9)(R10*1), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+512, R10
-	SUBQ         $0x04, R11
-	JGE          loop1x1
+	CMPQ         R8, $+0
+	JE           fetched1x1
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched1x1
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	CMPQ         R8, $+256
+	JE           fetched1x1
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+
+fetched1x1:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+512, R11
+	SUBQ $0x04, R12
+	JGE  loop1x1
 
 rest1x1:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish1x1
 
 single1x1:
-	VMOVUPS      (R10), Z1
-	VBROADCASTSS (R8), Z2
+	VMOVUPS      (R11), Z1
+	VBROADCASTSS (R9), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+128, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+128, R11
+	DECQ         R12
 	JNZ          single1x1
 
 finish1x1:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x10
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x10
 	JNE     edge1x1
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full1x1Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Z1
-	VADDPS  Z1, Z0, Z0
-
-full1x1Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full1x1Store
-	VMOVUPS (R8), Z1
+	VMOVUPS (R9), Z1
 	VADDPS  Z1, Z0, Z0
 
 full1x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
 	JMP     next1x1
 
 edge1x1:
-	MOVL      $-1, R9
-	BZHIL     R8, R9, R9
-	KMOVW     R9, K1
-	SHRL      $0x10, R9
-	KMOVW     R9, K2
-	MOVB      add+72(FP), R8
-	TESTB     R8, R8
-	JZ        part1x1Bias
-	MOVQ      BX, R8
-	VMOVUPS.Z (R8), K1, Z1
-	VADDPS    Z1, Z0, Z0
-
-part1x1Bias:
-	MOVQ      bias+80(FP), R8
-	TESTQ     R8, R8
+	MOVL      $-1, R10
+	BZHIL     R9, R10, R10
+	KMOVW     R10, K1
+	SHRL      $0x10, R10
+	KMOVW     R10, K2
+	MOVQ      bias+80(FP), R9
+	TESTQ     R9, R9
 	JZ        part1x1Store
-	VMOVUPS.Z (R8), K1, Z1
+	VMOVUPS.Z (R9), K1, Z1
 	VADDPS    Z1, Z0, Z0
 
 part1x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, K1, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, K1, (R9)
 
 next1x1:
 	ADDQ   $0x04, DX
-	IMUL3Q $0x01, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x01, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile1x1
 	VZEROUPPER
 	RET
 
 rows2x1:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile2x1
+	MOVQ  $0x00000200, R8
+	CMPQ  SI, $0x02
+	JL    tile2x1
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile2x1
+	SHRQ  $0x01, R8
 
 tile2x1:
-	MOVQ       DX, R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
+	MOVQ       DX, R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin2x1Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z0, Z0, Z0
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z1, Z1, Z1
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest2x1
+	JMP        begin2x1Done
+
+begin2x1Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x10
+	JNE     begin2x1Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Z0
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z1
+	JMP     begin2x1Next
+
+begin2x1Edge:
+	MOVL      $-1, R12
+	BZHIL     R11, R12, R12
+	KMOVW     R12, K1
+	SHRL      $0x10, R12
+	KMOVW     R12, K2
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z1
+
+begin2x1Next:
+	IMUL3Q     $0x02, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+
+begin2x1Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest2x1
 
 loop2x1:
-	VMOVUPS      (R10), Z2
-	VBROADCASTSS (R8), Z3
+	VMOVUPS      (R11), Z2
+	VBROADCASTSS (R9), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS 4(R8), Z3
+	VBROADCASTSS 4(R9), Z3
 	VFMADD231PS  Z2, Z3, Z1
-	VMOVUPS      128(R10), Z2
-	VBROADCASTSS (R8)(AX*1), Z3
+	VMOVUPS      128(R11), Z2
+	VBROADCASTSS (R9)(AX*1), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS 4(R8)(AX*1), Z3
+	VBROADCASTSS 4(R9)(AX*1), Z3
 	VFMADD231PS  Z2, Z3, Z1
-	VMOVUPS      256(R10), Z2
-	VBROADCASTSS (R8)(AX*2), Z3
+	VMOVUPS      256(R11), Z2
+	VBROADCASTSS (R9)(AX*2), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS 4(R8)(AX*2), Z3
+	VBROADCASTSS 4(R9)(AX*2), Z3
 	VFMADD231PS  Z2, Z3, Z1
-	VMOVUPS      384(R10), Z2
-	VBROADCASTSS (R8)(R9*1), Z3
+	VMOVUPS      384(R11), Z2
+	VBROADCASTSS (R9)(R10*1), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS 4(R8)(R9*1), Z3
+	VBROADCASTSS 4(R9)(R10*1), Z3
 	VFMADD231PS  Z2, Z3, Z1
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+512, R10
-	SUBQ         $0x04, R11
-	JGE          loop2x1
+	CMPQ         R8, $+0
+	JE           fetched2x1
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched2x1
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	CMPQ         R8, $+256
+	JE           fetched2x1
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+
+fetched2x1:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+512, R11
+	SUBQ $0x04, R12
+	JGE  loop2x1
 
 rest2x1:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish2x1
 
 single2x1:
-	VMOVUPS      (R10), Z2
-	VBROADCASTSS (R8), Z3
+	VMOVUPS      (R11), Z2
+	VBROADCASTSS (R9), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS 4(R8), Z3
+	VBROADCASTSS 4(R9), Z3
 	VFMADD231PS  Z2, Z3, Z1
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+128, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+128, R11
+	DECQ         R12
 	JNZ          single2x1
 
 finish2x1:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x10
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x10
 	JNE     edge2x1
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full2x1Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Z2
-	VADDPS  Z2, Z0, Z0
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z2
-	VADDPS  Z2, Z1, Z1
-
-full2x1Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full2x1Store
-	VMOVUPS (R8), Z2
+	VMOVUPS (R9), Z2
 	VADDPS  Z2, Z0, Z0
 	VADDPS  Z2, Z1, Z1
 
 full2x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z1, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z1, (R9)
 	JMP     next2x1
 
 edge2x1:
-	MOVL      $-1, R9
-	BZHIL     R8, R9, R9
-	KMOVW     R9, K1
-	SHRL      $0x10, R9
-	KMOVW     R9, K2
-	MOVB      add+72(FP), R8
-	TESTB     R8, R8
-	JZ        part2x1Bias
-	MOVQ      BX, R8
-	VMOVUPS.Z (R8), K1, Z2
-	VADDPS    Z2, Z0, Z0
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z2
-	VADDPS    Z2, Z1, Z1
-
-part2x1Bias:
-	MOVQ      bias+80(FP), R8
-	TESTQ     R8, R8
+	MOVL      $-1, R10
+	BZHIL     R9, R10, R10
+	KMOVW     R10, K1
+	SHRL      $0x10, R10
+	KMOVW     R10, K2
+	MOVQ      bias+80(FP), R9
+	TESTQ     R9, R9
 	JZ        part2x1Store
-	VMOVUPS.Z (R8), K1, Z2
+	VMOVUPS.Z (R9), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	VADDPS    Z2, Z1, Z1
 
 part2x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z1, K1, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z1, K1, (R9)
 
 next2x1:
 	ADDQ   $0x08, DX
-	IMUL3Q $0x02, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x02, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile2x1
 	VZEROUPPER
 	RET
 
 rows3x1:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile3x1
+	MOVQ  $0x00000200, R8
+	CMPQ  SI, $0x02
+	JL    tile3x1
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile3x1
+	SHRQ  $0x01, R8
 
 tile3x1:
-	MOVQ       DX, R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
+	MOVQ       DX, R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin3x1Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z0, Z0, Z0
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z1, Z1, Z1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z2, Z2, Z2
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest3x1
+	JMP        begin3x1Done
+
+begin3x1Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x10
+	JNE     begin3x1Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Z0
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z2
+	JMP     begin3x1Next
+
+begin3x1Edge:
+	MOVL      $-1, R12
+	BZHIL     R11, R12, R12
+	KMOVW     R12, K1
+	SHRL      $0x10, R12
+	KMOVW     R12, K2
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z1
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z2
+
+begin3x1Next:
+	IMUL3Q     $0x03, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+
+begin3x1Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest3x1
 
 loop3x1:
-	VMOVUPS      (R10), Z3
-	VBROADCASTSS (R8), Z4
+	VMOVUPS      (R11), Z3
+	VBROADCASTSS (R9), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS 4(R8), Z4
+	VBROADCASTSS 4(R9), Z4
 	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS 8(R8), Z4
+	VBROADCASTSS 8(R9), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	VMOVUPS      128(R10), Z3
-	VBROADCASTSS (R8)(AX*1), Z4
+	VMOVUPS      128(R11), Z3
+	VBROADCASTSS (R9)(AX*1), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS 4(R8)(AX*1), Z4
+	VBROADCASTSS 4(R9)(AX*1), Z4
 	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS 8(R8)(AX*1), Z4
+	VBROADCASTSS 8(R9)(AX*1), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	VMOVUPS      256(R10), Z3
-	VBROADCASTSS (R8)(AX*2), Z4
+	VMOVUPS      256(R11), Z3
+	VBROADCASTSS (R9)(AX*2), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS 4(R8)(AX*2), Z4
+	VBROADCASTSS 4(R9)(AX*2), Z4
 	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS 8(R8)(AX*2), Z4
+	VBROADCASTSS 8(R9)(AX*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	VMOVUPS      384(R10), Z3
-	VBROADCASTSS (R8)(R9*1), Z4
+	VMOVUPS      384(R11), Z3
+	VBROADCASTSS (R9)(R10*1), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS 4(R8)(R9*1), Z4
+	VBROADCASTSS 4(R9)(R10*1), Z4
 	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS 8(R8)(R9*1), Z4
+	VBROADCASTSS 8(R9)(R10*1), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+512, R10
-	SUBQ         $0x04, R11
-	JGE          loop3x1
+	CMPQ         R8, $+0
+	JE           fetched3x1
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched3x1
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	CMPQ         R8, $+256
+	JE           fetched3x1
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+
+fetched3x1:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+512, R11
+	SUBQ $0x04, R12
+	JGE  loop3x1
 
 rest3x1:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish3x1
 
 single3x1:
-	VMOVUPS      (R10), Z3
-	VBROADCASTSS (R8), Z4
+	VMOVUPS      (R11), Z3
+	VBROADCASTSS (R9), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS 4(R8), Z4
+	VBROADCASTSS 4(R9), Z4
 	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS 8(R8), Z4
+	VBROADCASTSS 8(R9), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+128, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+128, R11
+	DECQ         R12
 	JNZ          single3x1
 
 finish3x1:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x10
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x10
 	JNE     edge3x1
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full3x1Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Z3
-	VADDPS  Z3, Z0, Z0
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z3
-	VADDPS  Z3, Z1, Z1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z3
-	VADDPS  Z3, Z2, Z2
-
-full3x1Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full3x1Store
-	VMOVUPS (R8), Z3
+	VMOVUPS (R9), Z3
 	VADDPS  Z3, Z0, Z0
 	VADDPS  Z3, Z1, Z1
 	VADDPS  Z3, Z2, Z2
 
 full3x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, (R9)
 	JMP     next3x1
 
 edge3x1:
-	MOVL      $-1, R9
-	BZHIL     R8, R9, R9
-	KMOVW     R9, K1
-	SHRL      $0x10, R9
-	KMOVW     R9, K2
-	MOVB      add+72(FP), R8
-	TESTB     R8, R8
-	JZ        part3x1Bias
-	MOVQ      BX, R8
-	VMOVUPS.Z (R8), K1, Z3
-	VADDPS    Z3, Z0, Z0
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z3
-	VADDPS    Z3, Z1, Z1
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z3
-	VADDPS    Z3, Z2, Z2
-
-part3x1Bias:
-	MOVQ      bias+80(FP), R8
-	TESTQ     R8, R8
+	MOVL      $-1, R10
+	BZHIL     R9, R10, R10
+	KMOVW     R10, K1
+	SHRL      $0x10, R10
+	KMOVW     R10, K2
+	MOVQ      bias+80(FP), R9
+	TESTQ     R9, R9
 	JZ        part3x1Store
-	VMOVUPS.Z (R8), K1, Z3
+	VMOVUPS.Z (R9), K1, Z3
 	VADDPS    Z3, Z0, Z0
 	VADDPS    Z3, Z1, Z1
 	VADDPS    Z3, Z2, Z2
 
 part3x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z1, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, K1, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z1, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, K1, (R9)
 
 next3x1:
 	ADDQ   $0x0c, DX
-	IMUL3Q $0x03, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x03, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile3x1
 	VZEROUPPER
 	RET
 
 rows4x1:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile4x1
+	MOVQ  $0x00000200, R8
+	CMPQ  SI, $0x02
+	JL    tile4x1
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile4x1
+	SHRQ  $0x01, R8
 
 tile4x1:
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	LEAQ       (R8)(R9*1), R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	LEAQ       (R9)(R10*1), R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin4x1Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z0, Z0, Z0
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z1, Z1, Z1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z2, Z2, Z2
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z3, Z3, Z3
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest4x1
+	JMP        begin4x1Done
+
+begin4x1Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x10
+	JNE     begin4x1Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Z0
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z2
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z3
+	JMP     begin4x1Next
+
+begin4x1Edge:
+	MOVL      $-1, R12
+	BZHIL     R11, R12, R12
+	KMOVW     R12, K1
+	SHRL      $0x10, R12
+	KMOVW     R12, K2
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z1
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z2
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z3
+
+begin4x1Next:
+	IMUL3Q     $0x04, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+
+begin4x1Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest4x1
 
 loop4x1:
-	VMOVUPS      (R10), Z4
-	VBROADCASTSS (R8), Z5
+	VMOVUPS      (R11), Z4
+	VBROADCASTSS (R9), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS 4(R8), Z5
+	VBROADCASTSS 4(R9), Z5
 	VFMADD231PS  Z4, Z5, Z1
-	VBROADCASTSS 8(R8), Z5
+	VBROADCASTSS 8(R9), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS 12(R8), Z5
+	VBROADCASTSS 12(R9), Z5
 	VFMADD231PS  Z4, Z5, Z3
-	VMOVUPS      128(R10), Z4
-	VBROADCASTSS (R8)(AX*1), Z5
+	VMOVUPS      128(R11), Z4
+	VBROADCASTSS (R9)(AX*1), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS 4(R8)(AX*1), Z5
+	VBROADCASTSS 4(R9)(AX*1), Z5
 	VFMADD231PS  Z4, Z5, Z1
-	VBROADCASTSS 8(R8)(AX*1), Z5
+	VBROADCASTSS 8(R9)(AX*1), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS 12(R8)(AX*1), Z5
+	VBROADCASTSS 12(R9)(AX*1), Z5
 	VFMADD231PS  Z4, Z5, Z3
-	VMOVUPS      256(R10), Z4
-	VBROADCASTSS (R8)(AX*2), Z5
+	VMOVUPS      256(R11), Z4
+	VBROADCASTSS (R9)(AX*2), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS 4(R8)(AX*2), Z5
+	VBROADCASTSS 4(R9)(AX*2), Z5
 	VFMADD231PS  Z4, Z5, Z1
-	VBROADCASTSS 8(R8)(AX*2), Z5
+	VBROADCASTSS 8(R9)(AX*2), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS 12(R8)(AX*2), Z5
+	VBROADCASTSS 12(R9)(AX*2), Z5
 	VFMADD231PS  Z4, Z5, Z3
-	VMOVUPS      384(R10), Z4
-	VBROADCASTSS (R8)(R9*1), Z5
+	VMOVUPS      384(R11), Z4
+	VBROADCASTSS (R9)(R10*1), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS 4(R8)(R9*1), Z5
+	VBROADCASTSS 4(R9)(R10*1), Z5
 	VFMADD231PS  Z4, Z5, Z1
-	VBROADCASTSS 8(R8)(R9*1), Z5
+	VBROADCASTSS 8(R9)(R10*1), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS 12(R8)(R9*1), Z5
+	VBROADCASTSS 12(R9)(R10*1), Z5
 	VFMADD231PS  Z4, Z5, Z3
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+512, R10
-	SUBQ         $0x04, R11
-	JGE          loop4x1
+	CMPQ         R8, $+0
+	JE           fetched4x1
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched4x1
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	CMPQ         R8, $+256
+	JE           fetched4x1
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+
+fetched4x1:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+512, R11
+	SUBQ $0x04, R12
+	JGE  loop4x1
 
 rest4x1:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish4x1
 
 single4x1:
-	VMOVUPS      (R10), Z4
-	VBROADCASTSS (R8), Z5
+	VMOVUPS      (R11), Z4
+	VBROADCASTSS (R9), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS 4(R8), Z5
+	VBROADCASTSS 4(R9), Z5
 	VFMADD231PS  Z4, Z5, Z1
-	VBROADCASTSS 8(R8), Z5
+	VBROADCASTSS 8(R9), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS 12(R8), Z5
+	VBROADCASTSS 12(R9), Z5
 	VFMADD231PS  Z4, Z5, Z3
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+128, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+128, R11
+	DECQ         R12
 	JNZ          single4x1
 
 finish4x1:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x10
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x10
 	JNE     edge4x1
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full4x1Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Z4
-	VADDPS  Z4, Z0, Z0
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z4
-	VADDPS  Z4, Z1, Z1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z4
-	VADDPS  Z4, Z2, Z2
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z4
-	VADDPS  Z4, Z3, Z3
-
-full4x1Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full4x1Store
-	VMOVUPS (R8), Z4
+	VMOVUPS (R9), Z4
 	VADDPS  Z4, Z0, Z0
 	VADDPS  Z4, Z1, Z1
 	VADDPS  Z4, Z2, Z2
 	VADDPS  Z4, Z3, Z3
 
 full4x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z3, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z3, (R9)
 	JMP     next4x1
 
 edge4x1:
-	MOVL      $-1, R9
-	BZHIL     R8, R9, R9
-	KMOVW     R9, K1
-	SHRL      $0x10, R9
-	KMOVW     R9, K2
-	MOVB      add+72(FP), R8
-	TESTB     R8, R8
-	JZ        part4x1Bias
-	MOVQ      BX, R8
-	VMOVUPS.Z (R8), K1, Z4
-	VADDPS    Z4, Z0, Z0
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z4
-	VADDPS    Z4, Z1, Z1
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z4
-	VADDPS    Z4, Z2, Z2
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z4
-	VADDPS    Z4, Z3, Z3
-
-part4x1Bias:
-	MOVQ      bias+80(FP), R8
-	TESTQ     R8, R8
+	MOVL      $-1, R10
+	BZHIL     R9, R10, R10
+	KMOVW     R10, K1
+	SHRL      $0x10, R10
+	KMOVW     R10, K2
+	MOVQ      bias+80(FP), R9
+	TESTQ     R9, R9
 	JZ        part4x1Store
-	VMOVUPS.Z (R8), K1, Z4
+	VMOVUPS.Z (R9), K1, Z4
 	VADDPS    Z4, Z0, Z0
 	VADDPS    Z4, Z1, Z1
 	VADDPS    Z4, Z2, Z2
 	VADDPS    Z4, Z3, Z3
 
 part4x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z1, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z3, K1, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z1, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z3, K1, (R9)
 
 next4x1:
 	ADDQ   $0x10, DX
-	IMUL3Q $0x04, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x04, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile4x1
 	VZEROUPPER
 	RET
 
 rows5x1:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile5x1
+	MOVQ  $0x00000200, R8
+	CMPQ  SI, $0x02
+	JL    tile5x1
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile5x1
+	SHRQ  $0x01, R8
 
 tile5x1:
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	LEAQ       (R8)(R9*1), R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	LEAQ       (R9)(R10*1), R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin5x1Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z0, Z0, Z0
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z1, Z1, Z1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z2, Z2, Z2
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z3, Z3, Z3
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z4, Z4, Z4
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest5x1
+	JMP        begin5x1Done
+
+begin5x1Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x10
+	JNE     begin5x1Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Z0
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z2
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z4
+	JMP     begin5x1Next
+
+begin5x1Edge:
+	MOVL      $-1, R12
+	BZHIL     R11, R12, R12
+	KMOVW     R12, K1
+	SHRL      $0x10, R12
+	KMOVW     R12, K2
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z1
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z2
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z3
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z4
+
+begin5x1Next:
+	IMUL3Q     $0x05, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+
+begin5x1Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest5x1
 
 loop5x1:
-	VMOVUPS      (R10), Z5
-	VBROADCASTSS (R8), Z6
+	VMOVUPS      (R11), Z5
+	VBROADCASTSS (R9), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS 4(R8), Z6
+	VBROADCASTSS 4(R9), Z6
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS 8(R8), Z6
+	VBROADCASTSS 8(R9), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS 12(R8), Z6
+	VBROADCASTSS 12(R9), Z6
 	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS 16(R8), Z6
+	VBROADCASTSS 16(R9), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	VMOVUPS      128(R10), Z5
-	VBROADCASTSS (R8)(AX*1), Z6
+	VMOVUPS      128(R11), Z5
+	VBROADCASTSS (R9)(AX*1), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS 4(R8)(AX*1), Z6
+	VBROADCASTSS 4(R9)(AX*1), Z6
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS 8(R8)(AX*1), Z6
+	VBROADCASTSS 8(R9)(AX*1), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS 12(R8)(AX*1), Z6
+	VBROADCASTSS 12(R9)(AX*1), Z6
 	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS 16(R8)(AX*1), Z6
+	VBROADCASTSS 16(R9)(AX*1), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	VMOVUPS      256(R10), Z5
-	VBROADCASTSS (R8)(AX*2), Z6
+	VMOVUPS      256(R11), Z5
+	VBROADCASTSS (R9)(AX*2), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS 4(R8)(AX*2), Z6
+	VBROADCASTSS 4(R9)(AX*2), Z6
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS 8(R8)(AX*2), Z6
+	VBROADCASTSS 8(R9)(AX*2), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS 12(R8)(AX*2), Z6
+	VBROADCASTSS 12(R9)(AX*2), Z6
 	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS 16(R8)(AX*2), Z6
+	VBROADCASTSS 16(R9)(AX*2), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	VMOVUPS      384(R10), Z5
-	VBROADCASTSS (R8)(R9*1), Z6
+	VMOVUPS      384(R11), Z5
+	VBROADCASTSS (R9)(R10*1), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS 4(R8)(R9*1), Z6
+	VBROADCASTSS 4(R9)(R10*1), Z6
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS 8(R8)(R9*1), Z6
+	VBROADCASTSS 8(R9)(R10*1), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS 12(R8)(R9*1), Z6
+	VBROADCASTSS 12(R9)(R10*1), Z6
 	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS 16(R8)(R9*1), Z6
+	VBROADCASTSS 16(R9)(R10*1), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+512, R10
-	SUBQ         $0x04, R11
-	JGE          loop5x1
+	CMPQ         R8, $+0
+	JE           fetched5x1
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched5x1
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	CMPQ         R8, $+256
+	JE           fetched5x1
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+
+fetched5x1:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+512, R11
+	SUBQ $0x04, R12
+	JGE  loop5x1
 
 rest5x1:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish5x1
 
 single5x1:
-	VMOVUPS      (R10), Z5
-	VBROADCASTSS (R8), Z6
+	VMOVUPS      (R11), Z5
+	VBROADCASTSS (R9), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS 4(R8), Z6
+	VBROADCASTSS 4(R9), Z6
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS 8(R8), Z6
+	VBROADCASTSS 8(R9), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS 12(R8), Z6
+	VBROADCASTSS 12(R9), Z6
 	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS 16(R8), Z6
+	VBROADCASTSS 16(R9), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+128, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+128, R11
+	DECQ         R12
 	JNZ          single5x1
 
 finish5x1:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x10
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x10
 	JNE     edge5x1
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full5x1Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Z5
-	VADDPS  Z5, Z0, Z0
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z5
-	VADDPS  Z5, Z1, Z1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z5
-	VADDPS  Z5, Z2, Z2
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z5
-	VADDPS  Z5, Z3, Z3
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z5
-	VADDPS  Z5, Z4, Z4
-
-full5x1Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full5x1Store
-	VMOVUPS (R8), Z5
+	VMOVUPS (R9), Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z1, Z1
 	VADDPS  Z5, Z2, Z2
@@ -807,48 +1007,28 @@ full5x1Bias:
 	VADDPS  Z5, Z4, Z4
 
 full5x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z3, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, (R9)
 	JMP     next5x1
 
 edge5x1:
-	MOVL      $-1, R9
-	BZHIL     R8, R9, R9
-	KMOVW     R9, K1
-	SHRL      $0x10, R9
-	KMOVW     R9, K2
-	MOVB      add+72(FP), R8
-	TESTB     R8, R8
-	JZ        part5x1Bias
-	MOVQ      BX, R8
-	VMOVUPS.Z (R8), K1, Z5
-	VADDPS    Z5, Z0, Z0
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z5
-	VADDPS    Z5, Z1, Z1
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z5
-	VADDPS    Z5, Z2, Z2
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z5
-	VADDPS    Z5, Z3, Z3
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z5
-	VADDPS    Z5, Z4, Z4
-
-part5x1Bias:
-	MOVQ      bias+80(FP), R8
-	TESTQ     R8, R8
+	MOVL      $-1, R10
+	BZHIL     R9, R10, R10
+	KMOVW     R10, K1
+	SHRL      $0x10, R10
+	KMOVW     R10, K2
+	MOVQ      bias+80(FP), R9
+	TESTQ     R9, R9
 	JZ        part5x1Store
-	VMOVUPS.Z (R8), K1, Z5
+	VMOVUPS.Z (R9), K1, Z5
 	VADDPS    Z5, Z0, Z0
 	VADDPS    Z5, Z1, Z1
 	VADDPS    Z5, Z2, Z2
@@ -856,180 +1036,239 @@ part5x1Bias:
 	VADDPS    Z5, Z4, Z4
 
 part5x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z1, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z3, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, K1, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z1, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z3, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, K1, (R9)
 
 next5x1:
 	ADDQ   $0x14, DX
-	IMUL3Q $0x05, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x05, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile5x1
 	VZEROUPPER
 	RET
 
 rows6x1:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile6x1
+	MOVQ  $0x00000200, R8
+	CMPQ  SI, $0x02
+	JL    tile6x1
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile6x1
+	SHRQ  $0x01, R8
 
 tile6x1:
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	LEAQ       (R8)(R9*1), R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	LEAQ       (R9)(R10*1), R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin6x1Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z0, Z0, Z0
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z1, Z1, Z1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z2, Z2, Z2
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z3, Z3, Z3
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z4, Z4, Z4
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z5, Z5, Z5
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest6x1
+	JMP        begin6x1Done
+
+begin6x1Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x10
+	JNE     begin6x1Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Z0
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z2
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z4
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z5
+	JMP     begin6x1Next
+
+begin6x1Edge:
+	MOVL      $-1, R12
+	BZHIL     R11, R12, R12
+	KMOVW     R12, K1
+	SHRL      $0x10, R12
+	KMOVW     R12, K2
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z1
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z2
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z3
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z4
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z5
+
+begin6x1Next:
+	IMUL3Q     $0x06, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+
+begin6x1Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest6x1
 
 loop6x1:
-	VMOVUPS      (R10), Z6
-	VBROADCASTSS (R8), Z7
+	VMOVUPS      (R11), Z6
+	VBROADCASTSS (R9), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS 4(R8), Z7
+	VBROADCASTSS 4(R9), Z7
 	VFMADD231PS  Z6, Z7, Z1
-	VBROADCASTSS 8(R8), Z7
+	VBROADCASTSS 8(R9), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS 12(R8), Z7
+	VBROADCASTSS 12(R9), Z7
 	VFMADD231PS  Z6, Z7, Z3
-	VBROADCASTSS 16(R8), Z7
+	VBROADCASTSS 16(R9), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS 20(R8), Z7
+	VBROADCASTSS 20(R9), Z7
 	VFMADD231PS  Z6, Z7, Z5
-	VMOVUPS      128(R10), Z6
-	VBROADCASTSS (R8)(AX*1), Z7
+	VMOVUPS      128(R11), Z6
+	VBROADCASTSS (R9)(AX*1), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS 4(R8)(AX*1), Z7
+	VBROADCASTSS 4(R9)(AX*1), Z7
 	VFMADD231PS  Z6, Z7, Z1
-	VBROADCASTSS 8(R8)(AX*1), Z7
+	VBROADCASTSS 8(R9)(AX*1), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS 12(R8)(AX*1), Z7
+	VBROADCASTSS 12(R9)(AX*1), Z7
 	VFMADD231PS  Z6, Z7, Z3
-	VBROADCASTSS 16(R8)(AX*1), Z7
+	VBROADCASTSS 16(R9)(AX*1), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS 20(R8)(AX*1), Z7
+	VBROADCASTSS 20(R9)(AX*1), Z7
 	VFMADD231PS  Z6, Z7, Z5
-	VMOVUPS      256(R10), Z6
-	VBROADCASTSS (R8)(AX*2), Z7
+	VMOVUPS      256(R11), Z6
+	VBROADCASTSS (R9)(AX*2), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS 4(R8)(AX*2), Z7
+	VBROADCASTSS 4(R9)(AX*2), Z7
 	VFMADD231PS  Z6, Z7, Z1
-	VBROADCASTSS 8(R8)(AX*2), Z7
+	VBROADCASTSS 8(R9)(AX*2), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS 12(R8)(AX*2), Z7
+	VBROADCASTSS 12(R9)(AX*2), Z7
 	VFMADD231PS  Z6, Z7, Z3
-	VBROADCASTSS 16(R8)(AX*2), Z7
+	VBROADCASTSS 16(R9)(AX*2), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS 20(R8)(AX*2), Z7
+	VBROADCASTSS 20(R9)(AX*2), Z7
 	VFMADD231PS  Z6, Z7, Z5
-	VMOVUPS      384(R10), Z6
-	VBROADCASTSS (R8)(R9*1), Z7
+	VMOVUPS      384(R11), Z6
+	VBROADCASTSS (R9)(R10*1), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS 4(R8)(R9*1), Z7
+	VBROADCASTSS 4(R9)(R10*1), Z7
 	VFMADD231PS  Z6, Z7, Z1
-	VBROADCASTSS 8(R8)(R9*1), Z7
+	VBROADCASTSS 8(R9)(R10*1), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS 12(R8)(R9*1), Z7
+	VBROADCASTSS 12(R9)(R10*1), Z7
 	VFMADD231PS  Z6, Z7, Z3
-	VBROADCASTSS 16(R8)(R9*1), Z7
+	VBROADCASTSS 16(R9)(R10*1), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS 20(R8)(R9*1), Z7
+	VBROADCASTSS 20(R9)(R10*1), Z7
 	VFMADD231PS  Z6, Z7, Z5
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+512, R10
-	SUBQ         $0x04, R11
-	JGE          loop6x1
+	CMPQ         R8, $+0
+	JE           fetched6x1
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched6x1
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	CMPQ         R8, $+256
+	JE           fetched6x1
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+
+fetched6x1:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+512, R11
+	SUBQ $0x04, R12
+	JGE  loop6x1
 
 rest6x1:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish6x1
 
 single6x1:
-	VMOVUPS      (R10), Z6
-	VBROADCASTSS (R8), Z7
+	VMOVUPS      (R11), Z6
+	VBROADCASTSS (R9), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS 4(R8), Z7
+	VBROADCASTSS 4(R9), Z7
 	VFMADD231PS  Z6, Z7, Z1
-	VBROADCASTSS 8(R8), Z7
+	VBROADCASTSS 8(R9), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS 12(R8), Z7
+	VBROADCASTSS 12(R9), Z7
 	VFMADD231PS  Z6, Z7, Z3
-	VBROADCASTSS 16(R8), Z7
+	VBROADCASTSS 16(R9), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS 20(R8), Z7
+	VBROADCASTSS 20(R9), Z7
 	VFMADD231PS  Z6, Z7, Z5
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+128, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+128, R11
+	DECQ         R12
 	JNZ          single6x1
 
 finish6x1:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x10
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x10
 	JNE     edge6x1
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full6x1Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Z6
-	VADDPS  Z6, Z0, Z0
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z6
-	VADDPS  Z6, Z1, Z1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z6
-	VADDPS  Z6, Z2, Z2
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z6
-	VADDPS  Z6, Z3, Z3
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z6
-	VADDPS  Z6, Z4, Z4
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z6
-	VADDPS  Z6, Z5, Z5
-
-full6x1Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full6x1Store
-	VMOVUPS (R8), Z6
+	VMOVUPS (R9), Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
 	VADDPS  Z6, Z2, Z2
@@ -1038,53 +1277,30 @@ full6x1Bias:
 	VADDPS  Z6, Z5, Z5
 
 full6x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z3, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z5, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z5, (R9)
 	JMP     next6x1
 
 edge6x1:
-	MOVL      $-1, R9
-	BZHIL     R8, R9, R9
-	KMOVW     R9, K1
-	SHRL      $0x10, R9
-	KMOVW     R9, K2
-	MOVB      add+72(FP), R8
-	TESTB     R8, R8
-	JZ        part6x1Bias
-	MOVQ      BX, R8
-	VMOVUPS.Z (R8), K1, Z6
-	VADDPS    Z6, Z0, Z0
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z6
-	VADDPS    Z6, Z1, Z1
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z6
-	VADDPS    Z6, Z2, Z2
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z6
-	VADDPS    Z6, Z3, Z3
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z6
-	VADDPS    Z6, Z4, Z4
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z6
-	VADDPS    Z6, Z5, Z5
-
-part6x1Bias:
-	MOVQ      bias+80(FP), R8
-	TESTQ     R8, R8
+	MOVL      $-1, R10
+	BZHIL     R9, R10, R10
+	KMOVW     R10, K1
+	SHRL      $0x10, R10
+	KMOVW     R10, K2
+	MOVQ      bias+80(FP), R9
+	TESTQ     R9, R9
 	JZ        part6x1Store
-	VMOVUPS.Z (R8), K1, Z6
+	VMOVUPS.Z (R9), K1, Z6
 	VADDPS    Z6, Z0, Z0
 	VADDPS    Z6, Z1, Z1
 	VADDPS    Z6, Z2, Z2
@@ -1093,199 +1309,261 @@ part6x1Bias:
 	VADDPS    Z6, Z5, Z5
 
 part6x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z1, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z3, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z5, K1, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z1, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z3, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z5, K1, (R9)
 
 next6x1:
 	ADDQ   $0x18, DX
-	IMUL3Q $0x06, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x06, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile6x1
 	VZEROUPPER
 	RET
 
 rows7x1:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile7x1
+	MOVQ  $0x00000200, R8
+	CMPQ  SI, $0x02
+	JL    tile7x1
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile7x1
+	SHRQ  $0x01, R8
 
 tile7x1:
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	LEAQ       (R8)(R9*1), R8
-	LEAQ       (R8)(R9*1), R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	LEAQ       (R9)(R10*1), R9
+	LEAQ       (R9)(R10*1), R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin7x1Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z0, Z0, Z0
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z1, Z1, Z1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z2, Z2, Z2
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z3, Z3, Z3
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z4, Z4, Z4
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z5, Z5, Z5
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z6, Z6, Z6
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest7x1
+	JMP        begin7x1Done
+
+begin7x1Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x10
+	JNE     begin7x1Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Z0
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z2
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z4
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z5
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z6
+	JMP     begin7x1Next
+
+begin7x1Edge:
+	MOVL      $-1, R12
+	BZHIL     R11, R12, R12
+	KMOVW     R12, K1
+	SHRL      $0x10, R12
+	KMOVW     R12, K2
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z1
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z2
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z3
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z4
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z5
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z6
+
+begin7x1Next:
+	IMUL3Q     $0x07, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+
+begin7x1Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest7x1
 
 loop7x1:
-	VMOVUPS      (R10), Z7
-	VBROADCASTSS (R8), Z8
+	VMOVUPS      (R11), Z7
+	VBROADCASTSS (R9), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS 4(R8), Z8
+	VBROADCASTSS 4(R9), Z8
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 8(R8), Z8
+	VBROADCASTSS 8(R9), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS 12(R8), Z8
+	VBROADCASTSS 12(R9), Z8
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS 16(R8), Z8
+	VBROADCASTSS 16(R9), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS 20(R8), Z8
+	VBROADCASTSS 20(R9), Z8
 	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS 24(R8), Z8
+	VBROADCASTSS 24(R9), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	VMOVUPS      128(R10), Z7
-	VBROADCASTSS (R8)(AX*1), Z8
+	VMOVUPS      128(R11), Z7
+	VBROADCASTSS (R9)(AX*1), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS 4(R8)(AX*1), Z8
+	VBROADCASTSS 4(R9)(AX*1), Z8
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 8(R8)(AX*1), Z8
+	VBROADCASTSS 8(R9)(AX*1), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS 12(R8)(AX*1), Z8
+	VBROADCASTSS 12(R9)(AX*1), Z8
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS 16(R8)(AX*1), Z8
+	VBROADCASTSS 16(R9)(AX*1), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS 20(R8)(AX*1), Z8
+	VBROADCASTSS 20(R9)(AX*1), Z8
 	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS 24(R8)(AX*1), Z8
+	VBROADCASTSS 24(R9)(AX*1), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	VMOVUPS      256(R10), Z7
-	VBROADCASTSS (R8)(AX*2), Z8
+	VMOVUPS      256(R11), Z7
+	VBROADCASTSS (R9)(AX*2), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS 4(R8)(AX*2), Z8
+	VBROADCASTSS 4(R9)(AX*2), Z8
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 8(R8)(AX*2), Z8
+	VBROADCASTSS 8(R9)(AX*2), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS 12(R8)(AX*2), Z8
+	VBROADCASTSS 12(R9)(AX*2), Z8
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS 16(R8)(AX*2), Z8
+	VBROADCASTSS 16(R9)(AX*2), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS 20(R8)(AX*2), Z8
+	VBROADCASTSS 20(R9)(AX*2), Z8
 	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS 24(R8)(AX*2), Z8
+	VBROADCASTSS 24(R9)(AX*2), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	VMOVUPS      384(R10), Z7
-	VBROADCASTSS (R8)(R9*1), Z8
+	VMOVUPS      384(R11), Z7
+	VBROADCASTSS (R9)(R10*1), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS 4(R8)(R9*1), Z8
+	VBROADCASTSS 4(R9)(R10*1), Z8
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 8(R8)(R9*1), Z8
+	VBROADCASTSS 8(R9)(R10*1), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS 12(R8)(R9*1), Z8
+	VBROADCASTSS 12(R9)(R10*1), Z8
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS 16(R8)(R9*1), Z8
+	VBROADCASTSS 16(R9)(R10*1), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS 20(R8)(R9*1), Z8
+	VBROADCASTSS 20(R9)(R10*1), Z8
 	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS 24(R8)(R9*1), Z8
+	VBROADCASTSS 24(R9)(R10*1), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+512, R10
-	SUBQ         $0x04, R11
-	JGE          loop7x1
+	CMPQ         R8, $+0
+	JE           fetched7x1
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched7x1
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	CMPQ         R8, $+256
+	JE           fetched7x1
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+
+fetched7x1:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+512, R11
+	SUBQ $0x04, R12
+	JGE  loop7x1
 
 rest7x1:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish7x1
 
 single7x1:
-	VMOVUPS      (R10), Z7
-	VBROADCASTSS (R8), Z8
+	VMOVUPS      (R11), Z7
+	VBROADCASTSS (R9), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS 4(R8), Z8
+	VBROADCASTSS 4(R9), Z8
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 8(R8), Z8
+	VBROADCASTSS 8(R9), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS 12(R8), Z8
+	VBROADCASTSS 12(R9), Z8
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS 16(R8), Z8
+	VBROADCASTSS 16(R9), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS 20(R8), Z8
+	VBROADCASTSS 20(R9), Z8
 	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS 24(R8), Z8
+	VBROADCASTSS 24(R9), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+128, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+128, R11
+	DECQ         R12
 	JNZ          single7x1
 
 finish7x1:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x10
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x10
 	JNE     edge7x1
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full7x1Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Z7
-	VADDPS  Z7, Z0, Z0
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z7
-	VADDPS  Z7, Z1, Z1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z7
-	VADDPS  Z7, Z2, Z2
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z7
-	VADDPS  Z7, Z3, Z3
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z7
-	VADDPS  Z7, Z4, Z4
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z7
-	VADDPS  Z7, Z5, Z5
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z7
-	VADDPS  Z7, Z6, Z6
-
-full7x1Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full7x1Store
-	VMOVUPS (R8), Z7
+	VMOVUPS (R9), Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
 	VADDPS  Z7, Z2, Z2
@@ -1295,58 +1573,32 @@ full7x1Bias:
 	VADDPS  Z7, Z6, Z6
 
 full7x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z3, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z5, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, (R9)
 	JMP     next7x1
 
 edge7x1:
-	MOVL      $-1, R9
-	BZHIL     R8, R9, R9
-	KMOVW     R9, K1
-	SHRL      $0x10, R9
-	KMOVW     R9, K2
-	MOVB      add+72(FP), R8
-	TESTB     R8, R8
-	JZ        part7x1Bias
-	MOVQ      BX, R8
-	VMOVUPS.Z (R8), K1, Z7
-	VADDPS    Z7, Z0, Z0
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z7
-	VADDPS    Z7, Z1, Z1
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z7
-	VADDPS    Z7, Z2, Z2
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z7
-	VADDPS    Z7, Z3, Z3
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z7
-	VADDPS    Z7, Z4, Z4
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z7
-	VADDPS    Z7, Z5, Z5
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z7
-	VADDPS    Z7, Z6, Z6
-
-part7x1Bias:
-	MOVQ      bias+80(FP), R8
-	TESTQ     R8, R8
+	MOVL      $-1, R10
+	BZHIL     R9, R10, R10
+	KMOVW     R10, K1
+	SHRL      $0x10, R10
+	KMOVW     R10, K2
+	MOVQ      bias+80(FP), R9
+	TESTQ     R9, R9
 	JZ        part7x1Store
-	VMOVUPS.Z (R8), K1, Z7
+	VMOVUPS.Z (R9), K1, Z7
 	VADDPS    Z7, Z0, Z0
 	VADDPS    Z7, Z1, Z1
 	VADDPS    Z7, Z2, Z2
@@ -1356,217 +1608,282 @@ part7x1Bias:
 	VADDPS    Z7, Z6, Z6
 
 part7x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z1, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z3, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z5, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, K1, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z1, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z3, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z5, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, K1, (R9)
 
 next7x1:
 	ADDQ   $0x1c, DX
-	IMUL3Q $0x07, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x07, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile7x1
 	VZEROUPPER
 	RET
 
 rows8x1:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile8x1
+	MOVQ  $0x00000200, R8
+	CMPQ  SI, $0x02
+	JL    tile8x1
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile8x1
+	SHRQ  $0x01, R8
 
 tile8x1:
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	LEAQ       (R8)(R9*1), R8
-	LEAQ       (R8)(R9*1), R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	LEAQ       (R9)(R10*1), R9
+	LEAQ       (R9)(R10*1), R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin8x1Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z0, Z0, Z0
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z1, Z1, Z1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z2, Z2, Z2
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z3, Z3, Z3
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z4, Z4, Z4
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z5, Z5, Z5
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z6, Z6, Z6
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z7, Z7, Z7
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest8x1
+	JMP        begin8x1Done
+
+begin8x1Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x10
+	JNE     begin8x1Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Z0
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z2
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z4
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z5
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z6
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z7
+	JMP     begin8x1Next
+
+begin8x1Edge:
+	MOVL      $-1, R12
+	BZHIL     R11, R12, R12
+	KMOVW     R12, K1
+	SHRL      $0x10, R12
+	KMOVW     R12, K2
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z1
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z2
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z3
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z4
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z5
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z6
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z7
+
+begin8x1Next:
+	IMUL3Q     $0x08, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+
+begin8x1Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest8x1
 
 loop8x1:
-	VMOVUPS      (R10), Z8
-	VBROADCASTSS (R8), Z9
+	VMOVUPS      (R11), Z8
+	VBROADCASTSS (R9), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS 4(R8), Z9
+	VBROADCASTSS 4(R9), Z9
 	VFMADD231PS  Z8, Z9, Z1
-	VBROADCASTSS 8(R8), Z9
+	VBROADCASTSS 8(R9), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS 12(R8), Z9
+	VBROADCASTSS 12(R9), Z9
 	VFMADD231PS  Z8, Z9, Z3
-	VBROADCASTSS 16(R8), Z9
+	VBROADCASTSS 16(R9), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS 20(R8), Z9
+	VBROADCASTSS 20(R9), Z9
 	VFMADD231PS  Z8, Z9, Z5
-	VBROADCASTSS 24(R8), Z9
+	VBROADCASTSS 24(R9), Z9
 	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS 28(R8), Z9
+	VBROADCASTSS 28(R9), Z9
 	VFMADD231PS  Z8, Z9, Z7
-	VMOVUPS      128(R10), Z8
-	VBROADCASTSS (R8)(AX*1), Z9
+	VMOVUPS      128(R11), Z8
+	VBROADCASTSS (R9)(AX*1), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS 4(R8)(AX*1), Z9
+	VBROADCASTSS 4(R9)(AX*1), Z9
 	VFMADD231PS  Z8, Z9, Z1
-	VBROADCASTSS 8(R8)(AX*1), Z9
+	VBROADCASTSS 8(R9)(AX*1), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS 12(R8)(AX*1), Z9
+	VBROADCASTSS 12(R9)(AX*1), Z9
 	VFMADD231PS  Z8, Z9, Z3
-	VBROADCASTSS 16(R8)(AX*1), Z9
+	VBROADCASTSS 16(R9)(AX*1), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS 20(R8)(AX*1), Z9
+	VBROADCASTSS 20(R9)(AX*1), Z9
 	VFMADD231PS  Z8, Z9, Z5
-	VBROADCASTSS 24(R8)(AX*1), Z9
+	VBROADCASTSS 24(R9)(AX*1), Z9
 	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS 28(R8)(AX*1), Z9
+	VBROADCASTSS 28(R9)(AX*1), Z9
 	VFMADD231PS  Z8, Z9, Z7
-	VMOVUPS      256(R10), Z8
-	VBROADCASTSS (R8)(AX*2), Z9
+	VMOVUPS      256(R11), Z8
+	VBROADCASTSS (R9)(AX*2), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS 4(R8)(AX*2), Z9
+	VBROADCASTSS 4(R9)(AX*2), Z9
 	VFMADD231PS  Z8, Z9, Z1
-	VBROADCASTSS 8(R8)(AX*2), Z9
+	VBROADCASTSS 8(R9)(AX*2), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS 12(R8)(AX*2), Z9
+	VBROADCASTSS 12(R9)(AX*2), Z9
 	VFMADD231PS  Z8, Z9, Z3
-	VBROADCASTSS 16(R8)(AX*2), Z9
+	VBROADCASTSS 16(R9)(AX*2), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS 20(R8)(AX*2), Z9
+	VBROADCASTSS 20(R9)(AX*2), Z9
 	VFMADD231PS  Z8, Z9, Z5
-	VBROADCASTSS 24(R8)(AX*2), Z9
+	VBROADCASTSS 24(R9)(AX*2), Z9
 	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS 28(R8)(AX*2), Z9
+	VBROADCASTSS 28(R9)(AX*2), Z9
 	VFMADD231PS  Z8, Z9, Z7
-	VMOVUPS      384(R10), Z8
-	VBROADCASTSS (R8)(R9*1), Z9
+	VMOVUPS      384(R11), Z8
+	VBROADCASTSS (R9)(R10*1), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS 4(R8)(R9*1), Z9
+	VBROADCASTSS 4(R9)(R10*1), Z9
 	VFMADD231PS  Z8, Z9, Z1
-	VBROADCASTSS 8(R8)(R9*1), Z9
+	VBROADCASTSS 8(R9)(R10*1), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS 12(R8)(R9*1), Z9
+	VBROADCASTSS 12(R9)(R10*1), Z9
 	VFMADD231PS  Z8, Z9, Z3
-	VBROADCASTSS 16(R8)(R9*1), Z9
+	VBROADCASTSS 16(R9)(R10*1), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS 20(R8)(R9*1), Z9
+	VBROADCASTSS 20(R9)(R10*1), Z9
 	VFMADD231PS  Z8, Z9, Z5
-	VBROADCASTSS 24(R8)(R9*1), Z9
+	VBROADCASTSS 24(R9)(R10*1), Z9
 	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS 28(R8)(R9*1), Z9
+	VBROADCASTSS 28(R9)(R10*1), Z9
 	VFMADD231PS  Z8, Z9, Z7
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+512, R10
-	SUBQ         $0x04, R11
-	JGE          loop8x1
+	CMPQ         R8, $+0
+	JE           fetched8x1
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched8x1
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	CMPQ         R8, $+256
+	JE           fetched8x1
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+
+fetched8x1:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+512, R11
+	SUBQ $0x04, R12
+	JGE  loop8x1
 
 rest8x1:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish8x1
 
 single8x1:
-	VMOVUPS      (R10), Z8
-	VBROADCASTSS (R8), Z9
+	VMOVUPS      (R11), Z8
+	VBROADCASTSS (R9), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS 4(R8), Z9
+	VBROADCASTSS 4(R9), Z9
 	VFMADD231PS  Z8, Z9, Z1
-	VBROADCASTSS 8(R8), Z9
+	VBROADCASTSS 8(R9), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS 12(R8), Z9
+	VBROADCASTSS 12(R9), Z9
 	VFMADD231PS  Z8, Z9, Z3
-	VBROADCASTSS 16(R8), Z9
+	VBROADCASTSS 16(R9), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS 20(R8), Z9
+	VBROADCASTSS 20(R9), Z9
 	VFMADD231PS  Z8, Z9, Z5
-	VBROADCASTSS 24(R8), Z9
+	VBROADCASTSS 24(R9), Z9
 	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS 28(R8), Z9
+	VBROADCASTSS 28(R9), Z9
 	VFMADD231PS  Z8, Z9, Z7
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+128, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+128, R11
+	DECQ         R12
 	JNZ          single8x1
 
 finish8x1:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x10
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x10
 	JNE     edge8x1
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full8x1Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Z8
-	VADDPS  Z8, Z0, Z0
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z8
-	VADDPS  Z8, Z1, Z1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z8
-	VADDPS  Z8, Z2, Z2
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z8
-	VADDPS  Z8, Z3, Z3
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z8
-	VADDPS  Z8, Z4, Z4
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z8
-	VADDPS  Z8, Z5, Z5
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z8
-	VADDPS  Z8, Z6, Z6
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z8
-	VADDPS  Z8, Z7, Z7
-
-full8x1Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full8x1Store
-	VMOVUPS (R8), Z8
+	VMOVUPS (R9), Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
 	VADDPS  Z8, Z2, Z2
@@ -1577,63 +1894,34 @@ full8x1Bias:
 	VADDPS  Z8, Z7, Z7
 
 full8x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z3, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z5, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z7, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z7, (R9)
 	JMP     next8x1
 
 edge8x1:
-	MOVL      $-1, R9
-	BZHIL     R8, R9, R9
-	KMOVW     R9, K1
-	SHRL      $0x10, R9
-	KMOVW     R9, K2
-	MOVB      add+72(FP), R8
-	TESTB     R8, R8
-	JZ        part8x1Bias
-	MOVQ      BX, R8
-	VMOVUPS.Z (R8), K1, Z8
-	VADDPS    Z8, Z0, Z0
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z8
-	VADDPS    Z8, Z1, Z1
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z8
-	VADDPS    Z8, Z2, Z2
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z8
-	VADDPS    Z8, Z3, Z3
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z8
-	VADDPS    Z8, Z4, Z4
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z8
-	VADDPS    Z8, Z5, Z5
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z8
-	VADDPS    Z8, Z6, Z6
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z8
-	VADDPS    Z8, Z7, Z7
-
-part8x1Bias:
-	MOVQ      bias+80(FP), R8
-	TESTQ     R8, R8
+	MOVL      $-1, R10
+	BZHIL     R9, R10, R10
+	KMOVW     R10, K1
+	SHRL      $0x10, R10
+	KMOVW     R10, K2
+	MOVQ      bias+80(FP), R9
+	TESTQ     R9, R9
 	JZ        part8x1Store
-	VMOVUPS.Z (R8), K1, Z8
+	VMOVUPS.Z (R9), K1, Z8
 	VADDPS    Z8, Z0, Z0
 	VADDPS    Z8, Z1, Z1
 	VADDPS    Z8, Z2, Z2
@@ -1644,235 +1932,303 @@ part8x1Bias:
 	VADDPS    Z8, Z7, Z7
 
 part8x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z1, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z3, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z5, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z7, K1, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z1, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z3, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z5, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z7, K1, (R9)
 
 next8x1:
 	ADDQ   $0x20, DX
-	IMUL3Q $0x08, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x08, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile8x1
 	VZEROUPPER
 	RET
 
 rows9x1:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile9x1
+	MOVQ  $0x00000200, R8
+	CMPQ  SI, $0x02
+	JL    tile9x1
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile9x1
+	SHRQ  $0x01, R8
 
 tile9x1:
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	LEAQ       (R8)(R9*1), R8
-	LEAQ       (R8)(R9*1), R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	LEAQ       (R9)(R10*1), R9
+	LEAQ       (R9)(R10*1), R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin9x1Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z0, Z0, Z0
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z1, Z1, Z1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z2, Z2, Z2
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z3, Z3, Z3
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z4, Z4, Z4
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z5, Z5, Z5
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z6, Z6, Z6
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z7, Z7, Z7
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z8, Z8, Z8
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest9x1
+	JMP        begin9x1Done
+
+begin9x1Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x10
+	JNE     begin9x1Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Z0
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z2
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z4
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z5
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z6
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z7
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z8
+	JMP     begin9x1Next
+
+begin9x1Edge:
+	MOVL      $-1, R12
+	BZHIL     R11, R12, R12
+	KMOVW     R12, K1
+	SHRL      $0x10, R12
+	KMOVW     R12, K2
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z1
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z2
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z3
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z4
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z5
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z6
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z7
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z8
+
+begin9x1Next:
+	IMUL3Q     $0x09, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+
+begin9x1Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest9x1
 
 loop9x1:
-	VMOVUPS      (R10), Z9
-	VBROADCASTSS (R8), Z10
+	VMOVUPS      (R11), Z9
+	VBROADCASTSS (R9), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS 4(R8), Z10
+	VBROADCASTSS 4(R9), Z10
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 8(R8), Z10
+	VBROADCASTSS 8(R9), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS 12(R8), Z10
+	VBROADCASTSS 12(R9), Z10
 	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 16(R8), Z10
+	VBROADCASTSS 16(R9), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS 20(R8), Z10
+	VBROADCASTSS 20(R9), Z10
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 24(R8), Z10
+	VBROADCASTSS 24(R9), Z10
 	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS 28(R8), Z10
+	VBROADCASTSS 28(R9), Z10
 	VFMADD231PS  Z9, Z10, Z7
-	VBROADCASTSS 32(R8), Z10
+	VBROADCASTSS 32(R9), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	VMOVUPS      128(R10), Z9
-	VBROADCASTSS (R8)(AX*1), Z10
+	VMOVUPS      128(R11), Z9
+	VBROADCASTSS (R9)(AX*1), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS 4(R8)(AX*1), Z10
+	VBROADCASTSS 4(R9)(AX*1), Z10
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 8(R8)(AX*1), Z10
+	VBROADCASTSS 8(R9)(AX*1), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS 12(R8)(AX*1), Z10
+	VBROADCASTSS 12(R9)(AX*1), Z10
 	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 16(R8)(AX*1), Z10
+	VBROADCASTSS 16(R9)(AX*1), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS 20(R8)(AX*1), Z10
+	VBROADCASTSS 20(R9)(AX*1), Z10
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 24(R8)(AX*1), Z10
+	VBROADCASTSS 24(R9)(AX*1), Z10
 	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS 28(R8)(AX*1), Z10
+	VBROADCASTSS 28(R9)(AX*1), Z10
 	VFMADD231PS  Z9, Z10, Z7
-	VBROADCASTSS 32(R8)(AX*1), Z10
+	VBROADCASTSS 32(R9)(AX*1), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	VMOVUPS      256(R10), Z9
-	VBROADCASTSS (R8)(AX*2), Z10
+	VMOVUPS      256(R11), Z9
+	VBROADCASTSS (R9)(AX*2), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS 4(R8)(AX*2), Z10
+	VBROADCASTSS 4(R9)(AX*2), Z10
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 8(R8)(AX*2), Z10
+	VBROADCASTSS 8(R9)(AX*2), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS 12(R8)(AX*2), Z10
+	VBROADCASTSS 12(R9)(AX*2), Z10
 	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 16(R8)(AX*2), Z10
+	VBROADCASTSS 16(R9)(AX*2), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS 20(R8)(AX*2), Z10
+	VBROADCASTSS 20(R9)(AX*2), Z10
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 24(R8)(AX*2), Z10
+	VBROADCASTSS 24(R9)(AX*2), Z10
 	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS 28(R8)(AX*2), Z10
+	VBROADCASTSS 28(R9)(AX*2), Z10
 	VFMADD231PS  Z9, Z10, Z7
-	VBROADCASTSS 32(R8)(AX*2), Z10
+	VBROADCASTSS 32(R9)(AX*2), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	VMOVUPS      384(R10), Z9
-	VBROADCASTSS (R8)(R9*1), Z10
+	VMOVUPS      384(R11), Z9
+	VBROADCASTSS (R9)(R10*1), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS 4(R8)(R9*1), Z10
+	VBROADCASTSS 4(R9)(R10*1), Z10
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 8(R8)(R9*1), Z10
+	VBROADCASTSS 8(R9)(R10*1), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS 12(R8)(R9*1), Z10
+	VBROADCASTSS 12(R9)(R10*1), Z10
 	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 16(R8)(R9*1), Z10
+	VBROADCASTSS 16(R9)(R10*1), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS 20(R8)(R9*1), Z10
+	VBROADCASTSS 20(R9)(R10*1), Z10
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 24(R8)(R9*1), Z10
+	VBROADCASTSS 24(R9)(R10*1), Z10
 	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS 28(R8)(R9*1), Z10
+	VBROADCASTSS 28(R9)(R10*1), Z10
 	VFMADD231PS  Z9, Z10, Z7
-	VBROADCASTSS 32(R8)(R9*1), Z10
+	VBROADCASTSS 32(R9)(R10*1), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+512, R10
-	SUBQ         $0x04, R11
-	JGE          loop9x1
+	CMPQ         R8, $+0
+	JE           fetched9x1
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched9x1
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	CMPQ         R8, $+256
+	JE           fetched9x1
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+
+fetched9x1:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+512, R11
+	SUBQ $0x04, R12
+	JGE  loop9x1
 
 rest9x1:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish9x1
 
 single9x1:
-	VMOVUPS      (R10), Z9
-	VBROADCASTSS (R8), Z10
+	VMOVUPS      (R11), Z9
+	VBROADCASTSS (R9), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS 4(R8), Z10
+	VBROADCASTSS 4(R9), Z10
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 8(R8), Z10
+	VBROADCASTSS 8(R9), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS 12(R8), Z10
+	VBROADCASTSS 12(R9), Z10
 	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 16(R8), Z10
+	VBROADCASTSS 16(R9), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS 20(R8), Z10
+	VBROADCASTSS 20(R9), Z10
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 24(R8), Z10
+	VBROADCASTSS 24(R9), Z10
 	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS 28(R8), Z10
+	VBROADCASTSS 28(R9), Z10
 	VFMADD231PS  Z9, Z10, Z7
-	VBROADCASTSS 32(R8), Z10
+	VBROADCASTSS 32(R9), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+128, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+128, R11
+	DECQ         R12
 	JNZ          single9x1
 
 finish9x1:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x10
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x10
 	JNE     edge9x1
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full9x1Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Z9
-	VADDPS  Z9, Z0, Z0
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z9
-	VADDPS  Z9, Z1, Z1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z9
-	VADDPS  Z9, Z2, Z2
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z9
-	VADDPS  Z9, Z3, Z3
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z9
-	VADDPS  Z9, Z4, Z4
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z9
-	VADDPS  Z9, Z5, Z5
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z9
-	VADDPS  Z9, Z6, Z6
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z9
-	VADDPS  Z9, Z7, Z7
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z9
-	VADDPS  Z9, Z8, Z8
-
-full9x1Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full9x1Store
-	VMOVUPS (R8), Z9
+	VMOVUPS (R9), Z9
 	VADDPS  Z9, Z0, Z0
 	VADDPS  Z9, Z1, Z1
 	VADDPS  Z9, Z2, Z2
@@ -1884,68 +2240,36 @@ full9x1Bias:
 	VADDPS  Z9, Z8, Z8
 
 full9x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z3, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z5, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z7, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z8, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z7, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z8, (R9)
 	JMP     next9x1
 
 edge9x1:
-	MOVL      $-1, R9
-	BZHIL     R8, R9, R9
-	KMOVW     R9, K1
-	SHRL      $0x10, R9
-	KMOVW     R9, K2
-	MOVB      add+72(FP), R8
-	TESTB     R8, R8
-	JZ        part9x1Bias
-	MOVQ      BX, R8
-	VMOVUPS.Z (R8), K1, Z9
-	VADDPS    Z9, Z0, Z0
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z9
-	VADDPS    Z9, Z1, Z1
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z9
-	VADDPS    Z9, Z2, Z2
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z9
-	VADDPS    Z9, Z3, Z3
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z9
-	VADDPS    Z9, Z4, Z4
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z9
-	VADDPS    Z9, Z5, Z5
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z9
-	VADDPS    Z9, Z6, Z6
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z9
-	VADDPS    Z9, Z7, Z7
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z9
-	VADDPS    Z9, Z8, Z8
-
-part9x1Bias:
-	MOVQ      bias+80(FP), R8
-	TESTQ     R8, R8
+	MOVL      $-1, R10
+	BZHIL     R9, R10, R10
+	KMOVW     R10, K1
+	SHRL      $0x10, R10
+	KMOVW     R10, K2
+	MOVQ      bias+80(FP), R9
+	TESTQ     R9, R9
 	JZ        part9x1Store
-	VMOVUPS.Z (R8), K1, Z9
+	VMOVUPS.Z (R9), K1, Z9
 	VADDPS    Z9, Z0, Z0
 	VADDPS    Z9, Z1, Z1
 	VADDPS    Z9, Z2, Z2
@@ -1957,254 +2281,325 @@ part9x1Bias:
 	VADDPS    Z9, Z8, Z8
 
 part9x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z1, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z3, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z5, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z7, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z8, K1, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z1, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z3, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z5, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z7, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z8, K1, (R9)
 
 next9x1:
 	ADDQ   $0x24, DX
-	IMUL3Q $0x09, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x09, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile9x1
 	VZEROUPPER
 	RET
 
 rows10x1:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile10x1
+	MOVQ  $0x00000200, R8
+	CMPQ  SI, $0x02
+	JL    tile10x1
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile10x1
+	SHRQ  $0x01, R8
 
 tile10x1:
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	LEAQ       (R8)(R9*1), R8
-	LEAQ       (R8)(R9*1), R8
-	LEAQ       (R8)(R9*1), R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	LEAQ       (R9)(R10*1), R9
+	LEAQ       (R9)(R10*1), R9
+	LEAQ       (R9)(R10*1), R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin10x1Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z0, Z0, Z0
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z1, Z1, Z1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z2, Z2, Z2
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z3, Z3, Z3
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z4, Z4, Z4
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z5, Z5, Z5
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z6, Z6, Z6
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z7, Z7, Z7
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z8, Z8, Z8
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z9, Z9, Z9
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest10x1
+	JMP        begin10x1Done
+
+begin10x1Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x10
+	JNE     begin10x1Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Z0
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z2
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z4
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z5
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z6
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z7
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z8
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z9
+	JMP     begin10x1Next
+
+begin10x1Edge:
+	MOVL      $-1, R12
+	BZHIL     R11, R12, R12
+	KMOVW     R12, K1
+	SHRL      $0x10, R12
+	KMOVW     R12, K2
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z1
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z2
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z3
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z4
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z5
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z6
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z7
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z8
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z9
+
+begin10x1Next:
+	IMUL3Q     $0x0a, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+
+begin10x1Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest10x1
 
 loop10x1:
-	VMOVUPS      (R10), Z10
-	VBROADCASTSS (R8), Z11
+	VMOVUPS      (R11), Z10
+	VBROADCASTSS (R9), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS 4(R8), Z11
+	VBROADCASTSS 4(R9), Z11
 	VFMADD231PS  Z10, Z11, Z1
-	VBROADCASTSS 8(R8), Z11
+	VBROADCASTSS 8(R9), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS 12(R8), Z11
+	VBROADCASTSS 12(R9), Z11
 	VFMADD231PS  Z10, Z11, Z3
-	VBROADCASTSS 16(R8), Z11
+	VBROADCASTSS 16(R9), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS 20(R8), Z11
+	VBROADCASTSS 20(R9), Z11
 	VFMADD231PS  Z10, Z11, Z5
-	VBROADCASTSS 24(R8), Z11
+	VBROADCASTSS 24(R9), Z11
 	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS 28(R8), Z11
+	VBROADCASTSS 28(R9), Z11
 	VFMADD231PS  Z10, Z11, Z7
-	VBROADCASTSS 32(R8), Z11
+	VBROADCASTSS 32(R9), Z11
 	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS 36(R8), Z11
+	VBROADCASTSS 36(R9), Z11
 	VFMADD231PS  Z10, Z11, Z9
-	VMOVUPS      128(R10), Z10
-	VBROADCASTSS (R8)(AX*1), Z11
+	VMOVUPS      128(R11), Z10
+	VBROADCASTSS (R9)(AX*1), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS 4(R8)(AX*1), Z11
+	VBROADCASTSS 4(R9)(AX*1), Z11
 	VFMADD231PS  Z10, Z11, Z1
-	VBROADCASTSS 8(R8)(AX*1), Z11
+	VBROADCASTSS 8(R9)(AX*1), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS 12(R8)(AX*1), Z11
+	VBROADCASTSS 12(R9)(AX*1), Z11
 	VFMADD231PS  Z10, Z11, Z3
-	VBROADCASTSS 16(R8)(AX*1), Z11
+	VBROADCASTSS 16(R9)(AX*1), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS 20(R8)(AX*1), Z11
+	VBROADCASTSS 20(R9)(AX*1), Z11
 	VFMADD231PS  Z10, Z11, Z5
-	VBROADCASTSS 24(R8)(AX*1), Z11
+	VBROADCASTSS 24(R9)(AX*1), Z11
 	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS 28(R8)(AX*1), Z11
+	VBROADCASTSS 28(R9)(AX*1), Z11
 	VFMADD231PS  Z10, Z11, Z7
-	VBROADCASTSS 32(R8)(AX*1), Z11
+	VBROADCASTSS 32(R9)(AX*1), Z11
 	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS 36(R8)(AX*1), Z11
+	VBROADCASTSS 36(R9)(AX*1), Z11
 	VFMADD231PS  Z10, Z11, Z9
-	VMOVUPS      256(R10), Z10
-	VBROADCASTSS (R8)(AX*2), Z11
+	VMOVUPS      256(R11), Z10
+	VBROADCASTSS (R9)(AX*2), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS 4(R8)(AX*2), Z11
+	VBROADCASTSS 4(R9)(AX*2), Z11
 	VFMADD231PS  Z10, Z11, Z1
-	VBROADCASTSS 8(R8)(AX*2), Z11
+	VBROADCASTSS 8(R9)(AX*2), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS 12(R8)(AX*2), Z11
+	VBROADCASTSS 12(R9)(AX*2), Z11
 	VFMADD231PS  Z10, Z11, Z3
-	VBROADCASTSS 16(R8)(AX*2), Z11
+	VBROADCASTSS 16(R9)(AX*2), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS 20(R8)(AX*2), Z11
+	VBROADCASTSS 20(R9)(AX*2), Z11
 	VFMADD231PS  Z10, Z11, Z5
-	VBROADCASTSS 24(R8)(AX*2), Z11
+	VBROADCASTSS 24(R9)(AX*2), Z11
 	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS 28(R8)(AX*2), Z11
+	VBROADCASTSS 28(R9)(AX*2), Z11
 	VFMADD231PS  Z10, Z11, Z7
-	VBROADCASTSS 32(R8)(AX*2), Z11
+	VBROADCASTSS 32(R9)(AX*2), Z11
 	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS 36(R8)(AX*2), Z11
+	VBROADCASTSS 36(R9)(AX*2), Z11
 	VFMADD231PS  Z10, Z11, Z9
-	VMOVUPS      384(R10), Z10
-	VBROADCASTSS (R8)(R9*1), Z11
+	VMOVUPS      384(R11), Z10
+	VBROADCASTSS (R9)(R10*1), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS 4(R8)(R9*1), Z11
+	VBROADCASTSS 4(R9)(R10*1), Z11
 	VFMADD231PS  Z10, Z11, Z1
-	VBROADCASTSS 8(R8)(R9*1), Z11
+	VBROADCASTSS 8(R9)(R10*1), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS 12(R8)(R9*1), Z11
+	VBROADCASTSS 12(R9)(R10*1), Z11
 	VFMADD231PS  Z10, Z11, Z3
-	VBROADCASTSS 16(R8)(R9*1), Z11
+	VBROADCASTSS 16(R9)(R10*1), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS 20(R8)(R9*1), Z11
+	VBROADCASTSS 20(R9)(R10*1), Z11
 	VFMADD231PS  Z10, Z11, Z5
-	VBROADCASTSS 24(R8)(R9*1), Z11
+	VBROADCASTSS 24(R9)(R10*1), Z11
 	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS 28(R8)(R9*1), Z11
+	VBROADCASTSS 28(R9)(R10*1), Z11
 	VFMADD231PS  Z10, Z11, Z7
-	VBROADCASTSS 32(R8)(R9*1), Z11
+	VBROADCASTSS 32(R9)(R10*1), Z11
 	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS 36(R8)(R9*1), Z11
+	VBROADCASTSS 36(R9)(R10*1), Z11
 	VFMADD231PS  Z10, Z11, Z9
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+512, R10
-	SUBQ         $0x04, R11
-	JGE          loop10x1
+	CMPQ         R8, $+0
+	JE           fetched10x1
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched10x1
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	CMPQ         R8, $+256
+	JE           fetched10x1
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+
+fetched10x1:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+512, R11
+	SUBQ $0x04, R12
+	JGE  loop10x1
 
 rest10x1:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish10x1
 
 single10x1:
-	VMOVUPS      (R10), Z10
-	VBROADCASTSS (R8), Z11
+	VMOVUPS      (R11), Z10
+	VBROADCASTSS (R9), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS 4(R8), Z11
+	VBROADCASTSS 4(R9), Z11
 	VFMADD231PS  Z10, Z11, Z1
-	VBROADCASTSS 8(R8), Z11
+	VBROADCASTSS 8(R9), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS 12(R8), Z11
+	VBROADCASTSS 12(R9), Z11
 	VFMADD231PS  Z10, Z11, Z3
-	VBROADCASTSS 16(R8), Z11
+	VBROADCASTSS 16(R9), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS 20(R8), Z11
+	VBROADCASTSS 20(R9), Z11
 	VFMADD231PS  Z10, Z11, Z5
-	VBROADCASTSS 24(R8), Z11
+	VBROADCASTSS 24(R9), Z11
 	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS 28(R8), Z11
+	VBROADCASTSS 28(R9), Z11
 	VFMADD231PS  Z10, Z11, Z7
-	VBROADCASTSS 32(R8), Z11
+	VBROADCASTSS 32(R9), Z11
 	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS 36(R8), Z11
+	VBROADCASTSS 36(R9), Z11
 	VFMADD231PS  Z10, Z11, Z9
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+128, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+128, R11
+	DECQ         R12
 	JNZ          single10x1
 
 finish10x1:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x10
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x10
 	JNE     edge10x1
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full10x1Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Z10
-	VADDPS  Z10, Z0, Z0
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z10
-	VADDPS  Z10, Z1, Z1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z10
-	VADDPS  Z10, Z2, Z2
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z10
-	VADDPS  Z10, Z3, Z3
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z10
-	VADDPS  Z10, Z4, Z4
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z10
-	VADDPS  Z10, Z5, Z5
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z10
-	VADDPS  Z10, Z6, Z6
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z10
-	VADDPS  Z10, Z7, Z7
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z10
-	VADDPS  Z10, Z8, Z8
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z10
-	VADDPS  Z10, Z9, Z9
-
-full10x1Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full10x1Store
-	VMOVUPS (R8), Z10
+	VMOVUPS (R9), Z10
 	VADDPS  Z10, Z0, Z0
 	VADDPS  Z10, Z1, Z1
 	VADDPS  Z10, Z2, Z2
@@ -2217,73 +2612,38 @@ full10x1Bias:
 	VADDPS  Z10, Z9, Z9
 
 full10x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z3, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z5, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z7, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z8, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z9, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z7, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z8, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z9, (R9)
 	JMP     next10x1
 
 edge10x1:
-	MOVL      $-1, R9
-	BZHIL     R8, R9, R9
-	KMOVW     R9, K1
-	SHRL      $0x10, R9
-	KMOVW     R9, K2
-	MOVB      add+72(FP), R8
-	TESTB     R8, R8
-	JZ        part10x1Bias
-	MOVQ      BX, R8
-	VMOVUPS.Z (R8), K1, Z10
-	VADDPS    Z10, Z0, Z0
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z10
-	VADDPS    Z10, Z1, Z1
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z10
-	VADDPS    Z10, Z2, Z2
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z10
-	VADDPS    Z10, Z3, Z3
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z10
-	VADDPS    Z10, Z4, Z4
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z10
-	VADDPS    Z10, Z5, Z5
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z10
-	VADDPS    Z10, Z6, Z6
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z10
-	VADDPS    Z10, Z7, Z7
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z10
-	VADDPS    Z10, Z8, Z8
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z10
-	VADDPS    Z10, Z9, Z9
-
-part10x1Bias:
-	MOVQ      bias+80(FP), R8
-	TESTQ     R8, R8
+	MOVL      $-1, R10
+	BZHIL     R9, R10, R10
+	KMOVW     R10, K1
+	SHRL      $0x10, R10
+	KMOVW     R10, K2
+	MOVQ      bias+80(FP), R9
+	TESTQ     R9, R9
 	JZ        part10x1Store
-	VMOVUPS.Z (R8), K1, Z10
+	VMOVUPS.Z (R9), K1, Z10
 	VADDPS    Z10, Z0, Z0
 	VADDPS    Z10, Z1, Z1
 	VADDPS    Z10, Z2, Z2
@@ -2296,272 +2656,346 @@ part10x1Bias:
 	VADDPS    Z10, Z9, Z9
 
 part10x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z1, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z3, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z5, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z7, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z8, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z9, K1, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z1, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z3, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z5, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z7, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z8, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z9, K1, (R9)
 
 next10x1:
 	ADDQ   $0x28, DX
-	IMUL3Q $0x0a, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x0a, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile10x1
 	VZEROUPPER
 	RET
 
 rows11x1:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile11x1
+	MOVQ  $0x00000200, R8
+	CMPQ  SI, $0x02
+	JL    tile11x1
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile11x1
+	SHRQ  $0x01, R8
 
 tile11x1:
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	LEAQ       (R8)(R9*1), R8
-	LEAQ       (R8)(R9*1), R8
-	LEAQ       (R8)(R9*1), R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	LEAQ       (R9)(R10*1), R9
+	LEAQ       (R9)(R10*1), R9
+	LEAQ       (R9)(R10*1), R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin11x1Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z0, Z0, Z0
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z1, Z1, Z1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z2, Z2, Z2
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z3, Z3, Z3
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z4, Z4, Z4
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z5, Z5, Z5
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z6, Z6, Z6
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z7, Z7, Z7
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z8, Z8, Z8
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z9, Z9, Z9
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z10, Z10, Z10
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest11x1
+	JMP        begin11x1Done
+
+begin11x1Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x10
+	JNE     begin11x1Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Z0
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z2
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z4
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z5
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z6
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z7
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z8
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z9
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z10
+	JMP     begin11x1Next
+
+begin11x1Edge:
+	MOVL      $-1, R12
+	BZHIL     R11, R12, R12
+	KMOVW     R12, K1
+	SHRL      $0x10, R12
+	KMOVW     R12, K2
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z1
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z2
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z3
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z4
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z5
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z6
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z7
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z8
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z9
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z10
+
+begin11x1Next:
+	IMUL3Q     $0x0b, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+
+begin11x1Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest11x1
 
 loop11x1:
-	VMOVUPS      (R10), Z11
-	VBROADCASTSS (R8), Z12
+	VMOVUPS      (R11), Z11
+	VBROADCASTSS (R9), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS 4(R8), Z12
+	VBROADCASTSS 4(R9), Z12
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 8(R8), Z12
+	VBROADCASTSS 8(R9), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS 12(R8), Z12
+	VBROADCASTSS 12(R9), Z12
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 16(R8), Z12
+	VBROADCASTSS 16(R9), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS 20(R8), Z12
+	VBROADCASTSS 20(R9), Z12
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 24(R8), Z12
+	VBROADCASTSS 24(R9), Z12
 	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS 28(R8), Z12
+	VBROADCASTSS 28(R9), Z12
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS 32(R8), Z12
+	VBROADCASTSS 32(R9), Z12
 	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS 36(R8), Z12
+	VBROADCASTSS 36(R9), Z12
 	VFMADD231PS  Z11, Z12, Z9
-	VBROADCASTSS 40(R8), Z12
+	VBROADCASTSS 40(R9), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	VMOVUPS      128(R10), Z11
-	VBROADCASTSS (R8)(AX*1), Z12
+	VMOVUPS      128(R11), Z11
+	VBROADCASTSS (R9)(AX*1), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS 4(R8)(AX*1), Z12
+	VBROADCASTSS 4(R9)(AX*1), Z12
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 8(R8)(AX*1), Z12
+	VBROADCASTSS 8(R9)(AX*1), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS 12(R8)(AX*1), Z12
+	VBROADCASTSS 12(R9)(AX*1), Z12
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 16(R8)(AX*1), Z12
+	VBROADCASTSS 16(R9)(AX*1), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS 20(R8)(AX*1), Z12
+	VBROADCASTSS 20(R9)(AX*1), Z12
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 24(R8)(AX*1), Z12
+	VBROADCASTSS 24(R9)(AX*1), Z12
 	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS 28(R8)(AX*1), Z12
+	VBROADCASTSS 28(R9)(AX*1), Z12
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS 32(R8)(AX*1), Z12
+	VBROADCASTSS 32(R9)(AX*1), Z12
 	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS 36(R8)(AX*1), Z12
+	VBROADCASTSS 36(R9)(AX*1), Z12
 	VFMADD231PS  Z11, Z12, Z9
-	VBROADCASTSS 40(R8)(AX*1), Z12
+	VBROADCASTSS 40(R9)(AX*1), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	VMOVUPS      256(R10), Z11
-	VBROADCASTSS (R8)(AX*2), Z12
+	VMOVUPS      256(R11), Z11
+	VBROADCASTSS (R9)(AX*2), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS 4(R8)(AX*2), Z12
+	VBROADCASTSS 4(R9)(AX*2), Z12
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 8(R8)(AX*2), Z12
+	VBROADCASTSS 8(R9)(AX*2), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS 12(R8)(AX*2), Z12
+	VBROADCASTSS 12(R9)(AX*2), Z12
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 16(R8)(AX*2), Z12
+	VBROADCASTSS 16(R9)(AX*2), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS 20(R8)(AX*2), Z12
+	VBROADCASTSS 20(R9)(AX*2), Z12
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 24(R8)(AX*2), Z12
+	VBROADCASTSS 24(R9)(AX*2), Z12
 	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS 28(R8)(AX*2), Z12
+	VBROADCASTSS 28(R9)(AX*2), Z12
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS 32(R8)(AX*2), Z12
+	VBROADCASTSS 32(R9)(AX*2), Z12
 	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS 36(R8)(AX*2), Z12
+	VBROADCASTSS 36(R9)(AX*2), Z12
 	VFMADD231PS  Z11, Z12, Z9
-	VBROADCASTSS 40(R8)(AX*2), Z12
+	VBROADCASTSS 40(R9)(AX*2), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	VMOVUPS      384(R10), Z11
-	VBROADCASTSS (R8)(R9*1), Z12
+	VMOVUPS      384(R11), Z11
+	VBROADCASTSS (R9)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS 4(R8)(R9*1), Z12
+	VBROADCASTSS 4(R9)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 8(R8)(R9*1), Z12
+	VBROADCASTSS 8(R9)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS 12(R8)(R9*1), Z12
+	VBROADCASTSS 12(R9)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 16(R8)(R9*1), Z12
+	VBROADCASTSS 16(R9)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS 20(R8)(R9*1), Z12
+	VBROADCASTSS 20(R9)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 24(R8)(R9*1), Z12
+	VBROADCASTSS 24(R9)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS 28(R8)(R9*1), Z12
+	VBROADCASTSS 28(R9)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS 32(R8)(R9*1), Z12
+	VBROADCASTSS 32(R9)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS 36(R8)(R9*1), Z12
+	VBROADCASTSS 36(R9)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z9
-	VBROADCASTSS 40(R8)(R9*1), Z12
+	VBROADCASTSS 40(R9)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+512, R10
-	SUBQ         $0x04, R11
-	JGE          loop11x1
+	CMPQ         R8, $+0
+	JE           fetched11x1
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched11x1
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	CMPQ         R8, $+256
+	JE           fetched11x1
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+
+fetched11x1:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+512, R11
+	SUBQ $0x04, R12
+	JGE  loop11x1
 
 rest11x1:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish11x1
 
 single11x1:
-	VMOVUPS      (R10), Z11
-	VBROADCASTSS (R8), Z12
+	VMOVUPS      (R11), Z11
+	VBROADCASTSS (R9), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS 4(R8), Z12
+	VBROADCASTSS 4(R9), Z12
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 8(R8), Z12
+	VBROADCASTSS 8(R9), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS 12(R8), Z12
+	VBROADCASTSS 12(R9), Z12
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 16(R8), Z12
+	VBROADCASTSS 16(R9), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS 20(R8), Z12
+	VBROADCASTSS 20(R9), Z12
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 24(R8), Z12
+	VBROADCASTSS 24(R9), Z12
 	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS 28(R8), Z12
+	VBROADCASTSS 28(R9), Z12
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS 32(R8), Z12
+	VBROADCASTSS 32(R9), Z12
 	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS 36(R8), Z12
+	VBROADCASTSS 36(R9), Z12
 	VFMADD231PS  Z11, Z12, Z9
-	VBROADCASTSS 40(R8), Z12
+	VBROADCASTSS 40(R9), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+128, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+128, R11
+	DECQ         R12
 	JNZ          single11x1
 
 finish11x1:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x10
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x10
 	JNE     edge11x1
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full11x1Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Z11
-	VADDPS  Z11, Z0, Z0
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z11
-	VADDPS  Z11, Z1, Z1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z11
-	VADDPS  Z11, Z2, Z2
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z11
-	VADDPS  Z11, Z3, Z3
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z11
-	VADDPS  Z11, Z4, Z4
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z11
-	VADDPS  Z11, Z5, Z5
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z11
-	VADDPS  Z11, Z6, Z6
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z11
-	VADDPS  Z11, Z7, Z7
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z11
-	VADDPS  Z11, Z8, Z8
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z11
-	VADDPS  Z11, Z9, Z9
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z11
-	VADDPS  Z11, Z10, Z10
-
-full11x1Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full11x1Store
-	VMOVUPS (R8), Z11
+	VMOVUPS (R9), Z11
 	VADDPS  Z11, Z0, Z0
 	VADDPS  Z11, Z1, Z1
 	VADDPS  Z11, Z2, Z2
@@ -2575,78 +3009,40 @@ full11x1Bias:
 	VADDPS  Z11, Z10, Z10
 
 full11x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z3, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z5, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z7, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z8, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z9, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z10, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z7, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z8, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z9, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z10, (R9)
 	JMP     next11x1
 
 edge11x1:
-	MOVL      $-1, R9
-	BZHIL     R8, R9, R9
-	KMOVW     R9, K1
-	SHRL      $0x10, R9
-	KMOVW     R9, K2
-	MOVB      add+72(FP), R8
-	TESTB     R8, R8
-	JZ        part11x1Bias
-	MOVQ      BX, R8
-	VMOVUPS.Z (R8), K1, Z11
-	VADDPS    Z11, Z0, Z0
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z11
-	VADDPS    Z11, Z1, Z1
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z11
-	VADDPS    Z11, Z2, Z2
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z11
-	VADDPS    Z11, Z3, Z3
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z11
-	VADDPS    Z11, Z4, Z4
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z11
-	VADDPS    Z11, Z5, Z5
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z11
-	VADDPS    Z11, Z6, Z6
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z11
-	VADDPS    Z11, Z7, Z7
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z11
-	VADDPS    Z11, Z8, Z8
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z11
-	VADDPS    Z11, Z9, Z9
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z11
-	VADDPS    Z11, Z10, Z10
-
-part11x1Bias:
-	MOVQ      bias+80(FP), R8
-	TESTQ     R8, R8
+	MOVL      $-1, R10
+	BZHIL     R9, R10, R10
+	KMOVW     R10, K1
+	SHRL      $0x10, R10
+	KMOVW     R10, K2
+	MOVQ      bias+80(FP), R9
+	TESTQ     R9, R9
 	JZ        part11x1Store
-	VMOVUPS.Z (R8), K1, Z11
+	VMOVUPS.Z (R9), K1, Z11
 	VADDPS    Z11, Z0, Z0
 	VADDPS    Z11, Z1, Z1
 	VADDPS    Z11, Z2, Z2
@@ -2660,290 +3056,367 @@ part11x1Bias:
 	VADDPS    Z11, Z10, Z10
 
 part11x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z1, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z3, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z5, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z7, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z8, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z9, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z10, K1, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z1, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z3, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z5, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z7, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z8, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z9, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z10, K1, (R9)
 
 next11x1:
 	ADDQ   $0x2c, DX
-	IMUL3Q $0x0b, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x0b, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile11x1
 	VZEROUPPER
 	RET
 
 rows12x1:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile12x1
+	MOVQ  $0x00000200, R8
+	CMPQ  SI, $0x02
+	JL    tile12x1
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile12x1
+	SHRQ  $0x01, R8
 
 tile12x1:
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	LEAQ       (R8)(R9*1), R8
-	LEAQ       (R8)(R9*1), R8
-	LEAQ       (R8)(R9*1), R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	LEAQ       (R9)(R10*1), R9
+	LEAQ       (R9)(R10*1), R9
+	LEAQ       (R9)(R10*1), R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin12x1Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z0, Z0, Z0
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z1, Z1, Z1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z2, Z2, Z2
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z3, Z3, Z3
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z4, Z4, Z4
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z5, Z5, Z5
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z6, Z6, Z6
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z7, Z7, Z7
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z8, Z8, Z8
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z9, Z9, Z9
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z10, Z10, Z10
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z11, Z11, Z11
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest12x1
+	JMP        begin12x1Done
+
+begin12x1Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x10
+	JNE     begin12x1Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Z0
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z2
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z4
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z5
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z6
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z7
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z8
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z9
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z10
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z11
+	JMP     begin12x1Next
+
+begin12x1Edge:
+	MOVL      $-1, R12
+	BZHIL     R11, R12, R12
+	KMOVW     R12, K1
+	SHRL      $0x10, R12
+	KMOVW     R12, K2
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z1
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z2
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z3
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z4
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z5
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z6
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z7
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z8
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z9
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z10
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z11
+
+begin12x1Next:
+	IMUL3Q     $0x0c, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+
+begin12x1Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest12x1
 
 loop12x1:
-	VMOVUPS      (R10), Z12
-	VBROADCASTSS (R8), Z13
+	VMOVUPS      (R11), Z12
+	VBROADCASTSS (R9), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS 4(R8), Z13
+	VBROADCASTSS 4(R9), Z13
 	VFMADD231PS  Z12, Z13, Z1
-	VBROADCASTSS 8(R8), Z13
+	VBROADCASTSS 8(R9), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS 12(R8), Z13
+	VBROADCASTSS 12(R9), Z13
 	VFMADD231PS  Z12, Z13, Z3
-	VBROADCASTSS 16(R8), Z13
+	VBROADCASTSS 16(R9), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS 20(R8), Z13
+	VBROADCASTSS 20(R9), Z13
 	VFMADD231PS  Z12, Z13, Z5
-	VBROADCASTSS 24(R8), Z13
+	VBROADCASTSS 24(R9), Z13
 	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS 28(R8), Z13
+	VBROADCASTSS 28(R9), Z13
 	VFMADD231PS  Z12, Z13, Z7
-	VBROADCASTSS 32(R8), Z13
+	VBROADCASTSS 32(R9), Z13
 	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS 36(R8), Z13
+	VBROADCASTSS 36(R9), Z13
 	VFMADD231PS  Z12, Z13, Z9
-	VBROADCASTSS 40(R8), Z13
+	VBROADCASTSS 40(R9), Z13
 	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS 44(R8), Z13
+	VBROADCASTSS 44(R9), Z13
 	VFMADD231PS  Z12, Z13, Z11
-	VMOVUPS      128(R10), Z12
-	VBROADCASTSS (R8)(AX*1), Z13
+	VMOVUPS      128(R11), Z12
+	VBROADCASTSS (R9)(AX*1), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS 4(R8)(AX*1), Z13
+	VBROADCASTSS 4(R9)(AX*1), Z13
 	VFMADD231PS  Z12, Z13, Z1
-	VBROADCASTSS 8(R8)(AX*1), Z13
+	VBROADCASTSS 8(R9)(AX*1), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS 12(R8)(AX*1), Z13
+	VBROADCASTSS 12(R9)(AX*1), Z13
 	VFMADD231PS  Z12, Z13, Z3
-	VBROADCASTSS 16(R8)(AX*1), Z13
+	VBROADCASTSS 16(R9)(AX*1), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS 20(R8)(AX*1), Z13
+	VBROADCASTSS 20(R9)(AX*1), Z13
 	VFMADD231PS  Z12, Z13, Z5
-	VBROADCASTSS 24(R8)(AX*1), Z13
+	VBROADCASTSS 24(R9)(AX*1), Z13
 	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS 28(R8)(AX*1), Z13
+	VBROADCASTSS 28(R9)(AX*1), Z13
 	VFMADD231PS  Z12, Z13, Z7
-	VBROADCASTSS 32(R8)(AX*1), Z13
+	VBROADCASTSS 32(R9)(AX*1), Z13
 	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS 36(R8)(AX*1), Z13
+	VBROADCASTSS 36(R9)(AX*1), Z13
 	VFMADD231PS  Z12, Z13, Z9
-	VBROADCASTSS 40(R8)(AX*1), Z13
+	VBROADCASTSS 40(R9)(AX*1), Z13
 	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS 44(R8)(AX*1), Z13
+	VBROADCASTSS 44(R9)(AX*1), Z13
 	VFMADD231PS  Z12, Z13, Z11
-	VMOVUPS      256(R10), Z12
-	VBROADCASTSS (R8)(AX*2), Z13
+	VMOVUPS      256(R11), Z12
+	VBROADCASTSS (R9)(AX*2), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS 4(R8)(AX*2), Z13
+	VBROADCASTSS 4(R9)(AX*2), Z13
 	VFMADD231PS  Z12, Z13, Z1
-	VBROADCASTSS 8(R8)(AX*2), Z13
+	VBROADCASTSS 8(R9)(AX*2), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS 12(R8)(AX*2), Z13
+	VBROADCASTSS 12(R9)(AX*2), Z13
 	VFMADD231PS  Z12, Z13, Z3
-	VBROADCASTSS 16(R8)(AX*2), Z13
+	VBROADCASTSS 16(R9)(AX*2), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS 20(R8)(AX*2), Z13
+	VBROADCASTSS 20(R9)(AX*2), Z13
 	VFMADD231PS  Z12, Z13, Z5
-	VBROADCASTSS 24(R8)(AX*2), Z13
+	VBROADCASTSS 24(R9)(AX*2), Z13
 	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS 28(R8)(AX*2), Z13
+	VBROADCASTSS 28(R9)(AX*2), Z13
 	VFMADD231PS  Z12, Z13, Z7
-	VBROADCASTSS 32(R8)(AX*2), Z13
+	VBROADCASTSS 32(R9)(AX*2), Z13
 	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS 36(R8)(AX*2), Z13
+	VBROADCASTSS 36(R9)(AX*2), Z13
 	VFMADD231PS  Z12, Z13, Z9
-	VBROADCASTSS 40(R8)(AX*2), Z13
+	VBROADCASTSS 40(R9)(AX*2), Z13
 	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS 44(R8)(AX*2), Z13
+	VBROADCASTSS 44(R9)(AX*2), Z13
 	VFMADD231PS  Z12, Z13, Z11
-	VMOVUPS      384(R10), Z12
-	VBROADCASTSS (R8)(R9*1), Z13
+	VMOVUPS      384(R11), Z12
+	VBROADCASTSS (R9)(R10*1), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS 4(R8)(R9*1), Z13
+	VBROADCASTSS 4(R9)(R10*1), Z13
 	VFMADD231PS  Z12, Z13, Z1
-	VBROADCASTSS 8(R8)(R9*1), Z13
+	VBROADCASTSS 8(R9)(R10*1), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS 12(R8)(R9*1), Z13
+	VBROADCASTSS 12(R9)(R10*1), Z13
 	VFMADD231PS  Z12, Z13, Z3
-	VBROADCASTSS 16(R8)(R9*1), Z13
+	VBROADCASTSS 16(R9)(R10*1), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS 20(R8)(R9*1), Z13
+	VBROADCASTSS 20(R9)(R10*1), Z13
 	VFMADD231PS  Z12, Z13, Z5
-	VBROADCASTSS 24(R8)(R9*1), Z13
+	VBROADCASTSS 24(R9)(R10*1), Z13
 	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS 28(R8)(R9*1), Z13
+	VBROADCASTSS 28(R9)(R10*1), Z13
 	VFMADD231PS  Z12, Z13, Z7
-	VBROADCASTSS 32(R8)(R9*1), Z13
+	VBROADCASTSS 32(R9)(R10*1), Z13
 	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS 36(R8)(R9*1), Z13
+	VBROADCASTSS 36(R9)(R10*1), Z13
 	VFMADD231PS  Z12, Z13, Z9
-	VBROADCASTSS 40(R8)(R9*1), Z13
+	VBROADCASTSS 40(R9)(R10*1), Z13
 	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS 44(R8)(R9*1), Z13
+	VBROADCASTSS 44(R9)(R10*1), Z13
 	VFMADD231PS  Z12, Z13, Z11
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+512, R10
-	SUBQ         $0x04, R11
-	JGE          loop12x1
+	CMPQ         R8, $+0
+	JE           fetched12x1
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched12x1
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	CMPQ         R8, $+256
+	JE           fetched12x1
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+
+fetched12x1:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+512, R11
+	SUBQ $0x04, R12
+	JGE  loop12x1
 
 rest12x1:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish12x1
 
 single12x1:
-	VMOVUPS      (R10), Z12
-	VBROADCASTSS (R8), Z13
+	VMOVUPS      (R11), Z12
+	VBROADCASTSS (R9), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS 4(R8), Z13
+	VBROADCASTSS 4(R9), Z13
 	VFMADD231PS  Z12, Z13, Z1
-	VBROADCASTSS 8(R8), Z13
+	VBROADCASTSS 8(R9), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS 12(R8), Z13
+	VBROADCASTSS 12(R9), Z13
 	VFMADD231PS  Z12, Z13, Z3
-	VBROADCASTSS 16(R8), Z13
+	VBROADCASTSS 16(R9), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS 20(R8), Z13
+	VBROADCASTSS 20(R9), Z13
 	VFMADD231PS  Z12, Z13, Z5
-	VBROADCASTSS 24(R8), Z13
+	VBROADCASTSS 24(R9), Z13
 	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS 28(R8), Z13
+	VBROADCASTSS 28(R9), Z13
 	VFMADD231PS  Z12, Z13, Z7
-	VBROADCASTSS 32(R8), Z13
+	VBROADCASTSS 32(R9), Z13
 	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS 36(R8), Z13
+	VBROADCASTSS 36(R9), Z13
 	VFMADD231PS  Z12, Z13, Z9
-	VBROADCASTSS 40(R8), Z13
+	VBROADCASTSS 40(R9), Z13
 	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS 44(R8), Z13
+	VBROADCASTSS 44(R9), Z13
 	VFMADD231PS  Z12, Z13, Z11
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+128, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+128, R11
+	DECQ         R12
 	JNZ          single12x1
 
 finish12x1:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x10
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x10
 	JNE     edge12x1
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full12x1Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Z12
-	VADDPS  Z12, Z0, Z0
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z12
-	VADDPS  Z12, Z1, Z1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z12
-	VADDPS  Z12, Z2, Z2
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z12
-	VADDPS  Z12, Z3, Z3
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z12
-	VADDPS  Z12, Z4, Z4
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z12
-	VADDPS  Z12, Z5, Z5
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z12
-	VADDPS  Z12, Z6, Z6
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z12
-	VADDPS  Z12, Z7, Z7
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z12
-	VADDPS  Z12, Z8, Z8
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z12
-	VADDPS  Z12, Z9, Z9
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z12
-	VADDPS  Z12, Z10, Z10
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z12
-	VADDPS  Z12, Z11, Z11
-
-full12x1Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full12x1Store
-	VMOVUPS (R8), Z12
+	VMOVUPS (R9), Z12
 	VADDPS  Z12, Z0, Z0
 	VADDPS  Z12, Z1, Z1
 	VADDPS  Z12, Z2, Z2
@@ -2958,83 +3431,42 @@ full12x1Bias:
 	VADDPS  Z12, Z11, Z11
 
 full12x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z3, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z5, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z7, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z8, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z9, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z10, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z11, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z7, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z8, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z9, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z10, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z11, (R9)
 	JMP     next12x1
 
 edge12x1:
-	MOVL      $-1, R9
-	BZHIL     R8, R9, R9
-	KMOVW     R9, K1
-	SHRL      $0x10, R9
-	KMOVW     R9, K2
-	MOVB      add+72(FP), R8
-	TESTB     R8, R8
-	JZ        part12x1Bias
-	MOVQ      BX, R8
-	VMOVUPS.Z (R8), K1, Z12
-	VADDPS    Z12, Z0, Z0
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z12
-	VADDPS    Z12, Z1, Z1
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z12
-	VADDPS    Z12, Z2, Z2
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z12
-	VADDPS    Z12, Z3, Z3
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z12
-	VADDPS    Z12, Z4, Z4
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z12
-	VADDPS    Z12, Z5, Z5
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z12
-	VADDPS    Z12, Z6, Z6
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z12
-	VADDPS    Z12, Z7, Z7
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z12
-	VADDPS    Z12, Z8, Z8
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z12
-	VADDPS    Z12, Z9, Z9
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z12
-	VADDPS    Z12, Z10, Z10
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z12
-	VADDPS    Z12, Z11, Z11
-
-part12x1Bias:
-	MOVQ      bias+80(FP), R8
-	TESTQ     R8, R8
+	MOVL      $-1, R10
+	BZHIL     R9, R10, R10
+	KMOVW     R10, K1
+	SHRL      $0x10, R10
+	KMOVW     R10, K2
+	MOVQ      bias+80(FP), R9
+	TESTQ     R9, R9
 	JZ        part12x1Store
-	VMOVUPS.Z (R8), K1, Z12
+	VMOVUPS.Z (R9), K1, Z12
 	VADDPS    Z12, Z0, Z0
 	VADDPS    Z12, Z1, Z1
 	VADDPS    Z12, Z2, Z2
@@ -3049,1012 +3481,1207 @@ part12x1Bias:
 	VADDPS    Z12, Z11, Z11
 
 part12x1Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z1, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z3, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z5, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z7, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z8, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z9, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z10, K1, (R8)
-	ADDQ    CX, R8
-	VMOVUPS Z11, K1, (R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z1, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z3, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z5, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z7, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z8, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z9, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z10, K1, (R9)
+	ADDQ    CX, R9
+	VMOVUPS Z11, K1, (R9)
 
 next12x1:
 	ADDQ   $0x30, DX
-	IMUL3Q $0x0c, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x0c, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile12x1
 	VZEROUPPER
 	RET
 
 rows1x2:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile1x2
+	MOVQ  $0x00000200, R8
+	CMPQ  SI, $0x02
+	JL    tile1x2
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile1x2
+	SHRQ  $0x01, R8
 
 tile1x2:
-	MOVQ       DX, R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
+	MOVQ       DX, R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin1x2Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z0, Z0, Z0
+	PREFETCHT0 64(R11)
 	VPXORD     Z1, Z1, Z1
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest1x2
+	JMP        begin1x2Done
+
+begin1x2Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x20
+	JNE     begin1x2Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	JMP     begin1x2Next
+
+begin1x2Edge:
+	MOVL      $-1, R12
+	BZHIL     R11, R12, R12
+	KMOVW     R12, K1
+	SHRL      $0x10, R12
+	KMOVW     R12, K2
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+
+begin1x2Next:
+	IMUL3Q     $0x01, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+
+begin1x2Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest1x2
 
 loop1x2:
-	VMOVUPS      (R10), Z2
-	VMOVUPS      64(R10), Z3
-	VBROADCASTSS (R8), Z4
+	VMOVUPS      (R11), Z2
+	VMOVUPS      64(R11), Z3
+	VBROADCASTSS (R9), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	VMOVUPS      128(R10), Z2
-	VMOVUPS      192(R10), Z3
-	VBROADCASTSS (R8)(AX*1), Z4
+	VMOVUPS      128(R11), Z2
+	VMOVUPS      192(R11), Z3
+	VBROADCASTSS (R9)(AX*1), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	VMOVUPS      256(R10), Z2
-	VMOVUPS      320(R10), Z3
-	VBROADCASTSS (R8)(AX*2), Z4
+	VMOVUPS      256(R11), Z2
+	VMOVUPS      320(R11), Z3
+	VBROADCASTSS (R9)(AX*2), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	VMOVUPS      384(R10), Z2
-	VMOVUPS      448(R10), Z3
-	VBROADCASTSS (R8)(R9*1), Z4
+	VMOVUPS      384(R11), Z2
+	VMOVUPS      448(R11), Z3
+	VBROADCASTSS (R9)(R10*1), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+512, R10
-	SUBQ         $0x04, R11
-	JGE          loop1x2
+	CMPQ         R8, $+0
+	JE           fetched1x2
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched1x2
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	CMPQ         R8, $+256
+	JE           fetched1x2
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+
+fetched1x2:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+512, R11
+	SUBQ $0x04, R12
+	JGE  loop1x2
 
 rest1x2:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish1x2
 
 single1x2:
-	VMOVUPS      (R10), Z2
-	VMOVUPS      64(R10), Z3
-	VBROADCASTSS (R8), Z4
+	VMOVUPS      (R11), Z2
+	VMOVUPS      64(R11), Z3
+	VBROADCASTSS (R9), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+128, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+128, R11
+	DECQ         R12
 	JNZ          single1x2
 
 finish1x2:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x20
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x20
 	JNE     edge1x2
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full1x2Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Z2
-	VADDPS  Z2, Z0, Z0
-	VMOVUPS 64(R8), Z2
-	VADDPS  Z2, Z1, Z1
-
-full1x2Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full1x2Store
-	VMOVUPS (R8), Z2
+	VMOVUPS (R9), Z2
 	VADDPS  Z2, Z0, Z0
-	VMOVUPS 64(R8), Z2
+	VMOVUPS 64(R9), Z2
 	VADDPS  Z2, Z1, Z1
 
 full1x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, (R8)
-	VMOVUPS Z1, 64(R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, 64(R9)
 	JMP     next1x2
 
 edge1x2:
-	MOVL      $-1, R9
-	BZHIL     R8, R9, R9
-	KMOVW     R9, K1
-	SHRL      $0x10, R9
-	KMOVW     R9, K2
-	MOVB      add+72(FP), R8
-	TESTB     R8, R8
-	JZ        part1x2Bias
-	MOVQ      BX, R8
-	VMOVUPS.Z (R8), K1, Z2
-	VADDPS    Z2, Z0, Z0
-	VMOVUPS.Z 64(R8), K2, Z2
-	VADDPS    Z2, Z1, Z1
-
-part1x2Bias:
-	MOVQ      bias+80(FP), R8
-	TESTQ     R8, R8
+	MOVL      $-1, R10
+	BZHIL     R9, R10, R10
+	KMOVW     R10, K1
+	SHRL      $0x10, R10
+	KMOVW     R10, K2
+	MOVQ      bias+80(FP), R9
+	TESTQ     R9, R9
 	JZ        part1x2Store
-	VMOVUPS.Z (R8), K1, Z2
+	VMOVUPS.Z (R9), K1, Z2
 	VADDPS    Z2, Z0, Z0
-	VMOVUPS.Z 64(R8), K2, Z2
+	VMOVUPS.Z 64(R9), K2, Z2
 	VADDPS    Z2, Z1, Z1
 
 part1x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, K1, (R8)
-	VMOVUPS Z1, K2, 64(R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, K1, (R9)
+	VMOVUPS Z1, K2, 64(R9)
 
 next1x2:
 	ADDQ   $0x04, DX
-	IMUL3Q $0x01, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x01, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile1x2
 	VZEROUPPER
 	RET
 
 rows2x2:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile2x2
+	MOVQ  $0x00000200, R8
+	CMPQ  SI, $0x02
+	JL    tile2x2
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile2x2
+	SHRQ  $0x01, R8
 
 tile2x2:
-	MOVQ       DX, R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
+	MOVQ       DX, R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin2x2Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z0, Z0, Z0
+	PREFETCHT0 64(R11)
 	VPXORD     Z1, Z1, Z1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z2, Z2, Z2
+	PREFETCHT0 64(R11)
 	VPXORD     Z3, Z3, Z3
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest2x2
+	JMP        begin2x2Done
+
+begin2x2Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x20
+	JNE     begin2x2Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z2
+	VMOVUPS 64(R11), Z3
+	JMP     begin2x2Next
+
+begin2x2Edge:
+	MOVL      $-1, R12
+	BZHIL     R11, R12, R12
+	KMOVW     R12, K1
+	SHRL      $0x10, R12
+	KMOVW     R12, K2
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+
+begin2x2Next:
+	IMUL3Q     $0x02, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+
+begin2x2Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest2x2
 
 loop2x2:
-	VMOVUPS      (R10), Z4
-	VMOVUPS      64(R10), Z5
-	VBROADCASTSS (R8), Z6
+	VMOVUPS      (R11), Z4
+	VMOVUPS      64(R11), Z5
+	VBROADCASTSS (R9), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS 4(R8), Z6
+	VBROADCASTSS 4(R9), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	VMOVUPS      128(R10), Z4
-	VMOVUPS      192(R10), Z5
-	VBROADCASTSS (R8)(AX*1), Z6
+	VMOVUPS      128(R11), Z4
+	VMOVUPS      192(R11), Z5
+	VBROADCASTSS (R9)(AX*1), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS 4(R8)(AX*1), Z6
+	VBROADCASTSS 4(R9)(AX*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	VMOVUPS      256(R10), Z4
-	VMOVUPS      320(R10), Z5
-	VBROADCASTSS (R8)(AX*2), Z6
+	VMOVUPS      256(R11), Z4
+	VMOVUPS      320(R11), Z5
+	VBROADCASTSS (R9)(AX*2), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS 4(R8)(AX*2), Z6
+	VBROADCASTSS 4(R9)(AX*2), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	VMOVUPS      384(R10), Z4
-	VMOVUPS      448(R10), Z5
-	VBROADCASTSS (R8)(R9*1), Z6
+	VMOVUPS      384(R11), Z4
+	VMOVUPS      448(R11), Z5
+	VBROADCASTSS (R9)(R10*1), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS 4(R8)(R9*1), Z6
+	VBROADCASTSS 4(R9)(R10*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+512, R10
-	SUBQ         $0x04, R11
-	JGE          loop2x2
+	CMPQ         R8, $+0
+	JE           fetched2x2
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched2x2
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	CMPQ         R8, $+256
+	JE           fetched2x2
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+
+fetched2x2:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+512, R11
+	SUBQ $0x04, R12
+	JGE  loop2x2
 
 rest2x2:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish2x2
 
 single2x2:
-	VMOVUPS      (R10), Z4
-	VMOVUPS      64(R10), Z5
-	VBROADCASTSS (R8), Z6
+	VMOVUPS      (R11), Z4
+	VMOVUPS      64(R11), Z5
+	VBROADCASTSS (R9), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS 4(R8), Z6
+	VBROADCASTSS 4(R9), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+128, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+128, R11
+	DECQ         R12
 	JNZ          single2x2
 
 finish2x2:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x20
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x20
 	JNE     edge2x2
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full2x2Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Z4
-	VADDPS  Z4, Z0, Z0
-	VMOVUPS 64(R8), Z4
-	VADDPS  Z4, Z1, Z1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z4
-	VADDPS  Z4, Z2, Z2
-	VMOVUPS 64(R8), Z4
-	VADDPS  Z4, Z3, Z3
-
-full2x2Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full2x2Store
-	VMOVUPS (R8), Z4
+	VMOVUPS (R9), Z4
 	VADDPS  Z4, Z0, Z0
 	VADDPS  Z4, Z2, Z2
-	VMOVUPS 64(R8), Z4
+	VMOVUPS 64(R9), Z4
 	VADDPS  Z4, Z1, Z1
 	VADDPS  Z4, Z3, Z3
 
 full2x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, (R8)
-	VMOVUPS Z1, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, (R8)
-	VMOVUPS Z3, 64(R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS Z3, 64(R9)
 	JMP     next2x2
 
 edge2x2:
-	MOVL      $-1, R9
-	BZHIL     R8, R9, R9
-	KMOVW     R9, K1
-	SHRL      $0x10, R9
-	KMOVW     R9, K2
-	MOVB      add+72(FP), R8
-	TESTB     R8, R8
-	JZ        part2x2Bias
-	MOVQ      BX, R8
-	VMOVUPS.Z (R8), K1, Z4
-	VADDPS    Z4, Z0, Z0
-	VMOVUPS.Z 64(R8), K2, Z4
-	VADDPS    Z4, Z1, Z1
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z4
-	VADDPS    Z4, Z2, Z2
-	VMOVUPS.Z 64(R8), K2, Z4
-	VADDPS    Z4, Z3, Z3
-
-part2x2Bias:
-	MOVQ      bias+80(FP), R8
-	TESTQ     R8, R8
+	MOVL      $-1, R10
+	BZHIL     R9, R10, R10
+	KMOVW     R10, K1
+	SHRL      $0x10, R10
+	KMOVW     R10, K2
+	MOVQ      bias+80(FP), R9
+	TESTQ     R9, R9
 	JZ        part2x2Store
-	VMOVUPS.Z (R8), K1, Z4
+	VMOVUPS.Z (R9), K1, Z4
 	VADDPS    Z4, Z0, Z0
 	VADDPS    Z4, Z2, Z2
-	VMOVUPS.Z 64(R8), K2, Z4
+	VMOVUPS.Z 64(R9), K2, Z4
 	VADDPS    Z4, Z1, Z1
 	VADDPS    Z4, Z3, Z3
 
 part2x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, K1, (R8)
-	VMOVUPS Z1, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, K1, (R8)
-	VMOVUPS Z3, K2, 64(R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, K1, (R9)
+	VMOVUPS Z1, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, K1, (R9)
+	VMOVUPS Z3, K2, 64(R9)
 
 next2x2:
 	ADDQ   $0x08, DX
-	IMUL3Q $0x02, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x02, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile2x2
 	VZEROUPPER
 	RET
 
 rows3x2:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile3x2
+	MOVQ  $0x00000200, R8
+	CMPQ  SI, $0x02
+	JL    tile3x2
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile3x2
+	SHRQ  $0x01, R8
 
 tile3x2:
-	MOVQ       DX, R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
+	MOVQ       DX, R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin3x2Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z0, Z0, Z0
+	PREFETCHT0 64(R11)
 	VPXORD     Z1, Z1, Z1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z2, Z2, Z2
+	PREFETCHT0 64(R11)
 	VPXORD     Z3, Z3, Z3
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z4, Z4, Z4
+	PREFETCHT0 64(R11)
 	VPXORD     Z5, Z5, Z5
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest3x2
+	JMP        begin3x2Done
+
+begin3x2Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x20
+	JNE     begin3x2Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z2
+	VMOVUPS 64(R11), Z3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z4
+	VMOVUPS 64(R11), Z5
+	JMP     begin3x2Next
+
+begin3x2Edge:
+	MOVL      $-1, R12
+	BZHIL     R11, R12, R12
+	KMOVW     R12, K1
+	SHRL      $0x10, R12
+	KMOVW     R12, K2
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+
+begin3x2Next:
+	IMUL3Q     $0x03, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+
+begin3x2Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest3x2
 
 loop3x2:
-	VMOVUPS      (R10), Z6
-	VMOVUPS      64(R10), Z7
-	VBROADCASTSS (R8), Z8
+	VMOVUPS      (R11), Z6
+	VMOVUPS      64(R11), Z7
+	VBROADCASTSS (R9), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 4(R8), Z8
+	VBROADCASTSS 4(R9), Z8
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS 8(R8), Z8
+	VBROADCASTSS 8(R9), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	VMOVUPS      128(R10), Z6
-	VMOVUPS      192(R10), Z7
-	VBROADCASTSS (R8)(AX*1), Z8
+	VMOVUPS      128(R11), Z6
+	VMOVUPS      192(R11), Z7
+	VBROADCASTSS (R9)(AX*1), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 4(R8)(AX*1), Z8
+	VBROADCASTSS 4(R9)(AX*1), Z8
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS 8(R8)(AX*1), Z8
+	VBROADCASTSS 8(R9)(AX*1), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	VMOVUPS      256(R10), Z6
-	VMOVUPS      320(R10), Z7
-	VBROADCASTSS (R8)(AX*2), Z8
+	VMOVUPS      256(R11), Z6
+	VMOVUPS      320(R11), Z7
+	VBROADCASTSS (R9)(AX*2), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 4(R8)(AX*2), Z8
+	VBROADCASTSS 4(R9)(AX*2), Z8
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS 8(R8)(AX*2), Z8
+	VBROADCASTSS 8(R9)(AX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	VMOVUPS      384(R10), Z6
-	VMOVUPS      448(R10), Z7
-	VBROADCASTSS (R8)(R9*1), Z8
+	VMOVUPS      384(R11), Z6
+	VMOVUPS      448(R11), Z7
+	VBROADCASTSS (R9)(R10*1), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 4(R8)(R9*1), Z8
+	VBROADCASTSS 4(R9)(R10*1), Z8
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS 8(R8)(R9*1), Z8
+	VBROADCASTSS 8(R9)(R10*1), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+512, R10
-	SUBQ         $0x04, R11
-	JGE          loop3x2
+	CMPQ         R8, $+0
+	JE           fetched3x2
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched3x2
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	CMPQ         R8, $+256
+	JE           fetched3x2
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+
+fetched3x2:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+512, R11
+	SUBQ $0x04, R12
+	JGE  loop3x2
 
 rest3x2:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish3x2
 
 single3x2:
-	VMOVUPS      (R10), Z6
-	VMOVUPS      64(R10), Z7
-	VBROADCASTSS (R8), Z8
+	VMOVUPS      (R11), Z6
+	VMOVUPS      64(R11), Z7
+	VBROADCASTSS (R9), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 4(R8), Z8
+	VBROADCASTSS 4(R9), Z8
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS 8(R8), Z8
+	VBROADCASTSS 8(R9), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+128, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+128, R11
+	DECQ         R12
 	JNZ          single3x2
 
 finish3x2:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x20
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x20
 	JNE     edge3x2
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full3x2Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Z6
-	VADDPS  Z6, Z0, Z0
-	VMOVUPS 64(R8), Z6
-	VADDPS  Z6, Z1, Z1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z6
-	VADDPS  Z6, Z2, Z2
-	VMOVUPS 64(R8), Z6
-	VADDPS  Z6, Z3, Z3
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z6
-	VADDPS  Z6, Z4, Z4
-	VMOVUPS 64(R8), Z6
-	VADDPS  Z6, Z5, Z5
-
-full3x2Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full3x2Store
-	VMOVUPS (R8), Z6
+	VMOVUPS (R9), Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z2, Z2
 	VADDPS  Z6, Z4, Z4
-	VMOVUPS 64(R8), Z6
+	VMOVUPS 64(R9), Z6
 	VADDPS  Z6, Z1, Z1
 	VADDPS  Z6, Z3, Z3
 	VADDPS  Z6, Z5, Z5
 
 full3x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, (R8)
-	VMOVUPS Z1, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, (R8)
-	VMOVUPS Z3, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, (R8)
-	VMOVUPS Z5, 64(R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS Z3, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, 64(R9)
 	JMP     next3x2
 
 edge3x2:
-	MOVL      $-1, R9
-	BZHIL     R8, R9, R9
-	KMOVW     R9, K1
-	SHRL      $0x10, R9
-	KMOVW     R9, K2
-	MOVB      add+72(FP), R8
-	TESTB     R8, R8
-	JZ        part3x2Bias
-	MOVQ      BX, R8
-	VMOVUPS.Z (R8), K1, Z6
-	VADDPS    Z6, Z0, Z0
-	VMOVUPS.Z 64(R8), K2, Z6
-	VADDPS    Z6, Z1, Z1
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z6
-	VADDPS    Z6, Z2, Z2
-	VMOVUPS.Z 64(R8), K2, Z6
-	VADDPS    Z6, Z3, Z3
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z6
-	VADDPS    Z6, Z4, Z4
-	VMOVUPS.Z 64(R8), K2, Z6
-	VADDPS    Z6, Z5, Z5
-
-part3x2Bias:
-	MOVQ      bias+80(FP), R8
-	TESTQ     R8, R8
+	MOVL      $-1, R10
+	BZHIL     R9, R10, R10
+	KMOVW     R10, K1
+	SHRL      $0x10, R10
+	KMOVW     R10, K2
+	MOVQ      bias+80(FP), R9
+	TESTQ     R9, R9
 	JZ        part3x2Store
-	VMOVUPS.Z (R8), K1, Z6
+	VMOVUPS.Z (R9), K1, Z6
 	VADDPS    Z6, Z0, Z0
 	VADDPS    Z6, Z2, Z2
 	VADDPS    Z6, Z4, Z4
-	VMOVUPS.Z 64(R8), K2, Z6
+	VMOVUPS.Z 64(R9), K2, Z6
 	VADDPS    Z6, Z1, Z1
 	VADDPS    Z6, Z3, Z3
 	VADDPS    Z6, Z5, Z5
 
 part3x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, K1, (R8)
-	VMOVUPS Z1, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, K1, (R8)
-	VMOVUPS Z3, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, K1, (R8)
-	VMOVUPS Z5, K2, 64(R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, K1, (R9)
+	VMOVUPS Z1, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, K1, (R9)
+	VMOVUPS Z3, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, K1, (R9)
+	VMOVUPS Z5, K2, 64(R9)
 
 next3x2:
 	ADDQ   $0x0c, DX
-	IMUL3Q $0x03, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x03, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile3x2
 	VZEROUPPER
 	RET
 
 rows4x2:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile4x2
+	MOVQ  $0x00000200, R8
+	CMPQ  SI, $0x02
+	JL    tile4x2
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile4x2
+	SHRQ  $0x01, R8
 
 tile4x2:
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	LEAQ       (R8)(R9*1), R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	LEAQ       (R9)(R10*1), R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin4x2Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z0, Z0, Z0
+	PREFETCHT0 64(R11)
 	VPXORD     Z1, Z1, Z1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z2, Z2, Z2
+	PREFETCHT0 64(R11)
 	VPXORD     Z3, Z3, Z3
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z4, Z4, Z4
+	PREFETCHT0 64(R11)
 	VPXORD     Z5, Z5, Z5
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z6, Z6, Z6
+	PREFETCHT0 64(R11)
 	VPXORD     Z7, Z7, Z7
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest4x2
+	JMP        begin4x2Done
+
+begin4x2Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x20
+	JNE     begin4x2Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z2
+	VMOVUPS 64(R11), Z3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z4
+	VMOVUPS 64(R11), Z5
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z6
+	VMOVUPS 64(R11), Z7
+	JMP     begin4x2Next
+
+begin4x2Edge:
+	MOVL      $-1, R12
+	BZHIL     R11, R12, R12
+	KMOVW     R12, K1
+	SHRL      $0x10, R12
+	KMOVW     R12, K2
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+
+begin4x2Next:
+	IMUL3Q     $0x04, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+
+begin4x2Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest4x2
 
 loop4x2:
-	VMOVUPS      (R10), Z8
-	VMOVUPS      64(R10), Z9
-	VBROADCASTSS (R8), Z10
+	VMOVUPS      (R11), Z8
+	VMOVUPS      64(R11), Z9
+	VBROADCASTSS (R9), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 4(R8), Z10
+	VBROADCASTSS 4(R9), Z10
 	VFMADD231PS  Z8, Z10, Z2
 	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 8(R8), Z10
+	VBROADCASTSS 8(R9), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 12(R8), Z10
+	VBROADCASTSS 12(R9), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	VMOVUPS      128(R10), Z8
-	VMOVUPS      192(R10), Z9
-	VBROADCASTSS (R8)(AX*1), Z10
+	VMOVUPS      128(R11), Z8
+	VMOVUPS      192(R11), Z9
+	VBROADCASTSS (R9)(AX*1), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 4(R8)(AX*1), Z10
+	VBROADCASTSS 4(R9)(AX*1), Z10
 	VFMADD231PS  Z8, Z10, Z2
 	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 8(R8)(AX*1), Z10
+	VBROADCASTSS 8(R9)(AX*1), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 12(R8)(AX*1), Z10
+	VBROADCASTSS 12(R9)(AX*1), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	VMOVUPS      256(R10), Z8
-	VMOVUPS      320(R10), Z9
-	VBROADCASTSS (R8)(AX*2), Z10
+	VMOVUPS      256(R11), Z8
+	VMOVUPS      320(R11), Z9
+	VBROADCASTSS (R9)(AX*2), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 4(R8)(AX*2), Z10
+	VBROADCASTSS 4(R9)(AX*2), Z10
 	VFMADD231PS  Z8, Z10, Z2
 	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 8(R8)(AX*2), Z10
+	VBROADCASTSS 8(R9)(AX*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 12(R8)(AX*2), Z10
+	VBROADCASTSS 12(R9)(AX*2), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	VMOVUPS      384(R10), Z8
-	VMOVUPS      448(R10), Z9
-	VBROADCASTSS (R8)(R9*1), Z10
+	VMOVUPS      384(R11), Z8
+	VMOVUPS      448(R11), Z9
+	VBROADCASTSS (R9)(R10*1), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 4(R8)(R9*1), Z10
+	VBROADCASTSS 4(R9)(R10*1), Z10
 	VFMADD231PS  Z8, Z10, Z2
 	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 8(R8)(R9*1), Z10
+	VBROADCASTSS 8(R9)(R10*1), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 12(R8)(R9*1), Z10
+	VBROADCASTSS 12(R9)(R10*1), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+512, R10
-	SUBQ         $0x04, R11
-	JGE          loop4x2
+	CMPQ         R8, $+0
+	JE           fetched4x2
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched4x2
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	CMPQ         R8, $+256
+	JE           fetched4x2
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+
+fetched4x2:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+512, R11
+	SUBQ $0x04, R12
+	JGE  loop4x2
 
 rest4x2:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish4x2
 
 single4x2:
-	VMOVUPS      (R10), Z8
-	VMOVUPS      64(R10), Z9
-	VBROADCASTSS (R8), Z10
+	VMOVUPS      (R11), Z8
+	VMOVUPS      64(R11), Z9
+	VBROADCASTSS (R9), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 4(R8), Z10
+	VBROADCASTSS 4(R9), Z10
 	VFMADD231PS  Z8, Z10, Z2
 	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 8(R8), Z10
+	VBROADCASTSS 8(R9), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 12(R8), Z10
+	VBROADCASTSS 12(R9), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+128, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+128, R11
+	DECQ         R12
 	JNZ          single4x2
 
 finish4x2:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x20
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x20
 	JNE     edge4x2
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full4x2Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Z8
-	VADDPS  Z8, Z0, Z0
-	VMOVUPS 64(R8), Z8
-	VADDPS  Z8, Z1, Z1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z8
-	VADDPS  Z8, Z2, Z2
-	VMOVUPS 64(R8), Z8
-	VADDPS  Z8, Z3, Z3
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z8
-	VADDPS  Z8, Z4, Z4
-	VMOVUPS 64(R8), Z8
-	VADDPS  Z8, Z5, Z5
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z8
-	VADDPS  Z8, Z6, Z6
-	VMOVUPS 64(R8), Z8
-	VADDPS  Z8, Z7, Z7
-
-full4x2Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full4x2Store
-	VMOVUPS (R8), Z8
+	VMOVUPS (R9), Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z2, Z2
 	VADDPS  Z8, Z4, Z4
 	VADDPS  Z8, Z6, Z6
-	VMOVUPS 64(R8), Z8
+	VMOVUPS 64(R9), Z8
 	VADDPS  Z8, Z1, Z1
 	VADDPS  Z8, Z3, Z3
 	VADDPS  Z8, Z5, Z5
 	VADDPS  Z8, Z7, Z7
 
 full4x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, (R8)
-	VMOVUPS Z1, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, (R8)
-	VMOVUPS Z3, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, (R8)
-	VMOVUPS Z5, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, (R8)
-	VMOVUPS Z7, 64(R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS Z3, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, 64(R9)
 	JMP     next4x2
 
 edge4x2:
-	MOVL      $-1, R9
-	BZHIL     R8, R9, R9
-	KMOVW     R9, K1
-	SHRL      $0x10, R9
-	KMOVW     R9, K2
-	MOVB      add+72(FP), R8
-	TESTB     R8, R8
-	JZ        part4x2Bias
-	MOVQ      BX, R8
-	VMOVUPS.Z (R8), K1, Z8
-	VADDPS    Z8, Z0, Z0
-	VMOVUPS.Z 64(R8), K2, Z8
-	VADDPS    Z8, Z1, Z1
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z8
-	VADDPS    Z8, Z2, Z2
-	VMOVUPS.Z 64(R8), K2, Z8
-	VADDPS    Z8, Z3, Z3
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z8
-	VADDPS    Z8, Z4, Z4
-	VMOVUPS.Z 64(R8), K2, Z8
-	VADDPS    Z8, Z5, Z5
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z8
-	VADDPS    Z8, Z6, Z6
-	VMOVUPS.Z 64(R8), K2, Z8
-	VADDPS    Z8, Z7, Z7
-
-part4x2Bias:
-	MOVQ      bias+80(FP), R8
-	TESTQ     R8, R8
+	MOVL      $-1, R10
+	BZHIL     R9, R10, R10
+	KMOVW     R10, K1
+	SHRL      $0x10, R10
+	KMOVW     R10, K2
+	MOVQ      bias+80(FP), R9
+	TESTQ     R9, R9
 	JZ        part4x2Store
-	VMOVUPS.Z (R8), K1, Z8
+	VMOVUPS.Z (R9), K1, Z8
 	VADDPS    Z8, Z0, Z0
 	VADDPS    Z8, Z2, Z2
 	VADDPS    Z8, Z4, Z4
 	VADDPS    Z8, Z6, Z6
-	VMOVUPS.Z 64(R8), K2, Z8
+	VMOVUPS.Z 64(R9), K2, Z8
 	VADDPS    Z8, Z1, Z1
 	VADDPS    Z8, Z3, Z3
 	VADDPS    Z8, Z5, Z5
 	VADDPS    Z8, Z7, Z7
 
 part4x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, K1, (R8)
-	VMOVUPS Z1, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, K1, (R8)
-	VMOVUPS Z3, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, K1, (R8)
-	VMOVUPS Z5, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, K1, (R8)
-	VMOVUPS Z7, K2, 64(R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, K1, (R9)
+	VMOVUPS Z1, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, K1, (R9)
+	VMOVUPS Z3, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, K1, (R9)
+	VMOVUPS Z5, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, K1, (R9)
+	VMOVUPS Z7, K2, 64(R9)
 
 next4x2:
 	ADDQ   $0x10, DX
-	IMUL3Q $0x04, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x04, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile4x2
 	VZEROUPPER
 	RET
 
 rows5x2:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile5x2
+	MOVQ  $0x00000200, R8
+	CMPQ  SI, $0x02
+	JL    tile5x2
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile5x2
+	SHRQ  $0x01, R8
 
 tile5x2:
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	LEAQ       (R8)(R9*1), R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	LEAQ       (R9)(R10*1), R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin5x2Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z0, Z0, Z0
+	PREFETCHT0 64(R11)
 	VPXORD     Z1, Z1, Z1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z2, Z2, Z2
+	PREFETCHT0 64(R11)
 	VPXORD     Z3, Z3, Z3
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z4, Z4, Z4
+	PREFETCHT0 64(R11)
 	VPXORD     Z5, Z5, Z5
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z6, Z6, Z6
+	PREFETCHT0 64(R11)
 	VPXORD     Z7, Z7, Z7
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z8, Z8, Z8
+	PREFETCHT0 64(R11)
 	VPXORD     Z9, Z9, Z9
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest5x2
+	JMP        begin5x2Done
+
+begin5x2Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x20
+	JNE     begin5x2Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z2
+	VMOVUPS 64(R11), Z3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z4
+	VMOVUPS 64(R11), Z5
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z6
+	VMOVUPS 64(R11), Z7
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z8
+	VMOVUPS 64(R11), Z9
+	JMP     begin5x2Next
+
+begin5x2Edge:
+	MOVL      $-1, R12
+	BZHIL     R11, R12, R12
+	KMOVW     R12, K1
+	SHRL      $0x10, R12
+	KMOVW     R12, K2
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+
+begin5x2Next:
+	IMUL3Q     $0x05, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+
+begin5x2Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest5x2
 
 loop5x2:
-	VMOVUPS      (R10), Z10
-	VMOVUPS      64(R10), Z11
-	VBROADCASTSS (R8), Z12
+	VMOVUPS      (R11), Z10
+	VMOVUPS      64(R11), Z11
+	VBROADCASTSS (R9), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 4(R8), Z12
+	VBROADCASTSS 4(R9), Z12
 	VFMADD231PS  Z10, Z12, Z2
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 8(R8), Z12
+	VBROADCASTSS 8(R9), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 12(R8), Z12
+	VBROADCASTSS 12(R9), Z12
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS 16(R8), Z12
+	VBROADCASTSS 16(R9), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	VMOVUPS      128(R10), Z10
-	VMOVUPS      192(R10), Z11
-	VBROADCASTSS (R8)(AX*1), Z12
+	VMOVUPS      128(R11), Z10
+	VMOVUPS      192(R11), Z11
+	VBROADCASTSS (R9)(AX*1), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 4(R8)(AX*1), Z12
+	VBROADCASTSS 4(R9)(AX*1), Z12
 	VFMADD231PS  Z10, Z12, Z2
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 8(R8)(AX*1), Z12
+	VBROADCASTSS 8(R9)(AX*1), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 12(R8)(AX*1), Z12
+	VBROADCASTSS 12(R9)(AX*1), Z12
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS 16(R8)(AX*1), Z12
+	VBROADCASTSS 16(R9)(AX*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	VMOVUPS      256(R10), Z10
-	VMOVUPS      320(R10), Z11
-	VBROADCASTSS (R8)(AX*2), Z12
+	VMOVUPS      256(R11), Z10
+	VMOVUPS      320(R11), Z11
+	VBROADCASTSS (R9)(AX*2), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 4(R8)(AX*2), Z12
+	VBROADCASTSS 4(R9)(AX*2), Z12
 	VFMADD231PS  Z10, Z12, Z2
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 8(R8)(AX*2), Z12
+	VBROADCASTSS 8(R9)(AX*2), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 12(R8)(AX*2), Z12
+	VBROADCASTSS 12(R9)(AX*2), Z12
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS 16(R8)(AX*2), Z12
+	VBROADCASTSS 16(R9)(AX*2), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	VMOVUPS      384(R10), Z10
-	VMOVUPS      448(R10), Z11
-	VBROADCASTSS (R8)(R9*1), Z12
+	VMOVUPS      384(R11), Z10
+	VMOVUPS      448(R11), Z11
+	VBROADCASTSS (R9)(R10*1), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 4(R8)(R9*1), Z12
+	VBROADCASTSS 4(R9)(R10*1), Z12
 	VFMADD231PS  Z10, Z12, Z2
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 8(R8)(R9*1), Z12
+	VBROADCASTSS 8(R9)(R10*1), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 12(R8)(R9*1), Z12
+	VBROADCASTSS 12(R9)(R10*1), Z12
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS 16(R8)(R9*1), Z12
+	VBROADCASTSS 16(R9)(R10*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+512, R10
-	SUBQ         $0x04, R11
-	JGE          loop5x2
+	CMPQ         R8, $+0
+	JE           fetched5x2
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched5x2
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	CMPQ         R8, $+256
+	JE           fetched5x2
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+
+fetched5x2:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+512, R11
+	SUBQ $0x04, R12
+	JGE  loop5x2
 
 rest5x2:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish5x2
 
 single5x2:
-	VMOVUPS      (R10), Z10
-	VMOVUPS      64(R10), Z11
-	VBROADCASTSS (R8), Z12
+	VMOVUPS      (R11), Z10
+	VMOVUPS      64(R11), Z11
+	VBROADCASTSS (R9), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 4(R8), Z12
+	VBROADCASTSS 4(R9), Z12
 	VFMADD231PS  Z10, Z12, Z2
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 8(R8), Z12
+	VBROADCASTSS 8(R9), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 12(R8), Z12
+	VBROADCASTSS 12(R9), Z12
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS 16(R8), Z12
+	VBROADCASTSS 16(R9), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+128, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+128, R11
+	DECQ         R12
 	JNZ          single5x2
 
 finish5x2:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x20
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x20
 	JNE     edge5x2
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full5x2Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Z10
-	VADDPS  Z10, Z0, Z0
-	VMOVUPS 64(R8), Z10
-	VADDPS  Z10, Z1, Z1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z10
-	VADDPS  Z10, Z2, Z2
-	VMOVUPS 64(R8), Z10
-	VADDPS  Z10, Z3, Z3
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z10
-	VADDPS  Z10, Z4, Z4
-	VMOVUPS 64(R8), Z10
-	VADDPS  Z10, Z5, Z5
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z10
-	VADDPS  Z10, Z6, Z6
-	VMOVUPS 64(R8), Z10
-	VADDPS  Z10, Z7, Z7
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z10
-	VADDPS  Z10, Z8, Z8
-	VMOVUPS 64(R8), Z10
-	VADDPS  Z10, Z9, Z9
-
-full5x2Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full5x2Store
-	VMOVUPS (R8), Z10
+	VMOVUPS (R9), Z10
 	VADDPS  Z10, Z0, Z0
 	VADDPS  Z10, Z2, Z2
 	VADDPS  Z10, Z4, Z4
 	VADDPS  Z10, Z6, Z6
 	VADDPS  Z10, Z8, Z8
-	VMOVUPS 64(R8), Z10
+	VMOVUPS 64(R9), Z10
 	VADDPS  Z10, Z1, Z1
 	VADDPS  Z10, Z3, Z3
 	VADDPS  Z10, Z5, Z5
@@ -4062,69 +4689,39 @@ full5x2Bias:
 	VADDPS  Z10, Z9, Z9
 
 full5x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, (R8)
-	VMOVUPS Z1, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, (R8)
-	VMOVUPS Z3, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, (R8)
-	VMOVUPS Z5, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, (R8)
-	VMOVUPS Z7, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z8, (R8)
-	VMOVUPS Z9, 64(R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS Z3, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, 64(R9)
 	JMP     next5x2
 
 edge5x2:
-	MOVL      $-1, R9
-	BZHIL     R8, R9, R9
-	KMOVW     R9, K1
-	SHRL      $0x10, R9
-	KMOVW     R9, K2
-	MOVB      add+72(FP), R8
-	TESTB     R8, R8
-	JZ        part5x2Bias
-	MOVQ      BX, R8
-	VMOVUPS.Z (R8), K1, Z10
-	VADDPS    Z10, Z0, Z0
-	VMOVUPS.Z 64(R8), K2, Z10
-	VADDPS    Z10, Z1, Z1
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z10
-	VADDPS    Z10, Z2, Z2
-	VMOVUPS.Z 64(R8), K2, Z10
-	VADDPS    Z10, Z3, Z3
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z10
-	VADDPS    Z10, Z4, Z4
-	VMOVUPS.Z 64(R8), K2, Z10
-	VADDPS    Z10, Z5, Z5
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z10
-	VADDPS    Z10, Z6, Z6
-	VMOVUPS.Z 64(R8), K2, Z10
-	VADDPS    Z10, Z7, Z7
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z10
-	VADDPS    Z10, Z8, Z8
-	VMOVUPS.Z 64(R8), K2, Z10
-	VADDPS    Z10, Z9, Z9
-
-part5x2Bias:
-	MOVQ      bias+80(FP), R8
-	TESTQ     R8, R8
+	MOVL      $-1, R10
+	BZHIL     R9, R10, R10
+	KMOVW     R10, K1
+	SHRL      $0x10, R10
+	KMOVW     R10, K2
+	MOVQ      bias+80(FP), R9
+	TESTQ     R9, R9
 	JZ        part5x2Store
-	VMOVUPS.Z (R8), K1, Z10
+	VMOVUPS.Z (R9), K1, Z10
 	VADDPS    Z10, Z0, Z0
 	VADDPS    Z10, Z2, Z2
 	VADDPS    Z10, Z4, Z4
 	VADDPS    Z10, Z6, Z6
 	VADDPS    Z10, Z8, Z8
-	VMOVUPS.Z 64(R8), K2, Z10
+	VMOVUPS.Z 64(R9), K2, Z10
 	VADDPS    Z10, Z1, Z1
 	VADDPS    Z10, Z3, Z3
 	VADDPS    Z10, Z5, Z5
@@ -4132,251 +4729,316 @@ part5x2Bias:
 	VADDPS    Z10, Z9, Z9
 
 part5x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, K1, (R8)
-	VMOVUPS Z1, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, K1, (R8)
-	VMOVUPS Z3, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, K1, (R8)
-	VMOVUPS Z5, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, K1, (R8)
-	VMOVUPS Z7, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z8, K1, (R8)
-	VMOVUPS Z9, K2, 64(R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, K1, (R9)
+	VMOVUPS Z1, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, K1, (R9)
+	VMOVUPS Z3, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, K1, (R9)
+	VMOVUPS Z5, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, K1, (R9)
+	VMOVUPS Z7, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z8, K1, (R9)
+	VMOVUPS Z9, K2, 64(R9)
 
 next5x2:
 	ADDQ   $0x14, DX
-	IMUL3Q $0x05, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x05, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile5x2
 	VZEROUPPER
 	RET
 
 rows6x2:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile6x2
+	MOVQ  $0x00000200, R8
+	CMPQ  SI, $0x02
+	JL    tile6x2
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile6x2
+	SHRQ  $0x01, R8
 
 tile6x2:
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	LEAQ       (R8)(R9*1), R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	LEAQ       (R9)(R10*1), R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin6x2Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z0, Z0, Z0
+	PREFETCHT0 64(R11)
 	VPXORD     Z1, Z1, Z1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z2, Z2, Z2
+	PREFETCHT0 64(R11)
 	VPXORD     Z3, Z3, Z3
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z4, Z4, Z4
+	PREFETCHT0 64(R11)
 	VPXORD     Z5, Z5, Z5
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z6, Z6, Z6
+	PREFETCHT0 64(R11)
 	VPXORD     Z7, Z7, Z7
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z8, Z8, Z8
+	PREFETCHT0 64(R11)
 	VPXORD     Z9, Z9, Z9
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z10, Z10, Z10
+	PREFETCHT0 64(R11)
 	VPXORD     Z11, Z11, Z11
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest6x2
+	JMP        begin6x2Done
+
+begin6x2Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x20
+	JNE     begin6x2Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z2
+	VMOVUPS 64(R11), Z3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z4
+	VMOVUPS 64(R11), Z5
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z6
+	VMOVUPS 64(R11), Z7
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z8
+	VMOVUPS 64(R11), Z9
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z10
+	VMOVUPS 64(R11), Z11
+	JMP     begin6x2Next
+
+begin6x2Edge:
+	MOVL      $-1, R12
+	BZHIL     R11, R12, R12
+	KMOVW     R12, K1
+	SHRL      $0x10, R12
+	KMOVW     R12, K2
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+
+begin6x2Next:
+	IMUL3Q     $0x06, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+
+begin6x2Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest6x2
 
 loop6x2:
-	VMOVUPS      (R10), Z12
-	VMOVUPS      64(R10), Z13
-	VBROADCASTSS (R8), Z14
+	VMOVUPS      (R11), Z12
+	VMOVUPS      64(R11), Z13
+	VBROADCASTSS (R9), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS 4(R8), Z14
+	VBROADCASTSS 4(R9), Z14
 	VFMADD231PS  Z12, Z14, Z2
 	VFMADD231PS  Z13, Z14, Z3
-	VBROADCASTSS 8(R8), Z14
+	VBROADCASTSS 8(R9), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS 12(R8), Z14
+	VBROADCASTSS 12(R9), Z14
 	VFMADD231PS  Z12, Z14, Z6
 	VFMADD231PS  Z13, Z14, Z7
-	VBROADCASTSS 16(R8), Z14
+	VBROADCASTSS 16(R9), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS 20(R8), Z14
+	VBROADCASTSS 20(R9), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	VMOVUPS      128(R10), Z12
-	VMOVUPS      192(R10), Z13
-	VBROADCASTSS (R8)(AX*1), Z14
+	VMOVUPS      128(R11), Z12
+	VMOVUPS      192(R11), Z13
+	VBROADCASTSS (R9)(AX*1), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS 4(R8)(AX*1), Z14
+	VBROADCASTSS 4(R9)(AX*1), Z14
 	VFMADD231PS  Z12, Z14, Z2
 	VFMADD231PS  Z13, Z14, Z3
-	VBROADCASTSS 8(R8)(AX*1), Z14
+	VBROADCASTSS 8(R9)(AX*1), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS 12(R8)(AX*1), Z14
+	VBROADCASTSS 12(R9)(AX*1), Z14
 	VFMADD231PS  Z12, Z14, Z6
 	VFMADD231PS  Z13, Z14, Z7
-	VBROADCASTSS 16(R8)(AX*1), Z14
+	VBROADCASTSS 16(R9)(AX*1), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS 20(R8)(AX*1), Z14
+	VBROADCASTSS 20(R9)(AX*1), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	VMOVUPS      256(R10), Z12
-	VMOVUPS      320(R10), Z13
-	VBROADCASTSS (R8)(AX*2), Z14
+	VMOVUPS      256(R11), Z12
+	VMOVUPS      320(R11), Z13
+	VBROADCASTSS (R9)(AX*2), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS 4(R8)(AX*2), Z14
+	VBROADCASTSS 4(R9)(AX*2), Z14
 	VFMADD231PS  Z12, Z14, Z2
 	VFMADD231PS  Z13, Z14, Z3
-	VBROADCASTSS 8(R8)(AX*2), Z14
+	VBROADCASTSS 8(R9)(AX*2), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS 12(R8)(AX*2), Z14
+	VBROADCASTSS 12(R9)(AX*2), Z14
 	VFMADD231PS  Z12, Z14, Z6
 	VFMADD231PS  Z13, Z14, Z7
-	VBROADCASTSS 16(R8)(AX*2), Z14
+	VBROADCASTSS 16(R9)(AX*2), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS 20(R8)(AX*2), Z14
+	VBROADCASTSS 20(R9)(AX*2), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	VMOVUPS      384(R10), Z12
-	VMOVUPS      448(R10), Z13
-	VBROADCASTSS (R8)(R9*1), Z14
+	VMOVUPS      384(R11), Z12
+	VMOVUPS      448(R11), Z13
+	VBROADCASTSS (R9)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS 4(R8)(R9*1), Z14
+	VBROADCASTSS 4(R9)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z2
 	VFMADD231PS  Z13, Z14, Z3
-	VBROADCASTSS 8(R8)(R9*1), Z14
+	VBROADCASTSS 8(R9)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS 12(R8)(R9*1), Z14
+	VBROADCASTSS 12(R9)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z6
 	VFMADD231PS  Z13, Z14, Z7
-	VBROADCASTSS 16(R8)(R9*1), Z14
+	VBROADCASTSS 16(R9)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS 20(R8)(R9*1), Z14
+	VBROADCASTSS 20(R9)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+512, R10
-	SUBQ         $0x04, R11
-	JGE          loop6x2
+	CMPQ         R8, $+0
+	JE           fetched6x2
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched6x2
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	CMPQ         R8, $+256
+	JE           fetched6x2
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+
+fetched6x2:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+512, R11
+	SUBQ $0x04, R12
+	JGE  loop6x2
 
 rest6x2:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish6x2
 
 single6x2:
-	VMOVUPS      (R10), Z12
-	VMOVUPS      64(R10), Z13
-	VBROADCASTSS (R8), Z14
+	VMOVUPS      (R11), Z12
+	VMOVUPS      64(R11), Z13
+	VBROADCASTSS (R9), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS 4(R8), Z14
+	VBROADCASTSS 4(R9), Z14
 	VFMADD231PS  Z12, Z14, Z2
 	VFMADD231PS  Z13, Z14, Z3
-	VBROADCASTSS 8(R8), Z14
+	VBROADCASTSS 8(R9), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS 12(R8), Z14
+	VBROADCASTSS 12(R9), Z14
 	VFMADD231PS  Z12, Z14, Z6
 	VFMADD231PS  Z13, Z14, Z7
-	VBROADCASTSS 16(R8), Z14
+	VBROADCASTSS 16(R9), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS 20(R8), Z14
+	VBROADCASTSS 20(R9), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+128, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+128, R11
+	DECQ         R12
 	JNZ          single6x2
 
 finish6x2:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x20
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x20
 	JNE     edge6x2
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full6x2Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Z12
-	VADDPS  Z12, Z0, Z0
-	VMOVUPS 64(R8), Z12
-	VADDPS  Z12, Z1, Z1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z12
-	VADDPS  Z12, Z2, Z2
-	VMOVUPS 64(R8), Z12
-	VADDPS  Z12, Z3, Z3
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z12
-	VADDPS  Z12, Z4, Z4
-	VMOVUPS 64(R8), Z12
-	VADDPS  Z12, Z5, Z5
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z12
-	VADDPS  Z12, Z6, Z6
-	VMOVUPS 64(R8), Z12
-	VADDPS  Z12, Z7, Z7
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z12
-	VADDPS  Z12, Z8, Z8
-	VMOVUPS 64(R8), Z12
-	VADDPS  Z12, Z9, Z9
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z12
-	VADDPS  Z12, Z10, Z10
-	VMOVUPS 64(R8), Z12
-	VADDPS  Z12, Z11, Z11
-
-full6x2Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full6x2Store
-	VMOVUPS (R8), Z12
+	VMOVUPS (R9), Z12
 	VADDPS  Z12, Z0, Z0
 	VADDPS  Z12, Z2, Z2
 	VADDPS  Z12, Z4, Z4
 	VADDPS  Z12, Z6, Z6
 	VADDPS  Z12, Z8, Z8
 	VADDPS  Z12, Z10, Z10
-	VMOVUPS 64(R8), Z12
+	VMOVUPS 64(R9), Z12
 	VADDPS  Z12, Z1, Z1
 	VADDPS  Z12, Z3, Z3
 	VADDPS  Z12, Z5, Z5
@@ -4385,78 +5047,43 @@ full6x2Bias:
 	VADDPS  Z12, Z11, Z11
 
 full6x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, (R8)
-	VMOVUPS Z1, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, (R8)
-	VMOVUPS Z3, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, (R8)
-	VMOVUPS Z5, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, (R8)
-	VMOVUPS Z7, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z8, (R8)
-	VMOVUPS Z9, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z10, (R8)
-	VMOVUPS Z11, 64(R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS Z3, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z10, (R9)
+	VMOVUPS Z11, 64(R9)
 	JMP     next6x2
 
 edge6x2:
-	MOVL      $-1, R9
-	BZHIL     R8, R9, R9
-	KMOVW     R9, K1
-	SHRL      $0x10, R9
-	KMOVW     R9, K2
-	MOVB      add+72(FP), R8
-	TESTB     R8, R8
-	JZ        part6x2Bias
-	MOVQ      BX, R8
-	VMOVUPS.Z (R8), K1, Z12
-	VADDPS    Z12, Z0, Z0
-	VMOVUPS.Z 64(R8), K2, Z12
-	VADDPS    Z12, Z1, Z1
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z12
-	VADDPS    Z12, Z2, Z2
-	VMOVUPS.Z 64(R8), K2, Z12
-	VADDPS    Z12, Z3, Z3
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z12
-	VADDPS    Z12, Z4, Z4
-	VMOVUPS.Z 64(R8), K2, Z12
-	VADDPS    Z12, Z5, Z5
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z12
-	VADDPS    Z12, Z6, Z6
-	VMOVUPS.Z 64(R8), K2, Z12
-	VADDPS    Z12, Z7, Z7
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z12
-	VADDPS    Z12, Z8, Z8
-	VMOVUPS.Z 64(R8), K2, Z12
-	VADDPS    Z12, Z9, Z9
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z12
-	VADDPS    Z12, Z10, Z10
-	VMOVUPS.Z 64(R8), K2, Z12
-	VADDPS    Z12, Z11, Z11
-
-part6x2Bias:
-	MOVQ      bias+80(FP), R8
-	TESTQ     R8, R8
+	MOVL      $-1, R10
+	BZHIL     R9, R10, R10
+	KMOVW     R10, K1
+	SHRL      $0x10, R10
+	KMOVW     R10, K2
+	MOVQ      bias+80(FP), R9
+	TESTQ     R9, R9
 	JZ        part6x2Store
-	VMOVUPS.Z (R8), K1, Z12
+	VMOVUPS.Z (R9), K1, Z12
 	VADDPS    Z12, Z0, Z0
 	VADDPS    Z12, Z2, Z2
 	VADDPS    Z12, Z4, Z4
 	VADDPS    Z12, Z6, Z6
 	VADDPS    Z12, Z8, Z8
 	VADDPS    Z12, Z10, Z10
-	VMOVUPS.Z 64(R8), K2, Z12
+	VMOVUPS.Z 64(R9), K2, Z12
 	VADDPS    Z12, Z1, Z1
 	VADDPS    Z12, Z3, Z3
 	VADDPS    Z12, Z5, Z5
@@ -4465,273 +5092,342 @@ part6x2Bias:
 	VADDPS    Z12, Z11, Z11
 
 part6x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, K1, (R8)
-	VMOVUPS Z1, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, K1, (R8)
-	VMOVUPS Z3, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, K1, (R8)
-	VMOVUPS Z5, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, K1, (R8)
-	VMOVUPS Z7, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z8, K1, (R8)
-	VMOVUPS Z9, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z10, K1, (R8)
-	VMOVUPS Z11, K2, 64(R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, K1, (R9)
+	VMOVUPS Z1, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, K1, (R9)
+	VMOVUPS Z3, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, K1, (R9)
+	VMOVUPS Z5, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, K1, (R9)
+	VMOVUPS Z7, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z8, K1, (R9)
+	VMOVUPS Z9, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z10, K1, (R9)
+	VMOVUPS Z11, K2, 64(R9)
 
 next6x2:
 	ADDQ   $0x18, DX
-	IMUL3Q $0x06, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x06, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile6x2
 	VZEROUPPER
 	RET
 
 rows7x2:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile7x2
+	MOVQ  $0x00000200, R8
+	CMPQ  SI, $0x02
+	JL    tile7x2
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile7x2
+	SHRQ  $0x01, R8
 
 tile7x2:
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	LEAQ       (R8)(R9*1), R8
-	LEAQ       (R8)(R9*1), R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	LEAQ       (R9)(R10*1), R9
+	LEAQ       (R9)(R10*1), R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin7x2Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z0, Z0, Z0
+	PREFETCHT0 64(R11)
 	VPXORD     Z1, Z1, Z1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z2, Z2, Z2
+	PREFETCHT0 64(R11)
 	VPXORD     Z3, Z3, Z3
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z4, Z4, Z4
+	PREFETCHT0 64(R11)
 	VPXORD     Z5, Z5, Z5
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z6, Z6, Z6
+	PREFETCHT0 64(R11)
 	VPXORD     Z7, Z7, Z7
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z8, Z8, Z8
+	PREFETCHT0 64(R11)
 	VPXORD     Z9, Z9, Z9
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z10, Z10, Z10
+	PREFETCHT0 64(R11)
 	VPXORD     Z11, Z11, Z11
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z12, Z12, Z12
+	PREFETCHT0 64(R11)
 	VPXORD     Z13, Z13, Z13
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest7x2
+	JMP        begin7x2Done
+
+begin7x2Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x20
+	JNE     begin7x2Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z2
+	VMOVUPS 64(R11), Z3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z4
+	VMOVUPS 64(R11), Z5
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z6
+	VMOVUPS 64(R11), Z7
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z8
+	VMOVUPS 64(R11), Z9
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z10
+	VMOVUPS 64(R11), Z11
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z12
+	VMOVUPS 64(R11), Z13
+	JMP     begin7x2Next
+
+begin7x2Edge:
+	MOVL      $-1, R12
+	BZHIL     R11, R12, R12
+	KMOVW     R12, K1
+	SHRL      $0x10, R12
+	KMOVW     R12, K2
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+
+begin7x2Next:
+	IMUL3Q     $0x07, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+
+begin7x2Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest7x2
 
 loop7x2:
-	VMOVUPS      (R10), Z14
-	VMOVUPS      64(R10), Z15
-	VBROADCASTSS (R8), Z16
+	VMOVUPS      (R11), Z14
+	VMOVUPS      64(R11), Z15
+	VBROADCASTSS (R9), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS 4(R8), Z16
+	VBROADCASTSS 4(R9), Z16
 	VFMADD231PS  Z14, Z16, Z2
 	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS 8(R8), Z16
+	VBROADCASTSS 8(R9), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS 12(R8), Z16
+	VBROADCASTSS 12(R9), Z16
 	VFMADD231PS  Z14, Z16, Z6
 	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS 16(R8), Z16
+	VBROADCASTSS 16(R9), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS 20(R8), Z16
+	VBROADCASTSS 20(R9), Z16
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS 24(R8), Z16
+	VBROADCASTSS 24(R9), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	VMOVUPS      128(R10), Z14
-	VMOVUPS      192(R10), Z15
-	VBROADCASTSS (R8)(AX*1), Z16
+	VMOVUPS      128(R11), Z14
+	VMOVUPS      192(R11), Z15
+	VBROADCASTSS (R9)(AX*1), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS 4(R8)(AX*1), Z16
+	VBROADCASTSS 4(R9)(AX*1), Z16
 	VFMADD231PS  Z14, Z16, Z2
 	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS 8(R8)(AX*1), Z16
+	VBROADCASTSS 8(R9)(AX*1), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS 12(R8)(AX*1), Z16
+	VBROADCASTSS 12(R9)(AX*1), Z16
 	VFMADD231PS  Z14, Z16, Z6
 	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS 16(R8)(AX*1), Z16
+	VBROADCASTSS 16(R9)(AX*1), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS 20(R8)(AX*1), Z16
+	VBROADCASTSS 20(R9)(AX*1), Z16
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS 24(R8)(AX*1), Z16
+	VBROADCASTSS 24(R9)(AX*1), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	VMOVUPS      256(R10), Z14
-	VMOVUPS      320(R10), Z15
-	VBROADCASTSS (R8)(AX*2), Z16
+	VMOVUPS      256(R11), Z14
+	VMOVUPS      320(R11), Z15
+	VBROADCASTSS (R9)(AX*2), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS 4(R8)(AX*2), Z16
+	VBROADCASTSS 4(R9)(AX*2), Z16
 	VFMADD231PS  Z14, Z16, Z2
 	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS 8(R8)(AX*2), Z16
+	VBROADCASTSS 8(R9)(AX*2), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS 12(R8)(AX*2), Z16
+	VBROADCASTSS 12(R9)(AX*2), Z16
 	VFMADD231PS  Z14, Z16, Z6
 	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS 16(R8)(AX*2), Z16
+	VBROADCASTSS 16(R9)(AX*2), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS 20(R8)(AX*2), Z16
+	VBROADCASTSS 20(R9)(AX*2), Z16
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS 24(R8)(AX*2), Z16
+	VBROADCASTSS 24(R9)(AX*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	VMOVUPS      384(R10), Z14
-	VMOVUPS      448(R10), Z15
-	VBROADCASTSS (R8)(R9*1), Z16
+	VMOVUPS      384(R11), Z14
+	VMOVUPS      448(R11), Z15
+	VBROADCASTSS (R9)(R10*1), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS 4(R8)(R9*1), Z16
+	VBROADCASTSS 4(R9)(R10*1), Z16
 	VFMADD231PS  Z14, Z16, Z2
 	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS 8(R8)(R9*1), Z16
+	VBROADCASTSS 8(R9)(R10*1), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS 12(R8)(R9*1), Z16
+	VBROADCASTSS 12(R9)(R10*1), Z16
 	VFMADD231PS  Z14, Z16, Z6
 	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS 16(R8)(R9*1), Z16
+	VBROADCASTSS 16(R9)(R10*1), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS 20(R8)(R9*1), Z16
+	VBROADCASTSS 20(R9)(R10*1), Z16
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS 24(R8)(R9*1), Z16
+	VBROADCASTSS 24(R9)(R10*1), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+512, R10
-	SUBQ         $0x04, R11
-	JGE          loop7x2
+	CMPQ         R8, $+0
+	JE           fetched7x2
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched7x2
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	CMPQ         R8, $+256
+	JE           fetched7x2
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+
+fetched7x2:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+512, R11
+	SUBQ $0x04, R12
+	JGE  loop7x2
 
 rest7x2:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish7x2
 
 single7x2:
-	VMOVUPS      (R10), Z14
-	VMOVUPS      64(R10), Z15
-	VBROADCASTSS (R8), Z16
+	VMOVUPS      (R11), Z14
+	VMOVUPS      64(R11), Z15
+	VBROADCASTSS (R9), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS 4(R8), Z16
+	VBROADCASTSS 4(R9), Z16
 	VFMADD231PS  Z14, Z16, Z2
 	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS 8(R8), Z16
+	VBROADCASTSS 8(R9), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS 12(R8), Z16
+	VBROADCASTSS 12(R9), Z16
 	VFMADD231PS  Z14, Z16, Z6
 	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS 16(R8), Z16
+	VBROADCASTSS 16(R9), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS 20(R8), Z16
+	VBROADCASTSS 20(R9), Z16
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS 24(R8), Z16
+	VBROADCASTSS 24(R9), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+128, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+128, R11
+	DECQ         R12
 	JNZ          single7x2
 
 finish7x2:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x20
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x20
 	JNE     edge7x2
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full7x2Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Z14
-	VADDPS  Z14, Z0, Z0
-	VMOVUPS 64(R8), Z14
-	VADDPS  Z14, Z1, Z1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z14
-	VADDPS  Z14, Z2, Z2
-	VMOVUPS 64(R8), Z14
-	VADDPS  Z14, Z3, Z3
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z14
-	VADDPS  Z14, Z4, Z4
-	VMOVUPS 64(R8), Z14
-	VADDPS  Z14, Z5, Z5
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z14
-	VADDPS  Z14, Z6, Z6
-	VMOVUPS 64(R8), Z14
-	VADDPS  Z14, Z7, Z7
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z14
-	VADDPS  Z14, Z8, Z8
-	VMOVUPS 64(R8), Z14
-	VADDPS  Z14, Z9, Z9
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z14
-	VADDPS  Z14, Z10, Z10
-	VMOVUPS 64(R8), Z14
-	VADDPS  Z14, Z11, Z11
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z14
-	VADDPS  Z14, Z12, Z12
-	VMOVUPS 64(R8), Z14
-	VADDPS  Z14, Z13, Z13
-
-full7x2Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full7x2Store
-	VMOVUPS (R8), Z14
+	VMOVUPS (R9), Z14
 	VADDPS  Z14, Z0, Z0
 	VADDPS  Z14, Z2, Z2
 	VADDPS  Z14, Z4, Z4
@@ -4739,7 +5435,7 @@ full7x2Bias:
 	VADDPS  Z14, Z8, Z8
 	VADDPS  Z14, Z10, Z10
 	VADDPS  Z14, Z12, Z12
-	VMOVUPS 64(R8), Z14
+	VMOVUPS 64(R9), Z14
 	VADDPS  Z14, Z1, Z1
 	VADDPS  Z14, Z3, Z3
 	VADDPS  Z14, Z5, Z5
@@ -4749,79 +5445,39 @@ full7x2Bias:
 	VADDPS  Z14, Z13, Z13
 
 full7x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, (R8)
-	VMOVUPS Z1, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, (R8)
-	VMOVUPS Z3, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, (R8)
-	VMOVUPS Z5, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, (R8)
-	VMOVUPS Z7, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z8, (R8)
-	VMOVUPS Z9, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z10, (R8)
-	VMOVUPS Z11, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z12, (R8)
-	VMOVUPS Z13, 64(R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS Z3, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z10, (R9)
+	VMOVUPS Z11, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z12, (R9)
+	VMOVUPS Z13, 64(R9)
 	JMP     next7x2
 
 edge7x2:
-	MOVL      $-1, R9
-	BZHIL     R8, R9, R9
-	KMOVW     R9, K1
-	SHRL      $0x10, R9
-	KMOVW     R9, K2
-	MOVB      add+72(FP), R8
-	TESTB     R8, R8
-	JZ        part7x2Bias
-	MOVQ      BX, R8
-	VMOVUPS.Z (R8), K1, Z14
-	VADDPS    Z14, Z0, Z0
-	VMOVUPS.Z 64(R8), K2, Z14
-	VADDPS    Z14, Z1, Z1
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z14
-	VADDPS    Z14, Z2, Z2
-	VMOVUPS.Z 64(R8), K2, Z14
-	VADDPS    Z14, Z3, Z3
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z14
-	VADDPS    Z14, Z4, Z4
-	VMOVUPS.Z 64(R8), K2, Z14
-	VADDPS    Z14, Z5, Z5
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z14
-	VADDPS    Z14, Z6, Z6
-	VMOVUPS.Z 64(R8), K2, Z14
-	VADDPS    Z14, Z7, Z7
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z14
-	VADDPS    Z14, Z8, Z8
-	VMOVUPS.Z 64(R8), K2, Z14
-	VADDPS    Z14, Z9, Z9
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z14
-	VADDPS    Z14, Z10, Z10
-	VMOVUPS.Z 64(R8), K2, Z14
-	VADDPS    Z14, Z11, Z11
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z14
-	VADDPS    Z14, Z12, Z12
-	VMOVUPS.Z 64(R8), K2, Z14
-	VADDPS    Z14, Z13, Z13
-
-part7x2Bias:
-	MOVQ      bias+80(FP), R8
-	TESTQ     R8, R8
+	MOVL      $-1, R10
+	BZHIL     R9, R10, R10
+	KMOVW     R10, K1
+	SHRL      $0x10, R10
+	KMOVW     R10, K2
+	MOVQ      bias+80(FP), R9
+	TESTQ     R9, R9
 	JZ        part7x2Store
-	VMOVUPS.Z (R8), K1, Z14
+	VMOVUPS.Z (R9), K1, Z14
 	VADDPS    Z14, Z0, Z0
 	VADDPS    Z14, Z2, Z2
 	VADDPS    Z14, Z4, Z4
@@ -4829,7 +5485,7 @@ part7x2Bias:
 	VADDPS    Z14, Z8, Z8
 	VADDPS    Z14, Z10, Z10
 	VADDPS    Z14, Z12, Z12
-	VMOVUPS.Z 64(R8), K2, Z14
+	VMOVUPS.Z 64(R9), K2, Z14
 	VADDPS    Z14, Z1, Z1
 	VADDPS    Z14, Z3, Z3
 	VADDPS    Z14, Z5, Z5
@@ -4839,301 +5495,374 @@ part7x2Bias:
 	VADDPS    Z14, Z13, Z13
 
 part7x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, K1, (R8)
-	VMOVUPS Z1, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, K1, (R8)
-	VMOVUPS Z3, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, K1, (R8)
-	VMOVUPS Z5, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, K1, (R8)
-	VMOVUPS Z7, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z8, K1, (R8)
-	VMOVUPS Z9, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z10, K1, (R8)
-	VMOVUPS Z11, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z12, K1, (R8)
-	VMOVUPS Z13, K2, 64(R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, K1, (R9)
+	VMOVUPS Z1, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, K1, (R9)
+	VMOVUPS Z3, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, K1, (R9)
+	VMOVUPS Z5, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, K1, (R9)
+	VMOVUPS Z7, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z8, K1, (R9)
+	VMOVUPS Z9, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z10, K1, (R9)
+	VMOVUPS Z11, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z12, K1, (R9)
+	VMOVUPS Z13, K2, 64(R9)
 
 next7x2:
 	ADDQ   $0x1c, DX
-	IMUL3Q $0x07, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x07, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile7x2
 	VZEROUPPER
 	RET
 
 rows8x2:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile8x2
+	MOVQ  $0x00000200, R8
+	CMPQ  SI, $0x02
+	JL    tile8x2
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile8x2
+	SHRQ  $0x01, R8
 
 tile8x2:
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	LEAQ       (R8)(R9*1), R8
-	LEAQ       (R8)(R9*1), R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	LEAQ       (R9)(R10*1), R9
+	LEAQ       (R9)(R10*1), R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin8x2Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z0, Z0, Z0
+	PREFETCHT0 64(R11)
 	VPXORD     Z1, Z1, Z1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z2, Z2, Z2
+	PREFETCHT0 64(R11)
 	VPXORD     Z3, Z3, Z3
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z4, Z4, Z4
+	PREFETCHT0 64(R11)
 	VPXORD     Z5, Z5, Z5
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z6, Z6, Z6
+	PREFETCHT0 64(R11)
 	VPXORD     Z7, Z7, Z7
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z8, Z8, Z8
+	PREFETCHT0 64(R11)
 	VPXORD     Z9, Z9, Z9
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z10, Z10, Z10
+	PREFETCHT0 64(R11)
 	VPXORD     Z11, Z11, Z11
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z12, Z12, Z12
+	PREFETCHT0 64(R11)
 	VPXORD     Z13, Z13, Z13
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z14, Z14, Z14
+	PREFETCHT0 64(R11)
 	VPXORD     Z15, Z15, Z15
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest8x2
+	JMP        begin8x2Done
+
+begin8x2Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x20
+	JNE     begin8x2Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z2
+	VMOVUPS 64(R11), Z3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z4
+	VMOVUPS 64(R11), Z5
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z6
+	VMOVUPS 64(R11), Z7
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z8
+	VMOVUPS 64(R11), Z9
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z10
+	VMOVUPS 64(R11), Z11
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z12
+	VMOVUPS 64(R11), Z13
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z14
+	VMOVUPS 64(R11), Z15
+	JMP     begin8x2Next
+
+begin8x2Edge:
+	MOVL      $-1, R12
+	BZHIL     R11, R12, R12
+	KMOVW     R12, K1
+	SHRL      $0x10, R12
+	KMOVW     R12, K2
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+
+begin8x2Next:
+	IMUL3Q     $0x08, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+
+begin8x2Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest8x2
 
 loop8x2:
-	VMOVUPS      (R10), Z16
-	VMOVUPS      64(R10), Z17
-	VBROADCASTSS (R8), Z18
+	VMOVUPS      (R11), Z16
+	VMOVUPS      64(R11), Z17
+	VBROADCASTSS (R9), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS 4(R8), Z18
+	VBROADCASTSS 4(R9), Z18
 	VFMADD231PS  Z16, Z18, Z2
 	VFMADD231PS  Z17, Z18, Z3
-	VBROADCASTSS 8(R8), Z18
+	VBROADCASTSS 8(R9), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS 12(R8), Z18
+	VBROADCASTSS 12(R9), Z18
 	VFMADD231PS  Z16, Z18, Z6
 	VFMADD231PS  Z17, Z18, Z7
-	VBROADCASTSS 16(R8), Z18
+	VBROADCASTSS 16(R9), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS 20(R8), Z18
+	VBROADCASTSS 20(R9), Z18
 	VFMADD231PS  Z16, Z18, Z10
 	VFMADD231PS  Z17, Z18, Z11
-	VBROADCASTSS 24(R8), Z18
+	VBROADCASTSS 24(R9), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS 28(R8), Z18
+	VBROADCASTSS 28(R9), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	VMOVUPS      128(R10), Z16
-	VMOVUPS      192(R10), Z17
-	VBROADCASTSS (R8)(AX*1), Z18
+	VMOVUPS      128(R11), Z16
+	VMOVUPS      192(R11), Z17
+	VBROADCASTSS (R9)(AX*1), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS 4(R8)(AX*1), Z18
+	VBROADCASTSS 4(R9)(AX*1), Z18
 	VFMADD231PS  Z16, Z18, Z2
 	VFMADD231PS  Z17, Z18, Z3
-	VBROADCASTSS 8(R8)(AX*1), Z18
+	VBROADCASTSS 8(R9)(AX*1), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS 12(R8)(AX*1), Z18
+	VBROADCASTSS 12(R9)(AX*1), Z18
 	VFMADD231PS  Z16, Z18, Z6
 	VFMADD231PS  Z17, Z18, Z7
-	VBROADCASTSS 16(R8)(AX*1), Z18
+	VBROADCASTSS 16(R9)(AX*1), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS 20(R8)(AX*1), Z18
+	VBROADCASTSS 20(R9)(AX*1), Z18
 	VFMADD231PS  Z16, Z18, Z10
 	VFMADD231PS  Z17, Z18, Z11
-	VBROADCASTSS 24(R8)(AX*1), Z18
+	VBROADCASTSS 24(R9)(AX*1), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS 28(R8)(AX*1), Z18
+	VBROADCASTSS 28(R9)(AX*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	VMOVUPS      256(R10), Z16
-	VMOVUPS      320(R10), Z17
-	VBROADCASTSS (R8)(AX*2), Z18
+	VMOVUPS      256(R11), Z16
+	VMOVUPS      320(R11), Z17
+	VBROADCASTSS (R9)(AX*2), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS 4(R8)(AX*2), Z18
+	VBROADCASTSS 4(R9)(AX*2), Z18
 	VFMADD231PS  Z16, Z18, Z2
 	VFMADD231PS  Z17, Z18, Z3
-	VBROADCASTSS 8(R8)(AX*2), Z18
+	VBROADCASTSS 8(R9)(AX*2), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS 12(R8)(AX*2), Z18
+	VBROADCASTSS 12(R9)(AX*2), Z18
 	VFMADD231PS  Z16, Z18, Z6
 	VFMADD231PS  Z17, Z18, Z7
-	VBROADCASTSS 16(R8)(AX*2), Z18
+	VBROADCASTSS 16(R9)(AX*2), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS 20(R8)(AX*2), Z18
+	VBROADCASTSS 20(R9)(AX*2), Z18
 	VFMADD231PS  Z16, Z18, Z10
 	VFMADD231PS  Z17, Z18, Z11
-	VBROADCASTSS 24(R8)(AX*2), Z18
+	VBROADCASTSS 24(R9)(AX*2), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS 28(R8)(AX*2), Z18
+	VBROADCASTSS 28(R9)(AX*2), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	VMOVUPS      384(R10), Z16
-	VMOVUPS      448(R10), Z17
-	VBROADCASTSS (R8)(R9*1), Z18
+	VMOVUPS      384(R11), Z16
+	VMOVUPS      448(R11), Z17
+	VBROADCASTSS (R9)(R10*1), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS 4(R8)(R9*1), Z18
+	VBROADCASTSS 4(R9)(R10*1), Z18
 	VFMADD231PS  Z16, Z18, Z2
 	VFMADD231PS  Z17, Z18, Z3
-	VBROADCASTSS 8(R8)(R9*1), Z18
+	VBROADCASTSS 8(R9)(R10*1), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS 12(R8)(R9*1), Z18
+	VBROADCASTSS 12(R9)(R10*1), Z18
 	VFMADD231PS  Z16, Z18, Z6
 	VFMADD231PS  Z17, Z18, Z7
-	VBROADCASTSS 16(R8)(R9*1), Z18
+	VBROADCASTSS 16(R9)(R10*1), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS 20(R8)(R9*1), Z18
+	VBROADCASTSS 20(R9)(R10*1), Z18
 	VFMADD231PS  Z16, Z18, Z10
 	VFMADD231PS  Z17, Z18, Z11
-	VBROADCASTSS 24(R8)(R9*1), Z18
+	VBROADCASTSS 24(R9)(R10*1), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS 28(R8)(R9*1), Z18
+	VBROADCASTSS 28(R9)(R10*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+512, R10
-	SUBQ         $0x04, R11
-	JGE          loop8x2
+	CMPQ         R8, $+0
+	JE           fetched8x2
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched8x2
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	CMPQ         R8, $+256
+	JE           fetched8x2
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+
+fetched8x2:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+512, R11
+	SUBQ $0x04, R12
+	JGE  loop8x2
 
 rest8x2:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish8x2
 
 single8x2:
-	VMOVUPS      (R10), Z16
-	VMOVUPS      64(R10), Z17
-	VBROADCASTSS (R8), Z18
+	VMOVUPS      (R11), Z16
+	VMOVUPS      64(R11), Z17
+	VBROADCASTSS (R9), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS 4(R8), Z18
+	VBROADCASTSS 4(R9), Z18
 	VFMADD231PS  Z16, Z18, Z2
 	VFMADD231PS  Z17, Z18, Z3
-	VBROADCASTSS 8(R8), Z18
+	VBROADCASTSS 8(R9), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS 12(R8), Z18
+	VBROADCASTSS 12(R9), Z18
 	VFMADD231PS  Z16, Z18, Z6
 	VFMADD231PS  Z17, Z18, Z7
-	VBROADCASTSS 16(R8), Z18
+	VBROADCASTSS 16(R9), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS 20(R8), Z18
+	VBROADCASTSS 20(R9), Z18
 	VFMADD231PS  Z16, Z18, Z10
 	VFMADD231PS  Z17, Z18, Z11
-	VBROADCASTSS 24(R8), Z18
+	VBROADCASTSS 24(R9), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS 28(R8), Z18
+	VBROADCASTSS 28(R9), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+128, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+128, R11
+	DECQ         R12
 	JNZ          single8x2
 
 finish8x2:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x20
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x20
 	JNE     edge8x2
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full8x2Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Z16
-	VADDPS  Z16, Z0, Z0
-	VMOVUPS 64(R8), Z16
-	VADDPS  Z16, Z1, Z1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z16
-	VADDPS  Z16, Z2, Z2
-	VMOVUPS 64(R8), Z16
-	VADDPS  Z16, Z3, Z3
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z16
-	VADDPS  Z16, Z4, Z4
-	VMOVUPS 64(R8), Z16
-	VADDPS  Z16, Z5, Z5
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z16
-	VADDPS  Z16, Z6, Z6
-	VMOVUPS 64(R8), Z16
-	VADDPS  Z16, Z7, Z7
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z16
-	VADDPS  Z16, Z8, Z8
-	VMOVUPS 64(R8), Z16
-	VADDPS  Z16, Z9, Z9
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z16
-	VADDPS  Z16, Z10, Z10
-	VMOVUPS 64(R8), Z16
-	VADDPS  Z16, Z11, Z11
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z16
-	VADDPS  Z16, Z12, Z12
-	VMOVUPS 64(R8), Z16
-	VADDPS  Z16, Z13, Z13
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z16
-	VADDPS  Z16, Z14, Z14
-	VMOVUPS 64(R8), Z16
-	VADDPS  Z16, Z15, Z15
-
-full8x2Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full8x2Store
-	VMOVUPS (R8), Z16
+	VMOVUPS (R9), Z16
 	VADDPS  Z16, Z0, Z0
 	VADDPS  Z16, Z2, Z2
 	VADDPS  Z16, Z4, Z4
@@ -5142,7 +5871,7 @@ full8x2Bias:
 	VADDPS  Z16, Z10, Z10
 	VADDPS  Z16, Z12, Z12
 	VADDPS  Z16, Z14, Z14
-	VMOVUPS 64(R8), Z16
+	VMOVUPS 64(R9), Z16
 	VADDPS  Z16, Z1, Z1
 	VADDPS  Z16, Z3, Z3
 	VADDPS  Z16, Z5, Z5
@@ -5153,87 +5882,42 @@ full8x2Bias:
 	VADDPS  Z16, Z15, Z15
 
 full8x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, (R8)
-	VMOVUPS Z1, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, (R8)
-	VMOVUPS Z3, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, (R8)
-	VMOVUPS Z5, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, (R8)
-	VMOVUPS Z7, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z8, (R8)
-	VMOVUPS Z9, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z10, (R8)
-	VMOVUPS Z11, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z12, (R8)
-	VMOVUPS Z13, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z14, (R8)
-	VMOVUPS Z15, 64(R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS Z3, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z10, (R9)
+	VMOVUPS Z11, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z12, (R9)
+	VMOVUPS Z13, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z14, (R9)
+	VMOVUPS Z15, 64(R9)
 	JMP     next8x2
 
 edge8x2:
-	MOVL      $-1, R9
-	BZHIL     R8, R9, R9
-	KMOVW     R9, K1
-	SHRL      $0x10, R9
-	KMOVW     R9, K2
-	MOVB      add+72(FP), R8
-	TESTB     R8, R8
-	JZ        part8x2Bias
-	MOVQ      BX, R8
-	VMOVUPS.Z (R8), K1, Z16
-	VADDPS    Z16, Z0, Z0
-	VMOVUPS.Z 64(R8), K2, Z16
-	VADDPS    Z16, Z1, Z1
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z16
-	VADDPS    Z16, Z2, Z2
-	VMOVUPS.Z 64(R8), K2, Z16
-	VADDPS    Z16, Z3, Z3
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z16
-	VADDPS    Z16, Z4, Z4
-	VMOVUPS.Z 64(R8), K2, Z16
-	VADDPS    Z16, Z5, Z5
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z16
-	VADDPS    Z16, Z6, Z6
-	VMOVUPS.Z 64(R8), K2, Z16
-	VADDPS    Z16, Z7, Z7
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z16
-	VADDPS    Z16, Z8, Z8
-	VMOVUPS.Z 64(R8), K2, Z16
-	VADDPS    Z16, Z9, Z9
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z16
-	VADDPS    Z16, Z10, Z10
-	VMOVUPS.Z 64(R8), K2, Z16
-	VADDPS    Z16, Z11, Z11
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z16
-	VADDPS    Z16, Z12, Z12
-	VMOVUPS.Z 64(R8), K2, Z16
-	VADDPS    Z16, Z13, Z13
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z16
-	VADDPS    Z16, Z14, Z14
-	VMOVUPS.Z 64(R8), K2, Z16
-	VADDPS    Z16, Z15, Z15
-
-part8x2Bias:
-	MOVQ      bias+80(FP), R8
-	TESTQ     R8, R8
+	MOVL      $-1, R10
+	BZHIL     R9, R10, R10
+	KMOVW     R10, K1
+	SHRL      $0x10, R10
+	KMOVW     R10, K2
+	MOVQ      bias+80(FP), R9
+	TESTQ     R9, R9
 	JZ        part8x2Store
-	VMOVUPS.Z (R8), K1, Z16
+	VMOVUPS.Z (R9), K1, Z16
 	VADDPS    Z16, Z0, Z0
 	VADDPS    Z16, Z2, Z2
 	VADDPS    Z16, Z4, Z4
@@ -5242,7 +5926,7 @@ part8x2Bias:
 	VADDPS    Z16, Z10, Z10
 	VADDPS    Z16, Z12, Z12
 	VADDPS    Z16, Z14, Z14
-	VMOVUPS.Z 64(R8), K2, Z16
+	VMOVUPS.Z 64(R9), K2, Z16
 	VADDPS    Z16, Z1, Z1
 	VADDPS    Z16, Z3, Z3
 	VADDPS    Z16, Z5, Z5
@@ -5253,329 +5937,406 @@ part8x2Bias:
 	VADDPS    Z16, Z15, Z15
 
 part8x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, K1, (R8)
-	VMOVUPS Z1, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, K1, (R8)
-	VMOVUPS Z3, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, K1, (R8)
-	VMOVUPS Z5, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, K1, (R8)
-	VMOVUPS Z7, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z8, K1, (R8)
-	VMOVUPS Z9, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z10, K1, (R8)
-	VMOVUPS Z11, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z12, K1, (R8)
-	VMOVUPS Z13, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z14, K1, (R8)
-	VMOVUPS Z15, K2, 64(R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, K1, (R9)
+	VMOVUPS Z1, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, K1, (R9)
+	VMOVUPS Z3, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, K1, (R9)
+	VMOVUPS Z5, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, K1, (R9)
+	VMOVUPS Z7, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z8, K1, (R9)
+	VMOVUPS Z9, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z10, K1, (R9)
+	VMOVUPS Z11, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z12, K1, (R9)
+	VMOVUPS Z13, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z14, K1, (R9)
+	VMOVUPS Z15, K2, 64(R9)
 
 next8x2:
 	ADDQ   $0x20, DX
-	IMUL3Q $0x08, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x08, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile8x2
 	VZEROUPPER
 	RET
 
 rows9x2:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile9x2
+	MOVQ  $0x00000200, R8
+	CMPQ  SI, $0x02
+	JL    tile9x2
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile9x2
+	SHRQ  $0x01, R8
 
 tile9x2:
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	LEAQ       (R8)(R9*1), R8
-	LEAQ       (R8)(R9*1), R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	LEAQ       (R9)(R10*1), R9
+	LEAQ       (R9)(R10*1), R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin9x2Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z0, Z0, Z0
+	PREFETCHT0 64(R11)
 	VPXORD     Z1, Z1, Z1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z2, Z2, Z2
+	PREFETCHT0 64(R11)
 	VPXORD     Z3, Z3, Z3
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z4, Z4, Z4
+	PREFETCHT0 64(R11)
 	VPXORD     Z5, Z5, Z5
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z6, Z6, Z6
+	PREFETCHT0 64(R11)
 	VPXORD     Z7, Z7, Z7
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z8, Z8, Z8
+	PREFETCHT0 64(R11)
 	VPXORD     Z9, Z9, Z9
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z10, Z10, Z10
+	PREFETCHT0 64(R11)
 	VPXORD     Z11, Z11, Z11
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z12, Z12, Z12
+	PREFETCHT0 64(R11)
 	VPXORD     Z13, Z13, Z13
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z14, Z14, Z14
+	PREFETCHT0 64(R11)
 	VPXORD     Z15, Z15, Z15
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z16, Z16, Z16
+	PREFETCHT0 64(R11)
 	VPXORD     Z17, Z17, Z17
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest9x2
+	JMP        begin9x2Done
+
+begin9x2Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x20
+	JNE     begin9x2Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z2
+	VMOVUPS 64(R11), Z3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z4
+	VMOVUPS 64(R11), Z5
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z6
+	VMOVUPS 64(R11), Z7
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z8
+	VMOVUPS 64(R11), Z9
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z10
+	VMOVUPS 64(R11), Z11
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z12
+	VMOVUPS 64(R11), Z13
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z14
+	VMOVUPS 64(R11), Z15
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z16
+	VMOVUPS 64(R11), Z17
+	JMP     begin9x2Next
+
+begin9x2Edge:
+	MOVL      $-1, R12
+	BZHIL     R11, R12, R12
+	KMOVW     R12, K1
+	SHRL      $0x10, R12
+	KMOVW     R12, K2
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+
+begin9x2Next:
+	IMUL3Q     $0x09, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+
+begin9x2Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest9x2
 
 loop9x2:
-	VMOVUPS      (R10), Z18
-	VMOVUPS      64(R10), Z19
-	VBROADCASTSS (R8), Z20
+	VMOVUPS      (R11), Z18
+	VMOVUPS      64(R11), Z19
+	VBROADCASTSS (R9), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS 4(R8), Z20
+	VBROADCASTSS 4(R9), Z20
 	VFMADD231PS  Z18, Z20, Z2
 	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS 8(R8), Z20
+	VBROADCASTSS 8(R9), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS 12(R8), Z20
+	VBROADCASTSS 12(R9), Z20
 	VFMADD231PS  Z18, Z20, Z6
 	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS 16(R8), Z20
+	VBROADCASTSS 16(R9), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS 20(R8), Z20
+	VBROADCASTSS 20(R9), Z20
 	VFMADD231PS  Z18, Z20, Z10
 	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS 24(R8), Z20
+	VBROADCASTSS 24(R9), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS 28(R8), Z20
+	VBROADCASTSS 28(R9), Z20
 	VFMADD231PS  Z18, Z20, Z14
 	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS 32(R8), Z20
+	VBROADCASTSS 32(R9), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	VMOVUPS      128(R10), Z18
-	VMOVUPS      192(R10), Z19
-	VBROADCASTSS (R8)(AX*1), Z20
+	VMOVUPS      128(R11), Z18
+	VMOVUPS      192(R11), Z19
+	VBROADCASTSS (R9)(AX*1), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS 4(R8)(AX*1), Z20
+	VBROADCASTSS 4(R9)(AX*1), Z20
 	VFMADD231PS  Z18, Z20, Z2
 	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS 8(R8)(AX*1), Z20
+	VBROADCASTSS 8(R9)(AX*1), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS 12(R8)(AX*1), Z20
+	VBROADCASTSS 12(R9)(AX*1), Z20
 	VFMADD231PS  Z18, Z20, Z6
 	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS 16(R8)(AX*1), Z20
+	VBROADCASTSS 16(R9)(AX*1), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS 20(R8)(AX*1), Z20
+	VBROADCASTSS 20(R9)(AX*1), Z20
 	VFMADD231PS  Z18, Z20, Z10
 	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS 24(R8)(AX*1), Z20
+	VBROADCASTSS 24(R9)(AX*1), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS 28(R8)(AX*1), Z20
+	VBROADCASTSS 28(R9)(AX*1), Z20
 	VFMADD231PS  Z18, Z20, Z14
 	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS 32(R8)(AX*1), Z20
+	VBROADCASTSS 32(R9)(AX*1), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	VMOVUPS      256(R10), Z18
-	VMOVUPS      320(R10), Z19
-	VBROADCASTSS (R8)(AX*2), Z20
+	VMOVUPS      256(R11), Z18
+	VMOVUPS      320(R11), Z19
+	VBROADCASTSS (R9)(AX*2), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS 4(R8)(AX*2), Z20
+	VBROADCASTSS 4(R9)(AX*2), Z20
 	VFMADD231PS  Z18, Z20, Z2
 	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS 8(R8)(AX*2), Z20
+	VBROADCASTSS 8(R9)(AX*2), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS 12(R8)(AX*2), Z20
+	VBROADCASTSS 12(R9)(AX*2), Z20
 	VFMADD231PS  Z18, Z20, Z6
 	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS 16(R8)(AX*2), Z20
+	VBROADCASTSS 16(R9)(AX*2), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS 20(R8)(AX*2), Z20
+	VBROADCASTSS 20(R9)(AX*2), Z20
 	VFMADD231PS  Z18, Z20, Z10
 	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS 24(R8)(AX*2), Z20
+	VBROADCASTSS 24(R9)(AX*2), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS 28(R8)(AX*2), Z20
+	VBROADCASTSS 28(R9)(AX*2), Z20
 	VFMADD231PS  Z18, Z20, Z14
 	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS 32(R8)(AX*2), Z20
+	VBROADCASTSS 32(R9)(AX*2), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	VMOVUPS      384(R10), Z18
-	VMOVUPS      448(R10), Z19
-	VBROADCASTSS (R8)(R9*1), Z20
+	VMOVUPS      384(R11), Z18
+	VMOVUPS      448(R11), Z19
+	VBROADCASTSS (R9)(R10*1), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS 4(R8)(R9*1), Z20
+	VBROADCASTSS 4(R9)(R10*1), Z20
 	VFMADD231PS  Z18, Z20, Z2
 	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS 8(R8)(R9*1), Z20
+	VBROADCASTSS 8(R9)(R10*1), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS 12(R8)(R9*1), Z20
+	VBROADCASTSS 12(R9)(R10*1), Z20
 	VFMADD231PS  Z18, Z20, Z6
 	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS 16(R8)(R9*1), Z20
+	VBROADCASTSS 16(R9)(R10*1), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS 20(R8)(R9*1), Z20
+	VBROADCASTSS 20(R9)(R10*1), Z20
 	VFMADD231PS  Z18, Z20, Z10
 	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS 24(R8)(R9*1), Z20
+	VBROADCASTSS 24(R9)(R10*1), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS 28(R8)(R9*1), Z20
+	VBROADCASTSS 28(R9)(R10*1), Z20
 	VFMADD231PS  Z18, Z20, Z14
 	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS 32(R8)(R9*1), Z20
+	VBROADCASTSS 32(R9)(R10*1), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+512, R10
-	SUBQ         $0x04, R11
-	JGE          loop9x2
+	CMPQ         R8, $+0
+	JE           fetched9x2
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched9x2
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	CMPQ         R8, $+256
+	JE           fetched9x2
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+
+fetched9x2:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+512, R11
+	SUBQ $0x04, R12
+	JGE  loop9x2
 
 rest9x2:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish9x2
 
 single9x2:
-	VMOVUPS      (R10), Z18
-	VMOVUPS      64(R10), Z19
-	VBROADCASTSS (R8), Z20
+	VMOVUPS      (R11), Z18
+	VMOVUPS      64(R11), Z19
+	VBROADCASTSS (R9), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS 4(R8), Z20
+	VBROADCASTSS 4(R9), Z20
 	VFMADD231PS  Z18, Z20, Z2
 	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS 8(R8), Z20
+	VBROADCASTSS 8(R9), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS 12(R8), Z20
+	VBROADCASTSS 12(R9), Z20
 	VFMADD231PS  Z18, Z20, Z6
 	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS 16(R8), Z20
+	VBROADCASTSS 16(R9), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS 20(R8), Z20
+	VBROADCASTSS 20(R9), Z20
 	VFMADD231PS  Z18, Z20, Z10
 	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS 24(R8), Z20
+	VBROADCASTSS 24(R9), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS 28(R8), Z20
+	VBROADCASTSS 28(R9), Z20
 	VFMADD231PS  Z18, Z20, Z14
 	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS 32(R8), Z20
+	VBROADCASTSS 32(R9), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+128, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+128, R11
+	DECQ         R12
 	JNZ          single9x2
 
 finish9x2:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x20
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x20
 	JNE     edge9x2
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full9x2Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Z18
-	VADDPS  Z18, Z0, Z0
-	VMOVUPS 64(R8), Z18
-	VADDPS  Z18, Z1, Z1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z18
-	VADDPS  Z18, Z2, Z2
-	VMOVUPS 64(R8), Z18
-	VADDPS  Z18, Z3, Z3
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z18
-	VADDPS  Z18, Z4, Z4
-	VMOVUPS 64(R8), Z18
-	VADDPS  Z18, Z5, Z5
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z18
-	VADDPS  Z18, Z6, Z6
-	VMOVUPS 64(R8), Z18
-	VADDPS  Z18, Z7, Z7
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z18
-	VADDPS  Z18, Z8, Z8
-	VMOVUPS 64(R8), Z18
-	VADDPS  Z18, Z9, Z9
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z18
-	VADDPS  Z18, Z10, Z10
-	VMOVUPS 64(R8), Z18
-	VADDPS  Z18, Z11, Z11
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z18
-	VADDPS  Z18, Z12, Z12
-	VMOVUPS 64(R8), Z18
-	VADDPS  Z18, Z13, Z13
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z18
-	VADDPS  Z18, Z14, Z14
-	VMOVUPS 64(R8), Z18
-	VADDPS  Z18, Z15, Z15
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z18
-	VADDPS  Z18, Z16, Z16
-	VMOVUPS 64(R8), Z18
-	VADDPS  Z18, Z17, Z17
-
-full9x2Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full9x2Store
-	VMOVUPS (R8), Z18
+	VMOVUPS (R9), Z18
 	VADDPS  Z18, Z0, Z0
 	VADDPS  Z18, Z2, Z2
 	VADDPS  Z18, Z4, Z4
@@ -5585,7 +6346,7 @@ full9x2Bias:
 	VADDPS  Z18, Z12, Z12
 	VADDPS  Z18, Z14, Z14
 	VADDPS  Z18, Z16, Z16
-	VMOVUPS 64(R8), Z18
+	VMOVUPS 64(R9), Z18
 	VADDPS  Z18, Z1, Z1
 	VADDPS  Z18, Z3, Z3
 	VADDPS  Z18, Z5, Z5
@@ -5597,95 +6358,45 @@ full9x2Bias:
 	VADDPS  Z18, Z17, Z17
 
 full9x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, (R8)
-	VMOVUPS Z1, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, (R8)
-	VMOVUPS Z3, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, (R8)
-	VMOVUPS Z5, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, (R8)
-	VMOVUPS Z7, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z8, (R8)
-	VMOVUPS Z9, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z10, (R8)
-	VMOVUPS Z11, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z12, (R8)
-	VMOVUPS Z13, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z14, (R8)
-	VMOVUPS Z15, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z16, (R8)
-	VMOVUPS Z17, 64(R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS Z3, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z10, (R9)
+	VMOVUPS Z11, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z12, (R9)
+	VMOVUPS Z13, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z14, (R9)
+	VMOVUPS Z15, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z16, (R9)
+	VMOVUPS Z17, 64(R9)
 	JMP     next9x2
 
 edge9x2:
-	MOVL      $-1, R9
-	BZHIL     R8, R9, R9
-	KMOVW     R9, K1
-	SHRL      $0x10, R9
-	KMOVW     R9, K2
-	MOVB      add+72(FP), R8
-	TESTB     R8, R8
-	JZ        part9x2Bias
-	MOVQ      BX, R8
-	VMOVUPS.Z (R8), K1, Z18
-	VADDPS    Z18, Z0, Z0
-	VMOVUPS.Z 64(R8), K2, Z18
-	VADDPS    Z18, Z1, Z1
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z18
-	VADDPS    Z18, Z2, Z2
-	VMOVUPS.Z 64(R8), K2, Z18
-	VADDPS    Z18, Z3, Z3
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z18
-	VADDPS    Z18, Z4, Z4
-	VMOVUPS.Z 64(R8), K2, Z18
-	VADDPS    Z18, Z5, Z5
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z18
-	VADDPS    Z18, Z6, Z6
-	VMOVUPS.Z 64(R8), K2, Z18
-	VADDPS    Z18, Z7, Z7
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z18
-	VADDPS    Z18, Z8, Z8
-	VMOVUPS.Z 64(R8), K2, Z18
-	VADDPS    Z18, Z9, Z9
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z18
-	VADDPS    Z18, Z10, Z10
-	VMOVUPS.Z 64(R8), K2, Z18
-	VADDPS    Z18, Z11, Z11
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z18
-	VADDPS    Z18, Z12, Z12
-	VMOVUPS.Z 64(R8), K2, Z18
-	VADDPS    Z18, Z13, Z13
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z18
-	VADDPS    Z18, Z14, Z14
-	VMOVUPS.Z 64(R8), K2, Z18
-	VADDPS    Z18, Z15, Z15
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z18
-	VADDPS    Z18, Z16, Z16
-	VMOVUPS.Z 64(R8), K2, Z18
-	VADDPS    Z18, Z17, Z17
-
-part9x2Bias:
-	MOVQ      bias+80(FP), R8
-	TESTQ     R8, R8
+	MOVL      $-1, R10
+	BZHIL     R9, R10, R10
+	KMOVW     R10, K1
+	SHRL      $0x10, R10
+	KMOVW     R10, K2
+	MOVQ      bias+80(FP), R9
+	TESTQ     R9, R9
 	JZ        part9x2Store
-	VMOVUPS.Z (R8), K1, Z18
+	VMOVUPS.Z (R9), K1, Z18
 	VADDPS    Z18, Z0, Z0
 	VADDPS    Z18, Z2, Z2
 	VADDPS    Z18, Z4, Z4
@@ -5695,7 +6406,7 @@ part9x2Bias:
 	VADDPS    Z18, Z12, Z12
 	VADDPS    Z18, Z14, Z14
 	VADDPS    Z18, Z16, Z16
-	VMOVUPS.Z 64(R8), K2, Z18
+	VMOVUPS.Z 64(R9), K2, Z18
 	VADDPS    Z18, Z1, Z1
 	VADDPS    Z18, Z3, Z3
 	VADDPS    Z18, Z5, Z5
@@ -5707,358 +6418,439 @@ part9x2Bias:
 	VADDPS    Z18, Z17, Z17
 
 part9x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, K1, (R8)
-	VMOVUPS Z1, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, K1, (R8)
-	VMOVUPS Z3, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, K1, (R8)
-	VMOVUPS Z5, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, K1, (R8)
-	VMOVUPS Z7, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z8, K1, (R8)
-	VMOVUPS Z9, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z10, K1, (R8)
-	VMOVUPS Z11, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z12, K1, (R8)
-	VMOVUPS Z13, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z14, K1, (R8)
-	VMOVUPS Z15, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z16, K1, (R8)
-	VMOVUPS Z17, K2, 64(R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, K1, (R9)
+	VMOVUPS Z1, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, K1, (R9)
+	VMOVUPS Z3, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, K1, (R9)
+	VMOVUPS Z5, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, K1, (R9)
+	VMOVUPS Z7, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z8, K1, (R9)
+	VMOVUPS Z9, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z10, K1, (R9)
+	VMOVUPS Z11, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z12, K1, (R9)
+	VMOVUPS Z13, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z14, K1, (R9)
+	VMOVUPS Z15, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z16, K1, (R9)
+	VMOVUPS Z17, K2, 64(R9)
 
 next9x2:
 	ADDQ   $0x24, DX
-	IMUL3Q $0x09, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x09, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile9x2
 	VZEROUPPER
 	RET
 
 rows10x2:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile10x2
+	MOVQ  $0x00000200, R8
+	CMPQ  SI, $0x02
+	JL    tile10x2
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile10x2
+	SHRQ  $0x01, R8
 
 tile10x2:
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	LEAQ       (R8)(R9*1), R8
-	LEAQ       (R8)(R9*1), R8
-	LEAQ       (R8)(R9*1), R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	LEAQ       (R9)(R10*1), R9
+	LEAQ       (R9)(R10*1), R9
+	LEAQ       (R9)(R10*1), R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin10x2Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z0, Z0, Z0
+	PREFETCHT0 64(R11)
 	VPXORD     Z1, Z1, Z1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z2, Z2, Z2
+	PREFETCHT0 64(R11)
 	VPXORD     Z3, Z3, Z3
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z4, Z4, Z4
+	PREFETCHT0 64(R11)
 	VPXORD     Z5, Z5, Z5
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z6, Z6, Z6
+	PREFETCHT0 64(R11)
 	VPXORD     Z7, Z7, Z7
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z8, Z8, Z8
+	PREFETCHT0 64(R11)
 	VPXORD     Z9, Z9, Z9
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z10, Z10, Z10
+	PREFETCHT0 64(R11)
 	VPXORD     Z11, Z11, Z11
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z12, Z12, Z12
+	PREFETCHT0 64(R11)
 	VPXORD     Z13, Z13, Z13
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z14, Z14, Z14
+	PREFETCHT0 64(R11)
 	VPXORD     Z15, Z15, Z15
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z16, Z16, Z16
+	PREFETCHT0 64(R11)
 	VPXORD     Z17, Z17, Z17
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z18, Z18, Z18
+	PREFETCHT0 64(R11)
 	VPXORD     Z19, Z19, Z19
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest10x2
+	JMP        begin10x2Done
+
+begin10x2Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x20
+	JNE     begin10x2Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z2
+	VMOVUPS 64(R11), Z3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z4
+	VMOVUPS 64(R11), Z5
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z6
+	VMOVUPS 64(R11), Z7
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z8
+	VMOVUPS 64(R11), Z9
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z10
+	VMOVUPS 64(R11), Z11
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z12
+	VMOVUPS 64(R11), Z13
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z14
+	VMOVUPS 64(R11), Z15
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z16
+	VMOVUPS 64(R11), Z17
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z18
+	VMOVUPS 64(R11), Z19
+	JMP     begin10x2Next
+
+begin10x2Edge:
+	MOVL      $-1, R12
+	BZHIL     R11, R12, R12
+	KMOVW     R12, K1
+	SHRL      $0x10, R12
+	KMOVW     R12, K2
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z18
+	VMOVUPS.Z 64(R11), K2, Z19
+
+begin10x2Next:
+	IMUL3Q     $0x0a, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+
+begin10x2Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest10x2
 
 loop10x2:
-	VMOVUPS      (R10), Z20
-	VMOVUPS      64(R10), Z21
-	VBROADCASTSS (R8), Z22
+	VMOVUPS      (R11), Z20
+	VMOVUPS      64(R11), Z21
+	VBROADCASTSS (R9), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS 4(R8), Z22
+	VBROADCASTSS 4(R9), Z22
 	VFMADD231PS  Z20, Z22, Z2
 	VFMADD231PS  Z21, Z22, Z3
-	VBROADCASTSS 8(R8), Z22
+	VBROADCASTSS 8(R9), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS 12(R8), Z22
+	VBROADCASTSS 12(R9), Z22
 	VFMADD231PS  Z20, Z22, Z6
 	VFMADD231PS  Z21, Z22, Z7
-	VBROADCASTSS 16(R8), Z22
+	VBROADCASTSS 16(R9), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS 20(R8), Z22
+	VBROADCASTSS 20(R9), Z22
 	VFMADD231PS  Z20, Z22, Z10
 	VFMADD231PS  Z21, Z22, Z11
-	VBROADCASTSS 24(R8), Z22
+	VBROADCASTSS 24(R9), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS 28(R8), Z22
+	VBROADCASTSS 28(R9), Z22
 	VFMADD231PS  Z20, Z22, Z14
 	VFMADD231PS  Z21, Z22, Z15
-	VBROADCASTSS 32(R8), Z22
+	VBROADCASTSS 32(R9), Z22
 	VFMADD231PS  Z20, Z22, Z16
 	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS 36(R8), Z22
+	VBROADCASTSS 36(R9), Z22
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
-	VMOVUPS      128(R10), Z20
-	VMOVUPS      192(R10), Z21
-	VBROADCASTSS (R8)(AX*1), Z22
+	VMOVUPS      128(R11), Z20
+	VMOVUPS      192(R11), Z21
+	VBROADCASTSS (R9)(AX*1), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS 4(R8)(AX*1), Z22
+	VBROADCASTSS 4(R9)(AX*1), Z22
 	VFMADD231PS  Z20, Z22, Z2
 	VFMADD231PS  Z21, Z22, Z3
-	VBROADCASTSS 8(R8)(AX*1), Z22
+	VBROADCASTSS 8(R9)(AX*1), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS 12(R8)(AX*1), Z22
+	VBROADCASTSS 12(R9)(AX*1), Z22
 	VFMADD231PS  Z20, Z22, Z6
 	VFMADD231PS  Z21, Z22, Z7
-	VBROADCASTSS 16(R8)(AX*1), Z22
+	VBROADCASTSS 16(R9)(AX*1), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS 20(R8)(AX*1), Z22
+	VBROADCASTSS 20(R9)(AX*1), Z22
 	VFMADD231PS  Z20, Z22, Z10
 	VFMADD231PS  Z21, Z22, Z11
-	VBROADCASTSS 24(R8)(AX*1), Z22
+	VBROADCASTSS 24(R9)(AX*1), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS 28(R8)(AX*1), Z22
+	VBROADCASTSS 28(R9)(AX*1), Z22
 	VFMADD231PS  Z20, Z22, Z14
 	VFMADD231PS  Z21, Z22, Z15
-	VBROADCASTSS 32(R8)(AX*1), Z22
+	VBROADCASTSS 32(R9)(AX*1), Z22
 	VFMADD231PS  Z20, Z22, Z16
 	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS 36(R8)(AX*1), Z22
+	VBROADCASTSS 36(R9)(AX*1), Z22
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
-	VMOVUPS      256(R10), Z20
-	VMOVUPS      320(R10), Z21
-	VBROADCASTSS (R8)(AX*2), Z22
+	VMOVUPS      256(R11), Z20
+	VMOVUPS      320(R11), Z21
+	VBROADCASTSS (R9)(AX*2), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS 4(R8)(AX*2), Z22
+	VBROADCASTSS 4(R9)(AX*2), Z22
 	VFMADD231PS  Z20, Z22, Z2
 	VFMADD231PS  Z21, Z22, Z3
-	VBROADCASTSS 8(R8)(AX*2), Z22
+	VBROADCASTSS 8(R9)(AX*2), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS 12(R8)(AX*2), Z22
+	VBROADCASTSS 12(R9)(AX*2), Z22
 	VFMADD231PS  Z20, Z22, Z6
 	VFMADD231PS  Z21, Z22, Z7
-	VBROADCASTSS 16(R8)(AX*2), Z22
+	VBROADCASTSS 16(R9)(AX*2), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS 20(R8)(AX*2), Z22
+	VBROADCASTSS 20(R9)(AX*2), Z22
 	VFMADD231PS  Z20, Z22, Z10
 	VFMADD231PS  Z21, Z22, Z11
-	VBROADCASTSS 24(R8)(AX*2), Z22
+	VBROADCASTSS 24(R9)(AX*2), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS 28(R8)(AX*2), Z22
+	VBROADCASTSS 28(R9)(AX*2), Z22
 	VFMADD231PS  Z20, Z22, Z14
 	VFMADD231PS  Z21, Z22, Z15
-	VBROADCASTSS 32(R8)(AX*2), Z22
+	VBROADCASTSS 32(R9)(AX*2), Z22
 	VFMADD231PS  Z20, Z22, Z16
 	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS 36(R8)(AX*2), Z22
+	VBROADCASTSS 36(R9)(AX*2), Z22
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
-	VMOVUPS      384(R10), Z20
-	VMOVUPS      448(R10), Z21
-	VBROADCASTSS (R8)(R9*1), Z22
+	VMOVUPS      384(R11), Z20
+	VMOVUPS      448(R11), Z21
+	VBROADCASTSS (R9)(R10*1), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS 4(R8)(R9*1), Z22
+	VBROADCASTSS 4(R9)(R10*1), Z22
 	VFMADD231PS  Z20, Z22, Z2
 	VFMADD231PS  Z21, Z22, Z3
-	VBROADCASTSS 8(R8)(R9*1), Z22
+	VBROADCASTSS 8(R9)(R10*1), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS 12(R8)(R9*1), Z22
+	VBROADCASTSS 12(R9)(R10*1), Z22
 	VFMADD231PS  Z20, Z22, Z6
 	VFMADD231PS  Z21, Z22, Z7
-	VBROADCASTSS 16(R8)(R9*1), Z22
+	VBROADCASTSS 16(R9)(R10*1), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS 20(R8)(R9*1), Z22
+	VBROADCASTSS 20(R9)(R10*1), Z22
 	VFMADD231PS  Z20, Z22, Z10
 	VFMADD231PS  Z21, Z22, Z11
-	VBROADCASTSS 24(R8)(R9*1), Z22
+	VBROADCASTSS 24(R9)(R10*1), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS 28(R8)(R9*1), Z22
+	VBROADCASTSS 28(R9)(R10*1), Z22
 	VFMADD231PS  Z20, Z22, Z14
 	VFMADD231PS  Z21, Z22, Z15
-	VBROADCASTSS 32(R8)(R9*1), Z22
+	VBROADCASTSS 32(R9)(R10*1), Z22
 	VFMADD231PS  Z20, Z22, Z16
 	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS 36(R8)(R9*1), Z22
+	VBROADCASTSS 36(R9)(R10*1), Z22
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+512, R10
-	SUBQ         $0x04, R11
-	JGE          loop10x2
+	CMPQ         R8, $+0
+	JE           fetched10x2
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched10x2
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	CMPQ         R8, $+256
+	JE           fetched10x2
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+
+fetched10x2:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+512, R11
+	SUBQ $0x04, R12
+	JGE  loop10x2
 
 rest10x2:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish10x2
 
 single10x2:
-	VMOVUPS      (R10), Z20
-	VMOVUPS      64(R10), Z21
-	VBROADCASTSS (R8), Z22
+	VMOVUPS      (R11), Z20
+	VMOVUPS      64(R11), Z21
+	VBROADCASTSS (R9), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS 4(R8), Z22
+	VBROADCASTSS 4(R9), Z22
 	VFMADD231PS  Z20, Z22, Z2
 	VFMADD231PS  Z21, Z22, Z3
-	VBROADCASTSS 8(R8), Z22
+	VBROADCASTSS 8(R9), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS 12(R8), Z22
+	VBROADCASTSS 12(R9), Z22
 	VFMADD231PS  Z20, Z22, Z6
 	VFMADD231PS  Z21, Z22, Z7
-	VBROADCASTSS 16(R8), Z22
+	VBROADCASTSS 16(R9), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS 20(R8), Z22
+	VBROADCASTSS 20(R9), Z22
 	VFMADD231PS  Z20, Z22, Z10
 	VFMADD231PS  Z21, Z22, Z11
-	VBROADCASTSS 24(R8), Z22
+	VBROADCASTSS 24(R9), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS 28(R8), Z22
+	VBROADCASTSS 28(R9), Z22
 	VFMADD231PS  Z20, Z22, Z14
 	VFMADD231PS  Z21, Z22, Z15
-	VBROADCASTSS 32(R8), Z22
+	VBROADCASTSS 32(R9), Z22
 	VFMADD231PS  Z20, Z22, Z16
 	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS 36(R8), Z22
+	VBROADCASTSS 36(R9), Z22
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+128, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+128, R11
+	DECQ         R12
 	JNZ          single10x2
 
 finish10x2:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x20
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x20
 	JNE     edge10x2
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full10x2Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Z20
-	VADDPS  Z20, Z0, Z0
-	VMOVUPS 64(R8), Z20
-	VADDPS  Z20, Z1, Z1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z20
-	VADDPS  Z20, Z2, Z2
-	VMOVUPS 64(R8), Z20
-	VADDPS  Z20, Z3, Z3
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z20
-	VADDPS  Z20, Z4, Z4
-	VMOVUPS 64(R8), Z20
-	VADDPS  Z20, Z5, Z5
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z20
-	VADDPS  Z20, Z6, Z6
-	VMOVUPS 64(R8), Z20
-	VADDPS  Z20, Z7, Z7
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z20
-	VADDPS  Z20, Z8, Z8
-	VMOVUPS 64(R8), Z20
-	VADDPS  Z20, Z9, Z9
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z20
-	VADDPS  Z20, Z10, Z10
-	VMOVUPS 64(R8), Z20
-	VADDPS  Z20, Z11, Z11
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z20
-	VADDPS  Z20, Z12, Z12
-	VMOVUPS 64(R8), Z20
-	VADDPS  Z20, Z13, Z13
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z20
-	VADDPS  Z20, Z14, Z14
-	VMOVUPS 64(R8), Z20
-	VADDPS  Z20, Z15, Z15
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z20
-	VADDPS  Z20, Z16, Z16
-	VMOVUPS 64(R8), Z20
-	VADDPS  Z20, Z17, Z17
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z20
-	VADDPS  Z20, Z18, Z18
-	VMOVUPS 64(R8), Z20
-	VADDPS  Z20, Z19, Z19
-
-full10x2Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full10x2Store
-	VMOVUPS (R8), Z20
+	VMOVUPS (R9), Z20
 	VADDPS  Z20, Z0, Z0
 	VADDPS  Z20, Z2, Z2
 	VADDPS  Z20, Z4, Z4
@@ -6069,7 +6861,7 @@ full10x2Bias:
 	VADDPS  Z20, Z14, Z14
 	VADDPS  Z20, Z16, Z16
 	VADDPS  Z20, Z18, Z18
-	VMOVUPS 64(R8), Z20
+	VMOVUPS 64(R9), Z20
 	VADDPS  Z20, Z1, Z1
 	VADDPS  Z20, Z3, Z3
 	VADDPS  Z20, Z5, Z5
@@ -6082,103 +6874,48 @@ full10x2Bias:
 	VADDPS  Z20, Z19, Z19
 
 full10x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, (R8)
-	VMOVUPS Z1, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, (R8)
-	VMOVUPS Z3, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, (R8)
-	VMOVUPS Z5, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, (R8)
-	VMOVUPS Z7, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z8, (R8)
-	VMOVUPS Z9, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z10, (R8)
-	VMOVUPS Z11, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z12, (R8)
-	VMOVUPS Z13, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z14, (R8)
-	VMOVUPS Z15, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z16, (R8)
-	VMOVUPS Z17, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z18, (R8)
-	VMOVUPS Z19, 64(R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS Z3, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z10, (R9)
+	VMOVUPS Z11, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z12, (R9)
+	VMOVUPS Z13, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z14, (R9)
+	VMOVUPS Z15, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z16, (R9)
+	VMOVUPS Z17, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z18, (R9)
+	VMOVUPS Z19, 64(R9)
 	JMP     next10x2
 
 edge10x2:
-	MOVL      $-1, R9
-	BZHIL     R8, R9, R9
-	KMOVW     R9, K1
-	SHRL      $0x10, R9
-	KMOVW     R9, K2
-	MOVB      add+72(FP), R8
-	TESTB     R8, R8
-	JZ        part10x2Bias
-	MOVQ      BX, R8
-	VMOVUPS.Z (R8), K1, Z20
-	VADDPS    Z20, Z0, Z0
-	VMOVUPS.Z 64(R8), K2, Z20
-	VADDPS    Z20, Z1, Z1
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z20
-	VADDPS    Z20, Z2, Z2
-	VMOVUPS.Z 64(R8), K2, Z20
-	VADDPS    Z20, Z3, Z3
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z20
-	VADDPS    Z20, Z4, Z4
-	VMOVUPS.Z 64(R8), K2, Z20
-	VADDPS    Z20, Z5, Z5
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z20
-	VADDPS    Z20, Z6, Z6
-	VMOVUPS.Z 64(R8), K2, Z20
-	VADDPS    Z20, Z7, Z7
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z20
-	VADDPS    Z20, Z8, Z8
-	VMOVUPS.Z 64(R8), K2, Z20
-	VADDPS    Z20, Z9, Z9
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z20
-	VADDPS    Z20, Z10, Z10
-	VMOVUPS.Z 64(R8), K2, Z20
-	VADDPS    Z20, Z11, Z11
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z20
-	VADDPS    Z20, Z12, Z12
-	VMOVUPS.Z 64(R8), K2, Z20
-	VADDPS    Z20, Z13, Z13
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z20
-	VADDPS    Z20, Z14, Z14
-	VMOVUPS.Z 64(R8), K2, Z20
-	VADDPS    Z20, Z15, Z15
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z20
-	VADDPS    Z20, Z16, Z16
-	VMOVUPS.Z 64(R8), K2, Z20
-	VADDPS    Z20, Z17, Z17
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z20
-	VADDPS    Z20, Z18, Z18
-	VMOVUPS.Z 64(R8), K2, Z20
-	VADDPS    Z20, Z19, Z19
-
-part10x2Bias:
-	MOVQ      bias+80(FP), R8
-	TESTQ     R8, R8
+	MOVL      $-1, R10
+	BZHIL     R9, R10, R10
+	KMOVW     R10, K1
+	SHRL      $0x10, R10
+	KMOVW     R10, K2
+	MOVQ      bias+80(FP), R9
+	TESTQ     R9, R9
 	JZ        part10x2Store
-	VMOVUPS.Z (R8), K1, Z20
+	VMOVUPS.Z (R9), K1, Z20
 	VADDPS    Z20, Z0, Z0
 	VADDPS    Z20, Z2, Z2
 	VADDPS    Z20, Z4, Z4
@@ -6189,7 +6926,7 @@ part10x2Bias:
 	VADDPS    Z20, Z14, Z14
 	VADDPS    Z20, Z16, Z16
 	VADDPS    Z20, Z18, Z18
-	VMOVUPS.Z 64(R8), K2, Z20
+	VMOVUPS.Z 64(R9), K2, Z20
 	VADDPS    Z20, Z1, Z1
 	VADDPS    Z20, Z3, Z3
 	VADDPS    Z20, Z5, Z5
@@ -6202,386 +6939,471 @@ part10x2Bias:
 	VADDPS    Z20, Z19, Z19
 
 part10x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, K1, (R8)
-	VMOVUPS Z1, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, K1, (R8)
-	VMOVUPS Z3, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, K1, (R8)
-	VMOVUPS Z5, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, K1, (R8)
-	VMOVUPS Z7, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z8, K1, (R8)
-	VMOVUPS Z9, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z10, K1, (R8)
-	VMOVUPS Z11, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z12, K1, (R8)
-	VMOVUPS Z13, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z14, K1, (R8)
-	VMOVUPS Z15, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z16, K1, (R8)
-	VMOVUPS Z17, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z18, K1, (R8)
-	VMOVUPS Z19, K2, 64(R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, K1, (R9)
+	VMOVUPS Z1, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, K1, (R9)
+	VMOVUPS Z3, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, K1, (R9)
+	VMOVUPS Z5, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, K1, (R9)
+	VMOVUPS Z7, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z8, K1, (R9)
+	VMOVUPS Z9, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z10, K1, (R9)
+	VMOVUPS Z11, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z12, K1, (R9)
+	VMOVUPS Z13, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z14, K1, (R9)
+	VMOVUPS Z15, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z16, K1, (R9)
+	VMOVUPS Z17, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z18, K1, (R9)
+	VMOVUPS Z19, K2, 64(R9)
 
 next10x2:
 	ADDQ   $0x28, DX
-	IMUL3Q $0x0a, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x0a, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile10x2
 	VZEROUPPER
 	RET
 
 rows11x2:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile11x2
+	MOVQ  $0x00000200, R8
+	CMPQ  SI, $0x02
+	JL    tile11x2
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile11x2
+	SHRQ  $0x01, R8
 
 tile11x2:
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	LEAQ       (R8)(R9*1), R8
-	LEAQ       (R8)(R9*1), R8
-	LEAQ       (R8)(R9*1), R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	LEAQ       (R9)(R10*1), R9
+	LEAQ       (R9)(R10*1), R9
+	LEAQ       (R9)(R10*1), R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin11x2Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z0, Z0, Z0
+	PREFETCHT0 64(R11)
 	VPXORD     Z1, Z1, Z1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z2, Z2, Z2
+	PREFETCHT0 64(R11)
 	VPXORD     Z3, Z3, Z3
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z4, Z4, Z4
+	PREFETCHT0 64(R11)
 	VPXORD     Z5, Z5, Z5
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z6, Z6, Z6
+	PREFETCHT0 64(R11)
 	VPXORD     Z7, Z7, Z7
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z8, Z8, Z8
+	PREFETCHT0 64(R11)
 	VPXORD     Z9, Z9, Z9
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z10, Z10, Z10
+	PREFETCHT0 64(R11)
 	VPXORD     Z11, Z11, Z11
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z12, Z12, Z12
+	PREFETCHT0 64(R11)
 	VPXORD     Z13, Z13, Z13
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z14, Z14, Z14
+	PREFETCHT0 64(R11)
 	VPXORD     Z15, Z15, Z15
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z16, Z16, Z16
+	PREFETCHT0 64(R11)
 	VPXORD     Z17, Z17, Z17
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z18, Z18, Z18
+	PREFETCHT0 64(R11)
 	VPXORD     Z19, Z19, Z19
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z20, Z20, Z20
+	PREFETCHT0 64(R11)
 	VPXORD     Z21, Z21, Z21
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest11x2
+	JMP        begin11x2Done
+
+begin11x2Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x20
+	JNE     begin11x2Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z2
+	VMOVUPS 64(R11), Z3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z4
+	VMOVUPS 64(R11), Z5
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z6
+	VMOVUPS 64(R11), Z7
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z8
+	VMOVUPS 64(R11), Z9
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z10
+	VMOVUPS 64(R11), Z11
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z12
+	VMOVUPS 64(R11), Z13
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z14
+	VMOVUPS 64(R11), Z15
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z16
+	VMOVUPS 64(R11), Z17
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z18
+	VMOVUPS 64(R11), Z19
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z20
+	VMOVUPS 64(R11), Z21
+	JMP     begin11x2Next
+
+begin11x2Edge:
+	MOVL      $-1, R12
+	BZHIL     R11, R12, R12
+	KMOVW     R12, K1
+	SHRL      $0x10, R12
+	KMOVW     R12, K2
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z18
+	VMOVUPS.Z 64(R11), K2, Z19
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z20
+	VMOVUPS.Z 64(R11), K2, Z21
+
+begin11x2Next:
+	IMUL3Q     $0x0b, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+
+begin11x2Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest11x2
 
 loop11x2:
-	VMOVUPS      (R10), Z22
-	VMOVUPS      64(R10), Z23
-	VBROADCASTSS (R8), Z24
+	VMOVUPS      (R11), Z22
+	VMOVUPS      64(R11), Z23
+	VBROADCASTSS (R9), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS 4(R8), Z24
+	VBROADCASTSS 4(R9), Z24
 	VFMADD231PS  Z22, Z24, Z2
 	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS 8(R8), Z24
+	VBROADCASTSS 8(R9), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS 12(R8), Z24
+	VBROADCASTSS 12(R9), Z24
 	VFMADD231PS  Z22, Z24, Z6
 	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS 16(R8), Z24
+	VBROADCASTSS 16(R9), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS 20(R8), Z24
+	VBROADCASTSS 20(R9), Z24
 	VFMADD231PS  Z22, Z24, Z10
 	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS 24(R8), Z24
+	VBROADCASTSS 24(R9), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS 28(R8), Z24
+	VBROADCASTSS 28(R9), Z24
 	VFMADD231PS  Z22, Z24, Z14
 	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS 32(R8), Z24
+	VBROADCASTSS 32(R9), Z24
 	VFMADD231PS  Z22, Z24, Z16
 	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS 36(R8), Z24
+	VBROADCASTSS 36(R9), Z24
 	VFMADD231PS  Z22, Z24, Z18
 	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS 40(R8), Z24
+	VBROADCASTSS 40(R9), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	VMOVUPS      128(R10), Z22
-	VMOVUPS      192(R10), Z23
-	VBROADCASTSS (R8)(AX*1), Z24
+	VMOVUPS      128(R11), Z22
+	VMOVUPS      192(R11), Z23
+	VBROADCASTSS (R9)(AX*1), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS 4(R8)(AX*1), Z24
+	VBROADCASTSS 4(R9)(AX*1), Z24
 	VFMADD231PS  Z22, Z24, Z2
 	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS 8(R8)(AX*1), Z24
+	VBROADCASTSS 8(R9)(AX*1), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS 12(R8)(AX*1), Z24
+	VBROADCASTSS 12(R9)(AX*1), Z24
 	VFMADD231PS  Z22, Z24, Z6
 	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS 16(R8)(AX*1), Z24
+	VBROADCASTSS 16(R9)(AX*1), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS 20(R8)(AX*1), Z24
+	VBROADCASTSS 20(R9)(AX*1), Z24
 	VFMADD231PS  Z22, Z24, Z10
 	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS 24(R8)(AX*1), Z24
+	VBROADCASTSS 24(R9)(AX*1), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS 28(R8)(AX*1), Z24
+	VBROADCASTSS 28(R9)(AX*1), Z24
 	VFMADD231PS  Z22, Z24, Z14
 	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS 32(R8)(AX*1), Z24
+	VBROADCASTSS 32(R9)(AX*1), Z24
 	VFMADD231PS  Z22, Z24, Z16
 	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS 36(R8)(AX*1), Z24
+	VBROADCASTSS 36(R9)(AX*1), Z24
 	VFMADD231PS  Z22, Z24, Z18
 	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS 40(R8)(AX*1), Z24
+	VBROADCASTSS 40(R9)(AX*1), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	VMOVUPS      256(R10), Z22
-	VMOVUPS      320(R10), Z23
-	VBROADCASTSS (R8)(AX*2), Z24
+	VMOVUPS      256(R11), Z22
+	VMOVUPS      320(R11), Z23
+	VBROADCASTSS (R9)(AX*2), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS 4(R8)(AX*2), Z24
+	VBROADCASTSS 4(R9)(AX*2), Z24
 	VFMADD231PS  Z22, Z24, Z2
 	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS 8(R8)(AX*2), Z24
+	VBROADCASTSS 8(R9)(AX*2), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS 12(R8)(AX*2), Z24
+	VBROADCASTSS 12(R9)(AX*2), Z24
 	VFMADD231PS  Z22, Z24, Z6
 	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS 16(R8)(AX*2), Z24
+	VBROADCASTSS 16(R9)(AX*2), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS 20(R8)(AX*2), Z24
+	VBROADCASTSS 20(R9)(AX*2), Z24
 	VFMADD231PS  Z22, Z24, Z10
 	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS 24(R8)(AX*2), Z24
+	VBROADCASTSS 24(R9)(AX*2), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS 28(R8)(AX*2), Z24
+	VBROADCASTSS 28(R9)(AX*2), Z24
 	VFMADD231PS  Z22, Z24, Z14
 	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS 32(R8)(AX*2), Z24
+	VBROADCASTSS 32(R9)(AX*2), Z24
 	VFMADD231PS  Z22, Z24, Z16
 	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS 36(R8)(AX*2), Z24
+	VBROADCASTSS 36(R9)(AX*2), Z24
 	VFMADD231PS  Z22, Z24, Z18
 	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS 40(R8)(AX*2), Z24
+	VBROADCASTSS 40(R9)(AX*2), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	VMOVUPS      384(R10), Z22
-	VMOVUPS      448(R10), Z23
-	VBROADCASTSS (R8)(R9*1), Z24
+	VMOVUPS      384(R11), Z22
+	VMOVUPS      448(R11), Z23
+	VBROADCASTSS (R9)(R10*1), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS 4(R8)(R9*1), Z24
+	VBROADCASTSS 4(R9)(R10*1), Z24
 	VFMADD231PS  Z22, Z24, Z2
 	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS 8(R8)(R9*1), Z24
+	VBROADCASTSS 8(R9)(R10*1), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS 12(R8)(R9*1), Z24
+	VBROADCASTSS 12(R9)(R10*1), Z24
 	VFMADD231PS  Z22, Z24, Z6
 	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS 16(R8)(R9*1), Z24
+	VBROADCASTSS 16(R9)(R10*1), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS 20(R8)(R9*1), Z24
+	VBROADCASTSS 20(R9)(R10*1), Z24
 	VFMADD231PS  Z22, Z24, Z10
 	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS 24(R8)(R9*1), Z24
+	VBROADCASTSS 24(R9)(R10*1), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS 28(R8)(R9*1), Z24
+	VBROADCASTSS 28(R9)(R10*1), Z24
 	VFMADD231PS  Z22, Z24, Z14
 	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS 32(R8)(R9*1), Z24
+	VBROADCASTSS 32(R9)(R10*1), Z24
 	VFMADD231PS  Z22, Z24, Z16
 	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS 36(R8)(R9*1), Z24
+	VBROADCASTSS 36(R9)(R10*1), Z24
 	VFMADD231PS  Z22, Z24, Z18
 	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS 40(R8)(R9*1), Z24
+	VBROADCASTSS 40(R9)(R10*1), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+512, R10
-	SUBQ         $0x04, R11
-	JGE          loop11x2
+	CMPQ         R8, $+0
+	JE           fetched11x2
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched11x2
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	CMPQ         R8, $+256
+	JE           fetched11x2
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+
+fetched11x2:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+512, R11
+	SUBQ $0x04, R12
+	JGE  loop11x2
 
 rest11x2:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish11x2
 
 single11x2:
-	VMOVUPS      (R10), Z22
-	VMOVUPS      64(R10), Z23
-	VBROADCASTSS (R8), Z24
+	VMOVUPS      (R11), Z22
+	VMOVUPS      64(R11), Z23
+	VBROADCASTSS (R9), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS 4(R8), Z24
+	VBROADCASTSS 4(R9), Z24
 	VFMADD231PS  Z22, Z24, Z2
 	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS 8(R8), Z24
+	VBROADCASTSS 8(R9), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS 12(R8), Z24
+	VBROADCASTSS 12(R9), Z24
 	VFMADD231PS  Z22, Z24, Z6
 	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS 16(R8), Z24
+	VBROADCASTSS 16(R9), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS 20(R8), Z24
+	VBROADCASTSS 20(R9), Z24
 	VFMADD231PS  Z22, Z24, Z10
 	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS 24(R8), Z24
+	VBROADCASTSS 24(R9), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS 28(R8), Z24
+	VBROADCASTSS 28(R9), Z24
 	VFMADD231PS  Z22, Z24, Z14
 	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS 32(R8), Z24
+	VBROADCASTSS 32(R9), Z24
 	VFMADD231PS  Z22, Z24, Z16
 	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS 36(R8), Z24
+	VBROADCASTSS 36(R9), Z24
 	VFMADD231PS  Z22, Z24, Z18
 	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS 40(R8), Z24
+	VBROADCASTSS 40(R9), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+128, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+128, R11
+	DECQ         R12
 	JNZ          single11x2
 
 finish11x2:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x20
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x20
 	JNE     edge11x2
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full11x2Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Z22
-	VADDPS  Z22, Z0, Z0
-	VMOVUPS 64(R8), Z22
-	VADDPS  Z22, Z1, Z1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z22
-	VADDPS  Z22, Z2, Z2
-	VMOVUPS 64(R8), Z22
-	VADDPS  Z22, Z3, Z3
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z22
-	VADDPS  Z22, Z4, Z4
-	VMOVUPS 64(R8), Z22
-	VADDPS  Z22, Z5, Z5
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z22
-	VADDPS  Z22, Z6, Z6
-	VMOVUPS 64(R8), Z22
-	VADDPS  Z22, Z7, Z7
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z22
-	VADDPS  Z22, Z8, Z8
-	VMOVUPS 64(R8), Z22
-	VADDPS  Z22, Z9, Z9
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z22
-	VADDPS  Z22, Z10, Z10
-	VMOVUPS 64(R8), Z22
-	VADDPS  Z22, Z11, Z11
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z22
-	VADDPS  Z22, Z12, Z12
-	VMOVUPS 64(R8), Z22
-	VADDPS  Z22, Z13, Z13
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z22
-	VADDPS  Z22, Z14, Z14
-	VMOVUPS 64(R8), Z22
-	VADDPS  Z22, Z15, Z15
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z22
-	VADDPS  Z22, Z16, Z16
-	VMOVUPS 64(R8), Z22
-	VADDPS  Z22, Z17, Z17
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z22
-	VADDPS  Z22, Z18, Z18
-	VMOVUPS 64(R8), Z22
-	VADDPS  Z22, Z19, Z19
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z22
-	VADDPS  Z22, Z20, Z20
-	VMOVUPS 64(R8), Z22
-	VADDPS  Z22, Z21, Z21
-
-full11x2Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full11x2Store
-	VMOVUPS (R8), Z22
+	VMOVUPS (R9), Z22
 	VADDPS  Z22, Z0, Z0
 	VADDPS  Z22, Z2, Z2
 	VADDPS  Z22, Z4, Z4
@@ -6593,7 +7415,7 @@ full11x2Bias:
 	VADDPS  Z22, Z16, Z16
 	VADDPS  Z22, Z18, Z18
 	VADDPS  Z22, Z20, Z20
-	VMOVUPS 64(R8), Z22
+	VMOVUPS 64(R9), Z22
 	VADDPS  Z22, Z1, Z1
 	VADDPS  Z22, Z3, Z3
 	VADDPS  Z22, Z5, Z5
@@ -6607,111 +7429,51 @@ full11x2Bias:
 	VADDPS  Z22, Z21, Z21
 
 full11x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, (R8)
-	VMOVUPS Z1, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, (R8)
-	VMOVUPS Z3, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, (R8)
-	VMOVUPS Z5, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, (R8)
-	VMOVUPS Z7, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z8, (R8)
-	VMOVUPS Z9, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z10, (R8)
-	VMOVUPS Z11, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z12, (R8)
-	VMOVUPS Z13, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z14, (R8)
-	VMOVUPS Z15, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z16, (R8)
-	VMOVUPS Z17, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z18, (R8)
-	VMOVUPS Z19, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z20, (R8)
-	VMOVUPS Z21, 64(R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS Z3, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z10, (R9)
+	VMOVUPS Z11, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z12, (R9)
+	VMOVUPS Z13, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z14, (R9)
+	VMOVUPS Z15, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z16, (R9)
+	VMOVUPS Z17, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z18, (R9)
+	VMOVUPS Z19, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z20, (R9)
+	VMOVUPS Z21, 64(R9)
 	JMP     next11x2
 
 edge11x2:
-	MOVL      $-1, R9
-	BZHIL     R8, R9, R9
-	KMOVW     R9, K1
-	SHRL      $0x10, R9
-	KMOVW     R9, K2
-	MOVB      add+72(FP), R8
-	TESTB     R8, R8
-	JZ        part11x2Bias
-	MOVQ      BX, R8
-	VMOVUPS.Z (R8), K1, Z22
-	VADDPS    Z22, Z0, Z0
-	VMOVUPS.Z 64(R8), K2, Z22
-	VADDPS    Z22, Z1, Z1
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z22
-	VADDPS    Z22, Z2, Z2
-	VMOVUPS.Z 64(R8), K2, Z22
-	VADDPS    Z22, Z3, Z3
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z22
-	VADDPS    Z22, Z4, Z4
-	VMOVUPS.Z 64(R8), K2, Z22
-	VADDPS    Z22, Z5, Z5
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z22
-	VADDPS    Z22, Z6, Z6
-	VMOVUPS.Z 64(R8), K2, Z22
-	VADDPS    Z22, Z7, Z7
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z22
-	VADDPS    Z22, Z8, Z8
-	VMOVUPS.Z 64(R8), K2, Z22
-	VADDPS    Z22, Z9, Z9
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z22
-	VADDPS    Z22, Z10, Z10
-	VMOVUPS.Z 64(R8), K2, Z22
-	VADDPS    Z22, Z11, Z11
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z22
-	VADDPS    Z22, Z12, Z12
-	VMOVUPS.Z 64(R8), K2, Z22
-	VADDPS    Z22, Z13, Z13
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z22
-	VADDPS    Z22, Z14, Z14
-	VMOVUPS.Z 64(R8), K2, Z22
-	VADDPS    Z22, Z15, Z15
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z22
-	VADDPS    Z22, Z16, Z16
-	VMOVUPS.Z 64(R8), K2, Z22
-	VADDPS    Z22, Z17, Z17
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z22
-	VADDPS    Z22, Z18, Z18
-	VMOVUPS.Z 64(R8), K2, Z22
-	VADDPS    Z22, Z19, Z19
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z22
-	VADDPS    Z22, Z20, Z20
-	VMOVUPS.Z 64(R8), K2, Z22
-	VADDPS    Z22, Z21, Z21
-
-part11x2Bias:
-	MOVQ      bias+80(FP), R8
-	TESTQ     R8, R8
+	MOVL      $-1, R10
+	BZHIL     R9, R10, R10
+	KMOVW     R10, K1
+	SHRL      $0x10, R10
+	KMOVW     R10, K2
+	MOVQ      bias+80(FP), R9
+	TESTQ     R9, R9
 	JZ        part11x2Store
-	VMOVUPS.Z (R8), K1, Z22
+	VMOVUPS.Z (R9), K1, Z22
 	VADDPS    Z22, Z0, Z0
 	VADDPS    Z22, Z2, Z2
 	VADDPS    Z22, Z4, Z4
@@ -6723,7 +7485,7 @@ part11x2Bias:
 	VADDPS    Z22, Z16, Z16
 	VADDPS    Z22, Z18, Z18
 	VADDPS    Z22, Z20, Z20
-	VMOVUPS.Z 64(R8), K2, Z22
+	VMOVUPS.Z 64(R9), K2, Z22
 	VADDPS    Z22, Z1, Z1
 	VADDPS    Z22, Z3, Z3
 	VADDPS    Z22, Z5, Z5
@@ -6737,414 +7499,503 @@ part11x2Bias:
 	VADDPS    Z22, Z21, Z21
 
 part11x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, K1, (R8)
-	VMOVUPS Z1, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, K1, (R8)
-	VMOVUPS Z3, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, K1, (R8)
-	VMOVUPS Z5, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, K1, (R8)
-	VMOVUPS Z7, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z8, K1, (R8)
-	VMOVUPS Z9, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z10, K1, (R8)
-	VMOVUPS Z11, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z12, K1, (R8)
-	VMOVUPS Z13, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z14, K1, (R8)
-	VMOVUPS Z15, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z16, K1, (R8)
-	VMOVUPS Z17, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z18, K1, (R8)
-	VMOVUPS Z19, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z20, K1, (R8)
-	VMOVUPS Z21, K2, 64(R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, K1, (R9)
+	VMOVUPS Z1, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, K1, (R9)
+	VMOVUPS Z3, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, K1, (R9)
+	VMOVUPS Z5, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, K1, (R9)
+	VMOVUPS Z7, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z8, K1, (R9)
+	VMOVUPS Z9, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z10, K1, (R9)
+	VMOVUPS Z11, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z12, K1, (R9)
+	VMOVUPS Z13, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z14, K1, (R9)
+	VMOVUPS Z15, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z16, K1, (R9)
+	VMOVUPS Z17, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z18, K1, (R9)
+	VMOVUPS Z19, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z20, K1, (R9)
+	VMOVUPS Z21, K2, 64(R9)
 
 next11x2:
 	ADDQ   $0x2c, DX
-	IMUL3Q $0x0b, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x0b, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile11x2
 	VZEROUPPER
 	RET
 
 rows12x2:
-	MOVQ ldx+32(FP), AX
-	MOVQ ldd+56(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+48(FP), BX
-	MOVQ tiles+8(FP), SI
-	MOVQ next+88(FP), DI
-	SHLQ $0x02, AX
-	SHLQ $0x02, CX
+	MOVQ  ldx+32(FP), AX
+	MOVQ  ldd+56(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  dst+48(FP), BX
+	MOVQ  tiles+8(FP), SI
+	MOVQ  next+88(FP), DI
+	SHLQ  $0x02, AX
+	SHLQ  $0x02, CX
+	XORQ  R8, R8
+	TESTQ DI, DI
+	JZ    tile12x2
+	MOVQ  $0x00000200, R8
+	CMPQ  SI, $0x02
+	JL    tile12x2
+	SHRQ  $0x01, R8
+	CMPQ  SI, $0x04
+	JL    tile12x2
+	SHRQ  $0x01, R8
 
 tile12x2:
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	LEAQ       (R8)(R9*1), R8
-	LEAQ       (R8)(R9*1), R8
-	LEAQ       (R8)(R9*1), R8
-	MOVQ       DX, R8
-	LEAQ       (AX)(AX*2), R9
-	MOVQ       BX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       CX, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	LEAQ       (R9)(R10*1), R9
+	LEAQ       (R9)(R10*1), R9
+	LEAQ       (R9)(R10*1), R9
+	MOVQ       DX, R9
+	LEAQ       (AX)(AX*2), R10
+	MOVB       add+72(FP), R11
+	TESTB      R11, R11
+	JNZ        begin12x2Add
+	MOVQ       BX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z0, Z0, Z0
+	PREFETCHT0 64(R11)
 	VPXORD     Z1, Z1, Z1
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z2, Z2, Z2
+	PREFETCHT0 64(R11)
 	VPXORD     Z3, Z3, Z3
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z4, Z4, Z4
+	PREFETCHT0 64(R11)
 	VPXORD     Z5, Z5, Z5
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z6, Z6, Z6
+	PREFETCHT0 64(R11)
 	VPXORD     Z7, Z7, Z7
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z8, Z8, Z8
+	PREFETCHT0 64(R11)
 	VPXORD     Z9, Z9, Z9
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z10, Z10, Z10
+	PREFETCHT0 64(R11)
 	VPXORD     Z11, Z11, Z11
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z12, Z12, Z12
+	PREFETCHT0 64(R11)
 	VPXORD     Z13, Z13, Z13
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z14, Z14, Z14
+	PREFETCHT0 64(R11)
 	VPXORD     Z15, Z15, Z15
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z16, Z16, Z16
+	PREFETCHT0 64(R11)
 	VPXORD     Z17, Z17, Z17
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z18, Z18, Z18
+	PREFETCHT0 64(R11)
 	VPXORD     Z19, Z19, Z19
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z20, Z20, Z20
+	PREFETCHT0 64(R11)
 	VPXORD     Z21, Z21, Z21
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
 	VPXORD     Z22, Z22, Z22
+	PREFETCHT0 64(R11)
 	VPXORD     Z23, Z23, Z23
-	MOVQ       panel+40(FP), R10
-	MOVQ       k+16(FP), R11
-	SUBQ       $0x04, R11
-	JL         rest12x2
+	JMP        begin12x2Done
+
+begin12x2Add:
+	MOVQ    columns+64(FP), R11
+	CMPQ    R11, $0x20
+	JNE     begin12x2Edge
+	MOVQ    BX, R11
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z2
+	VMOVUPS 64(R11), Z3
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z4
+	VMOVUPS 64(R11), Z5
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z6
+	VMOVUPS 64(R11), Z7
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z8
+	VMOVUPS 64(R11), Z9
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z10
+	VMOVUPS 64(R11), Z11
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z12
+	VMOVUPS 64(R11), Z13
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z14
+	VMOVUPS 64(R11), Z15
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z16
+	VMOVUPS 64(R11), Z17
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z18
+	VMOVUPS 64(R11), Z19
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z20
+	VMOVUPS 64(R11), Z21
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z22
+	VMOVUPS 64(R11), Z23
+	JMP     begin12x2Next
+
+begin12x2Edge:
+	MOVL      $-1, R12
+	BZHIL     R11, R12, R12
+	KMOVW     R12, K1
+	SHRL      $0x10, R12
+	KMOVW     R12, K2
+	MOVQ      BX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z18
+	VMOVUPS.Z 64(R11), K2, Z19
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z20
+	VMOVUPS.Z 64(R11), K2, Z21
+	ADDQ      CX, R11
+	VMOVUPS.Z (R11), K1, Z22
+	VMOVUPS.Z 64(R11), K2, Z23
+
+begin12x2Next:
+	IMUL3Q     $0x0c, CX, R11
+	ADDQ       BX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       CX, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+
+begin12x2Done:
+	MOVQ panel+40(FP), R11
+	MOVQ k+16(FP), R12
+	SUBQ $0x04, R12
+	JL   rest12x2
 
 loop12x2:
-	VMOVUPS      (R10), Z24
-	VMOVUPS      64(R10), Z25
-	VBROADCASTSS (R8), Z26
+	VMOVUPS      (R11), Z24
+	VMOVUPS      64(R11), Z25
+	VBROADCASTSS (R9), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS 4(R8), Z26
+	VBROADCASTSS 4(R9), Z26
 	VFMADD231PS  Z24, Z26, Z2
 	VFMADD231PS  Z25, Z26, Z3
-	VBROADCASTSS 8(R8), Z26
+	VBROADCASTSS 8(R9), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS 12(R8), Z26
+	VBROADCASTSS 12(R9), Z26
 	VFMADD231PS  Z24, Z26, Z6
 	VFMADD231PS  Z25, Z26, Z7
-	VBROADCASTSS 16(R8), Z26
+	VBROADCASTSS 16(R9), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS 20(R8), Z26
+	VBROADCASTSS 20(R9), Z26
 	VFMADD231PS  Z24, Z26, Z10
 	VFMADD231PS  Z25, Z26, Z11
-	VBROADCASTSS 24(R8), Z26
+	VBROADCASTSS 24(R9), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS 28(R8), Z26
+	VBROADCASTSS 28(R9), Z26
 	VFMADD231PS  Z24, Z26, Z14
 	VFMADD231PS  Z25, Z26, Z15
-	VBROADCASTSS 32(R8), Z26
+	VBROADCASTSS 32(R9), Z26
 	VFMADD231PS  Z24, Z26, Z16
 	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS 36(R8), Z26
+	VBROADCASTSS 36(R9), Z26
 	VFMADD231PS  Z24, Z26, Z18
 	VFMADD231PS  Z25, Z26, Z19
-	VBROADCASTSS 40(R8), Z26
+	VBROADCASTSS 40(R9), Z26
 	VFMADD231PS  Z24, Z26, Z20
 	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS 44(R8), Z26
+	VBROADCASTSS 44(R9), Z26
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
-	VMOVUPS      128(R10), Z24
-	VMOVUPS      192(R10), Z25
-	VBROADCASTSS (R8)(AX*1), Z26
+	VMOVUPS      128(R11), Z24
+	VMOVUPS      192(R11), Z25
+	VBROADCASTSS (R9)(AX*1), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS 4(R8)(AX*1), Z26
+	VBROADCASTSS 4(R9)(AX*1), Z26
 	VFMADD231PS  Z24, Z26, Z2
 	VFMADD231PS  Z25, Z26, Z3
-	VBROADCASTSS 8(R8)(AX*1), Z26
+	VBROADCASTSS 8(R9)(AX*1), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS 12(R8)(AX*1), Z26
+	VBROADCASTSS 12(R9)(AX*1), Z26
 	VFMADD231PS  Z24, Z26, Z6
 	VFMADD231PS  Z25, Z26, Z7
-	VBROADCASTSS 16(R8)(AX*1), Z26
+	VBROADCASTSS 16(R9)(AX*1), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS 20(R8)(AX*1), Z26
+	VBROADCASTSS 20(R9)(AX*1), Z26
 	VFMADD231PS  Z24, Z26, Z10
 	VFMADD231PS  Z25, Z26, Z11
-	VBROADCASTSS 24(R8)(AX*1), Z26
+	VBROADCASTSS 24(R9)(AX*1), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS 28(R8)(AX*1), Z26
+	VBROADCASTSS 28(R9)(AX*1), Z26
 	VFMADD231PS  Z24, Z26, Z14
 	VFMADD231PS  Z25, Z26, Z15
-	VBROADCASTSS 32(R8)(AX*1), Z26
+	VBROADCASTSS 32(R9)(AX*1), Z26
 	VFMADD231PS  Z24, Z26, Z16
 	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS 36(R8)(AX*1), Z26
+	VBROADCASTSS 36(R9)(AX*1), Z26
 	VFMADD231PS  Z24, Z26, Z18
 	VFMADD231PS  Z25, Z26, Z19
-	VBROADCASTSS 40(R8)(AX*1), Z26
+	VBROADCASTSS 40(R9)(AX*1), Z26
 	VFMADD231PS  Z24, Z26, Z20
 	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS 44(R8)(AX*1), Z26
+	VBROADCASTSS 44(R9)(AX*1), Z26
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
-	VMOVUPS      256(R10), Z24
-	VMOVUPS      320(R10), Z25
-	VBROADCASTSS (R8)(AX*2), Z26
+	VMOVUPS      256(R11), Z24
+	VMOVUPS      320(R11), Z25
+	VBROADCASTSS (R9)(AX*2), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS 4(R8)(AX*2), Z26
+	VBROADCASTSS 4(R9)(AX*2), Z26
 	VFMADD231PS  Z24, Z26, Z2
 	VFMADD231PS  Z25, Z26, Z3
-	VBROADCASTSS 8(R8)(AX*2), Z26
+	VBROADCASTSS 8(R9)(AX*2), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS 12(R8)(AX*2), Z26
+	VBROADCASTSS 12(R9)(AX*2), Z26
 	VFMADD231PS  Z24, Z26, Z6
 	VFMADD231PS  Z25, Z26, Z7
-	VBROADCASTSS 16(R8)(AX*2), Z26
+	VBROADCASTSS 16(R9)(AX*2), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS 20(R8)(AX*2), Z26
+	VBROADCASTSS 20(R9)(AX*2), Z26
 	VFMADD231PS  Z24, Z26, Z10
 	VFMADD231PS  Z25, Z26, Z11
-	VBROADCASTSS 24(R8)(AX*2), Z26
+	VBROADCASTSS 24(R9)(AX*2), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS 28(R8)(AX*2), Z26
+	VBROADCASTSS 28(R9)(AX*2), Z26
 	VFMADD231PS  Z24, Z26, Z14
 	VFMADD231PS  Z25, Z26, Z15
-	VBROADCASTSS 32(R8)(AX*2), Z26
+	VBROADCASTSS 32(R9)(AX*2), Z26
 	VFMADD231PS  Z24, Z26, Z16
 	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS 36(R8)(AX*2), Z26
+	VBROADCASTSS 36(R9)(AX*2), Z26
 	VFMADD231PS  Z24, Z26, Z18
 	VFMADD231PS  Z25, Z26, Z19
-	VBROADCASTSS 40(R8)(AX*2), Z26
+	VBROADCASTSS 40(R9)(AX*2), Z26
 	VFMADD231PS  Z24, Z26, Z20
 	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS 44(R8)(AX*2), Z26
+	VBROADCASTSS 44(R9)(AX*2), Z26
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
-	VMOVUPS      384(R10), Z24
-	VMOVUPS      448(R10), Z25
-	VBROADCASTSS (R8)(R9*1), Z26
+	VMOVUPS      384(R11), Z24
+	VMOVUPS      448(R11), Z25
+	VBROADCASTSS (R9)(R10*1), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS 4(R8)(R9*1), Z26
+	VBROADCASTSS 4(R9)(R10*1), Z26
 	VFMADD231PS  Z24, Z26, Z2
 	VFMADD231PS  Z25, Z26, Z3
-	VBROADCASTSS 8(R8)(R9*1), Z26
+	VBROADCASTSS 8(R9)(R10*1), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS 12(R8)(R9*1), Z26
+	VBROADCASTSS 12(R9)(R10*1), Z26
 	VFMADD231PS  Z24, Z26, Z6
 	VFMADD231PS  Z25, Z26, Z7
-	VBROADCASTSS 16(R8)(R9*1), Z26
+	VBROADCASTSS 16(R9)(R10*1), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS 20(R8)(R9*1), Z26
+	VBROADCASTSS 20(R9)(R10*1), Z26
 	VFMADD231PS  Z24, Z26, Z10
 	VFMADD231PS  Z25, Z26, Z11
-	VBROADCASTSS 24(R8)(R9*1), Z26
+	VBROADCASTSS 24(R9)(R10*1), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS 28(R8)(R9*1), Z26
+	VBROADCASTSS 28(R9)(R10*1), Z26
 	VFMADD231PS  Z24, Z26, Z14
 	VFMADD231PS  Z25, Z26, Z15
-	VBROADCASTSS 32(R8)(R9*1), Z26
+	VBROADCASTSS 32(R9)(R10*1), Z26
 	VFMADD231PS  Z24, Z26, Z16
 	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS 36(R8)(R9*1), Z26
+	VBROADCASTSS 36(R9)(R10*1), Z26
 	VFMADD231PS  Z24, Z26, Z18
 	VFMADD231PS  Z25, Z26, Z19
-	VBROADCASTSS 40(R8)(R9*1), Z26
+	VBROADCASTSS 40(R9)(R10*1), Z26
 	VFMADD231PS  Z24, Z26, Z20
 	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS 44(R8)(R9*1), Z26
+	VBROADCASTSS 44(R9)(R10*1), Z26
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
-	PREFETCHT1   (DI)
-	PREFETCHT1   64(DI)
-	ADDQ         $0x80, DI
-	LEAQ         (R8)(AX*4), R8
-	ADDQ         $+512, R10
-	SUBQ         $0x04, R11
-	JGE          loop12x2
+	CMPQ         R8, $+0
+	JE           fetched12x2
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	CMPQ         R8, $+128
+	JE           fetched12x2
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	CMPQ         R8, $+256
+	JE           fetched12x2
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+
+fetched12x2:
+	ADDQ R8, DI
+	LEAQ (R9)(AX*4), R9
+	ADDQ $+512, R11
+	SUBQ $0x04, R12
+	JGE  loop12x2
 
 rest12x2:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R12
 	JZ   finish12x2
 
 single12x2:
-	VMOVUPS      (R10), Z24
-	VMOVUPS      64(R10), Z25
-	VBROADCASTSS (R8), Z26
+	VMOVUPS      (R11), Z24
+	VMOVUPS      64(R11), Z25
+	VBROADCASTSS (R9), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS 4(R8), Z26
+	VBROADCASTSS 4(R9), Z26
 	VFMADD231PS  Z24, Z26, Z2
 	VFMADD231PS  Z25, Z26, Z3
-	VBROADCASTSS 8(R8), Z26
+	VBROADCASTSS 8(R9), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS 12(R8), Z26
+	VBROADCASTSS 12(R9), Z26
 	VFMADD231PS  Z24, Z26, Z6
 	VFMADD231PS  Z25, Z26, Z7
-	VBROADCASTSS 16(R8), Z26
+	VBROADCASTSS 16(R9), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS 20(R8), Z26
+	VBROADCASTSS 20(R9), Z26
 	VFMADD231PS  Z24, Z26, Z10
 	VFMADD231PS  Z25, Z26, Z11
-	VBROADCASTSS 24(R8), Z26
+	VBROADCASTSS 24(R9), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS 28(R8), Z26
+	VBROADCASTSS 28(R9), Z26
 	VFMADD231PS  Z24, Z26, Z14
 	VFMADD231PS  Z25, Z26, Z15
-	VBROADCASTSS 32(R8), Z26
+	VBROADCASTSS 32(R9), Z26
 	VFMADD231PS  Z24, Z26, Z16
 	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS 36(R8), Z26
+	VBROADCASTSS 36(R9), Z26
 	VFMADD231PS  Z24, Z26, Z18
 	VFMADD231PS  Z25, Z26, Z19
-	VBROADCASTSS 40(R8), Z26
+	VBROADCASTSS 40(R9), Z26
 	VFMADD231PS  Z24, Z26, Z20
 	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS 44(R8), Z26
+	VBROADCASTSS 44(R9), Z26
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
-	LEAQ         (R8)(AX*1), R8
-	ADDQ         $+128, R10
-	DECQ         R11
+	LEAQ         (R9)(AX*1), R9
+	ADDQ         $+128, R11
+	DECQ         R12
 	JNZ          single12x2
 
 finish12x2:
-	MOVQ    columns+64(FP), R8
-	CMPQ    R8, $0x20
+	MOVQ    columns+64(FP), R9
+	CMPQ    R9, $0x20
 	JNE     edge12x2
-	MOVB    add+72(FP), R8
-	TESTB   R8, R8
-	JZ      full12x2Bias
-	MOVQ    BX, R8
-	VMOVUPS (R8), Z24
-	VADDPS  Z24, Z0, Z0
-	VMOVUPS 64(R8), Z24
-	VADDPS  Z24, Z1, Z1
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z24
-	VADDPS  Z24, Z2, Z2
-	VMOVUPS 64(R8), Z24
-	VADDPS  Z24, Z3, Z3
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z24
-	VADDPS  Z24, Z4, Z4
-	VMOVUPS 64(R8), Z24
-	VADDPS  Z24, Z5, Z5
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z24
-	VADDPS  Z24, Z6, Z6
-	VMOVUPS 64(R8), Z24
-	VADDPS  Z24, Z7, Z7
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z24
-	VADDPS  Z24, Z8, Z8
-	VMOVUPS 64(R8), Z24
-	VADDPS  Z24, Z9, Z9
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z24
-	VADDPS  Z24, Z10, Z10
-	VMOVUPS 64(R8), Z24
-	VADDPS  Z24, Z11, Z11
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z24
-	VADDPS  Z24, Z12, Z12
-	VMOVUPS 64(R8), Z24
-	VADDPS  Z24, Z13, Z13
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z24
-	VADDPS  Z24, Z14, Z14
-	VMOVUPS 64(R8), Z24
-	VADDPS  Z24, Z15, Z15
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z24
-	VADDPS  Z24, Z16, Z16
-	VMOVUPS 64(R8), Z24
-	VADDPS  Z24, Z17, Z17
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z24
-	VADDPS  Z24, Z18, Z18
-	VMOVUPS 64(R8), Z24
-	VADDPS  Z24, Z19, Z19
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z24
-	VADDPS  Z24, Z20, Z20
-	VMOVUPS 64(R8), Z24
-	VADDPS  Z24, Z21, Z21
-	ADDQ    CX, R8
-	VMOVUPS (R8), Z24
-	VADDPS  Z24, Z22, Z22
-	VMOVUPS 64(R8), Z24
-	VADDPS  Z24, Z23, Z23
-
-full12x2Bias:
-	MOVQ    bias+80(FP), R8
-	TESTQ   R8, R8
+	MOVQ    bias+80(FP), R9
+	TESTQ   R9, R9
 	JZ      full12x2Store
-	VMOVUPS (R8), Z24
+	VMOVUPS (R9), Z24
 	VADDPS  Z24, Z0, Z0
 	VADDPS  Z24, Z2, Z2
 	VADDPS  Z24, Z4, Z4
@@ -7157,7 +8008,7 @@ full12x2Bias:
 	VADDPS  Z24, Z18, Z18
 	VADDPS  Z24, Z20, Z20
 	VADDPS  Z24, Z22, Z22
-	VMOVUPS 64(R8), Z24
+	VMOVUPS 64(R9), Z24
 	VADDPS  Z24, Z1, Z1
 	VADDPS  Z24, Z3, Z3
 	VADDPS  Z24, Z5, Z5
@@ -7172,119 +8023,54 @@ full12x2Bias:
 	VADDPS  Z24, Z23, Z23
 
 full12x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, (R8)
-	VMOVUPS Z1, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, (R8)
-	VMOVUPS Z3, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, (R8)
-	VMOVUPS Z5, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, (R8)
-	VMOVUPS Z7, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z8, (R8)
-	VMOVUPS Z9, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z10, (R8)
-	VMOVUPS Z11, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z12, (R8)
-	VMOVUPS Z13, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z14, (R8)
-	VMOVUPS Z15, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z16, (R8)
-	VMOVUPS Z17, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z18, (R8)
-	VMOVUPS Z19, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z20, (R8)
-	VMOVUPS Z21, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z22, (R8)
-	VMOVUPS Z23, 64(R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS Z3, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z10, (R9)
+	VMOVUPS Z11, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z12, (R9)
+	VMOVUPS Z13, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z14, (R9)
+	VMOVUPS Z15, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z16, (R9)
+	VMOVUPS Z17, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z18, (R9)
+	VMOVUPS Z19, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z20, (R9)
+	VMOVUPS Z21, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z22, (R9)
+	VMOVUPS Z23, 64(R9)
 	JMP     next12x2
 
 edge12x2:
-	MOVL      $-1, R9
-	BZHIL     R8, R9, R9
-	KMOVW     R9, K1
-	SHRL      $0x10, R9
-	KMOVW     R9, K2
-	MOVB      add+72(FP), R8
-	TESTB     R8, R8
-	JZ        part12x2Bias
-	MOVQ      BX, R8
-	VMOVUPS.Z (R8), K1, Z24
-	VADDPS    Z24, Z0, Z0
-	VMOVUPS.Z 64(R8), K2, Z24
-	VADDPS    Z24, Z1, Z1
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z24
-	VADDPS    Z24, Z2, Z2
-	VMOVUPS.Z 64(R8), K2, Z24
-	VADDPS    Z24, Z3, Z3
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z24
-	VADDPS    Z24, Z4, Z4
-	VMOVUPS.Z 64(R8), K2, Z24
-	VADDPS    Z24, Z5, Z5
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z24
-	VADDPS    Z24, Z6, Z6
-	VMOVUPS.Z 64(R8), K2, Z24
-	VADDPS    Z24, Z7, Z7
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z24
-	VADDPS    Z24, Z8, Z8
-	VMOVUPS.Z 64(R8), K2, Z24
-	VADDPS    Z24, Z9, Z9
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z24
-	VADDPS    Z24, Z10, Z10
-	VMOVUPS.Z 64(R8), K2, Z24
-	VADDPS    Z24, Z11, Z11
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z24
-	VADDPS    Z24, Z12, Z12
-	VMOVUPS.Z 64(R8), K2, Z24
-	VADDPS    Z24, Z13, Z13
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z24
-	VADDPS    Z24, Z14, Z14
-	VMOVUPS.Z 64(R8), K2, Z24
-	VADDPS    Z24, Z15, Z15
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z24
-	VADDPS    Z24, Z16, Z16
-	VMOVUPS.Z 64(R8), K2, Z24
-	VADDPS    Z24, Z17, Z17
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z24
-	VADDPS    Z24, Z18, Z18
-	VMOVUPS.Z 64(R8), K2, Z24
-	VADDPS    Z24, Z19, Z19
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z24
-	VADDPS    Z24, Z20, Z20
-	VMOVUPS.Z 64(R8), K2, Z24
-	VADDPS    Z24, Z21, Z21
-	ADDQ      CX, R8
-	VMOVUPS.Z (R8), K1, Z24
-	VADDPS    Z24, Z22, Z22
-	VMOVUPS.Z 64(R8), K2, Z24
-	VADDPS    Z24, Z23, Z23
-
-part12x2Bias:
-	MOVQ      bias+80(FP), R8
-	TESTQ     R8, R8
+	MOVL      $-1, R10
+	BZHIL     R9, R10, R10
+	KMOVW     R10, K1
+	SHRL      $0x10, R10
+	KMOVW     R10, K2
+	MOVQ      bias+80(FP), R9
+	TESTQ     R9, R9
 	JZ        part12x2Store
-	VMOVUPS.Z (R8), K1, Z24
+	VMOVUPS.Z (R9), K1, Z24
 	VADDPS    Z24, Z0, Z0
 	VADDPS    Z24, Z2, Z2
 	VADDPS    Z24, Z4, Z4
@@ -7297,7 +8083,7 @@ part12x2Bias:
 	VADDPS    Z24, Z18, Z18
 	VADDPS    Z24, Z20, Z20
 	VADDPS    Z24, Z22, Z22
-	VMOVUPS.Z 64(R8), K2, Z24
+	VMOVUPS.Z 64(R9), K2, Z24
 	VADDPS    Z24, Z1, Z1
 	VADDPS    Z24, Z3, Z3
 	VADDPS    Z24, Z5, Z5
@@ -7312,47 +8098,47 @@ part12x2Bias:
 	VADDPS    Z24, Z23, Z23
 
 part12x2Store:
-	MOVQ    BX, R8
-	VMOVUPS Z0, K1, (R8)
-	VMOVUPS Z1, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z2, K1, (R8)
-	VMOVUPS Z3, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z4, K1, (R8)
-	VMOVUPS Z5, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z6, K1, (R8)
-	VMOVUPS Z7, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z8, K1, (R8)
-	VMOVUPS Z9, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z10, K1, (R8)
-	VMOVUPS Z11, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z12, K1, (R8)
-	VMOVUPS Z13, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z14, K1, (R8)
-	VMOVUPS Z15, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z16, K1, (R8)
-	VMOVUPS Z17, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z18, K1, (R8)
-	VMOVUPS Z19, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z20, K1, (R8)
-	VMOVUPS Z21, K2, 64(R8)
-	ADDQ    CX, R8
-	VMOVUPS Z22, K1, (R8)
-	VMOVUPS Z23, K2, 64(R8)
+	MOVQ    BX, R9
+	VMOVUPS Z0, K1, (R9)
+	VMOVUPS Z1, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, K1, (R9)
+	VMOVUPS Z3, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, K1, (R9)
+	VMOVUPS Z5, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, K1, (R9)
+	VMOVUPS Z7, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z8, K1, (R9)
+	VMOVUPS Z9, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z10, K1, (R9)
+	VMOVUPS Z11, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z12, K1, (R9)
+	VMOVUPS Z13, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z14, K1, (R9)
+	VMOVUPS Z15, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z16, K1, (R9)
+	VMOVUPS Z17, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z18, K1, (R9)
+	VMOVUPS Z19, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z20, K1, (R9)
+	VMOVUPS Z21, K2, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z22, K1, (R9)
+	VMOVUPS Z23, K2, 64(R9)
 
 next12x2:
 	ADDQ   $0x30, DX
-	IMUL3Q $0x0c, CX, R8
-	ADDQ   R8, BX
+	IMUL3Q $0x0c, CX, R9
+	ADDQ   R9, BX
 	DECQ   SI
 	JNZ    tile12x2
 	VZEROUPPER

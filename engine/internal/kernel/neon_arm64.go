@@ -3,9 +3,9 @@
 package kernel
 
 // gemmNEON computes tiles · rows rows of dst = x·panel: x is [tiles·rows, k], panel is
-// [k, 8], and the first columns of dst are written. With add the product is added
-// to dst; bias, of as many columns, is added last if it is not nil. The memory from
-// next on, the panel that will be wanted next, is brought closer meanwhile.
+// [k, 8], and the first columns of dst are written. With add the sums begin with what
+// dst holds; bias, of as many columns, is added last if it is not nil. Where next is not
+// nil the memory from there on, as much as panel, is brought closer meanwhile.
 // 1 ≤ rows ≤ 8, 1 ≤ tiles, 1 ≤ k, 1 ≤ columns ≤ 8; ldx and ldd count elements.
 //
 //go:noescape
@@ -75,3 +75,114 @@ func reluNEON(x *float32, n int)
 //
 //go:noescape
 func peakNEON(n int)
+
+// layerNormStatsNEON writes the mean and √(var + eps) of each of rows rows of d contiguous
+// values of x; 1 ≤ d.
+//
+//go:noescape
+func layerNormStatsNEON(mean, divisor, x *float32, rows, d int, eps float32)
+
+// rmsNormStatsNEON writes √(mean(x²) + eps) of each of rows rows of d contiguous values of x;
+// 1 ≤ d.
+//
+//go:noescape
+func rmsNormStatsNEON(divisor, x *float32, rows, d int, eps float32)
+
+// normalizeNEON computes (x − mean)·(1/divisor) for each of rows rows of d contiguous values
+// of x into dst, which may be x. The means are step bytes apart, the divisors 4; 1 ≤ d.
+//
+//go:noescape
+func normalizeNEON(dst, x *float32, rows, d int, mean *float32, step int, divisor *float32)
+
+// affineNEON computes x·gamma + beta for each of rows rows of d contiguous values of x into
+// dst, which may be x; 1 ≤ d.
+//
+//go:noescape
+func affineNEON(dst, x *float32, rows, d int, gamma, beta *float32)
+
+// gainNEON computes x·gamma for each of rows rows of d contiguous values of x into dst,
+// which may be x; 1 ≤ d.
+//
+//go:noescape
+func gainNEON(dst, x *float32, rows, d int, gamma *float32)
+
+// rmsNormNEON computes x/√(mean(x²) + eps)·gamma for each of rows rows of d contiguous values
+// of x into dst, which may be x; 1 ≤ d.
+//
+//go:noescape
+func rmsNormNEON(dst, x *float32, rows, d int, gamma *float32, eps float32)
+
+// layerNormGradNEON computes (g − mean(g) − n·mean(g·n))/divisor with n = (x − mean)/divisor
+// and g = dy·gamma for each of rows rows of d contiguous values into dx, which may be dy or x;
+// 1 ≤ d.
+//
+//go:noescape
+func layerNormGradNEON(dx, dy, x *float32, rows, d int, gamma *float32, eps float32)
+
+// rmsNormGradNEON computes (g − n·mean(g·n))/divisor with n = x/divisor and g = dy·gamma for
+// each of rows rows of d contiguous values into dx, which may be dy or x; 1 ≤ d.
+//
+//go:noescape
+func rmsNormGradNEON(dx, dy, x *float32, rows, d int, gamma *float32, eps float32)
+
+// softmaxGradNEON computes p·(dp − Σ p·dp) for each of rows rows of n values at stride ld
+// elements and writes it to ds, which may be p or dp; 1 ≤ n.
+//
+//go:noescape
+func softmaxGradNEON(ds, p, dp *float32, ld, rows, n int)
+
+// geluGradNEON computes the n values of dx = dy·f′(x), f′(x) = Φ(x) + x·φ(x). dx may be dy
+// or x.
+//
+//go:noescape
+func geluGradNEON(dx, dy, x *float32, n int)
+
+// gateGradNEON computes the n values of dx = dy·f′(x), f′(x) = σ(z) + x·z′·σ(z)·σ(−z),
+// z = linear·x + cubic·x³; linear ≥ 1, cubic ≥ 0. dx may be dy or x.
+//
+//go:noescape
+func gateGradNEON(dx, dy, x *float32, n int, linear, cubic float32)
+
+// sigmoidGradNEON computes the n values of dx = dy·f′(x), f′(x) = σ(x)·σ(−x). dx may be dy
+// or x.
+//
+//go:noescape
+func sigmoidGradNEON(dx, dy, x *float32, n int)
+
+// tanhGradNEON computes the n values of dx = dy·f′(x), f′(x) = 1 − tanh²(x). dx may be dy or x.
+//
+//go:noescape
+func tanhGradNEON(dx, dy, x *float32, n int)
+
+// reluGradNEON computes the n values of dx: dy where x > 0, 0 where x ≤ 0, and x where it is
+// NaN. dx may be dy or x.
+//
+//go:noescape
+func reluGradNEON(dx, dy, x *float32, n int)
+
+// mulNEON multiplies the n values of dst by those of x.
+//
+//go:noescape
+func mulNEON(dst, x *float32, n int)
+
+// scaleNEON multiplies the n values of x by a.
+//
+//go:noescape
+func scaleNEON(x *float32, n int, a float32)
+
+// addScaledNEON adds a times the n values of x to those of dst.
+//
+//go:noescape
+func addScaledNEON(dst, x *float32, n int, a float32)
+
+// dotNEON returns the sum of the n products of values of x and y.
+//
+//go:noescape
+func dotNEON(x, y *float32, n int) float32
+
+// rotateNEON turns the pairs i, half + i of each of heads heads of e contiguous values in each
+// of rows rows of x, at stride ld elements, by angles with the given cosines and sign times
+// the given sines, [rows, half]; 1 ≤ rows, heads and half.
+//
+//go:noescape
+func rotateNEON(x *float32, ld, rows, heads, e, half int, cos, sin *float32, sign float32)

@@ -44,3 +44,11 @@
 #define FMLALANE(m, lane, n, d) WORD $(0x4F801000 | ((lane)&1)<<21 | (m)<<16 | ((lane)>>1)<<11 | (n)<<5 | (d))
 #define FMLSLANE(m, lane, n, d) WORD $(0x4F805000 | ((lane)&1)<<21 | (m)<<16 | ((lane)>>1)<<11 | (n)<<5 | (d))
 #define DUPLANE(n, lane, d)     WORD $(0x4E040400 | (lane)<<19 | (n)<<5 | (d))
+
+// A vector, or a value with 0 in the other lanes, at the sum of two registers
+// for integers, of which 31 is 0; and the first lane of n with 0 in the others.
+#define LDRQ(offset, base, d)   WORD $(0x3CE06800 | (offset)<<16 | (base)<<5 | (d))
+#define STRQ(offset, base, n)   WORD $(0x3CA06800 | (offset)<<16 | (base)<<5 | (n))
+#define LDRS(offset, base, d)   WORD $(0xBC606800 | (offset)<<16 | (base)<<5 | (d))
+#define STRS(offset, base, n)   WORD $(0xBC206800 | (offset)<<16 | (base)<<5 | (n))
+#define FIRST(n, d)             WORD $(0x1E204000 | (n)<<5 | (d))

@@ -17,8 +17,9 @@ const unroll = 4
 // Where one vector holds the columns that are asked for, so do the tiles.
 //
 // There is a loop for each shape of tile, and in all of them a value is the
-// same chain of fused multiply-adds, so that the bits of a row do not depend
-// on the tile that it falls into. With transposed the rows of a tile lie beside
+// same chain of fused multiply-adds, which may be broken off and gone on with
+// where it lies in memory. So the bits of a row depend neither on the tile that
+// it falls into nor on the depth. With transposed the rows of a tile lie beside
 // each other in memory, and the steps over k a stride apart: the same chains
 // for the product with a transposed matrix.
 func (m *machine) gemm(transposed bool) {
@@ -29,9 +30,9 @@ func (m *machine) gemm(transposed bool) {
 	TEXT(function, NOSPLIT, "func(rows, tiles, k int, x *float32, ldx int, panel, dst *float32, ldd, columns int, add bool, bias, next *float32)")
 	Pragma("noescape")
 	Doc(function+" computes tiles · rows rows of dst = x·panel: x is "+shape+", panel is",
-		fmt.Sprintf("[k, %d], and the first columns of dst are written. With add the product is added", 2*m.lanes),
-		"to dst; bias, of as many columns, is added last if it is not nil. The memory from",
-		"next on, the panel that will be wanted next, is brought closer meanwhile.",
+		fmt.Sprintf("[k, %d], and the first columns of dst are written. With add the sums begin with what", 2*m.lanes),
+		"dst holds; bias, of as many columns, is added last if it is not nil. Where next is not",
+		"nil the memory from there on, as much as panel, is brought closer meanwhile.",
 		fmt.Sprintf("1 ≤ rows ≤ %d, 1 ≤ tiles, 1 ≤ k, 1 ≤ columns ≤ %d; ldx and ldd count elements.", m.tileRows, 2*m.lanes))
 	columns, rows := Load(Param("columns"), GP64()), Load(Param("rows"), GP64())
 	label := func(rows, vectors int) string { return fmt.Sprintf("rows%dx%d", rows, vectors) }
@@ -64,21 +65,26 @@ func (m *machine) tiles(rows, vectors int, transposed bool) {
 	next := Load(Param("next"), GP64())
 	SHLQ(U8(2), ldx)
 	SHLQ(U8(2), ldd)
+	// Each tile fetches its share of the next panel, in bytes every unroll steps,
+	// so that memory is read while all of them compute.
+	share := GP64()
+	XORQ(share, share)
+	TESTQ(next, next)
+	JZ(LabelRef(name("tile")))
+	MOVQ(U32(unroll*2*m.bytes()), share)
+	CMPQ(count, U8(2))
+	JL(LabelRef(name("tile")))
+	SHRQ(U8(1), share)
+	CMPQ(count, U8(4))
+	JL(LabelRef(name("tile")))
+	SHRQ(U8(1), share)
 
 	Label(name("tile"))
 	left := byRows(x, ldx, rows)
 	if transposed {
 		left = byColumns(x, ldx, rows)
 	}
-	m.eachRow(dst, ldd, rows, vectors, func(_ int, at []Mem) {
-		for _, p := range at {
-			PREFETCHT0(p)
-		}
-	})
-	sums := make([]group, rows)
-	for r := range sums {
-		sums[r] = m.zeros(vectors)
-	}
+	sums := m.begin(name("begin"), dst, ldd, rows, vectors)
 	panel := Load(Param("panel"), GP64())
 	step := func(u int) {
 		b := m.group(vectors)
@@ -94,9 +100,18 @@ func (m *machine) tiles(rows, vectors int, transposed bool) {
 	}
 	advance := func(steps int) {
 		if steps > 1 {
-			PREFETCHT1(Mem{Base: next})
-			PREFETCHT1(Mem{Base: next, Disp: 64})
-			ADDQ(U8(128), next)
+			const line = 64
+			whole := unroll * 2 * m.bytes()
+			for disp := 0; disp < whole; disp += line {
+				switch disp {
+				case 0, whole / 4, whole / 2: // where a share may end
+					CMPQ(share, I32(disp))
+					JE(LabelRef(name("fetched")))
+				}
+				PREFETCHT0(Mem{Base: next, Disp: disp})
+			}
+			Label(name("fetched"))
+			ADDQ(share, next)
 		}
 		left.advance(steps)
 		ADDQ(I32(2*steps*m.bytes()), panel)
@@ -203,19 +218,52 @@ func byColumns(x, ldx reg.Register, rows int) left {
 	}
 }
 
-// finish adds dst and the bias to the sums of a tile as asked, and stores them.
-func (m *machine) finish(name string, sums []group, dst, ldd reg.Register, k mask) {
-	add := Load(Param("add"), GP8())
+// begin returns the sums of a tile: zeros, or what dst holds.
+func (m *machine) begin(name string, dst, ldd reg.Register, rows, vectors int) []group {
+	sums := make([]group, rows)
+	for r := range sums {
+		sums[r] = m.group(vectors)
+	}
+	add, columns := Load(Param("add"), GP8()), GP64()
 	TESTB(add, add)
-	JZ(LabelRef(name + "Bias"))
-	m.eachRow(dst, ldd, len(sums), len(sums[0]), func(r int, at []Mem) {
-		v := m.vector() // one at a time: there are few registers left
-		for half, sum := range sums[r] {
-			m.loadTo(v, at[half], k, half)
-			VADDPS(v, sum, sum)
+	JNZ(LabelRef(name + "Add"))
+	m.eachRow(dst, ldd, rows, vectors, func(r int, at []Mem) {
+		for half, p := range at {
+			PREFETCHT0(p)
+			m.clear(sums[r][half])
 		}
 	})
-	Label(name + "Bias")
+	JMP(LabelRef(name + "Done"))
+	Label(name + "Add")
+	load := func(k mask) {
+		m.eachRow(dst, ldd, rows, vectors, func(r int, at []Mem) {
+			for half, p := range at {
+				m.loadTo(sums[r][half], p, k, half)
+			}
+		})
+	}
+	Load(Param("columns"), columns)
+	CMPQ(columns, U8(vectors*m.lanes))
+	JNE(LabelRef(name + "Edge"))
+	load(nil)
+	JMP(LabelRef(name + "Next"))
+	Label(name + "Edge")
+	load(m.firstOfTwo(columns))
+	Label(name + "Next") // what the next tile begins with is brought closer
+	row := GP64()
+	IMUL3Q(U8(rows), ldd, row)
+	ADDQ(dst, row)
+	m.eachRow(row, ldd, rows, vectors, func(_ int, at []Mem) {
+		for _, p := range at {
+			PREFETCHT0(p)
+		}
+	})
+	Label(name + "Done")
+	return sums
+}
+
+// finish adds the bias to the sums of a tile if there is one, and stores them.
+func (m *machine) finish(name string, sums []group, dst, ldd reg.Register, k mask) {
 	bias := Load(Param("bias"), GP64())
 	TESTQ(bias, bias)
 	JZ(LabelRef(name + "Store"))

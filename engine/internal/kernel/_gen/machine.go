@@ -39,12 +39,17 @@ func (m *machine) vector() vector {
 // zero returns a new register that is cleared.
 func (m *machine) zero() vector {
 	v := m.vector()
+	m.clear(v)
+	return v
+}
+
+// clear clears a register.
+func (m *machine) clear(v vector) {
 	if m.wide() {
 		VPXORD(v, v, v)
 	} else {
 		VXORPS(v, v, v)
 	}
-	return v
 }
 
 // broadcast returns a new register with the value at p in every lane.

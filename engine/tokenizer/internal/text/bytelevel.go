@@ -128,3 +128,14 @@ func (n PrefixSpace) Normalize(t *Text) {
 	t.copyRun(len(t.Bytes))
 	t.end()
 }
+
+// SlowCLIP is what transformers' CLIPTokenizer in Python does to a text where
+// the package ftfy is missing: what BertTokenizer does, but that accents stay
+// and that a final Σ becomes ς.
+type SlowCLIP struct{}
+
+// Normalize implements Normalizer.
+func (SlowCLIP) Normalize(t *Text) {
+	SlowBert{ChineseChars: true}.Normalize(t)
+	t.lowerWords()
+}

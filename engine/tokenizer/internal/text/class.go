@@ -16,13 +16,13 @@ const (
 	unassigned                         // category Cn
 	punct                              // categories P*, and the symbols of ASCII
 	nonspacing                         // category Mn
-	combining                          // categories M*
 	word                               // \w of Unicode regular expressions
 	letter                             // categories L*
 	number                             // categories N*
 	frozenControl                      // control, to the tokenizers library
 	frozenPunct                        // punct, to the tokenizers library
 	frozenNonspacing                   // nonspacing, to the tokenizers library
+	frozenCombining                    // categories M*, to the tokenizers library
 )
 
 // tables says which Unicode tables make up each class.
@@ -36,7 +36,7 @@ var tables = []struct {
 	{unassigned, []*unicode.RangeTable{unicode.Cn}},
 	{punct | frozenPunct, []*unicode.RangeTable{unicode.P}},
 	{nonspacing | frozenNonspacing, []*unicode.RangeTable{unicode.Mn}},
-	{combining, []*unicode.RangeTable{unicode.M}},
+	{frozenCombining, []*unicode.RangeTable{unicode.M}},
 	{letter, []*unicode.RangeTable{unicode.L}},
 	{number, []*unicode.RangeTable{unicode.N}},
 	{word, []*unicode.RangeTable{
@@ -75,7 +75,10 @@ var classes = sync.OnceValue(func() *classTable {
 	for _, older := range []struct {
 		class  class
 		ranges [][2]rune
-	}{{frozenControl, olderControl}, {frozenPunct, olderPunct}, {frozenNonspacing, olderMarks}} {
+	}{
+		{frozenControl, olderControl}, {frozenPunct, olderPunct}, {frozenNonspacing, olderMarks},
+		{frozenCombining, olderCombining},
+	} {
 		for _, r := range older.ranges {
 			for c := r[0]; c <= r[1]; c++ {
 				t[c] ^= older.class

@@ -20,9 +20,12 @@ type mark struct {
 // decomposition adds shares the span of the rune it came from; a composed rune
 // spans all that it was composed of.
 //
+// With frozen, compatibility decompositions that are younger than the tables of
+// the tokenizers library are left out.
+//
 // It does not use the norm package's own conversion, which knows no alignment
 // and breaks runs of more than thirty combining marks.
-func (t *Text) normalize(form norm.Form) {
+func (t *Text) normalize(form norm.Form, frozen bool) {
 	n := form.QuickSpan(t.Bytes)
 	if n == len(t.Bytes) {
 		return
@@ -49,7 +52,7 @@ func (t *Text) normalize(form norm.Form) {
 			if tail != 0 {
 				t.push(mark{tail, 0, 0}, compose)
 			}
-		} else if d := decomposition.Properties(t.Bytes[i:]).Decomposition(); d == nil {
+		} else if d := decomposition.Properties(t.Bytes[i:]).Decomposition(); d == nil || frozen && decomposesSince(r) {
 			t.push(mark{r, norm.NFD.Properties(t.Bytes[i:]).CCC(), 1}, compose)
 		} else {
 			consumed := 1

@@ -23,16 +23,16 @@ type (
 )
 
 // Normalize implements Normalizer.
-func (NFD) Normalize(t *Text) { t.normalize(norm.NFD) }
+func (NFD) Normalize(t *Text) { t.normalize(norm.NFD, false) }
 
 // Normalize implements Normalizer.
-func (NFC) Normalize(t *Text) { t.normalize(norm.NFC) }
+func (NFC) Normalize(t *Text) { t.normalize(norm.NFC, false) }
 
 // Normalize implements Normalizer.
-func (NFKD) Normalize(t *Text) { t.normalize(norm.NFKD) }
+func (NFKD) Normalize(t *Text) { t.normalize(norm.NFKD, true) }
 
 // Normalize implements Normalizer.
-func (NFKC) Normalize(t *Text) { t.normalize(norm.NFKC) }
+func (NFKC) Normalize(t *Text) { t.normalize(norm.NFKC, true) }
 
 // Lowercase maps every rune to lower case by itself, without context: a final
 // sigma stays σ.
@@ -88,7 +88,7 @@ type StripAccents struct{}
 
 // Normalize implements Normalizer.
 func (StripAccents) Normalize(t *Text) {
-	t.filter(func(r rune) bool { return classOf(r)&combining == 0 })
+	t.filter(func(r rune) bool { return classOf(r)&frozenCombining == 0 })
 }
 
 // Strip removes white space at the ends of the text.
@@ -112,44 +112,22 @@ func (n Strip) Normalize(t *Text) {
 	t.end()
 }
 
-// Replace puts Content in the place of every occurrence of Pattern, which is
-// not empty.
-type Replace struct{ Pattern, Content string }
+// Replace puts Content in the place of every match of Pattern.
+type Replace struct {
+	Pattern Pattern
+	Content string
+}
 
 // Normalize implements Normalizer.
 func (n Replace) Normalize(t *Text) {
-	pattern := []byte(n.Pattern)
-	at := bytes.Index(t.Bytes, pattern)
-	if at < 0 {
+	t.matches = n.Pattern.AppendMatches(t.matches[:0], t.Bytes)
+	if len(t.matches) == 0 {
 		return
 	}
 	t.begin()
-	for ; at >= 0; at = bytes.Index(t.Bytes[t.cursor:], pattern) {
-		t.copyRun(at)
-		t.drop(len(pattern))
-		for _, r := range n.Content {
-			t.insert(r)
-		}
-	}
-	t.copyRun(len(t.Bytes) - t.cursor)
-	t.end()
-}
-
-// ReplaceSpaces puts Content in the place of every run of two or more spaces.
-type ReplaceSpaces struct{ Content string }
-
-// Normalize implements Normalizer.
-func (n ReplaceSpaces) Normalize(t *Text) {
-	two := []byte("  ")
-	at := bytes.Index(t.Bytes, two)
-	if at < 0 {
-		return
-	}
-	t.begin()
-	for ; at >= 0; at = bytes.Index(t.Bytes[t.cursor:], two) {
-		t.copyRun(at)
-		rest := t.Bytes[t.cursor:]
-		t.drop(len(rest) - len(bytes.TrimLeft(rest, " ")))
+	for _, m := range t.matches {
+		t.copyRun(m.Start - t.cursor)
+		t.drop(m.End - m.Start)
 		for _, r := range n.Content {
 			t.insert(r)
 		}

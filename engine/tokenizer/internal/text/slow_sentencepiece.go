@@ -27,7 +27,7 @@ func (n SlowXLNet) Normalize(t *Text) {
 	t.replaceWhole("``", '"')
 	t.replaceWhole("''", '"')
 	if n.StripAccents && !ascii(t.Bytes) {
-		NFKD{}.Normalize(t)
+		t.normalize(norm.NFKD, false)
 		t.filter(func(r rune) bool {
 			var b [utf8.UTFMax]byte
 			return r < utf8.RuneSelf || norm.NFD.Properties(utf8.AppendRune(b[:0], r)).CCC() == 0
