@@ -39,6 +39,10 @@ type DType = arch.DType
 const (
 	F32 = arch.F32
 	F64 = arch.F64
+	// BF16 rounds the weights of linear layers to 16 bits and computes in
+	// single precision: half the memory. Weights that are stored in 16 bits
+	// stay so in F32 too.
+	BF16 = arch.BF16
 )
 
 // DefaultMemory is the memory budget of a model in bytes unless [WithMemory]
@@ -58,7 +62,8 @@ type options struct {
 // means GOMAXPROCS. Results do not depend on it.
 func WithThreads(n int) Option { return func(o *options) { o.threads = n } }
 
-// WithDType sets the number format, "f32" (the default, also for "") or "f64".
+// WithDType sets the number format, "f32" (the default, also for ""), "f64" or
+// "bf16".
 func WithDType(d DType) Option { return func(o *options) { o.dtype = d } }
 
 // WithMemory sets a budget in bytes for the weights, the working memory of all
@@ -156,8 +161,8 @@ func (o *options) check() error {
 	switch {
 	case o.threads < 0 || o.threads > 1024:
 		return &OptionError{Option: "threads", Reason: fmt.Sprintf("%d is not between 0 and 1024", o.threads)}
-	case o.dtype != F32 && o.dtype != F64:
-		return &OptionError{Option: "dtype", Reason: fmt.Sprintf("%q is not %q or %q", o.dtype, F32, F64)}
+	case o.dtype != F32 && o.dtype != F64 && o.dtype != BF16:
+		return &OptionError{Option: "dtype", Reason: fmt.Sprintf("%q is not %q, %q or %q", o.dtype, F32, F64, BF16)}
 	case o.memory <= 0:
 		return &OptionError{Option: "memory", Reason: fmt.Sprintf("%d bytes are no budget", o.memory)}
 	}

@@ -173,7 +173,9 @@ func (n *names) tuple(name, suffix string, points []string) {
 		n.add(fmt.Sprintf("%s[%d]%s", name, i, suffix), point)
 	}
 	for i, point := range points {
-		n.known[fmt.Sprintf("%s[%d]%s", name, i-len(points), suffix)] = n.known[point]
+		if m, ok := n.known[point]; ok {
+			n.known[fmt.Sprintf("%s[%d]%s", name, i-len(points), suffix)] = m
+		}
 	}
 }
 

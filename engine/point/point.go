@@ -53,8 +53,8 @@ func (r Range) Bounds(n int) (lo, hi int) {
 	return min(max(lo, 0), hi), hi
 }
 
-// at is the range of an index.
-func at(i int) Range {
+// index is the range of one value.
+func index(i int) Range {
 	if i == -1 {
 		return Range{-1, End, true}
 	}

@@ -260,7 +260,7 @@ func (it *item) parse() string {
 		}
 	case indexItem.MatchString(body):
 		if i, ok := number(body, 0); ok {
-			it.Range = at(i)
+			it.Range = index(i)
 			return ""
 		}
 	case strings.Count(body, ":") > 1:

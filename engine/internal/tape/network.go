@@ -81,12 +81,12 @@ func graphs(a *arch.Architecture) (all []*arch.Graph) {
 // Open loads the weights of an architecture as dtype.
 func Open(ctx context.Context, c *checkpoint.Checkpoint, a *arch.Architecture, dtype arch.DType) (Network, error) {
 	if dtype == arch.F64 {
-		return open[float64](ctx, c, a)
+		return open[float64](ctx, c, a, dtype)
 	}
-	return open[float32](ctx, c, a)
+	return open[float32](ctx, c, a, dtype)
 }
 
-func open[T kernel.Float](ctx context.Context, c *checkpoint.Checkpoint, a *arch.Architecture) (Network, error) {
+func open[T kernel.Float](ctx context.Context, c *checkpoint.Checkpoint, a *arch.Architecture, dtype arch.DType) (Network, error) {
 	n := &network[T]{architecture: a, graphs: map[arch.Form]*arch.Graph{}}
 	for _, form := range forms(a.Info) {
 		g := a.Graph(form)
@@ -100,7 +100,7 @@ func open[T kernel.Float](ctx context.Context, c *checkpoint.Checkpoint, a *arch
 		}
 	}
 	var err error
-	n.weights, n.parameters, err = load[T](ctx, c, a)
+	n.weights, n.parameters, err = load[T](ctx, c, a, dtype)
 	return n, err
 }
 

@@ -3,6 +3,7 @@ package tape
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 
 	"github.com/xai-go/xai/engine/arch"
@@ -77,12 +78,18 @@ func Need(c *checkpoint.Checkpoint, a *arch.Architecture, dtype arch.DType) int6
 	named(graphs(a), func(w arch.Weight, matrix bool) {
 		out, in := w.Dims()
 		size := dtype.Size()
-		if matrix && dtype != arch.F64 && stored16(c, a.Prefix, w) {
+		if matrix && halves(c, a.Prefix, w, dtype) {
 			size = 2
 		}
 		n += int64(out) * int64(in) * size
 	})
 	return n
+}
+
+// halves tells whether a matrix is kept in 16 bits: where it is stored so, or
+// rounding is asked for.
+func halves(c *checkpoint.Checkpoint, prefix string, w arch.Weight, dtype arch.DType) bool {
+	return dtype == arch.BF16 || dtype == arch.F32 && stored16(c, prefix, w)
 }
 
 // stored16 tells whether a weight is stored in 16 bits.
@@ -96,15 +103,14 @@ func stored16(c *checkpoint.Checkpoint, prefix string, w arch.Weight) bool {
 }
 
 // load reads everything that the graphs name.
-func load[T kernel.Float](ctx context.Context, c *checkpoint.Checkpoint, a *arch.Architecture) (*weights[T], int64, error) {
+func load[T kernel.Float](ctx context.Context, c *checkpoint.Checkpoint, a *arch.Architecture, dtype arch.DType) (*weights[T], int64, error) {
 	w := &weights[T]{vectors: map[string][]T{}, linears: map[string]*linear[T]{}}
-	_, double := any(T(0)).(float64)
 	l := &loader[T]{Loader: checkpoint.NewLoader[T](ctx, c, a.Prefix)}
 	named(graphs(a), func(of arch.Weight, matrix bool) {
 		switch {
 		case l.Err() != nil:
 		case matrix:
-			w.linear(l, of, !double && stored16(c, a.Prefix, of))
+			w.linear(l, of, halves(c, a.Prefix, of, dtype), stored16(c, a.Prefix, of))
 		default:
 			w.vector(l, of)
 		}
@@ -153,23 +159,38 @@ func (w *weights[T]) vector(l *loader[T], of arch.Weight) {
 	w.vectors[key(of)] = values
 }
 
-// linear loads and packs the matrix of linear layers; with half, in 16 bits.
-func (w *weights[T]) linear(l *loader[T], of arch.Weight, half bool) {
-	if !l.read(of, half) {
+// linear loads and packs the matrix of linear layers; with half in 16 bits, as
+// it is where it is stored so.
+func (w *weights[T]) linear(l *loader[T], of arch.Weight, half, stored bool) {
+	if !l.read(of, half && stored) {
 		return
 	}
 	out, in := of.Dims()
 	var packed any
-	if half {
+	switch {
+	case half && stored:
 		format := kernel.BF16
 		if l.format == checkpoint.F16 {
 			format = kernel.F16
 		}
 		packed = kernel.Pack16(out, in, straight(l.bits, of), format)
-	} else {
+	case half:
+		values := straight(l.values, of)
+		bits := make([]uint16, len(values))
+		for i, v := range values {
+			bits[i] = brainFloat(float32(v))
+		}
+		packed = kernel.Pack16(out, in, bits, kernel.BF16)
+	default:
 		packed = kernel.Pack(out, in, straight(l.values, of))
 	}
 	w.linears[key(of)] = &linear[T]{Linear: nn.FromWeights(packed.(*kernel.Weights[T]), nil)}
+}
+
+// brainFloat returns the bfloat16 nearest to a finite number, ties to even.
+func brainFloat(v float32) uint16 {
+	bits := math.Float32bits(v)
+	return uint16((bits + 0x7fff + bits>>16&1) >> 16)
 }
 
 // straight returns the matrix of a weight, [out, in], from its stored values.
