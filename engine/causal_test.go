@@ -159,3 +159,24 @@ func TestGenerate(t *testing.T) {
 		t.Error("an empty prompt is continued")
 	}
 }
+
+// TestReuse: tokens that are alike have the bits of each by itself.
+func TestReuse(t *testing.T) {
+	onEveryKernel(t, func(t *testing.T, dtype engine.DType) {
+		for _, model := range []string{"gpt2-lm", "bert-seqcls", "distilbert-mlm", "roberta-mlm", "xlnet-seqcls"} {
+			m := openGolden(t, model, engine.WithDType(dtype), engine.WithThreads(2))
+			in := variants(90, m.Info().Vocabulary)
+			if m.Info().Task == "sequence-classification" {
+				in.Reads = nil
+			}
+			want := forward(t, m, in, engine.EveryToken(), engine.Separately(), engine.AllRows())
+			for name, opts := range map[string][]engine.ForwardOption{
+				"all": nil, "alone": {engine.Separately(), engine.AllRows()},
+			} {
+				if got := forward(t, m, in, opts...); !slices.Equal(got.Logits.Float64(), want.Logits.Float64()) {
+					t.Errorf("%s, %s: other logits where tokens share what they have in common", model, name)
+				}
+			}
+		}
+	})
+}

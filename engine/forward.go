@@ -29,6 +29,7 @@ type request struct {
 	tape.Request
 	objective Objective
 	separate  bool // no sequence uses what another one has computed
+	apart     bool // no token does
 	progress  func(done, total int)
 }
 
@@ -71,6 +72,11 @@ func AllRows() ForwardOption { return func(r *request) { r.KeepRows = true } }
 // costs.
 func Separately() ForwardOption { return func(r *request) { r.separate = true } }
 
+// EveryToken computes the first layer's queries, keys and values for every token
+// by itself, also where thousands are alike. The bits are the same; it is there
+// to measure what that costs.
+func EveryToken() ForwardOption { return func(r *request) { r.apart = true } }
+
 // Progress has f called with the number of sequences done and their total,
 // each time some are. Calls come one at a time, from any goroutine, and the
 // forward waits for them.
@@ -106,6 +112,16 @@ func (m *Model) Forward(ctx context.Context, in Input, opts ...ForwardOption) (*
 		return nil, err
 	}
 	results := r.bytes(m.info, batch)
+	r.Reuse = r.reuses(in, batch)
+	if r.Reuse {
+		if err := m.shareFirst(ctx, m.program(&r.Request), r, &batch); err != nil {
+			return nil, err
+		}
+		r.Reuse = batch.Alike != nil
+		for _, table := range batch.Tables {
+			results += int64(table.Len()) * m.info.DType.Size()
+		}
+	}
 	program, p, err := m.prepare(r, batch, results, r.sharesPrefixes(graph, in, batch))
 	if err != nil {
 		return nil, err
@@ -151,7 +167,7 @@ func (m *Model) program(r *tape.Request) tape.Program {
 	if len(r.Captures)+len(r.Edits)+len(r.Gradients) > 0 {
 		return m.network.Plan(r)
 	}
-	key := plainRequest{r.Form, r.Logits, r.AllReads, r.KeepRows}
+	key := plainRequest{r.Form, r.Logits, r.AllReads, r.KeepRows, r.Reuse}
 	m.plain.Lock()
 	defer m.plain.Unlock()
 	if m.plain.programs[key] == nil {
@@ -165,8 +181,8 @@ func (m *Model) program(r *tape.Request) tape.Program {
 
 // plainRequest is a request for logits.
 type plainRequest struct {
-	form                       arch.Form
-	logits, allReads, keepRows bool
+	form                              arch.Form
+	logits, allReads, keepRows, reuse bool
 }
 
 // whole tells whether the request reads something that all sequences share, so

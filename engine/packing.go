@@ -1,11 +1,102 @@
 package engine
 
 import (
+	"context"
 	"slices"
 
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/internal/tape"
 )
+
+// shareFirst runs what the first layer computes of a token's id, position and
+// type alone, once for all tokens that are alike, and gives the batch what it
+// came to. Where too few are alike it does nothing.
+func (m *Model) shareFirst(ctx context.Context, program tape.Program, r *request, b *tape.Batch) error {
+	shared, widths := program.Shared()
+	if shared == nil {
+		return nil
+	}
+	alike, distinct := tokensAlike(*b)
+	results := int64(0)
+	for _, width := range widths {
+		results += int64(distinct.Rows()) * int64(width) * m.info.DType.Size()
+	}
+	p, err := m.plan(shared, distinct, results, false, false)
+	if err != nil {
+		return err
+	}
+	held, err := m.runners.take(ctx, shared, p.size, p.runners, results)
+	if err != nil {
+		return err
+	}
+	defer m.runners.put(held)
+	out := &Output{Starts: make([]int, distinct.Sequences()+1)}
+	for _, width := range widths {
+		out.Tables = append(out.Tables, tape.NewTensor(m.info.DType, distinct.Rows(), width))
+	}
+	if err := m.run(ctx, p, held.runners, distinct.Sequences(), &request{}, out); err != nil {
+		return err
+	}
+	b.Alike, b.Tables = alike, out.Tables
+	return nil
+}
+
+// reuses tells whether few enough of the tokens of a batch differ from each
+// other that it pays to compute what they share once.
+func (r *request) reuses(in Input, b tape.Batch) bool {
+	const least = 2 // tokens of each kind, on average
+	if r.apart || in.Embeds != nil || b.Rows() < 2*groupRows || len(r.Request.Edits)+len(r.Request.Gradients) > 0 {
+		return false
+	}
+	seen := make(map[token]struct{})
+	for i := range b.Rows() {
+		seen[tokenAt(b, i)] = struct{}{}
+		if len(seen)*least > b.Rows() {
+			return false
+		}
+	}
+	return true
+}
+
+// token is what a token's row begins from.
+type token struct{ id, position, kind int32 }
+
+func tokenAt(b tape.Batch, row int) token {
+	t := token{id: b.IDs[row]}
+	if b.PositionIDs != nil {
+		t.position = b.PositionIDs[row]
+	}
+	if b.TypeIDs != nil {
+		t.kind = b.TypeIDs[row]
+	}
+	return t
+}
+
+// tokensAlike returns, for each row, the place of its token among the distinct
+// ones, and a batch of these, in sequences of one token.
+func tokensAlike(b tape.Batch) ([]int32, tape.Batch) {
+	alike := make([]int32, b.Rows())
+	places := make(map[token]int32)
+	d := tape.Batch{Starts: []int{0}}
+	for row := range alike {
+		t := tokenAt(b, row)
+		at, ok := places[t]
+		if !ok {
+			at = int32(len(places))
+			places[t] = at
+			d.IDs = append(d.IDs, t.id)
+			d.Starts = append(d.Starts, len(d.IDs))
+			if b.PositionIDs != nil {
+				d.PositionIDs = append(d.PositionIDs, t.position)
+			}
+			if b.TypeIDs != nil {
+				d.TypeIDs = append(d.TypeIDs, t.kind)
+			}
+		}
+		alike[row] = at
+	}
+	return alike, d
+}
 
 // A causal model gives tokens that begin alike the same values, whatever
 // follows. Where nobody looks inside, a batch is therefore run as a trie: its
@@ -66,6 +157,9 @@ func tries(b tape.Batch, rows int) []tape.Batch {
 		g.IDs = append(g.IDs, ids(i)[shared:]...)
 		if b.PositionIDs != nil {
 			g.PositionIDs = append(g.PositionIDs, b.PositionIDs[b.Starts[i]+shared:b.Starts[i+1]]...)
+		}
+		if b.Alike != nil {
+			g.Alike, g.Tables = append(g.Alike, b.Alike[b.Starts[i]+shared:b.Starts[i+1]]...), b.Tables
 		}
 		g.Starts = append(g.Starts, len(g.IDs))
 		if hi := g.Rows(); hi > lo {

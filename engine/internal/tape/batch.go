@@ -32,6 +32,10 @@ type Batch struct {
 	// that come before its own ones, in order: what it has in common with
 	// earlier sequences of a causal model. nil where there are none.
 	Prefixes [][][2]int
+	// Alike has, for each row, the row of Tables that holds what a shared
+	// program has computed for tokens like it.
+	Alike  []int32
+	Tables []Tensor
 	// Past has, for each sequence of the request, what was kept of the tokens
 	// before those of the batch; Keep where to keep it, and these, for later.
 	// Entries may be nil, and either may be.
@@ -123,6 +127,9 @@ func (b Batch) Slice(lo, hi int) Batch {
 	}
 	if b.Mask != nil {
 		s.Mask = b.Mask[from:to]
+	}
+	if b.Alike != nil {
+		s.Alike = b.Alike[from:to]
 	}
 	return s
 }

@@ -39,6 +39,12 @@ type Program interface {
 	// BackBytes returns the size of the weights that the way back packs a
 	// second time, for the first runner that needs them.
 	BackBytes() int64
+	// Shared returns the program that computes what a token's id, position and
+	// type alone determine, and the widths of its tables: nil where the request
+	// does not ask for that or nothing is gained. A batch for it lists tokens
+	// that differ from each other, and its output has the Tables, which the
+	// batch of the program itself then reads.
+	Shared() (Program, []int)
 	// Runner returns the working memory for groups of a size. It takes over
 	// that of old, which may be nil.
 	Runner(size Size, old Executor) Executor
@@ -131,6 +137,14 @@ func (p *Plan[T]) BackBytes() int64 {
 		}
 	}
 	return n
+}
+
+// Shared implements [Program].
+func (p *Plan[T]) Shared() (Program, []int) {
+	if p.shared == nil {
+		return nil, nil
+	}
+	return p.shared, p.shared.tables
 }
 
 // Runner implements [Program].

@@ -16,6 +16,8 @@ type Plan[T kernel.Float] struct {
 	phases  []phase[T]
 	back    []*linear[T] // layers whose transposed weights the way back needs
 	uses    worker       // what a worker's scratch must hold
+	shared  *Plan[T]     // computes what the plan imports; nil where that is nothing
+	tables  []int        // widths of what the plan exports
 }
 
 // buffer is a matrix: a row for each member of a set.

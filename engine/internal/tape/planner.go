@@ -25,12 +25,19 @@ type planner[T kernel.Float] struct {
 func newPlan[T kernel.Float](w *weights[T], graph *arch.Graph, req *Request) *Plan[T] {
 	nodes, logits := lower(graph, req)
 	nodes, logits = narrow(nodes, logits, req)
-	p := &planner[T]{weights: w, plan: &Plan[T]{req: req}, req: req, nodes: nodes}
-	p.value, p.grad, p.wanted = make([]int, len(nodes)), make([]int, len(nodes)), make([]bool, len(nodes))
-	for i := range nodes {
-		p.grad[i] = -1
-		p.forward(i, true)
+	var shared *Plan[T]
+	if req.Reuse && len(req.Gradients) == 0 {
+		if alike, exports := split(nodes); len(exports) > 0 {
+			p := newPlanner(w, req, alike)
+			for k, i := range exports {
+				p.export(k, i)
+			}
+			shared = p.plan
+			shared.finish(p.steps)
+		}
 	}
+	p := newPlanner(w, req, nodes)
+	p.plan.shared = shared
 	if req.Logits {
 		p.answer(logits)
 	}
@@ -39,6 +46,17 @@ func newPlan[T kernel.Float](w *weights[T], graph *arch.Graph, req *Request) *Pl
 	}
 	p.plan.finish(p.steps)
 	return p.plan
+}
+
+// newPlanner returns a planner that has written the way forward down.
+func newPlanner[T kernel.Float](w *weights[T], req *Request, nodes []node) *planner[T] {
+	p := &planner[T]{weights: w, plan: &Plan[T]{req: req}, req: req, nodes: nodes}
+	p.value, p.grad, p.wanted = make([]int, len(nodes)), make([]int, len(nodes)), make([]bool, len(nodes))
+	for i := range nodes {
+		p.grad[i] = -1
+		p.forward(i, true)
+	}
+	return p
 }
 
 // buffer adds a buffer.
@@ -212,6 +230,13 @@ func (p *planner[T]) compute(i, to int, in []int, captures bool) {
 				copy(r.span(to, at, context.starts[s+1])[copied:], r.span(in[1], tokens.starts[s], tokens.starts[s+1]))
 			}
 			return ctx.Err()
+		})
+	case imported:
+		p.each(to, nil, func(r *Runner[T], lo, hi int) {
+			table := values[T](r.batch.Tables[op.table])
+			for row := lo; row < hi; row++ {
+				copy(r.row(to, row), table[int(r.batch.Alike[row])*width:])
+			}
 		})
 	case arch.Select:
 		set := n.rows

@@ -20,6 +20,9 @@ type Request struct {
 	// Recompute keeps only what passes between blocks and computes the rest of
 	// a block again on the way back: the same bits from less memory.
 	Recompute bool
+	// Reuse computes what depends on a token's id, position and type alone once
+	// for all tokens that are alike: see [Program.Shared].
+	Reuse bool
 	// KeepRows computes the last layers at all tokens even where the head reads
 	// few of them.
 	KeepRows bool
@@ -39,6 +42,8 @@ type Output struct {
 	// Values are what was captured and Gradients what was differentiated, in
 	// the order of the request.
 	Values, Gradients []Activation
+	// Tables receive what a shared program computes, [rows, width].
+	Tables []Tensor
 	// Objectives are the values of the objective, one a sequence; nil without one.
 	Objectives []float64
 }
