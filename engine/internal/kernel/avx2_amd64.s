@@ -112,13 +112,13 @@ loop1x1:
 	VBROADCASTSS 12(R9), Y2
 	VFMADD231PS  Y1, Y2, Y0
 	CMPQ         R8, $+0
-	JE           fetched1x1
+	JLE          fetched1x1
 	PREFETCHT0   (DI)
 	CMPQ         R8, $+64
-	JE           fetched1x1
+	JLE          fetched1x1
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched1x1
+	JLE          fetched1x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 
@@ -276,13 +276,13 @@ loop2x1:
 	VBROADCASTSS 12(R9)(AX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
 	CMPQ         R8, $+0
-	JE           fetched2x1
+	JLE          fetched2x1
 	PREFETCHT0   (DI)
 	CMPQ         R8, $+64
-	JE           fetched2x1
+	JLE          fetched2x1
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched2x1
+	JLE          fetched2x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 
@@ -465,13 +465,13 @@ loop3x1:
 	VBROADCASTSS 12(R9)(AX*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
 	CMPQ         R8, $+0
-	JE           fetched3x1
+	JLE          fetched3x1
 	PREFETCHT0   (DI)
 	CMPQ         R8, $+64
-	JE           fetched3x1
+	JLE          fetched3x1
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched3x1
+	JLE          fetched3x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 
@@ -681,13 +681,13 @@ loop4x1:
 	VBROADCASTSS 12(R10), Y5
 	VFMADD231PS  Y4, Y5, Y3
 	CMPQ         R8, $+0
-	JE           fetched4x1
+	JLE          fetched4x1
 	PREFETCHT0   (DI)
 	CMPQ         R8, $+64
-	JE           fetched4x1
+	JLE          fetched4x1
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched4x1
+	JLE          fetched4x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 
@@ -924,13 +924,13 @@ loop5x1:
 	VBROADCASTSS 12(R10)(AX*1), Y6
 	VFMADD231PS  Y5, Y6, Y4
 	CMPQ         R8, $+0
-	JE           fetched5x1
+	JLE          fetched5x1
 	PREFETCHT0   (DI)
 	CMPQ         R8, $+64
-	JE           fetched5x1
+	JLE          fetched5x1
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched5x1
+	JLE          fetched5x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 
@@ -1192,13 +1192,13 @@ loop6x1:
 	VBROADCASTSS 12(R10)(AX*2), Y7
 	VFMADD231PS  Y6, Y7, Y5
 	CMPQ         R8, $+0
-	JE           fetched6x1
+	JLE          fetched6x1
 	PREFETCHT0   (DI)
 	CMPQ         R8, $+64
-	JE           fetched6x1
+	JLE          fetched6x1
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched6x1
+	JLE          fetched6x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 
@@ -1394,13 +1394,13 @@ loop1x2:
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
 	CMPQ         R8, $+0
-	JE           fetched1x2
+	JLE          fetched1x2
 	PREFETCHT0   (DI)
 	CMPQ         R8, $+64
-	JE           fetched1x2
+	JLE          fetched1x2
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched1x2
+	JLE          fetched1x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 
@@ -1588,13 +1588,13 @@ loop2x2:
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
 	CMPQ         R8, $+0
-	JE           fetched2x2
+	JLE          fetched2x2
 	PREFETCHT0   (DI)
 	CMPQ         R8, $+64
-	JE           fetched2x2
+	JLE          fetched2x2
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched2x2
+	JLE          fetched2x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 
@@ -1821,13 +1821,13 @@ loop3x2:
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
 	CMPQ         R8, $+0
-	JE           fetched3x2
+	JLE          fetched3x2
 	PREFETCHT0   (DI)
 	CMPQ         R8, $+64
-	JE           fetched3x2
+	JLE          fetched3x2
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched3x2
+	JLE          fetched3x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 
@@ -2095,13 +2095,13 @@ loop4x2:
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
 	CMPQ         R8, $+0
-	JE           fetched4x2
+	JLE          fetched4x2
 	PREFETCHT0   (DI)
 	CMPQ         R8, $+64
-	JE           fetched4x2
+	JLE          fetched4x2
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched4x2
+	JLE          fetched4x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 
@@ -2410,13 +2410,13 @@ loop5x2:
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
 	CMPQ         R8, $+0
-	JE           fetched5x2
+	JLE          fetched5x2
 	PREFETCHT0   (DI)
 	CMPQ         R8, $+64
-	JE           fetched5x2
+	JLE          fetched5x2
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched5x2
+	JLE          fetched5x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 
@@ -2764,13 +2764,13 @@ loop6x2:
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
 	CMPQ         R8, $+0
-	JE           fetched6x2
+	JLE          fetched6x2
 	PREFETCHT0   (DI)
 	CMPQ         R8, $+64
-	JE           fetched6x2
+	JLE          fetched6x2
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched6x2
+	JLE          fetched6x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 
@@ -3379,10 +3379,10 @@ groupSumDone:
 	VADDPS       X4, X3, X3
 	VDIVSS       X1, X2, X2
 	VDIVSS       X1, X3, X3
-	VBROADCASTSS X2, Y2
-	VBROADCASTSS X3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
+	VBROADCASTSS X2, Y4
+	VBROADCASTSS X3, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
 	MOVQ         AX, SI
 	LEAQ         (SI)(DX*1), DI
 	MOVQ         DX, R8
@@ -3390,12 +3390,12 @@ groupSumDone:
 	JL           groupSquareRest
 
 groupSquare:
-	VMOVUPS     (SI), Y6
-	VMOVUPS     (DI), Y7
-	VSUBPS      Y2, Y6, Y6
-	VSUBPS      Y3, Y7, Y7
-	VFMADD231PS Y6, Y6, Y4
-	VFMADD231PS Y7, Y7, Y5
+	VMOVUPS     (SI), Y8
+	VMOVUPS     (DI), Y9
+	VSUBPS      Y4, Y8, Y8
+	VSUBPS      Y5, Y9, Y9
+	VFMADD231PS Y8, Y8, Y6
+	VFMADD231PS Y9, Y9, Y7
 	ADDQ        $0x20, SI
 	ADDQ        $0x20, DI
 	SUBQ        $0x20, R8
@@ -3404,20 +3404,20 @@ groupSquare:
 groupSquareRest:
 	ADDQ        $0x20, R8
 	JZ          groupSquareDone
-	VMASKMOVPS  (SI), Y0, Y6
-	VMASKMOVPS  (DI), Y0, Y7
-	VSUBPS      Y2, Y6, Y6
-	VSUBPS      Y3, Y7, Y7
-	VANDPS      Y0, Y6, Y6
-	VANDPS      Y0, Y7, Y7
-	VFMADD231PS Y6, Y6, Y4
-	VFMADD231PS Y7, Y7, Y5
+	VMASKMOVPS  (SI), Y0, Y8
+	VMASKMOVPS  (DI), Y0, Y9
+	VSUBPS      Y4, Y8, Y4
+	VSUBPS      Y5, Y9, Y5
+	VANDPS      Y0, Y4, Y4
+	VANDPS      Y0, Y5, Y5
+	VFMADD231PS Y4, Y4, Y6
+	VFMADD231PS Y5, Y5, Y7
 
 groupSquareDone:
-	VEXTRACTF128 $0x01, Y4, X6
-	VADDPS       X6, X4, X4
-	VEXTRACTF128 $0x01, Y5, X6
-	VADDPS       X6, X5, X5
+	VEXTRACTF128 $0x01, Y6, X4
+	VADDPS       X4, X6, X4
+	VEXTRACTF128 $0x01, Y7, X5
+	VADDPS       X5, X7, X5
 	VPERMILPS    $0x4e, X4, X6
 	VADDPS       X6, X4, X4
 	VPERMILPS    $0x4e, X5, X6
@@ -3426,14 +3426,16 @@ groupSquareDone:
 	VADDPS       X6, X4, X4
 	VPERMILPS    $0xb1, X5, X6
 	VADDPS       X6, X5, X5
-	VMOVSS       c3f800000AVX2<>+0(SB), X6
 	VDIVSS       X1, X4, X4
 	VADDSS       eps+48(FP), X4, X4
 	VSQRTSS      X4, X4, X4
-	VDIVSS       X4, X6, X4
 	VDIVSS       X1, X5, X5
 	VADDSS       eps+48(FP), X5, X5
 	VSQRTSS      X5, X5, X5
+	VBROADCASTSS X2, Y2
+	VBROADCASTSS X3, Y3
+	VMOVSS       c3f800000AVX2<>+0(SB), X6
+	VDIVSS       X4, X6, X4
 	VDIVSS       X5, X6, X5
 	VBROADCASTSS X4, Y4
 	VBROADCASTSS X5, Y5
@@ -3520,17 +3522,17 @@ singleSumDone:
 	VPERMILPS    $0xb1, X2, X3
 	VADDPS       X3, X2, X2
 	VDIVSS       X1, X2, X2
-	VBROADCASTSS X2, Y2
-	VXORPS       Y3, Y3, Y3
+	VBROADCASTSS X2, Y3
+	VXORPS       Y4, Y4, Y4
 	MOVQ         AX, SI
 	MOVQ         DX, DI
 	SUBQ         $0x20, DI
 	JL           singleSquareRest
 
 singleSquare:
-	VMOVUPS     (SI), Y4
-	VSUBPS      Y2, Y4, Y4
-	VFMADD231PS Y4, Y4, Y3
+	VMOVUPS     (SI), Y5
+	VSUBPS      Y3, Y5, Y5
+	VFMADD231PS Y5, Y5, Y4
 	ADDQ        $0x20, SI
 	SUBQ        $0x20, DI
 	JGE         singleSquare
@@ -3538,22 +3540,23 @@ singleSquare:
 singleSquareRest:
 	ADDQ        $0x20, DI
 	JZ          singleSquareDone
-	VMASKMOVPS  (SI), Y0, Y4
-	VSUBPS      Y2, Y4, Y4
-	VANDPS      Y0, Y4, Y4
-	VFMADD231PS Y4, Y4, Y3
+	VMASKMOVPS  (SI), Y0, Y5
+	VSUBPS      Y3, Y5, Y3
+	VANDPS      Y0, Y3, Y3
+	VFMADD231PS Y3, Y3, Y4
 
 singleSquareDone:
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPS       X4, X3, X3
+	VEXTRACTF128 $0x01, Y4, X3
+	VADDPS       X3, X4, X3
 	VPERMILPS    $0x4e, X3, X4
 	VADDPS       X4, X3, X3
 	VPERMILPS    $0xb1, X3, X4
 	VADDPS       X4, X3, X3
-	VMOVSS       c3f800000AVX2<>+0(SB), X4
 	VDIVSS       X1, X3, X3
 	VADDSS       eps+48(FP), X3, X3
 	VSQRTSS      X3, X3, X3
+	VBROADCASTSS X2, Y2
+	VMOVSS       c3f800000AVX2<>+0(SB), X4
 	VDIVSS       X3, X4, X3
 	VBROADCASTSS X3, Y3
 	MOVQ         gamma+32(FP), SI
@@ -3736,14 +3739,14 @@ loop:
 	VFMADD213PS  cbe535b35AVX2<>+0(SB), Y7, Y9
 	VFMADD213PS  c3df8dc4eAVX2<>+0(SB), Y6, Y8
 	VFMADD213PS  c3df8dc4eAVX2<>+0(SB), Y7, Y9
-	VMULPS       Y2, Y8, Y6
-	VMULPS       Y3, Y9, Y7
-	VMULPS       Y4, Y6, Y4
-	VMULPS       Y5, Y7, Y5
-	VCMPPS       $0x19, c41535c29AVX2<>+0(SB), Y2, Y2
-	VCMPPS       $0x19, c41535c29AVX2<>+0(SB), Y3, Y3
-	VANDPS       Y2, Y4, Y2
-	VANDPS       Y3, Y5, Y3
+	VCMPPS       $0x19, c41535c29AVX2<>+0(SB), Y2, Y6
+	VCMPPS       $0x19, c41535c29AVX2<>+0(SB), Y3, Y7
+	VMULPS       Y2, Y8, Y2
+	VMULPS       Y3, Y9, Y3
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y5, Y3, Y3
+	VANDPS       Y6, Y2, Y2
+	VANDPS       Y7, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y5, Y5, Y5
 	VMAXPS       Y0, Y4, Y0
@@ -3800,10 +3803,10 @@ single:
 	VFMADD213PS  c3dfc5d66AVX2<>+0(SB), Y3, Y4
 	VFMADD213PS  cbe535b35AVX2<>+0(SB), Y3, Y4
 	VFMADD213PS  c3df8dc4eAVX2<>+0(SB), Y3, Y4
-	VMULPS       Y1, Y4, Y3
-	VMULPS       Y2, Y3, Y2
-	VCMPPS       $0x19, c41535c29AVX2<>+0(SB), Y1, Y1
-	VANDPS       Y1, Y2, Y1
+	VCMPPS       $0x19, c41535c29AVX2<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y4, Y1
+	VMULPS       Y2, Y1, Y1
+	VANDPS       Y3, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VMAXPS       Y0, Y2, Y0
 	VSUBPS       Y1, Y0, Y0
@@ -3856,10 +3859,10 @@ singleEnd:
 	VFMADD213PS  c3dfc5d66AVX2<>+0(SB), Y4, Y5
 	VFMADD213PS  cbe535b35AVX2<>+0(SB), Y4, Y5
 	VFMADD213PS  c3df8dc4eAVX2<>+0(SB), Y4, Y5
-	VMULPS       Y2, Y5, Y4
-	VMULPS       Y3, Y4, Y3
-	VCMPPS       $0x19, c41535c29AVX2<>+0(SB), Y2, Y2
-	VANDPS       Y2, Y3, Y2
+	VCMPPS       $0x19, c41535c29AVX2<>+0(SB), Y2, Y4
+	VMULPS       Y2, Y5, Y2
+	VMULPS       Y3, Y2, Y2
+	VANDPS       Y4, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	VMAXPS       Y1, Y3, Y1
 	VSUBPS       Y2, Y1, Y1

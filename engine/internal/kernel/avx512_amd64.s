@@ -134,15 +134,15 @@ loop1x1:
 	VBROADCASTSS 12(R9), Z2
 	VFMADD231PS  Z1, Z2, Z0
 	CMPQ         R8, $+0
-	JE           fetched1x1
+	JLE          fetched1x1
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched1x1
+	JLE          fetched1x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched1x1
+	JLE          fetched1x1
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -298,15 +298,15 @@ loop2x1:
 	VBROADCASTSS 12(R9)(AX*1), Z3
 	VFMADD231PS  Z2, Z3, Z1
 	CMPQ         R8, $+0
-	JE           fetched2x1
+	JLE          fetched2x1
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched2x1
+	JLE          fetched2x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched2x1
+	JLE          fetched2x1
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -487,15 +487,15 @@ loop3x1:
 	VBROADCASTSS 12(R9)(AX*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
 	CMPQ         R8, $+0
-	JE           fetched3x1
+	JLE          fetched3x1
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched3x1
+	JLE          fetched3x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched3x1
+	JLE          fetched3x1
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -703,15 +703,15 @@ loop4x1:
 	VBROADCASTSS 12(R10), Z5
 	VFMADD231PS  Z4, Z5, Z3
 	CMPQ         R8, $+0
-	JE           fetched4x1
+	JLE          fetched4x1
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched4x1
+	JLE          fetched4x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched4x1
+	JLE          fetched4x1
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -946,15 +946,15 @@ loop5x1:
 	VBROADCASTSS 12(R10)(AX*1), Z6
 	VFMADD231PS  Z5, Z6, Z4
 	CMPQ         R8, $+0
-	JE           fetched5x1
+	JLE          fetched5x1
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched5x1
+	JLE          fetched5x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched5x1
+	JLE          fetched5x1
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -1214,15 +1214,15 @@ loop6x1:
 	VBROADCASTSS 12(R10)(AX*2), Z7
 	VFMADD231PS  Z6, Z7, Z5
 	CMPQ         R8, $+0
-	JE           fetched6x1
+	JLE          fetched6x1
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched6x1
+	JLE          fetched6x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched6x1
+	JLE          fetched6x1
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -1508,15 +1508,15 @@ loop7x1:
 	VBROADCASTSS 12(R10), Z8
 	VFMADD231PS  Z7, Z8, Z6
 	CMPQ         R8, $+0
-	JE           fetched7x1
+	JLE          fetched7x1
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched7x1
+	JLE          fetched7x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched7x1
+	JLE          fetched7x1
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -1829,15 +1829,15 @@ loop8x1:
 	VBROADCASTSS 12(R10)(AX*1), Z9
 	VFMADD231PS  Z8, Z9, Z7
 	CMPQ         R8, $+0
-	JE           fetched8x1
+	JLE          fetched8x1
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched8x1
+	JLE          fetched8x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched8x1
+	JLE          fetched8x1
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -2175,15 +2175,15 @@ loop9x1:
 	VBROADCASTSS 12(R10)(AX*2), Z10
 	VFMADD231PS  Z9, Z10, Z8
 	CMPQ         R8, $+0
-	JE           fetched9x1
+	JLE          fetched9x1
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched9x1
+	JLE          fetched9x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched9x1
+	JLE          fetched9x1
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -2547,15 +2547,15 @@ loop10x1:
 	VBROADCASTSS 12(R10), Z11
 	VFMADD231PS  Z10, Z11, Z9
 	CMPQ         R8, $+0
-	JE           fetched10x1
+	JLE          fetched10x1
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched10x1
+	JLE          fetched10x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched10x1
+	JLE          fetched10x1
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -2946,15 +2946,15 @@ loop11x1:
 	VBROADCASTSS 12(R10)(AX*1), Z12
 	VFMADD231PS  Z11, Z12, Z10
 	CMPQ         R8, $+0
-	JE           fetched11x1
+	JLE          fetched11x1
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched11x1
+	JLE          fetched11x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched11x1
+	JLE          fetched11x1
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -3370,15 +3370,15 @@ loop12x1:
 	VBROADCASTSS 12(R10)(AX*2), Z13
 	VFMADD231PS  Z12, Z13, Z11
 	CMPQ         R8, $+0
-	JE           fetched12x1
+	JLE          fetched12x1
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched12x1
+	JLE          fetched12x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched12x1
+	JLE          fetched12x1
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -3624,15 +3624,15 @@ loop1x2:
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
 	CMPQ         R8, $+0
-	JE           fetched1x2
+	JLE          fetched1x2
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched1x2
+	JLE          fetched1x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched1x2
+	JLE          fetched1x2
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -3818,15 +3818,15 @@ loop2x2:
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
 	CMPQ         R8, $+0
-	JE           fetched2x2
+	JLE          fetched2x2
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched2x2
+	JLE          fetched2x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched2x2
+	JLE          fetched2x2
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -4051,15 +4051,15 @@ loop3x2:
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
 	CMPQ         R8, $+0
-	JE           fetched3x2
+	JLE          fetched3x2
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched3x2
+	JLE          fetched3x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched3x2
+	JLE          fetched3x2
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -4325,15 +4325,15 @@ loop4x2:
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
 	CMPQ         R8, $+0
-	JE           fetched4x2
+	JLE          fetched4x2
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched4x2
+	JLE          fetched4x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched4x2
+	JLE          fetched4x2
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -4640,15 +4640,15 @@ loop5x2:
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
 	CMPQ         R8, $+0
-	JE           fetched5x2
+	JLE          fetched5x2
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched5x2
+	JLE          fetched5x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched5x2
+	JLE          fetched5x2
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -4994,15 +4994,15 @@ loop6x2:
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
 	CMPQ         R8, $+0
-	JE           fetched6x2
+	JLE          fetched6x2
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched6x2
+	JLE          fetched6x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched6x2
+	JLE          fetched6x2
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -5388,15 +5388,15 @@ loop7x2:
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
 	CMPQ         R8, $+0
-	JE           fetched7x2
+	JLE          fetched7x2
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched7x2
+	JLE          fetched7x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched7x2
+	JLE          fetched7x2
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -5823,15 +5823,15 @@ loop8x2:
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
 	CMPQ         R8, $+0
-	JE           fetched8x2
+	JLE          fetched8x2
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched8x2
+	JLE          fetched8x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched8x2
+	JLE          fetched8x2
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -6297,15 +6297,15 @@ loop9x2:
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
 	CMPQ         R8, $+0
-	JE           fetched9x2
+	JLE          fetched9x2
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched9x2
+	JLE          fetched9x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched9x2
+	JLE          fetched9x2
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -6811,15 +6811,15 @@ loop10x2:
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
 	CMPQ         R8, $+0
-	JE           fetched10x2
+	JLE          fetched10x2
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched10x2
+	JLE          fetched10x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched10x2
+	JLE          fetched10x2
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -7366,15 +7366,15 @@ loop11x2:
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
 	CMPQ         R8, $+0
-	JE           fetched11x2
+	JLE          fetched11x2
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched11x2
+	JLE          fetched11x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched11x2
+	JLE          fetched11x2
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -7960,15 +7960,15 @@ loop12x2:
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
 	CMPQ         R8, $+0
-	JE           fetched12x2
+	JLE          fetched12x2
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched12x2
+	JLE          fetched12x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched12x2
+	JLE          fetched12x2
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -8907,10 +8907,10 @@ groupSumDone:
 	VDIVSS        X0, X6, X6
 	VDIVSS        X0, X7, X7
 	VDIVSS        X0, X8, X8
-	VBROADCASTSS  X5, Z5
-	VBROADCASTSS  X6, Z6
-	VBROADCASTSS  X7, Z7
-	VBROADCASTSS  X8, Z8
+	VBROADCASTSS  X5, Z15
+	VBROADCASTSS  X6, Z16
+	VBROADCASTSS  X7, Z17
+	VBROADCASTSS  X8, Z18
 	VPXORD        Z9, Z9, Z9
 	VPXORD        Z10, Z10, Z10
 	VPXORD        Z11, Z11, Z11
@@ -8924,18 +8924,18 @@ groupSumDone:
 	JL            groupSquareRest
 
 groupSquare:
-	VMOVUPS     (SI), Z15
-	VMOVUPS     (DI), Z16
-	VMOVUPS     (R8), Z17
-	VMOVUPS     (R9), Z18
-	VSUBPS      Z5, Z15, Z15
-	VSUBPS      Z6, Z16, Z16
-	VSUBPS      Z7, Z17, Z17
-	VSUBPS      Z8, Z18, Z18
-	VFMADD231PS Z15, Z15, Z9
-	VFMADD231PS Z16, Z16, Z10
-	VFMADD231PS Z17, Z17, Z11
-	VFMADD231PS Z18, Z18, Z12
+	VMOVUPS     (SI), Z19
+	VMOVUPS     (DI), Z20
+	VMOVUPS     (R8), Z21
+	VMOVUPS     (R9), Z22
+	VSUBPS      Z15, Z19, Z19
+	VSUBPS      Z16, Z20, Z20
+	VSUBPS      Z17, Z21, Z21
+	VSUBPS      Z18, Z22, Z22
+	VFMADD231PS Z19, Z19, Z9
+	VFMADD231PS Z20, Z20, Z10
+	VFMADD231PS Z21, Z21, Z11
+	VFMADD231PS Z22, Z22, Z12
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, DI
 	ADDQ        $0x40, R8
@@ -8946,14 +8946,14 @@ groupSquare:
 groupSquareRest:
 	ADDQ        $0x40, R10
 	JZ          groupSquareDone
-	VMOVUPS.Z   (SI), K1, Z15
-	VMOVUPS.Z   (DI), K1, Z16
-	VMOVUPS.Z   (R8), K1, Z17
-	VMOVUPS.Z   (R9), K1, Z18
-	VSUBPS      Z5, Z15, Z15
-	VSUBPS      Z6, Z16, Z16
-	VSUBPS      Z7, Z17, Z17
-	VSUBPS      Z8, Z18, Z18
+	VMOVUPS.Z   (SI), K1, Z19
+	VMOVUPS.Z   (DI), K1, Z20
+	VMOVUPS.Z   (R8), K1, Z21
+	VMOVUPS.Z   (R9), K1, Z22
+	VSUBPS      Z15, Z19, Z15
+	VSUBPS      Z16, Z20, Z16
+	VSUBPS      Z17, Z21, Z17
+	VSUBPS      Z18, Z22, Z18
 	VMOVAPS.Z   Z15, K1, Z15
 	VMOVAPS.Z   Z16, K1, Z16
 	VMOVAPS.Z   Z17, K1, Z17
@@ -8996,22 +8996,26 @@ groupSquareDone:
 	VADDPS        X19, X17, X17
 	VPERMILPS     $0xb1, X18, X19
 	VADDPS        X19, X18, X18
-	VMOVSS        c3f800000AVX512<>+0(SB), X19
 	VDIVSS        X0, X15, X15
 	VADDSS        eps+48(FP), X15, X15
 	VSQRTSS       X15, X15, X15
-	VDIVSS        X15, X19, X15
 	VDIVSS        X0, X16, X16
 	VADDSS        eps+48(FP), X16, X16
 	VSQRTSS       X16, X16, X16
-	VDIVSS        X16, X19, X16
 	VDIVSS        X0, X17, X17
 	VADDSS        eps+48(FP), X17, X17
 	VSQRTSS       X17, X17, X17
-	VDIVSS        X17, X19, X17
 	VDIVSS        X0, X18, X18
 	VADDSS        eps+48(FP), X18, X18
 	VSQRTSS       X18, X18, X18
+	VBROADCASTSS  X5, Z5
+	VBROADCASTSS  X6, Z6
+	VBROADCASTSS  X7, Z7
+	VBROADCASTSS  X8, Z8
+	VMOVSS        c3f800000AVX512<>+0(SB), X19
+	VDIVSS        X15, X19, X15
+	VDIVSS        X16, X19, X16
+	VDIVSS        X17, X19, X17
 	VDIVSS        X18, X19, X18
 	VBROADCASTSS  X15, Z15
 	VBROADCASTSS  X16, Z16
@@ -9128,7 +9132,7 @@ singleSumDone:
 	VPERMILPS     $0xb1, X1, X2
 	VADDPS        X2, X1, X1
 	VDIVSS        X0, X1, X1
-	VBROADCASTSS  X1, Z1
+	VBROADCASTSS  X1, Z2
 	VPXORD        Z14, Z14, Z14
 	MOVQ          AX, SI
 	MOVQ          DX, DI
@@ -9136,9 +9140,9 @@ singleSumDone:
 	JL            singleSquareRest
 
 singleSquare:
-	VMOVUPS     (SI), Z2
-	VSUBPS      Z1, Z2, Z2
-	VFMADD231PS Z2, Z2, Z14
+	VMOVUPS     (SI), Z3
+	VSUBPS      Z2, Z3, Z3
+	VFMADD231PS Z3, Z3, Z14
 	ADDQ        $0x40, SI
 	SUBQ        $0x40, DI
 	JGE         singleSquare
@@ -9146,8 +9150,8 @@ singleSquare:
 singleSquareRest:
 	ADDQ        $0x40, DI
 	JZ          singleSquareDone
-	VMOVUPS.Z   (SI), K1, Z2
-	VSUBPS      Z1, Z2, Z2
+	VMOVUPS.Z   (SI), K1, Z3
+	VSUBPS      Z2, Z3, Z2
 	VMOVAPS.Z   Z2, K1, Z2
 	VFMADD231PS Z2, Z2, Z14
 
@@ -9160,10 +9164,11 @@ singleSquareDone:
 	VADDPS        X3, X2, X2
 	VPERMILPS     $0xb1, X2, X3
 	VADDPS        X3, X2, X2
-	VMOVSS        c3f800000AVX512<>+0(SB), X3
 	VDIVSS        X0, X2, X2
 	VADDSS        eps+48(FP), X2, X2
 	VSQRTSS       X2, X2, X2
+	VBROADCASTSS  X1, Z1
+	VMOVSS        c3f800000AVX512<>+0(SB), X3
 	VDIVSS        X2, X3, X2
 	VBROADCASTSS  X2, Z2
 	MOVQ          gamma+32(FP), SI
@@ -9441,23 +9446,23 @@ loop:
 	VFMADD213PS  Z26, Z20, Z23
 	VFMADD213PS  Z26, Z21, Z24
 	VFMADD213PS  Z26, Z18, Z25
-	VMULPS       Z5, Z22, Z18
-	VMULPS       Z6, Z23, Z19
-	VMULPS       Z7, Z24, Z20
-	VMULPS       Z4, Z25, Z21
-	VMULPS       Z14, Z18, Z14
-	VMULPS       Z15, Z19, Z15
-	VMULPS       Z16, Z20, Z16
-	VMULPS       Z17, Z21, Z17
 	VBROADCASTSS c41535c29AVX512<>+0(SB), Z18
 	VCMPPS       $0x19, Z18, Z5, K1
 	VCMPPS       $0x19, Z18, Z6, K2
 	VCMPPS       $0x19, Z18, Z7, K3
 	VCMPPS       $0x19, Z18, Z4, K4
-	VMOVAPS.Z    Z14, K1, Z4
-	VMOVAPS.Z    Z15, K2, Z5
-	VMOVAPS.Z    Z16, K3, Z6
-	VMOVAPS.Z    Z17, K4, Z7
+	VMULPS       Z5, Z22, Z5
+	VMULPS       Z6, Z23, Z6
+	VMULPS       Z7, Z24, Z7
+	VMULPS       Z4, Z25, Z4
+	VMULPS       Z14, Z5, Z5
+	VMULPS       Z15, Z6, Z6
+	VMULPS       Z16, Z7, Z7
+	VMULPS       Z17, Z4, Z4
+	VMOVAPS.Z    Z5, K1, Z5
+	VMOVAPS.Z    Z6, K2, Z6
+	VMOVAPS.Z    Z7, K3, Z7
+	VMOVAPS.Z    Z4, K4, Z4
 	VPXORD       Z8, Z8, Z8
 	VPXORD       Z9, Z9, Z9
 	VPXORD       Z10, Z10, Z10
@@ -9466,10 +9471,10 @@ loop:
 	VMAXPS       Z1, Z9, Z1
 	VMAXPS       Z2, Z10, Z2
 	VMAXPS       Z3, Z11, Z3
-	VSUBPS       Z4, Z0, Z0
-	VSUBPS       Z5, Z1, Z1
-	VSUBPS       Z6, Z2, Z2
-	VSUBPS       Z7, Z3, Z3
+	VSUBPS       Z5, Z0, Z0
+	VSUBPS       Z6, Z1, Z1
+	VSUBPS       Z7, Z2, Z2
+	VSUBPS       Z4, Z3, Z3
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
 	VMOVUPS      Z2, 128(AX)
@@ -9542,11 +9547,11 @@ single:
 	VFMADD213PS  Z5, Z3, Z4
 	VBROADCASTSS c3df8dc4eAVX512<>+0(SB), Z5
 	VFMADD213PS  Z5, Z3, Z4
-	VMULPS       Z1, Z4, Z3
-	VMULPS       Z2, Z3, Z2
 	VBROADCASTSS c41535c29AVX512<>+0(SB), Z3
 	VCMPPS       $0x19, Z3, Z1, K1
-	VMOVAPS.Z    Z2, K1, Z1
+	VMULPS       Z1, Z4, Z1
+	VMULPS       Z2, Z1, Z1
+	VMOVAPS.Z    Z1, K1, Z1
 	VPXORD       Z12, Z12, Z12
 	VMAXPS       Z0, Z12, Z0
 	VSUBPS       Z1, Z0, Z0
@@ -9619,11 +9624,11 @@ singleEnd:
 	VFMADD213PS  Z5, Z3, Z4
 	VBROADCASTSS c3df8dc4eAVX512<>+0(SB), Z5
 	VFMADD213PS  Z5, Z3, Z4
-	VMULPS       Z1, Z4, Z3
-	VMULPS       Z2, Z3, Z2
 	VBROADCASTSS c41535c29AVX512<>+0(SB), Z3
 	VCMPPS       $0x19, Z3, Z1, K2
-	VMOVAPS.Z    Z2, K2, Z1
+	VMULPS       Z1, Z4, Z1
+	VMULPS       Z2, Z1, Z1
+	VMOVAPS.Z    Z1, K2, Z1
 	VPXORD       Z13, Z13, Z13
 	VMAXPS       Z0, Z13, Z0
 	VSUBPS       Z1, Z0, Z0

@@ -23,11 +23,18 @@ const (
 // product is the product with packed matrices; m, in and out are not 0.
 func (a *assembly) product(dst []float32, ldd int, x []float32, ldx int, transposed bool, m int,
 	panels []float32, stride, in, out int, bias []float32, add bool) {
-	width := a.columns()
-	gemm, row, step := a.gemm, ldx, 1 // from a value of x to the one below, and to the next of its sum
 	if transposed {
-		gemm, row, step = a.gemmTransposed, 1, ldx
+		blocked(a, a.gemmTransposed, dst, ldd, x, ldx, 1, ldx, m, panels, stride, in, out, bias, add)
+	} else {
+		blocked(a, a.gemm, dst, ldd, x, ldx, ldx, 1, m, panels, stride, in, out, bias, add)
 	}
+}
+
+// blocked is product by a microkernel. row is the distance of a value of x to
+// the one of the next row, step that to the next one of its own.
+func blocked[E float32 | uint16](a *assembly, gemm microkernel[E], dst []float32, ldd int, x []float32, ldx, row, step, m int,
+	panels []E, stride, in, out int, bias []float32, add bool) {
+	width := a.columns()
 	blocks := (m + rowsTogether - 1) / rowsTogether
 	for block := range blocks {
 		first, last := m*block/blocks, m*(block+1)/blocks
@@ -35,7 +42,7 @@ func (a *assembly) product(dst []float32, ldd int, x []float32, ldx int, transpo
 		tiles := (last - first + a.rows - 1) / a.rows
 		rows, higher := (last-first)/tiles, (last-first)%tiles
 		// multiply takes the steps [k, k+steps) for the panel of column c.
-		multiply := func(c, k, steps int, next *float32) {
+		multiply := func(c, k, steps int, next *E) {
 			panel := &panels[c*stride+k*width]
 			var b *float32
 			if bias != nil && k+steps == in {
@@ -43,7 +50,7 @@ func (a *assembly) product(dst []float32, ldd int, x []float32, ldx int, transpo
 			}
 			columns, add, r, low := min(width, out-c), add || k > 0, first, tiles-higher
 			if higher > 0 {
-				var now *float32 // one of the calls fetches what is next
+				var now *E // one of the calls fetches what is next
 				if higher >= low {
 					now, next = next, nil
 				}
@@ -87,6 +94,19 @@ func (a *assembly) linear(dst []float32, ldd int, x []float32, ldx, m int, w *We
 		return
 	}
 	a.product(dst, ldd, x, ldx, false, m, w.panels, w.in, w.in, w.out, bias, false)
+}
+
+// linear16 is linear for weights of 16 bits.
+func (a *assembly) linear16(dst []float32, ldd int, x []float32, ldx, m int, w *Weights[float32], bias []float32) {
+	gemm := a.gemmF16
+	if w.format == BF16 {
+		gemm = a.gemmBF16
+	}
+	if w.in == 0 {
+		a.linear(dst, ldd, x, ldx, m, w, bias)
+		return
+	}
+	blocked(a, gemm, dst, ldd, x, ldx, ldx, 1, m, w.halves, w.in, w.in, w.out, bias, false)
 }
 
 // interleave packs a vector of rows by transposition, four columns at a time.

@@ -18,6 +18,7 @@ type family struct {
 	columns    int // panel width of Weights and Panels
 	lanes      int // rows that interleave takes; divides columns
 	linear     func(dst []float32, ldd int, x []float32, ldx, m int, w *Weights[float32], bias []float32)
+	linear16   func(dst []float32, ldd int, x []float32, ldx, m int, w *Weights[float32], bias []float32)
 	product    func(dst []float32, ldd int, x []float32, ldx int, transposed bool, m int, panels []float32, stride, in, out int, bias []float32, add bool)
 	interleave func(panel []float32, columns int, rows []float32, ld, n, in int, scale float32)
 	stack      func(panel []float32, columns int, rows []float32, ld, n, width int, scale float32)
@@ -58,6 +59,7 @@ var generic = &family{
 	columns:    genericColumns,
 	lanes:      genericColumns,
 	linear:     linear[float32],
+	linear16:   linear16,
 	product:    product[float32],
 	interleave: interleave[float32],
 	stack:      stack[float32],

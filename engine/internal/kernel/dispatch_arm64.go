@@ -8,6 +8,13 @@ var neon = (&assembly{
 	softmax: softmaxNEON, layerNorm: layerNormNEON, add: addNEON,
 	gelu: geluNEON, gate: gateNEON, sigmoid: sigmoidNEON, tanh: tanhNEON, relu: reluNEON,
 	peak: peakNEON,
+	gradients: &gradients{
+		layerNormStats: layerNormStatsNEON, rmsNormStats: rmsNormStatsNEON, normalize: normalizeNEON,
+		affine: affineNEON, gain: gainNEON, rmsNorm: rmsNormNEON,
+		layerNormGrad: layerNormGradNEON, rmsNormGrad: rmsNormGradNEON, softmaxGrad: softmaxGradNEON,
+		geluGrad: geluGradNEON, gateGrad: gateGradNEON, sigmoidGrad: sigmoidGradNEON, tanhGrad: tanhGradNEON, reluGrad: reluGradNEON,
+		mul: mulNEON, scale: scaleNEON, addScaled: addScaledNEON, dot: dotNEON, rotate: rotateNEON,
+	},
 }).family("neon")
 
 // available returns the families of this processor, the fastest first: every

@@ -18,3 +18,116 @@ func gemmTransposedAVX2(rows int, tiles int, k int, x *float32, ldx int, panel *
 //
 //go:noescape
 func stackAVX2(dst *float32, src *float32, ld int, rows int, width int, scale float32)
+
+// layerNormStatsAVX2 writes the mean and √(var + eps) of each of rows rows of d contiguous values
+// of x; 1 ≤ d.
+//
+//go:noescape
+func layerNormStatsAVX2(mean *float32, divisor *float32, x *float32, rows int, d int, eps float32)
+
+// rmsNormStatsAVX2 writes √(mean(x²) + eps) of each of rows rows of d contiguous values of x;
+// 1 ≤ d.
+//
+//go:noescape
+func rmsNormStatsAVX2(divisor *float32, x *float32, rows int, d int, eps float32)
+
+// normalizeAVX2 computes (x − mean)·(1/divisor) for each of rows rows of d contiguous values of x into
+// dst, which may be x. The means are step bytes apart, the divisors 4; 1 ≤ d.
+//
+//go:noescape
+func normalizeAVX2(dst *float32, x *float32, rows int, d int, mean *float32, step int, divisor *float32)
+
+// affineAVX2 computes x·gamma + beta for each of rows rows of d contiguous values of x into dst,
+// which may be x; 1 ≤ d.
+//
+//go:noescape
+func affineAVX2(dst *float32, x *float32, rows int, d int, gamma *float32, beta *float32)
+
+// gainAVX2 computes x·gamma for each of rows rows of d contiguous values of x into dst,
+// which may be x; 1 ≤ d.
+//
+//go:noescape
+func gainAVX2(dst *float32, x *float32, rows int, d int, gamma *float32)
+
+// rmsNormAVX2 computes x/√(mean(x²) + eps)·gamma for each of rows rows of d contiguous values of x
+// into dst, which may be x; 1 ≤ d.
+//
+//go:noescape
+func rmsNormAVX2(dst *float32, x *float32, rows int, d int, gamma *float32, eps float32)
+
+// layerNormGradAVX2 computes (g − mean(g) − n·mean(g·n))/divisor with n = (x − mean)/divisor
+// and g = dy·gamma for each of rows rows of d contiguous values into dx, which may be dy or x;
+// 1 ≤ d.
+//
+//go:noescape
+func layerNormGradAVX2(dx *float32, dy *float32, x *float32, rows int, d int, gamma *float32, eps float32)
+
+// rmsNormGradAVX2 computes (g − n·mean(g·n))/divisor with n = x/divisor
+// and g = dy·gamma for each of rows rows of d contiguous values into dx, which may be dy or x;
+// 1 ≤ d.
+//
+//go:noescape
+func rmsNormGradAVX2(dx *float32, dy *float32, x *float32, rows int, d int, gamma *float32, eps float32)
+
+// softmaxGradAVX2 computes p·(dp − Σ p·dp) for each of rows rows of n values at stride ld elements
+// and writes it to ds, which may be p or dp; 1 ≤ n.
+//
+//go:noescape
+func softmaxGradAVX2(ds *float32, p *float32, dp *float32, ld int, rows int, n int)
+
+// geluGradAVX2 computes the n values of dx = dy·f′(x), f′(x) = Φ(x) + x·φ(x).
+// dx may be dy or x.
+//
+//go:noescape
+func geluGradAVX2(dx *float32, dy *float32, x *float32, n int)
+
+// gateGradAVX2 computes the n values of dx = dy·f′(x), f′(x) = σ(z) + x·z′·σ(z)·σ(−z), z = linear·x + cubic·x³; linear ≥ 1, cubic ≥ 0.
+// dx may be dy or x.
+//
+//go:noescape
+func gateGradAVX2(dx *float32, dy *float32, x *float32, n int, linear float32, cubic float32)
+
+// sigmoidGradAVX2 computes the n values of dx = dy·f′(x), f′(x) = σ(x)·σ(−x).
+// dx may be dy or x.
+//
+//go:noescape
+func sigmoidGradAVX2(dx *float32, dy *float32, x *float32, n int)
+
+// tanhGradAVX2 computes the n values of dx = dy·f′(x), f′(x) = 1 − tanh²(x).
+// dx may be dy or x.
+//
+//go:noescape
+func tanhGradAVX2(dx *float32, dy *float32, x *float32, n int)
+
+// reluGradAVX2 computes the n values of dx: dy where x > 0, 0 where x ≤ 0, and x where it is NaN.
+// dx may be dy or x.
+//
+//go:noescape
+func reluGradAVX2(dx *float32, dy *float32, x *float32, n int)
+
+// mulAVX2 multiplies the n values of dst by those of x.
+//
+//go:noescape
+func mulAVX2(dst *float32, x *float32, n int)
+
+// scaleAVX2 multiplies the n values of x by a.
+//
+//go:noescape
+func scaleAVX2(x *float32, n int, a float32)
+
+// addScaledAVX2 adds a times the n values of x to those of dst.
+//
+//go:noescape
+func addScaledAVX2(dst *float32, x *float32, n int, a float32)
+
+// dotAVX2 returns the sum of the n products of values of x and y.
+//
+//go:noescape
+func dotAVX2(x *float32, y *float32, n int) float32
+
+// rotateAVX2 turns the pairs i, half + i of each of heads heads of e contiguous values in each of rows
+// rows of x, at stride ld elements, by angles with the given cosines and sign times the
+// given sines, [rows, half]; 1 ≤ rows, heads and half.
+//
+//go:noescape
+func rotateAVX2(x *float32, ld int, rows int, heads int, e int, half int, cos *float32, sin *float32, sign float32)

@@ -114,13 +114,13 @@ loop1x1:
 	VBROADCASTSS (R9)(R10*1), Y2
 	VFMADD231PS  Y1, Y2, Y0
 	CMPQ         R8, $+0
-	JE           fetched1x1
+	JLE          fetched1x1
 	PREFETCHT0   (DI)
 	CMPQ         R8, $+64
-	JE           fetched1x1
+	JLE          fetched1x1
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched1x1
+	JLE          fetched1x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 
@@ -279,13 +279,13 @@ loop2x1:
 	VBROADCASTSS 4(R9)(R10*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
 	CMPQ         R8, $+0
-	JE           fetched2x1
+	JLE          fetched2x1
 	PREFETCHT0   (DI)
 	CMPQ         R8, $+64
-	JE           fetched2x1
+	JLE          fetched2x1
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched2x1
+	JLE          fetched2x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 
@@ -469,13 +469,13 @@ loop3x1:
 	VBROADCASTSS 8(R9)(R10*1), Y4
 	VFMADD231PS  Y3, Y4, Y2
 	CMPQ         R8, $+0
-	JE           fetched3x1
+	JLE          fetched3x1
 	PREFETCHT0   (DI)
 	CMPQ         R8, $+64
-	JE           fetched3x1
+	JLE          fetched3x1
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched3x1
+	JLE          fetched3x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 
@@ -686,13 +686,13 @@ loop4x1:
 	VBROADCASTSS 12(R9)(R10*1), Y5
 	VFMADD231PS  Y4, Y5, Y3
 	CMPQ         R8, $+0
-	JE           fetched4x1
+	JLE          fetched4x1
 	PREFETCHT0   (DI)
 	CMPQ         R8, $+64
-	JE           fetched4x1
+	JLE          fetched4x1
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched4x1
+	JLE          fetched4x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 
@@ -928,13 +928,13 @@ loop5x1:
 	VBROADCASTSS 16(R9)(R10*1), Y6
 	VFMADD231PS  Y5, Y6, Y4
 	CMPQ         R8, $+0
-	JE           fetched5x1
+	JLE          fetched5x1
 	PREFETCHT0   (DI)
 	CMPQ         R8, $+64
-	JE           fetched5x1
+	JLE          fetched5x1
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched5x1
+	JLE          fetched5x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 
@@ -1195,13 +1195,13 @@ loop6x1:
 	VBROADCASTSS 20(R9)(R10*1), Y7
 	VFMADD231PS  Y6, Y7, Y5
 	CMPQ         R8, $+0
-	JE           fetched6x1
+	JLE          fetched6x1
 	PREFETCHT0   (DI)
 	CMPQ         R8, $+64
-	JE           fetched6x1
+	JLE          fetched6x1
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched6x1
+	JLE          fetched6x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 
@@ -1396,13 +1396,13 @@ loop1x2:
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
 	CMPQ         R8, $+0
-	JE           fetched1x2
+	JLE          fetched1x2
 	PREFETCHT0   (DI)
 	CMPQ         R8, $+64
-	JE           fetched1x2
+	JLE          fetched1x2
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched1x2
+	JLE          fetched1x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 
@@ -1591,13 +1591,13 @@ loop2x2:
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
 	CMPQ         R8, $+0
-	JE           fetched2x2
+	JLE          fetched2x2
 	PREFETCHT0   (DI)
 	CMPQ         R8, $+64
-	JE           fetched2x2
+	JLE          fetched2x2
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched2x2
+	JLE          fetched2x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 
@@ -1825,13 +1825,13 @@ loop3x2:
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
 	CMPQ         R8, $+0
-	JE           fetched3x2
+	JLE          fetched3x2
 	PREFETCHT0   (DI)
 	CMPQ         R8, $+64
-	JE           fetched3x2
+	JLE          fetched3x2
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched3x2
+	JLE          fetched3x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 
@@ -2100,13 +2100,13 @@ loop4x2:
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
 	CMPQ         R8, $+0
-	JE           fetched4x2
+	JLE          fetched4x2
 	PREFETCHT0   (DI)
 	CMPQ         R8, $+64
-	JE           fetched4x2
+	JLE          fetched4x2
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched4x2
+	JLE          fetched4x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 
@@ -2414,13 +2414,13 @@ loop5x2:
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
 	CMPQ         R8, $+0
-	JE           fetched5x2
+	JLE          fetched5x2
 	PREFETCHT0   (DI)
 	CMPQ         R8, $+64
-	JE           fetched5x2
+	JLE          fetched5x2
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched5x2
+	JLE          fetched5x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 
@@ -2767,13 +2767,13 @@ loop6x2:
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
 	CMPQ         R8, $+0
-	JE           fetched6x2
+	JLE          fetched6x2
 	PREFETCHT0   (DI)
 	CMPQ         R8, $+64
-	JE           fetched6x2
+	JLE          fetched6x2
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched6x2
+	JLE          fetched6x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 
@@ -2961,6 +2961,3176 @@ rows:
 	JNZ        rows
 	VZEROUPPER
 	RET
+
+// func layerNormStatsAVX2(mean *float32, divisor *float32, x *float32, rows int, d int, eps float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·layerNormStatsAVX2(SB), NOSPLIT, $0-44
+	MOVQ       x+16(FP), AX
+	MOVQ       rows+24(FP), CX
+	MOVQ       d+32(FP), DX
+	MOVQ       divisor+8(FP), BX
+	MOVQ       mean+0(FP), SI
+	SUBQ       BX, SI
+	MOVQ       DX, DI
+	ANDQ       $0x07, DI
+	NEGQ       DI
+	LEAQ       lanesAVX2<>+0(SB), R8
+	VMOVUPS    64(R8)(DI*4), Y0
+	VXORPS     X1, X1, X1
+	VCVTSI2SSQ DX, X1, X1
+	SHLQ       $0x02, DX
+	SUBQ       $0x02, CX
+	JL         groupEnd
+
+group:
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   AX, DI
+	LEAQ   (DI)(DX*1), R8
+	MOVQ   DX, R9
+	SUBQ   $0x20, R9
+	JL     groupSumRest
+
+groupSum:
+	VMOVUPS (DI), Y4
+	VMOVUPS (R8), Y5
+	VADDPS  Y4, Y2, Y2
+	VADDPS  Y5, Y3, Y3
+	ADDQ    $0x20, DI
+	ADDQ    $0x20, R8
+	SUBQ    $0x20, R9
+	JGE     groupSum
+
+groupSumRest:
+	ADDQ       $0x20, R9
+	JZ         groupSumDone
+	VMASKMOVPS (DI), Y0, Y4
+	VMASKMOVPS (R8), Y0, Y5
+	VADDPS     Y4, Y2, Y2
+	VADDPS     Y5, Y3, Y3
+
+groupSumDone:
+	VEXTRACTF128 $0x01, Y2, X4
+	VADDPS       X4, X2, X2
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPS       X4, X3, X3
+	VPERMILPS    $0x4e, X2, X4
+	VADDPS       X4, X2, X2
+	VPERMILPS    $0x4e, X3, X4
+	VADDPS       X4, X3, X3
+	VPERMILPS    $0xb1, X2, X4
+	VADDPS       X4, X2, X2
+	VPERMILPS    $0xb1, X3, X4
+	VADDPS       X4, X3, X3
+	VDIVSS       X1, X2, X2
+	VDIVSS       X1, X3, X3
+	VBROADCASTSS X2, Y4
+	VBROADCASTSS X3, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	MOVQ         AX, DI
+	LEAQ         (DI)(DX*1), R8
+	MOVQ         DX, R9
+	SUBQ         $0x20, R9
+	JL           groupSquareRest
+
+groupSquare:
+	VMOVUPS     (DI), Y8
+	VMOVUPS     (R8), Y9
+	VSUBPS      Y4, Y8, Y8
+	VSUBPS      Y5, Y9, Y9
+	VFMADD231PS Y8, Y8, Y6
+	VFMADD231PS Y9, Y9, Y7
+	ADDQ        $0x20, DI
+	ADDQ        $0x20, R8
+	SUBQ        $0x20, R9
+	JGE         groupSquare
+
+groupSquareRest:
+	ADDQ        $0x20, R9
+	JZ          groupSquareDone
+	VMASKMOVPS  (DI), Y0, Y8
+	VMASKMOVPS  (R8), Y0, Y9
+	VSUBPS      Y4, Y8, Y4
+	VSUBPS      Y5, Y9, Y5
+	VANDPS      Y0, Y4, Y4
+	VANDPS      Y0, Y5, Y5
+	VFMADD231PS Y4, Y4, Y6
+	VFMADD231PS Y5, Y5, Y7
+
+groupSquareDone:
+	VEXTRACTF128 $0x01, Y6, X4
+	VADDPS       X4, X6, X4
+	VEXTRACTF128 $0x01, Y7, X5
+	VADDPS       X5, X7, X5
+	VPERMILPS    $0x4e, X4, X6
+	VADDPS       X6, X4, X4
+	VPERMILPS    $0x4e, X5, X6
+	VADDPS       X6, X5, X5
+	VPERMILPS    $0xb1, X4, X6
+	VADDPS       X6, X4, X4
+	VPERMILPS    $0xb1, X5, X6
+	VADDPS       X6, X5, X5
+	VDIVSS       X1, X4, X4
+	VADDSS       eps+40(FP), X4, X4
+	VSQRTSS      X4, X4, X4
+	VDIVSS       X1, X5, X5
+	VADDSS       eps+40(FP), X5, X5
+	VSQRTSS      X5, X5, X5
+	VMOVSS       X4, (BX)
+	VMOVSS       X2, (BX)(SI*1)
+	VMOVSS       X5, 4(BX)
+	VMOVSS       X3, 4(BX)(SI*1)
+	ADDQ         $0x08, BX
+	ADDQ         DX, AX
+	ADDQ         DX, AX
+	SUBQ         $0x02, CX
+	JGE          group
+
+groupEnd:
+	ADDQ $0x02, CX
+	SUBQ $0x01, CX
+	JL   singleEnd
+
+single:
+	VXORPS Y2, Y2, Y2
+	MOVQ   AX, DI
+	MOVQ   DX, R8
+	SUBQ   $0x20, R8
+	JL     singleSumRest
+
+singleSum:
+	VMOVUPS (DI), Y3
+	VADDPS  Y3, Y2, Y2
+	ADDQ    $0x20, DI
+	SUBQ    $0x20, R8
+	JGE     singleSum
+
+singleSumRest:
+	ADDQ       $0x20, R8
+	JZ         singleSumDone
+	VMASKMOVPS (DI), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+singleSumDone:
+	VEXTRACTF128 $0x01, Y2, X3
+	VADDPS       X3, X2, X2
+	VPERMILPS    $0x4e, X2, X3
+	VADDPS       X3, X2, X2
+	VPERMILPS    $0xb1, X2, X3
+	VADDPS       X3, X2, X2
+	VDIVSS       X1, X2, X2
+	VBROADCASTSS X2, Y3
+	VXORPS       Y4, Y4, Y4
+	MOVQ         AX, DI
+	MOVQ         DX, R8
+	SUBQ         $0x20, R8
+	JL           singleSquareRest
+
+singleSquare:
+	VMOVUPS     (DI), Y5
+	VSUBPS      Y3, Y5, Y5
+	VFMADD231PS Y5, Y5, Y4
+	ADDQ        $0x20, DI
+	SUBQ        $0x20, R8
+	JGE         singleSquare
+
+singleSquareRest:
+	ADDQ        $0x20, R8
+	JZ          singleSquareDone
+	VMASKMOVPS  (DI), Y0, Y5
+	VSUBPS      Y3, Y5, Y3
+	VANDPS      Y0, Y3, Y3
+	VFMADD231PS Y3, Y3, Y4
+
+singleSquareDone:
+	VEXTRACTF128 $0x01, Y4, X3
+	VADDPS       X3, X4, X3
+	VPERMILPS    $0x4e, X3, X4
+	VADDPS       X4, X3, X3
+	VPERMILPS    $0xb1, X3, X4
+	VADDPS       X4, X3, X3
+	VDIVSS       X1, X3, X3
+	VADDSS       eps+40(FP), X3, X3
+	VSQRTSS      X3, X3, X3
+	VMOVSS       X3, (BX)
+	VMOVSS       X2, (BX)(SI*1)
+	ADDQ         $0x04, BX
+	ADDQ         DX, AX
+	SUBQ         $0x01, CX
+	JGE          single
+
+singleEnd:
+	ADDQ $0x01, CX
+	VZEROUPPER
+	RET
+
+// func rmsNormStatsAVX2(divisor *float32, x *float32, rows int, d int, eps float32)
+// Requires: AVX, FMA3
+TEXT ·rmsNormStatsAVX2(SB), NOSPLIT, $0-36
+	MOVQ       x+8(FP), AX
+	MOVQ       rows+16(FP), CX
+	MOVQ       d+24(FP), DX
+	MOVQ       divisor+0(FP), BX
+	MOVQ       DX, SI
+	ANDQ       $0x07, SI
+	NEGQ       SI
+	LEAQ       lanesAVX2<>+0(SB), DI
+	VMOVUPS    64(DI)(SI*4), Y0
+	VXORPS     X1, X1, X1
+	VCVTSI2SSQ DX, X1, X1
+	SHLQ       $0x02, DX
+	SUBQ       $0x02, CX
+	JL         groupEnd
+
+group:
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   AX, SI
+	LEAQ   (SI)(DX*1), DI
+	MOVQ   DX, R8
+	SUBQ   $0x20, R8
+	JL     groupSquareRest
+
+groupSquare:
+	VMOVUPS     (SI), Y4
+	VMOVUPS     (DI), Y5
+	VFMADD231PS Y4, Y4, Y2
+	VFMADD231PS Y5, Y5, Y3
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, DI
+	SUBQ        $0x20, R8
+	JGE         groupSquare
+
+groupSquareRest:
+	ADDQ        $0x20, R8
+	JZ          groupSquareDone
+	VMASKMOVPS  (SI), Y0, Y4
+	VMASKMOVPS  (DI), Y0, Y5
+	VFMADD231PS Y4, Y4, Y2
+	VFMADD231PS Y5, Y5, Y3
+
+groupSquareDone:
+	VEXTRACTF128 $0x01, Y2, X4
+	VADDPS       X4, X2, X2
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPS       X4, X3, X3
+	VPERMILPS    $0x4e, X2, X4
+	VADDPS       X4, X2, X2
+	VPERMILPS    $0x4e, X3, X4
+	VADDPS       X4, X3, X3
+	VPERMILPS    $0xb1, X2, X4
+	VADDPS       X4, X2, X2
+	VPERMILPS    $0xb1, X3, X4
+	VADDPS       X4, X3, X3
+	VDIVSS       X1, X2, X2
+	VADDSS       eps+32(FP), X2, X2
+	VSQRTSS      X2, X2, X2
+	VDIVSS       X1, X3, X3
+	VADDSS       eps+32(FP), X3, X3
+	VSQRTSS      X3, X3, X3
+	VMOVSS       X2, (BX)
+	VMOVSS       X3, 4(BX)
+	ADDQ         $0x08, BX
+	ADDQ         DX, AX
+	ADDQ         DX, AX
+	SUBQ         $0x02, CX
+	JGE          group
+
+groupEnd:
+	ADDQ $0x02, CX
+	SUBQ $0x01, CX
+	JL   singleEnd
+
+single:
+	VXORPS Y2, Y2, Y2
+	MOVQ   AX, SI
+	MOVQ   DX, DI
+	SUBQ   $0x20, DI
+	JL     singleSquareRest
+
+singleSquare:
+	VMOVUPS     (SI), Y3
+	VFMADD231PS Y3, Y3, Y2
+	ADDQ        $0x20, SI
+	SUBQ        $0x20, DI
+	JGE         singleSquare
+
+singleSquareRest:
+	ADDQ        $0x20, DI
+	JZ          singleSquareDone
+	VMASKMOVPS  (SI), Y0, Y3
+	VFMADD231PS Y3, Y3, Y2
+
+singleSquareDone:
+	VEXTRACTF128 $0x01, Y2, X3
+	VADDPS       X3, X2, X2
+	VPERMILPS    $0x4e, X2, X3
+	VADDPS       X3, X2, X2
+	VPERMILPS    $0xb1, X2, X3
+	VADDPS       X3, X2, X2
+	VDIVSS       X1, X2, X2
+	VADDSS       eps+32(FP), X2, X2
+	VSQRTSS      X2, X2, X2
+	VMOVSS       X2, (BX)
+	ADDQ         $0x04, BX
+	ADDQ         DX, AX
+	SUBQ         $0x01, CX
+	JGE          single
+
+singleEnd:
+	ADDQ $0x01, CX
+	VZEROUPPER
+	RET
+
+// func normalizeAVX2(dst *float32, x *float32, rows int, d int, mean *float32, step int, divisor *float32)
+// Requires: AVX, AVX2
+TEXT ·normalizeAVX2(SB), NOSPLIT, $0-56
+	MOVQ    x+8(FP), AX
+	MOVQ    rows+16(FP), CX
+	MOVQ    d+24(FP), DX
+	MOVQ    dst+0(FP), BX
+	SUBQ    AX, BX
+	MOVQ    mean+32(FP), SI
+	MOVQ    step+40(FP), DI
+	MOVQ    divisor+48(FP), R8
+	MOVQ    DX, R9
+	ANDQ    $0x07, R9
+	NEGQ    R9
+	LEAQ    lanesAVX2<>+0(SB), R10
+	VMOVUPS 64(R10)(R9*4), Y0
+	SHLQ    $0x02, DX
+	SUBQ    $0x02, CX
+	JL      groupEnd
+
+group:
+	VBROADCASTSS (SI), Y1
+	ADDQ         DI, SI
+	VMOVSS       (R8), X2
+	VBROADCASTSS (SI), Y3
+	ADDQ         DI, SI
+	VMOVSS       4(R8), X4
+	ADDQ         $0x08, R8
+	VMOVSS       c3f800000AVX2<>+0(SB), X5
+	VDIVSS       X2, X5, X2
+	VDIVSS       X4, X5, X4
+	VBROADCASTSS X2, Y2
+	VBROADCASTSS X4, Y4
+	MOVQ         AX, R9
+	LEAQ         (R9)(DX*1), R10
+	MOVQ         DX, R11
+	SUBQ         $0x20, R11
+	JL           groupApplyRest
+
+groupApply:
+	VMOVUPS (R9), Y5
+	VMOVUPS (R10), Y6
+	VSUBPS  Y1, Y5, Y5
+	VSUBPS  Y3, Y6, Y6
+	VMULPS  Y2, Y5, Y5
+	VMULPS  Y4, Y6, Y6
+	VMOVUPS Y5, (R9)(BX*1)
+	VMOVUPS Y6, (R10)(BX*1)
+	ADDQ    $0x20, R9
+	ADDQ    $0x20, R10
+	SUBQ    $0x20, R11
+	JGE     groupApply
+
+groupApplyRest:
+	ADDQ       $0x20, R11
+	JZ         groupApplyDone
+	VMASKMOVPS (R9), Y0, Y5
+	VMASKMOVPS (R10), Y0, Y6
+	VSUBPS     Y1, Y5, Y1
+	VSUBPS     Y3, Y6, Y3
+	VMULPS     Y2, Y1, Y1
+	VMULPS     Y4, Y3, Y2
+	VMASKMOVPS Y1, Y0, (R9)(BX*1)
+	VMASKMOVPS Y2, Y0, (R10)(BX*1)
+
+groupApplyDone:
+	ADDQ DX, AX
+	ADDQ DX, AX
+	SUBQ $0x02, CX
+	JGE  group
+
+groupEnd:
+	ADDQ $0x02, CX
+	SUBQ $0x01, CX
+	JL   singleEnd
+
+single:
+	VBROADCASTSS (SI), Y1
+	ADDQ         DI, SI
+	VMOVSS       (R8), X2
+	ADDQ         $0x04, R8
+	VMOVSS       c3f800000AVX2<>+0(SB), X3
+	VDIVSS       X2, X3, X2
+	VBROADCASTSS X2, Y2
+	MOVQ         AX, R9
+	MOVQ         DX, R10
+	SUBQ         $0x20, R10
+	JL           singleApplyRest
+
+singleApply:
+	VMOVUPS (R9), Y3
+	VSUBPS  Y1, Y3, Y3
+	VMULPS  Y2, Y3, Y3
+	VMOVUPS Y3, (R9)(BX*1)
+	ADDQ    $0x20, R9
+	SUBQ    $0x20, R10
+	JGE     singleApply
+
+singleApplyRest:
+	ADDQ       $0x20, R10
+	JZ         singleApplyDone
+	VMASKMOVPS (R9), Y0, Y3
+	VSUBPS     Y1, Y3, Y1
+	VMULPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (R9)(BX*1)
+
+singleApplyDone:
+	ADDQ DX, AX
+	SUBQ $0x01, CX
+	JGE  single
+
+singleEnd:
+	ADDQ $0x01, CX
+	VZEROUPPER
+	RET
+
+// func affineAVX2(dst *float32, x *float32, rows int, d int, gamma *float32, beta *float32)
+// Requires: AVX, FMA3
+TEXT ·affineAVX2(SB), NOSPLIT, $0-48
+	MOVQ    x+8(FP), AX
+	MOVQ    rows+16(FP), CX
+	MOVQ    d+24(FP), DX
+	MOVQ    dst+0(FP), BX
+	SUBQ    AX, BX
+	MOVQ    DX, SI
+	ANDQ    $0x07, SI
+	NEGQ    SI
+	LEAQ    lanesAVX2<>+0(SB), DI
+	VMOVUPS 64(DI)(SI*4), Y0
+	SHLQ    $0x02, DX
+	SUBQ    $0x02, CX
+	JL      groupEnd
+
+group:
+	MOVQ gamma+32(FP), SI
+	MOVQ beta+40(FP), DI
+	MOVQ AX, R8
+	LEAQ (R8)(DX*1), R9
+	MOVQ DX, R10
+	SUBQ $0x20, R10
+	JL   groupApplyRest
+
+groupApply:
+	VMOVUPS     (R8), Y1
+	VMOVUPS     (R9), Y2
+	VMOVUPS     (SI), Y3
+	VMOVUPS     (DI), Y4
+	VFMADD213PS Y4, Y3, Y1
+	VFMADD213PS Y4, Y3, Y2
+	VMOVUPS     Y1, (R8)(BX*1)
+	VMOVUPS     Y2, (R9)(BX*1)
+	ADDQ        $0x20, R8
+	ADDQ        $0x20, R9
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, DI
+	SUBQ        $0x20, R10
+	JGE         groupApply
+
+groupApplyRest:
+	ADDQ        $0x20, R10
+	JZ          groupApplyDone
+	VMASKMOVPS  (R8), Y0, Y1
+	VMASKMOVPS  (R9), Y0, Y2
+	VMASKMOVPS  (SI), Y0, Y3
+	VMASKMOVPS  (DI), Y0, Y4
+	VFMADD213PS Y4, Y3, Y1
+	VFMADD213PS Y4, Y3, Y2
+	VMASKMOVPS  Y1, Y0, (R8)(BX*1)
+	VMASKMOVPS  Y2, Y0, (R9)(BX*1)
+
+groupApplyDone:
+	ADDQ DX, AX
+	ADDQ DX, AX
+	SUBQ $0x02, CX
+	JGE  group
+
+groupEnd:
+	ADDQ $0x02, CX
+	SUBQ $0x01, CX
+	JL   singleEnd
+
+single:
+	MOVQ gamma+32(FP), SI
+	MOVQ beta+40(FP), DI
+	MOVQ AX, R8
+	MOVQ DX, R9
+	SUBQ $0x20, R9
+	JL   singleApplyRest
+
+singleApply:
+	VMOVUPS     (R8), Y1
+	VMOVUPS     (SI), Y2
+	VMOVUPS     (DI), Y3
+	VFMADD213PS Y3, Y2, Y1
+	VMOVUPS     Y1, (R8)(BX*1)
+	ADDQ        $0x20, R8
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, DI
+	SUBQ        $0x20, R9
+	JGE         singleApply
+
+singleApplyRest:
+	ADDQ        $0x20, R9
+	JZ          singleApplyDone
+	VMASKMOVPS  (R8), Y0, Y1
+	VMASKMOVPS  (SI), Y0, Y2
+	VMASKMOVPS  (DI), Y0, Y3
+	VFMADD213PS Y3, Y2, Y1
+	VMASKMOVPS  Y1, Y0, (R8)(BX*1)
+
+singleApplyDone:
+	ADDQ DX, AX
+	SUBQ $0x01, CX
+	JGE  single
+
+singleEnd:
+	ADDQ $0x01, CX
+	VZEROUPPER
+	RET
+
+// func gainAVX2(dst *float32, x *float32, rows int, d int, gamma *float32)
+// Requires: AVX
+TEXT ·gainAVX2(SB), NOSPLIT, $0-40
+	MOVQ    x+8(FP), AX
+	MOVQ    rows+16(FP), CX
+	MOVQ    d+24(FP), DX
+	MOVQ    dst+0(FP), BX
+	SUBQ    AX, BX
+	MOVQ    DX, SI
+	ANDQ    $0x07, SI
+	NEGQ    SI
+	LEAQ    lanesAVX2<>+0(SB), DI
+	VMOVUPS 64(DI)(SI*4), Y0
+	SHLQ    $0x02, DX
+	SUBQ    $0x02, CX
+	JL      groupEnd
+
+group:
+	MOVQ gamma+32(FP), SI
+	MOVQ AX, DI
+	LEAQ (DI)(DX*1), R8
+	MOVQ DX, R9
+	SUBQ $0x20, R9
+	JL   groupApplyRest
+
+groupApply:
+	VMOVUPS (DI), Y1
+	VMOVUPS (R8), Y2
+	VMOVUPS (SI), Y3
+	VMULPS  Y3, Y1, Y1
+	VMULPS  Y3, Y2, Y2
+	VMOVUPS Y1, (DI)(BX*1)
+	VMOVUPS Y2, (R8)(BX*1)
+	ADDQ    $0x20, DI
+	ADDQ    $0x20, R8
+	ADDQ    $0x20, SI
+	SUBQ    $0x20, R9
+	JGE     groupApply
+
+groupApplyRest:
+	ADDQ       $0x20, R9
+	JZ         groupApplyDone
+	VMASKMOVPS (DI), Y0, Y1
+	VMASKMOVPS (R8), Y0, Y2
+	VMASKMOVPS (SI), Y0, Y3
+	VMULPS     Y3, Y1, Y1
+	VMULPS     Y3, Y2, Y2
+	VMASKMOVPS Y1, Y0, (DI)(BX*1)
+	VMASKMOVPS Y2, Y0, (R8)(BX*1)
+
+groupApplyDone:
+	ADDQ DX, AX
+	ADDQ DX, AX
+	SUBQ $0x02, CX
+	JGE  group
+
+groupEnd:
+	ADDQ $0x02, CX
+	SUBQ $0x01, CX
+	JL   singleEnd
+
+single:
+	MOVQ gamma+32(FP), SI
+	MOVQ AX, DI
+	MOVQ DX, R8
+	SUBQ $0x20, R8
+	JL   singleApplyRest
+
+singleApply:
+	VMOVUPS (DI), Y1
+	VMOVUPS (SI), Y2
+	VMULPS  Y2, Y1, Y1
+	VMOVUPS Y1, (DI)(BX*1)
+	ADDQ    $0x20, DI
+	ADDQ    $0x20, SI
+	SUBQ    $0x20, R8
+	JGE     singleApply
+
+singleApplyRest:
+	ADDQ       $0x20, R8
+	JZ         singleApplyDone
+	VMASKMOVPS (DI), Y0, Y1
+	VMASKMOVPS (SI), Y0, Y2
+	VMULPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (DI)(BX*1)
+
+singleApplyDone:
+	ADDQ DX, AX
+	SUBQ $0x01, CX
+	JGE  single
+
+singleEnd:
+	ADDQ $0x01, CX
+	VZEROUPPER
+	RET
+
+// func rmsNormAVX2(dst *float32, x *float32, rows int, d int, gamma *float32, eps float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·rmsNormAVX2(SB), NOSPLIT, $0-44
+	MOVQ       x+8(FP), AX
+	MOVQ       rows+16(FP), CX
+	MOVQ       d+24(FP), DX
+	MOVQ       dst+0(FP), BX
+	SUBQ       AX, BX
+	MOVQ       DX, SI
+	ANDQ       $0x07, SI
+	NEGQ       SI
+	LEAQ       lanesAVX2<>+0(SB), DI
+	VMOVUPS    64(DI)(SI*4), Y0
+	VXORPS     X1, X1, X1
+	VCVTSI2SSQ DX, X1, X1
+	SHLQ       $0x02, DX
+	SUBQ       $0x02, CX
+	JL         groupEnd
+
+group:
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   AX, SI
+	LEAQ   (SI)(DX*1), DI
+	MOVQ   DX, R8
+	SUBQ   $0x20, R8
+	JL     groupSquareRest
+
+groupSquare:
+	VMOVUPS     (SI), Y4
+	VMOVUPS     (DI), Y5
+	VFMADD231PS Y4, Y4, Y2
+	VFMADD231PS Y5, Y5, Y3
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, DI
+	SUBQ        $0x20, R8
+	JGE         groupSquare
+
+groupSquareRest:
+	ADDQ        $0x20, R8
+	JZ          groupSquareDone
+	VMASKMOVPS  (SI), Y0, Y4
+	VMASKMOVPS  (DI), Y0, Y5
+	VFMADD231PS Y4, Y4, Y2
+	VFMADD231PS Y5, Y5, Y3
+
+groupSquareDone:
+	VEXTRACTF128 $0x01, Y2, X4
+	VADDPS       X4, X2, X2
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPS       X4, X3, X3
+	VPERMILPS    $0x4e, X2, X4
+	VADDPS       X4, X2, X2
+	VPERMILPS    $0x4e, X3, X4
+	VADDPS       X4, X3, X3
+	VPERMILPS    $0xb1, X2, X4
+	VADDPS       X4, X2, X2
+	VPERMILPS    $0xb1, X3, X4
+	VADDPS       X4, X3, X3
+	VDIVSS       X1, X2, X2
+	VADDSS       eps+40(FP), X2, X2
+	VSQRTSS      X2, X2, X2
+	VDIVSS       X1, X3, X3
+	VADDSS       eps+40(FP), X3, X3
+	VSQRTSS      X3, X3, X3
+	VMOVSS       c3f800000AVX2<>+0(SB), X4
+	VDIVSS       X2, X4, X2
+	VDIVSS       X3, X4, X3
+	VBROADCASTSS X2, Y2
+	VBROADCASTSS X3, Y3
+	MOVQ         gamma+32(FP), SI
+	MOVQ         AX, DI
+	LEAQ         (DI)(DX*1), R8
+	MOVQ         DX, R9
+	SUBQ         $0x20, R9
+	JL           groupApplyRest
+
+groupApply:
+	VMOVUPS (SI), Y4
+	VMOVUPS (DI), Y5
+	VMOVUPS (R8), Y6
+	VMULPS  Y2, Y5, Y5
+	VMULPS  Y3, Y6, Y6
+	VMULPS  Y4, Y5, Y5
+	VMULPS  Y4, Y6, Y4
+	VMOVUPS Y5, (DI)(BX*1)
+	VMOVUPS Y4, (R8)(BX*1)
+	ADDQ    $0x20, DI
+	ADDQ    $0x20, R8
+	ADDQ    $0x20, SI
+	SUBQ    $0x20, R9
+	JGE     groupApply
+
+groupApplyRest:
+	ADDQ       $0x20, R9
+	JZ         groupApplyDone
+	VMASKMOVPS (SI), Y0, Y4
+	VMASKMOVPS (DI), Y0, Y5
+	VMASKMOVPS (R8), Y0, Y6
+	VMULPS     Y2, Y5, Y2
+	VMULPS     Y3, Y6, Y3
+	VMULPS     Y4, Y2, Y2
+	VMULPS     Y4, Y3, Y3
+	VMASKMOVPS Y2, Y0, (DI)(BX*1)
+	VMASKMOVPS Y3, Y0, (R8)(BX*1)
+
+groupApplyDone:
+	ADDQ DX, AX
+	ADDQ DX, AX
+	SUBQ $0x02, CX
+	JGE  group
+
+groupEnd:
+	ADDQ $0x02, CX
+	SUBQ $0x01, CX
+	JL   singleEnd
+
+single:
+	VXORPS Y2, Y2, Y2
+	MOVQ   AX, SI
+	MOVQ   DX, DI
+	SUBQ   $0x20, DI
+	JL     singleSquareRest
+
+singleSquare:
+	VMOVUPS     (SI), Y3
+	VFMADD231PS Y3, Y3, Y2
+	ADDQ        $0x20, SI
+	SUBQ        $0x20, DI
+	JGE         singleSquare
+
+singleSquareRest:
+	ADDQ        $0x20, DI
+	JZ          singleSquareDone
+	VMASKMOVPS  (SI), Y0, Y3
+	VFMADD231PS Y3, Y3, Y2
+
+singleSquareDone:
+	VEXTRACTF128 $0x01, Y2, X3
+	VADDPS       X3, X2, X2
+	VPERMILPS    $0x4e, X2, X3
+	VADDPS       X3, X2, X2
+	VPERMILPS    $0xb1, X2, X3
+	VADDPS       X3, X2, X2
+	VDIVSS       X1, X2, X2
+	VADDSS       eps+40(FP), X2, X2
+	VSQRTSS      X2, X2, X2
+	VMOVSS       c3f800000AVX2<>+0(SB), X3
+	VDIVSS       X2, X3, X2
+	VBROADCASTSS X2, Y2
+	MOVQ         gamma+32(FP), SI
+	MOVQ         AX, DI
+	MOVQ         DX, R8
+	SUBQ         $0x20, R8
+	JL           singleApplyRest
+
+singleApply:
+	VMOVUPS (SI), Y3
+	VMOVUPS (DI), Y4
+	VMULPS  Y2, Y4, Y4
+	VMULPS  Y3, Y4, Y3
+	VMOVUPS Y3, (DI)(BX*1)
+	ADDQ    $0x20, DI
+	ADDQ    $0x20, SI
+	SUBQ    $0x20, R8
+	JGE     singleApply
+
+singleApplyRest:
+	ADDQ       $0x20, R8
+	JZ         singleApplyDone
+	VMASKMOVPS (SI), Y0, Y3
+	VMASKMOVPS (DI), Y0, Y4
+	VMULPS     Y2, Y4, Y2
+	VMULPS     Y3, Y2, Y2
+	VMASKMOVPS Y2, Y0, (DI)(BX*1)
+
+singleApplyDone:
+	ADDQ DX, AX
+	SUBQ $0x01, CX
+	JGE  single
+
+singleEnd:
+	ADDQ $0x01, CX
+	VZEROUPPER
+	RET
+
+// func layerNormGradAVX2(dx *float32, dy *float32, x *float32, rows int, d int, gamma *float32, eps float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·layerNormGradAVX2(SB), NOSPLIT, $0-52
+	MOVQ       x+16(FP), AX
+	MOVQ       rows+24(FP), CX
+	MOVQ       d+32(FP), DX
+	MOVQ       dy+8(FP), BX
+	SUBQ       AX, BX
+	MOVQ       dx+0(FP), SI
+	SUBQ       AX, SI
+	MOVQ       DX, DI
+	ANDQ       $0x07, DI
+	NEGQ       DI
+	LEAQ       lanesAVX2<>+0(SB), R8
+	VMOVUPS    64(R8)(DI*4), Y0
+	VXORPS     X1, X1, X1
+	VCVTSI2SSQ DX, X1, X1
+	SHLQ       $0x02, DX
+	SUBQ       $0x02, CX
+	JL         groupEnd
+
+group:
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   AX, DI
+	LEAQ   (DI)(DX*1), R8
+	MOVQ   DX, R9
+	SUBQ   $0x20, R9
+	JL     groupSumRest
+
+groupSum:
+	VMOVUPS (DI), Y4
+	VMOVUPS (R8), Y5
+	VADDPS  Y4, Y2, Y2
+	VADDPS  Y5, Y3, Y3
+	ADDQ    $0x20, DI
+	ADDQ    $0x20, R8
+	SUBQ    $0x20, R9
+	JGE     groupSum
+
+groupSumRest:
+	ADDQ       $0x20, R9
+	JZ         groupSumDone
+	VMASKMOVPS (DI), Y0, Y4
+	VMASKMOVPS (R8), Y0, Y5
+	VADDPS     Y4, Y2, Y2
+	VADDPS     Y5, Y3, Y3
+
+groupSumDone:
+	VEXTRACTF128 $0x01, Y2, X4
+	VADDPS       X4, X2, X2
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPS       X4, X3, X3
+	VPERMILPS    $0x4e, X2, X4
+	VADDPS       X4, X2, X2
+	VPERMILPS    $0x4e, X3, X4
+	VADDPS       X4, X3, X3
+	VPERMILPS    $0xb1, X2, X4
+	VADDPS       X4, X2, X2
+	VPERMILPS    $0xb1, X3, X4
+	VADDPS       X4, X3, X3
+	VDIVSS       X1, X2, X2
+	VDIVSS       X1, X3, X3
+	VBROADCASTSS X2, Y4
+	VBROADCASTSS X3, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	MOVQ         AX, DI
+	LEAQ         (DI)(DX*1), R8
+	MOVQ         DX, R9
+	SUBQ         $0x20, R9
+	JL           groupSquareRest
+
+groupSquare:
+	VMOVUPS     (DI), Y8
+	VMOVUPS     (R8), Y9
+	VSUBPS      Y4, Y8, Y8
+	VSUBPS      Y5, Y9, Y9
+	VFMADD231PS Y8, Y8, Y6
+	VFMADD231PS Y9, Y9, Y7
+	ADDQ        $0x20, DI
+	ADDQ        $0x20, R8
+	SUBQ        $0x20, R9
+	JGE         groupSquare
+
+groupSquareRest:
+	ADDQ        $0x20, R9
+	JZ          groupSquareDone
+	VMASKMOVPS  (DI), Y0, Y8
+	VMASKMOVPS  (R8), Y0, Y9
+	VSUBPS      Y4, Y8, Y4
+	VSUBPS      Y5, Y9, Y5
+	VANDPS      Y0, Y4, Y4
+	VANDPS      Y0, Y5, Y5
+	VFMADD231PS Y4, Y4, Y6
+	VFMADD231PS Y5, Y5, Y7
+
+groupSquareDone:
+	VEXTRACTF128 $0x01, Y6, X4
+	VADDPS       X4, X6, X4
+	VEXTRACTF128 $0x01, Y7, X5
+	VADDPS       X5, X7, X5
+	VPERMILPS    $0x4e, X4, X6
+	VADDPS       X6, X4, X4
+	VPERMILPS    $0x4e, X5, X6
+	VADDPS       X6, X5, X5
+	VPERMILPS    $0xb1, X4, X6
+	VADDPS       X6, X4, X4
+	VPERMILPS    $0xb1, X5, X6
+	VADDPS       X6, X5, X5
+	VDIVSS       X1, X4, X4
+	VADDSS       eps+48(FP), X4, X4
+	VSQRTSS      X4, X4, X4
+	VDIVSS       X1, X5, X5
+	VADDSS       eps+48(FP), X5, X5
+	VSQRTSS      X5, X5, X5
+	VBROADCASTSS X2, Y2
+	VBROADCASTSS X3, Y3
+	VMOVSS       c3f800000AVX2<>+0(SB), X6
+	VDIVSS       X4, X6, X4
+	VDIVSS       X5, X6, X5
+	VBROADCASTSS X4, Y4
+	VBROADCASTSS X5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	MOVQ         gamma+40(FP), DI
+	MOVQ         AX, R8
+	LEAQ         (R8)(DX*1), R9
+	MOVQ         DX, R10
+	SUBQ         $0x20, R10
+	JL           groupProductRest
+
+groupProduct:
+	VMOVUPS     (DI), Y10
+	VMOVUPS     (R8)(BX*1), Y11
+	VMOVUPS     (R9)(BX*1), Y12
+	VMULPS      Y10, Y11, Y11
+	VMULPS      Y10, Y12, Y10
+	VMOVUPS     (R8), Y12
+	VMOVUPS     (R9), Y13
+	VSUBPS      Y2, Y12, Y12
+	VSUBPS      Y3, Y13, Y13
+	VADDPS      Y11, Y6, Y6
+	VADDPS      Y10, Y7, Y7
+	VFMADD231PS Y12, Y11, Y8
+	VFMADD231PS Y13, Y10, Y9
+	ADDQ        $0x20, R8
+	ADDQ        $0x20, R9
+	ADDQ        $0x20, DI
+	SUBQ        $0x20, R10
+	JGE         groupProduct
+
+groupProductRest:
+	ADDQ        $0x20, R10
+	JZ          groupProductDone
+	VMASKMOVPS  (DI), Y0, Y10
+	VMASKMOVPS  (R8)(BX*1), Y0, Y11
+	VMASKMOVPS  (R9)(BX*1), Y0, Y12
+	VMULPS      Y10, Y11, Y11
+	VMULPS      Y10, Y12, Y10
+	VMASKMOVPS  (R8), Y0, Y12
+	VMASKMOVPS  (R9), Y0, Y13
+	VSUBPS      Y2, Y12, Y12
+	VSUBPS      Y3, Y13, Y13
+	VADDPS      Y11, Y6, Y6
+	VADDPS      Y10, Y7, Y7
+	VFMADD231PS Y12, Y11, Y8
+	VFMADD231PS Y13, Y10, Y9
+
+groupProductDone:
+	VEXTRACTF128 $0x01, Y8, X10
+	VADDPS       X10, X8, X8
+	VEXTRACTF128 $0x01, Y9, X10
+	VADDPS       X10, X9, X9
+	VPERMILPS    $0x4e, X8, X10
+	VADDPS       X10, X8, X8
+	VPERMILPS    $0x4e, X9, X10
+	VADDPS       X10, X9, X9
+	VPERMILPS    $0xb1, X8, X10
+	VADDPS       X10, X8, X8
+	VPERMILPS    $0xb1, X9, X10
+	VADDPS       X10, X9, X9
+	VDIVSS       X1, X8, X8
+	VDIVSS       X1, X9, X9
+	VBROADCASTSS X8, Y8
+	VBROADCASTSS X9, Y9
+	VMULPS       Y4, Y8, Y8
+	VMULPS       Y5, Y9, Y9
+	VMULPS       Y4, Y8, Y8
+	VMULPS       Y5, Y9, Y9
+	VEXTRACTF128 $0x01, Y6, X10
+	VADDPS       X10, X6, X6
+	VEXTRACTF128 $0x01, Y7, X10
+	VADDPS       X10, X7, X7
+	VPERMILPS    $0x4e, X6, X10
+	VADDPS       X10, X6, X6
+	VPERMILPS    $0x4e, X7, X10
+	VADDPS       X10, X7, X7
+	VPERMILPS    $0xb1, X6, X10
+	VADDPS       X10, X6, X6
+	VPERMILPS    $0xb1, X7, X10
+	VADDPS       X10, X7, X7
+	VDIVSS       X1, X6, X6
+	VDIVSS       X1, X7, X7
+	VBROADCASTSS X6, Y6
+	VBROADCASTSS X7, Y7
+	MOVQ         gamma+40(FP), DI
+	MOVQ         AX, R8
+	LEAQ         (R8)(DX*1), R9
+	MOVQ         DX, R10
+	SUBQ         $0x20, R10
+	JL           groupApplyRest
+
+groupApply:
+	VMOVUPS      (DI), Y10
+	VMOVUPS      (R8)(BX*1), Y11
+	VMOVUPS      (R9)(BX*1), Y12
+	VMULPS       Y10, Y11, Y11
+	VMULPS       Y10, Y12, Y10
+	VMOVUPS      (R8), Y12
+	VMOVUPS      (R9), Y13
+	VSUBPS       Y2, Y12, Y12
+	VSUBPS       Y3, Y13, Y13
+	VSUBPS       Y6, Y11, Y11
+	VSUBPS       Y7, Y10, Y10
+	VFNMADD231PS Y12, Y8, Y11
+	VFNMADD231PS Y13, Y9, Y10
+	VMULPS       Y4, Y11, Y11
+	VMULPS       Y5, Y10, Y10
+	VMOVUPS      Y11, (R8)(SI*1)
+	VMOVUPS      Y10, (R9)(SI*1)
+	ADDQ         $0x20, R8
+	ADDQ         $0x20, R9
+	ADDQ         $0x20, DI
+	SUBQ         $0x20, R10
+	JGE          groupApply
+
+groupApplyRest:
+	ADDQ         $0x20, R10
+	JZ           groupApplyDone
+	VMASKMOVPS   (DI), Y0, Y10
+	VMASKMOVPS   (R8)(BX*1), Y0, Y11
+	VMASKMOVPS   (R9)(BX*1), Y0, Y12
+	VMULPS       Y10, Y11, Y11
+	VMULPS       Y10, Y12, Y10
+	VMASKMOVPS   (R8), Y0, Y12
+	VMASKMOVPS   (R9), Y0, Y13
+	VSUBPS       Y2, Y12, Y2
+	VSUBPS       Y3, Y13, Y3
+	VSUBPS       Y6, Y11, Y6
+	VSUBPS       Y7, Y10, Y7
+	VFNMADD231PS Y2, Y8, Y6
+	VFNMADD231PS Y3, Y9, Y7
+	VMULPS       Y4, Y6, Y2
+	VMULPS       Y5, Y7, Y3
+	VMASKMOVPS   Y2, Y0, (R8)(SI*1)
+	VMASKMOVPS   Y3, Y0, (R9)(SI*1)
+
+groupApplyDone:
+	ADDQ DX, AX
+	ADDQ DX, AX
+	SUBQ $0x02, CX
+	JGE  group
+
+groupEnd:
+	ADDQ $0x02, CX
+	SUBQ $0x01, CX
+	JL   singleEnd
+
+single:
+	VXORPS Y2, Y2, Y2
+	MOVQ   AX, DI
+	MOVQ   DX, R8
+	SUBQ   $0x20, R8
+	JL     singleSumRest
+
+singleSum:
+	VMOVUPS (DI), Y3
+	VADDPS  Y3, Y2, Y2
+	ADDQ    $0x20, DI
+	SUBQ    $0x20, R8
+	JGE     singleSum
+
+singleSumRest:
+	ADDQ       $0x20, R8
+	JZ         singleSumDone
+	VMASKMOVPS (DI), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+singleSumDone:
+	VEXTRACTF128 $0x01, Y2, X3
+	VADDPS       X3, X2, X2
+	VPERMILPS    $0x4e, X2, X3
+	VADDPS       X3, X2, X2
+	VPERMILPS    $0xb1, X2, X3
+	VADDPS       X3, X2, X2
+	VDIVSS       X1, X2, X2
+	VBROADCASTSS X2, Y3
+	VXORPS       Y4, Y4, Y4
+	MOVQ         AX, DI
+	MOVQ         DX, R8
+	SUBQ         $0x20, R8
+	JL           singleSquareRest
+
+singleSquare:
+	VMOVUPS     (DI), Y5
+	VSUBPS      Y3, Y5, Y5
+	VFMADD231PS Y5, Y5, Y4
+	ADDQ        $0x20, DI
+	SUBQ        $0x20, R8
+	JGE         singleSquare
+
+singleSquareRest:
+	ADDQ        $0x20, R8
+	JZ          singleSquareDone
+	VMASKMOVPS  (DI), Y0, Y5
+	VSUBPS      Y3, Y5, Y3
+	VANDPS      Y0, Y3, Y3
+	VFMADD231PS Y3, Y3, Y4
+
+singleSquareDone:
+	VEXTRACTF128 $0x01, Y4, X3
+	VADDPS       X3, X4, X3
+	VPERMILPS    $0x4e, X3, X4
+	VADDPS       X4, X3, X3
+	VPERMILPS    $0xb1, X3, X4
+	VADDPS       X4, X3, X3
+	VDIVSS       X1, X3, X3
+	VADDSS       eps+48(FP), X3, X3
+	VSQRTSS      X3, X3, X3
+	VBROADCASTSS X2, Y2
+	VMOVSS       c3f800000AVX2<>+0(SB), X4
+	VDIVSS       X3, X4, X3
+	VBROADCASTSS X3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	MOVQ         gamma+40(FP), DI
+	MOVQ         AX, R8
+	MOVQ         DX, R9
+	SUBQ         $0x20, R9
+	JL           singleProductRest
+
+singleProduct:
+	VMOVUPS     (DI), Y6
+	VMOVUPS     (R8)(BX*1), Y7
+	VMULPS      Y6, Y7, Y6
+	VMOVUPS     (R8), Y7
+	VSUBPS      Y2, Y7, Y7
+	VADDPS      Y6, Y4, Y4
+	VFMADD231PS Y7, Y6, Y5
+	ADDQ        $0x20, R8
+	ADDQ        $0x20, DI
+	SUBQ        $0x20, R9
+	JGE         singleProduct
+
+singleProductRest:
+	ADDQ        $0x20, R9
+	JZ          singleProductDone
+	VMASKMOVPS  (DI), Y0, Y6
+	VMASKMOVPS  (R8)(BX*1), Y0, Y7
+	VMULPS      Y6, Y7, Y6
+	VMASKMOVPS  (R8), Y0, Y7
+	VSUBPS      Y2, Y7, Y7
+	VADDPS      Y6, Y4, Y4
+	VFMADD231PS Y7, Y6, Y5
+
+singleProductDone:
+	VEXTRACTF128 $0x01, Y5, X6
+	VADDPS       X6, X5, X5
+	VPERMILPS    $0x4e, X5, X6
+	VADDPS       X6, X5, X5
+	VPERMILPS    $0xb1, X5, X6
+	VADDPS       X6, X5, X5
+	VDIVSS       X1, X5, X5
+	VBROADCASTSS X5, Y5
+	VMULPS       Y3, Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VEXTRACTF128 $0x01, Y4, X6
+	VADDPS       X6, X4, X4
+	VPERMILPS    $0x4e, X4, X6
+	VADDPS       X6, X4, X4
+	VPERMILPS    $0xb1, X4, X6
+	VADDPS       X6, X4, X4
+	VDIVSS       X1, X4, X4
+	VBROADCASTSS X4, Y4
+	MOVQ         gamma+40(FP), DI
+	MOVQ         AX, R8
+	MOVQ         DX, R9
+	SUBQ         $0x20, R9
+	JL           singleApplyRest
+
+singleApply:
+	VMOVUPS      (DI), Y6
+	VMOVUPS      (R8)(BX*1), Y7
+	VMULPS       Y6, Y7, Y6
+	VMOVUPS      (R8), Y7
+	VSUBPS       Y2, Y7, Y7
+	VSUBPS       Y4, Y6, Y6
+	VFNMADD231PS Y7, Y5, Y6
+	VMULPS       Y3, Y6, Y6
+	VMOVUPS      Y6, (R8)(SI*1)
+	ADDQ         $0x20, R8
+	ADDQ         $0x20, DI
+	SUBQ         $0x20, R9
+	JGE          singleApply
+
+singleApplyRest:
+	ADDQ         $0x20, R9
+	JZ           singleApplyDone
+	VMASKMOVPS   (DI), Y0, Y6
+	VMASKMOVPS   (R8)(BX*1), Y0, Y7
+	VMULPS       Y6, Y7, Y6
+	VMASKMOVPS   (R8), Y0, Y7
+	VSUBPS       Y2, Y7, Y2
+	VSUBPS       Y4, Y6, Y4
+	VFNMADD231PS Y2, Y5, Y4
+	VMULPS       Y3, Y4, Y2
+	VMASKMOVPS   Y2, Y0, (R8)(SI*1)
+
+singleApplyDone:
+	ADDQ DX, AX
+	SUBQ $0x01, CX
+	JGE  single
+
+singleEnd:
+	ADDQ $0x01, CX
+	VZEROUPPER
+	RET
+
+// func rmsNormGradAVX2(dx *float32, dy *float32, x *float32, rows int, d int, gamma *float32, eps float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·rmsNormGradAVX2(SB), NOSPLIT, $0-52
+	MOVQ       x+16(FP), AX
+	MOVQ       rows+24(FP), CX
+	MOVQ       d+32(FP), DX
+	MOVQ       dy+8(FP), BX
+	SUBQ       AX, BX
+	MOVQ       dx+0(FP), SI
+	SUBQ       AX, SI
+	MOVQ       DX, DI
+	ANDQ       $0x07, DI
+	NEGQ       DI
+	LEAQ       lanesAVX2<>+0(SB), R8
+	VMOVUPS    64(R8)(DI*4), Y0
+	VXORPS     X1, X1, X1
+	VCVTSI2SSQ DX, X1, X1
+	SHLQ       $0x02, DX
+	SUBQ       $0x02, CX
+	JL         groupEnd
+
+group:
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   AX, DI
+	LEAQ   (DI)(DX*1), R8
+	MOVQ   DX, R9
+	SUBQ   $0x20, R9
+	JL     groupSquareRest
+
+groupSquare:
+	VMOVUPS     (DI), Y4
+	VMOVUPS     (R8), Y5
+	VFMADD231PS Y4, Y4, Y2
+	VFMADD231PS Y5, Y5, Y3
+	ADDQ        $0x20, DI
+	ADDQ        $0x20, R8
+	SUBQ        $0x20, R9
+	JGE         groupSquare
+
+groupSquareRest:
+	ADDQ        $0x20, R9
+	JZ          groupSquareDone
+	VMASKMOVPS  (DI), Y0, Y4
+	VMASKMOVPS  (R8), Y0, Y5
+	VFMADD231PS Y4, Y4, Y2
+	VFMADD231PS Y5, Y5, Y3
+
+groupSquareDone:
+	VEXTRACTF128 $0x01, Y2, X4
+	VADDPS       X4, X2, X2
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPS       X4, X3, X3
+	VPERMILPS    $0x4e, X2, X4
+	VADDPS       X4, X2, X2
+	VPERMILPS    $0x4e, X3, X4
+	VADDPS       X4, X3, X3
+	VPERMILPS    $0xb1, X2, X4
+	VADDPS       X4, X2, X2
+	VPERMILPS    $0xb1, X3, X4
+	VADDPS       X4, X3, X3
+	VDIVSS       X1, X2, X2
+	VADDSS       eps+48(FP), X2, X2
+	VSQRTSS      X2, X2, X2
+	VDIVSS       X1, X3, X3
+	VADDSS       eps+48(FP), X3, X3
+	VSQRTSS      X3, X3, X3
+	VMOVSS       c3f800000AVX2<>+0(SB), X4
+	VDIVSS       X2, X4, X2
+	VDIVSS       X3, X4, X3
+	VBROADCASTSS X2, Y2
+	VBROADCASTSS X3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	MOVQ         gamma+40(FP), DI
+	MOVQ         AX, R8
+	LEAQ         (R8)(DX*1), R9
+	MOVQ         DX, R10
+	SUBQ         $0x20, R10
+	JL           groupProductRest
+
+groupProduct:
+	VMOVUPS     (DI), Y6
+	VMOVUPS     (R8)(BX*1), Y7
+	VMOVUPS     (R9)(BX*1), Y8
+	VMULPS      Y6, Y7, Y7
+	VMULPS      Y6, Y8, Y6
+	VMOVUPS     (R8), Y8
+	VMOVUPS     (R9), Y9
+	VFMADD231PS Y8, Y7, Y4
+	VFMADD231PS Y9, Y6, Y5
+	ADDQ        $0x20, R8
+	ADDQ        $0x20, R9
+	ADDQ        $0x20, DI
+	SUBQ        $0x20, R10
+	JGE         groupProduct
+
+groupProductRest:
+	ADDQ        $0x20, R10
+	JZ          groupProductDone
+	VMASKMOVPS  (DI), Y0, Y6
+	VMASKMOVPS  (R8)(BX*1), Y0, Y7
+	VMASKMOVPS  (R9)(BX*1), Y0, Y8
+	VMULPS      Y6, Y7, Y7
+	VMULPS      Y6, Y8, Y6
+	VMASKMOVPS  (R8), Y0, Y8
+	VMASKMOVPS  (R9), Y0, Y9
+	VFMADD231PS Y8, Y7, Y4
+	VFMADD231PS Y9, Y6, Y5
+
+groupProductDone:
+	VEXTRACTF128 $0x01, Y4, X6
+	VADDPS       X6, X4, X4
+	VEXTRACTF128 $0x01, Y5, X6
+	VADDPS       X6, X5, X5
+	VPERMILPS    $0x4e, X4, X6
+	VADDPS       X6, X4, X4
+	VPERMILPS    $0x4e, X5, X6
+	VADDPS       X6, X5, X5
+	VPERMILPS    $0xb1, X4, X6
+	VADDPS       X6, X4, X4
+	VPERMILPS    $0xb1, X5, X6
+	VADDPS       X6, X5, X5
+	VDIVSS       X1, X4, X4
+	VDIVSS       X1, X5, X5
+	VBROADCASTSS X4, Y4
+	VBROADCASTSS X5, Y5
+	VMULPS       Y2, Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VMULPS       Y2, Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	MOVQ         gamma+40(FP), DI
+	MOVQ         AX, R8
+	LEAQ         (R8)(DX*1), R9
+	MOVQ         DX, R10
+	SUBQ         $0x20, R10
+	JL           groupApplyRest
+
+groupApply:
+	VMOVUPS      (DI), Y6
+	VMOVUPS      (R8)(BX*1), Y7
+	VMOVUPS      (R9)(BX*1), Y8
+	VMULPS       Y6, Y7, Y7
+	VMULPS       Y6, Y8, Y6
+	VMOVUPS      (R8), Y8
+	VMOVUPS      (R9), Y9
+	VFNMADD231PS Y8, Y4, Y7
+	VFNMADD231PS Y9, Y5, Y6
+	VMULPS       Y2, Y7, Y7
+	VMULPS       Y3, Y6, Y6
+	VMOVUPS      Y7, (R8)(SI*1)
+	VMOVUPS      Y6, (R9)(SI*1)
+	ADDQ         $0x20, R8
+	ADDQ         $0x20, R9
+	ADDQ         $0x20, DI
+	SUBQ         $0x20, R10
+	JGE          groupApply
+
+groupApplyRest:
+	ADDQ         $0x20, R10
+	JZ           groupApplyDone
+	VMASKMOVPS   (DI), Y0, Y6
+	VMASKMOVPS   (R8)(BX*1), Y0, Y7
+	VMASKMOVPS   (R9)(BX*1), Y0, Y8
+	VMULPS       Y6, Y7, Y7
+	VMULPS       Y6, Y8, Y6
+	VMASKMOVPS   (R8), Y0, Y8
+	VMASKMOVPS   (R9), Y0, Y9
+	VFNMADD231PS Y8, Y4, Y7
+	VFNMADD231PS Y9, Y5, Y6
+	VMULPS       Y2, Y7, Y2
+	VMULPS       Y3, Y6, Y3
+	VMASKMOVPS   Y2, Y0, (R8)(SI*1)
+	VMASKMOVPS   Y3, Y0, (R9)(SI*1)
+
+groupApplyDone:
+	ADDQ DX, AX
+	ADDQ DX, AX
+	SUBQ $0x02, CX
+	JGE  group
+
+groupEnd:
+	ADDQ $0x02, CX
+	SUBQ $0x01, CX
+	JL   singleEnd
+
+single:
+	VXORPS Y2, Y2, Y2
+	MOVQ   AX, DI
+	MOVQ   DX, R8
+	SUBQ   $0x20, R8
+	JL     singleSquareRest
+
+singleSquare:
+	VMOVUPS     (DI), Y3
+	VFMADD231PS Y3, Y3, Y2
+	ADDQ        $0x20, DI
+	SUBQ        $0x20, R8
+	JGE         singleSquare
+
+singleSquareRest:
+	ADDQ        $0x20, R8
+	JZ          singleSquareDone
+	VMASKMOVPS  (DI), Y0, Y3
+	VFMADD231PS Y3, Y3, Y2
+
+singleSquareDone:
+	VEXTRACTF128 $0x01, Y2, X3
+	VADDPS       X3, X2, X2
+	VPERMILPS    $0x4e, X2, X3
+	VADDPS       X3, X2, X2
+	VPERMILPS    $0xb1, X2, X3
+	VADDPS       X3, X2, X2
+	VDIVSS       X1, X2, X2
+	VADDSS       eps+48(FP), X2, X2
+	VSQRTSS      X2, X2, X2
+	VMOVSS       c3f800000AVX2<>+0(SB), X3
+	VDIVSS       X2, X3, X2
+	VBROADCASTSS X2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y3, Y3, Y3
+	MOVQ         gamma+40(FP), DI
+	MOVQ         AX, R8
+	MOVQ         DX, R9
+	SUBQ         $0x20, R9
+	JL           singleProductRest
+
+singleProduct:
+	VMOVUPS     (DI), Y4
+	VMOVUPS     (R8)(BX*1), Y5
+	VMULPS      Y4, Y5, Y4
+	VMOVUPS     (R8), Y5
+	VFMADD231PS Y5, Y4, Y3
+	ADDQ        $0x20, R8
+	ADDQ        $0x20, DI
+	SUBQ        $0x20, R9
+	JGE         singleProduct
+
+singleProductRest:
+	ADDQ        $0x20, R9
+	JZ          singleProductDone
+	VMASKMOVPS  (DI), Y0, Y4
+	VMASKMOVPS  (R8)(BX*1), Y0, Y5
+	VMULPS      Y4, Y5, Y4
+	VMASKMOVPS  (R8), Y0, Y5
+	VFMADD231PS Y5, Y4, Y3
+
+singleProductDone:
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPS       X4, X3, X3
+	VPERMILPS    $0x4e, X3, X4
+	VADDPS       X4, X3, X3
+	VPERMILPS    $0xb1, X3, X4
+	VADDPS       X4, X3, X3
+	VDIVSS       X1, X3, X3
+	VBROADCASTSS X3, Y3
+	VMULPS       Y2, Y3, Y3
+	VMULPS       Y2, Y3, Y3
+	MOVQ         gamma+40(FP), DI
+	MOVQ         AX, R8
+	MOVQ         DX, R9
+	SUBQ         $0x20, R9
+	JL           singleApplyRest
+
+singleApply:
+	VMOVUPS      (DI), Y4
+	VMOVUPS      (R8)(BX*1), Y5
+	VMULPS       Y4, Y5, Y4
+	VMOVUPS      (R8), Y5
+	VFNMADD231PS Y5, Y3, Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVUPS      Y4, (R8)(SI*1)
+	ADDQ         $0x20, R8
+	ADDQ         $0x20, DI
+	SUBQ         $0x20, R9
+	JGE          singleApply
+
+singleApplyRest:
+	ADDQ         $0x20, R9
+	JZ           singleApplyDone
+	VMASKMOVPS   (DI), Y0, Y4
+	VMASKMOVPS   (R8)(BX*1), Y0, Y5
+	VMULPS       Y4, Y5, Y4
+	VMASKMOVPS   (R8), Y0, Y5
+	VFNMADD231PS Y5, Y3, Y4
+	VMULPS       Y2, Y4, Y2
+	VMASKMOVPS   Y2, Y0, (R8)(SI*1)
+
+singleApplyDone:
+	ADDQ DX, AX
+	SUBQ $0x01, CX
+	JGE  single
+
+singleEnd:
+	ADDQ $0x01, CX
+	VZEROUPPER
+	RET
+
+// func softmaxGradAVX2(ds *float32, p *float32, dp *float32, ld int, rows int, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softmaxGradAVX2(SB), NOSPLIT, $0-48
+	MOVQ    p+8(FP), AX
+	MOVQ    ld+24(FP), CX
+	MOVQ    dp+16(FP), DX
+	SUBQ    AX, DX
+	MOVQ    ds+0(FP), BX
+	SUBQ    AX, BX
+	MOVQ    rows+32(FP), SI
+	MOVQ    n+40(FP), DI
+	MOVQ    DI, R8
+	ANDQ    $0x07, R8
+	NEGQ    R8
+	LEAQ    lanesAVX2<>+0(SB), R9
+	VMOVUPS 64(R9)(R8*4), Y0
+	SHLQ    $0x02, CX
+	SHLQ    $0x02, DI
+	SUBQ    $0x02, SI
+	JL      groupEnd
+
+group:
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	MOVQ   AX, R8
+	LEAQ   (R8)(CX*1), R9
+	MOVQ   DI, R10
+	SUBQ   $0x20, R10
+	JL     groupSumRest
+
+groupSum:
+	VMOVUPS     (R8), Y3
+	VMOVUPS     (R9), Y4
+	VMOVUPS     (R8)(DX*1), Y5
+	VMOVUPS     (R9)(DX*1), Y6
+	VFMADD231PS Y5, Y3, Y1
+	VFMADD231PS Y6, Y4, Y2
+	ADDQ        $0x20, R8
+	ADDQ        $0x20, R9
+	SUBQ        $0x20, R10
+	JGE         groupSum
+
+groupSumRest:
+	ADDQ        $0x20, R10
+	JZ          groupSumDone
+	VMASKMOVPS  (R8), Y0, Y3
+	VMASKMOVPS  (R9), Y0, Y4
+	VMASKMOVPS  (R8)(DX*1), Y0, Y5
+	VMASKMOVPS  (R9)(DX*1), Y0, Y6
+	VFMADD231PS Y5, Y3, Y1
+	VFMADD231PS Y6, Y4, Y2
+
+groupSumDone:
+	VEXTRACTF128 $0x01, Y1, X3
+	VADDPS       X3, X1, X1
+	VEXTRACTF128 $0x01, Y2, X3
+	VADDPS       X3, X2, X2
+	VPERMILPS    $0x4e, X1, X3
+	VADDPS       X3, X1, X1
+	VPERMILPS    $0x4e, X2, X3
+	VADDPS       X3, X2, X2
+	VPERMILPS    $0xb1, X1, X3
+	VADDPS       X3, X1, X1
+	VPERMILPS    $0xb1, X2, X3
+	VADDPS       X3, X2, X2
+	VBROADCASTSS X1, Y1
+	VBROADCASTSS X2, Y2
+	MOVQ         AX, R8
+	LEAQ         (R8)(CX*1), R9
+	MOVQ         DI, R10
+	SUBQ         $0x20, R10
+	JL           groupApplyRest
+
+groupApply:
+	VMOVUPS (R8)(DX*1), Y3
+	VMOVUPS (R9)(DX*1), Y4
+	VSUBPS  Y1, Y3, Y3
+	VSUBPS  Y2, Y4, Y4
+	VMOVUPS (R8), Y5
+	VMOVUPS (R9), Y6
+	VMULPS  Y5, Y3, Y3
+	VMULPS  Y6, Y4, Y4
+	VMOVUPS Y3, (R8)(BX*1)
+	VMOVUPS Y4, (R9)(BX*1)
+	ADDQ    $0x20, R8
+	ADDQ    $0x20, R9
+	SUBQ    $0x20, R10
+	JGE     groupApply
+
+groupApplyRest:
+	ADDQ       $0x20, R10
+	JZ         groupApplyDone
+	VMASKMOVPS (R8)(DX*1), Y0, Y3
+	VMASKMOVPS (R9)(DX*1), Y0, Y4
+	VSUBPS     Y1, Y3, Y1
+	VSUBPS     Y2, Y4, Y2
+	VMASKMOVPS (R8), Y0, Y3
+	VMASKMOVPS (R9), Y0, Y4
+	VMULPS     Y3, Y1, Y1
+	VMULPS     Y4, Y2, Y2
+	VMASKMOVPS Y1, Y0, (R8)(BX*1)
+	VMASKMOVPS Y2, Y0, (R9)(BX*1)
+
+groupApplyDone:
+	ADDQ CX, AX
+	ADDQ CX, AX
+	SUBQ $0x02, SI
+	JGE  group
+
+groupEnd:
+	ADDQ $0x02, SI
+	SUBQ $0x01, SI
+	JL   singleEnd
+
+single:
+	VXORPS Y1, Y1, Y1
+	MOVQ   AX, R8
+	MOVQ   DI, R9
+	SUBQ   $0x20, R9
+	JL     singleSumRest
+
+singleSum:
+	VMOVUPS     (R8), Y2
+	VMOVUPS     (R8)(DX*1), Y3
+	VFMADD231PS Y3, Y2, Y1
+	ADDQ        $0x20, R8
+	SUBQ        $0x20, R9
+	JGE         singleSum
+
+singleSumRest:
+	ADDQ        $0x20, R9
+	JZ          singleSumDone
+	VMASKMOVPS  (R8), Y0, Y2
+	VMASKMOVPS  (R8)(DX*1), Y0, Y3
+	VFMADD231PS Y3, Y2, Y1
+
+singleSumDone:
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X2, X1, X1
+	VPERMILPS    $0x4e, X1, X2
+	VADDPS       X2, X1, X1
+	VPERMILPS    $0xb1, X1, X2
+	VADDPS       X2, X1, X1
+	VBROADCASTSS X1, Y1
+	MOVQ         AX, R8
+	MOVQ         DI, R9
+	SUBQ         $0x20, R9
+	JL           singleApplyRest
+
+singleApply:
+	VMOVUPS (R8)(DX*1), Y2
+	VSUBPS  Y1, Y2, Y2
+	VMOVUPS (R8), Y3
+	VMULPS  Y3, Y2, Y2
+	VMOVUPS Y2, (R8)(BX*1)
+	ADDQ    $0x20, R8
+	SUBQ    $0x20, R9
+	JGE     singleApply
+
+singleApplyRest:
+	ADDQ       $0x20, R9
+	JZ         singleApplyDone
+	VMASKMOVPS (R8)(DX*1), Y0, Y2
+	VSUBPS     Y1, Y2, Y1
+	VMASKMOVPS (R8), Y0, Y2
+	VMULPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (R8)(BX*1)
+
+singleApplyDone:
+	ADDQ CX, AX
+	SUBQ $0x01, SI
+	JGE  single
+
+singleEnd:
+	ADDQ $0x01, SI
+	VZEROUPPER
+	RET
+
+// func geluGradAVX2(dx *float32, dy *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluGradAVX2(SB), NOSPLIT, $0-32
+	MOVQ dx+0(FP), AX
+	MOVQ dy+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), BX
+	SUBQ $0x10, BX
+	JL   loopEnd
+
+loop:
+	VMOVUPS      (DX), Y0
+	VMOVUPS      32(DX), Y1
+	VANDPS       c7fffffffAVX2<>+0(SB), Y0, Y2
+	VANDPS       c7fffffffAVX2<>+0(SB), Y1, Y3
+	VMOVUPS      c41535c29AVX2<>+0(SB), Y4
+	VMOVUPS      c41535c29AVX2<>+0(SB), Y5
+	VMINPS       Y2, Y4, Y2
+	VMINPS       Y3, Y5, Y3
+	VMULPS       Y2, Y2, Y4
+	VMULPS       Y3, Y3, Y5
+	VMOVAPS      Y2, Y6
+	VMOVAPS      Y3, Y7
+	VFMSUB213PS  Y4, Y2, Y6
+	VFMSUB213PS  Y5, Y3, Y7
+	VMULPS       cbf000000AVX2<>+0(SB), Y4, Y4
+	VMULPS       cbf000000AVX2<>+0(SB), Y5, Y5
+	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y4, Y8
+	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y5, Y9
+	VROUNDPS     $0x08, Y8, Y8
+	VROUNDPS     $0x08, Y9, Y9
+	VMOVAPS      Y4, Y4
+	VMOVAPS      Y5, Y5
+	VFNMADD231PS c3f317218AVX2<>+0(SB), Y8, Y4
+	VFNMADD231PS c3f317218AVX2<>+0(SB), Y9, Y5
+	VFNMADD231PS cb102e308AVX2<>+0(SB), Y8, Y4
+	VFNMADD231PS cb102e308AVX2<>+0(SB), Y9, Y5
+	VFNMADD231PS c3f000000AVX2<>+0(SB), Y6, Y4
+	VFNMADD231PS c3f000000AVX2<>+0(SB), Y7, Y5
+	VMOVUPS      c3ab5f604AVX2<>+0(SB), Y6
+	VMOVUPS      c3ab5f604AVX2<>+0(SB), Y7
+	VFMADD213PS  c3c0913bbAVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3c0913bbAVX2<>+0(SB), Y5, Y7
+	VFMADD213PS  c3d2aab3aAVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3d2aab3aAVX2<>+0(SB), Y5, Y7
+	VFMADD213PS  c3e2aaa58AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3e2aaa58AVX2<>+0(SB), Y5, Y7
+	VFMADD213PS  c3effffffAVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3effffffAVX2<>+0(SB), Y5, Y7
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y5, Y7
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y5, Y7
+	VCVTPS2DQ    Y8, Y4
+	VCVTPS2DQ    Y9, Y5
+	VPADDD       c0000007fAVX2<>+0(SB), Y4, Y4
+	VPADDD       c0000007fAVX2<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y4, Y6, Y4
+	VMULPS       Y5, Y7, Y5
+	VADDPS       cc0400000AVX2<>+0(SB), Y2, Y6
+	VADDPS       cc0400000AVX2<>+0(SB), Y3, Y7
+	VADDPS       c40400000AVX2<>+0(SB), Y2, Y8
+	VADDPS       c40400000AVX2<>+0(SB), Y3, Y9
+	VDIVPS       Y8, Y6, Y6
+	VDIVPS       Y9, Y7, Y7
+	VMOVUPS      c38631ffdAVX2<>+0(SB), Y8
+	VMOVUPS      c38631ffdAVX2<>+0(SB), Y9
+	VFMADD213PS  c38f3590eAVX2<>+0(SB), Y6, Y8
+	VFMADD213PS  c38f3590eAVX2<>+0(SB), Y7, Y9
+	VFMADD213PS  cb9b2361fAVX2<>+0(SB), Y6, Y8
+	VFMADD213PS  cb9b2361fAVX2<>+0(SB), Y7, Y9
+	VFMADD213PS  cba80ffb1AVX2<>+0(SB), Y6, Y8
+	VFMADD213PS  cba80ffb1AVX2<>+0(SB), Y7, Y9
+	VFMADD213PS  c3b3e5cd3AVX2<>+0(SB), Y6, Y8
+	VFMADD213PS  c3b3e5cd3AVX2<>+0(SB), Y7, Y9
+	VFMADD213PS  c3bc8f07bAVX2<>+0(SB), Y6, Y8
+	VFMADD213PS  c3bc8f07bAVX2<>+0(SB), Y7, Y9
+	VFMADD213PS  cbd3d4a2cAVX2<>+0(SB), Y6, Y8
+	VFMADD213PS  cbd3d4a2cAVX2<>+0(SB), Y7, Y9
+	VFMADD213PS  c3dfc5d66AVX2<>+0(SB), Y6, Y8
+	VFMADD213PS  c3dfc5d66AVX2<>+0(SB), Y7, Y9
+	VFMADD213PS  cbe535b35AVX2<>+0(SB), Y6, Y8
+	VFMADD213PS  cbe535b35AVX2<>+0(SB), Y7, Y9
+	VFMADD213PS  c3df8dc4eAVX2<>+0(SB), Y6, Y8
+	VFMADD213PS  c3df8dc4eAVX2<>+0(SB), Y7, Y9
+	VCMPPS       $0x19, c41535c29AVX2<>+0(SB), Y2, Y6
+	VCMPPS       $0x19, c41535c29AVX2<>+0(SB), Y3, Y7
+	VFNMADD231PS c3ecc422aAVX2<>+0(SB), Y2, Y8
+	VFNMADD231PS c3ecc422aAVX2<>+0(SB), Y3, Y9
+	VMULPS       Y4, Y8, Y2
+	VMULPS       Y5, Y9, Y3
+	VANDPS       Y6, Y2, Y2
+	VANDPS       Y7, Y3, Y3
+	VCMPPS       $0x15, c00000000AVX2<>+0(SB), Y0, Y0
+	VCMPPS       $0x15, c00000000AVX2<>+0(SB), Y1, Y1
+	VMOVUPS      c3f800000AVX2<>+0(SB), Y4
+	VMOVUPS      c3f800000AVX2<>+0(SB), Y5
+	VSUBPS       Y2, Y4, Y4
+	VSUBPS       Y3, Y5, Y5
+	VBLENDVPS    Y0, Y4, Y2, Y0
+	VBLENDVPS    Y1, Y5, Y3, Y1
+	VMOVUPS      (CX), Y2
+	VMOVUPS      32(CX), Y3
+	VMULPS       Y2, Y0, Y0
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, CX
+	ADDQ         $+64, DX
+	SUBQ         $0x10, BX
+	JGE          loop
+
+loopEnd:
+	ADDQ $0x10, BX
+	SUBQ $0x08, BX
+	JL   singleEnd
+
+single:
+	VMOVUPS      (DX), Y0
+	VANDPS       c7fffffffAVX2<>+0(SB), Y0, Y1
+	VMOVUPS      c41535c29AVX2<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMULPS       Y1, Y1, Y2
+	VMOVAPS      Y1, Y3
+	VFMSUB213PS  Y2, Y1, Y3
+	VMULPS       cbf000000AVX2<>+0(SB), Y2, Y2
+	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y2, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS c3f317218AVX2<>+0(SB), Y4, Y2
+	VFNMADD231PS cb102e308AVX2<>+0(SB), Y4, Y2
+	VFNMADD231PS c3f000000AVX2<>+0(SB), Y3, Y2
+	VMOVUPS      c3ab5f604AVX2<>+0(SB), Y3
+	VFMADD213PS  c3c0913bbAVX2<>+0(SB), Y2, Y3
+	VFMADD213PS  c3d2aab3aAVX2<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e2aaa58AVX2<>+0(SB), Y2, Y3
+	VFMADD213PS  c3effffffAVX2<>+0(SB), Y2, Y3
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y2, Y3
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y2, Y3
+	VCVTPS2DQ    Y4, Y2
+	VPADDD       c0000007fAVX2<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y2
+	VADDPS       cc0400000AVX2<>+0(SB), Y1, Y3
+	VADDPS       c40400000AVX2<>+0(SB), Y1, Y4
+	VDIVPS       Y4, Y3, Y3
+	VMOVUPS      c38631ffdAVX2<>+0(SB), Y4
+	VFMADD213PS  c38f3590eAVX2<>+0(SB), Y3, Y4
+	VFMADD213PS  cb9b2361fAVX2<>+0(SB), Y3, Y4
+	VFMADD213PS  cba80ffb1AVX2<>+0(SB), Y3, Y4
+	VFMADD213PS  c3b3e5cd3AVX2<>+0(SB), Y3, Y4
+	VFMADD213PS  c3bc8f07bAVX2<>+0(SB), Y3, Y4
+	VFMADD213PS  cbd3d4a2cAVX2<>+0(SB), Y3, Y4
+	VFMADD213PS  c3dfc5d66AVX2<>+0(SB), Y3, Y4
+	VFMADD213PS  cbe535b35AVX2<>+0(SB), Y3, Y4
+	VFMADD213PS  c3df8dc4eAVX2<>+0(SB), Y3, Y4
+	VCMPPS       $0x19, c41535c29AVX2<>+0(SB), Y1, Y3
+	VFNMADD231PS c3ecc422aAVX2<>+0(SB), Y1, Y4
+	VMULPS       Y2, Y4, Y1
+	VANDPS       Y3, Y1, Y1
+	VCMPPS       $0x15, c00000000AVX2<>+0(SB), Y0, Y0
+	VMOVUPS      c3f800000AVX2<>+0(SB), Y2
+	VSUBPS       Y1, Y2, Y2
+	VBLENDVPS    Y0, Y2, Y1, Y0
+	VMOVUPS      (CX), Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $+32, AX
+	ADDQ         $+32, CX
+	ADDQ         $+32, DX
+	SUBQ         $0x08, BX
+	JGE          single
+
+singleEnd:
+	ADDQ         $0x08, BX
+	JZ           done
+	NEGQ         BX
+	LEAQ         lanesAVX2<>+0(SB), SI
+	VMOVUPS      64(SI)(BX*4), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VANDPS       c7fffffffAVX2<>+0(SB), Y1, Y2
+	VMOVUPS      c41535c29AVX2<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMULPS       Y2, Y2, Y3
+	VMOVAPS      Y2, Y4
+	VFMSUB213PS  Y3, Y2, Y4
+	VMULPS       cbf000000AVX2<>+0(SB), Y3, Y3
+	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y3, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c3f317218AVX2<>+0(SB), Y5, Y3
+	VFNMADD231PS cb102e308AVX2<>+0(SB), Y5, Y3
+	VFNMADD231PS c3f000000AVX2<>+0(SB), Y4, Y3
+	VMOVUPS      c3ab5f604AVX2<>+0(SB), Y4
+	VFMADD213PS  c3c0913bbAVX2<>+0(SB), Y3, Y4
+	VFMADD213PS  c3d2aab3aAVX2<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e2aaa58AVX2<>+0(SB), Y3, Y4
+	VFMADD213PS  c3effffffAVX2<>+0(SB), Y3, Y4
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y3, Y4
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y3, Y4
+	VCVTPS2DQ    Y5, Y3
+	VPADDD       c0000007fAVX2<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y4, Y3
+	VADDPS       cc0400000AVX2<>+0(SB), Y2, Y4
+	VADDPS       c40400000AVX2<>+0(SB), Y2, Y5
+	VDIVPS       Y5, Y4, Y4
+	VMOVUPS      c38631ffdAVX2<>+0(SB), Y5
+	VFMADD213PS  c38f3590eAVX2<>+0(SB), Y4, Y5
+	VFMADD213PS  cb9b2361fAVX2<>+0(SB), Y4, Y5
+	VFMADD213PS  cba80ffb1AVX2<>+0(SB), Y4, Y5
+	VFMADD213PS  c3b3e5cd3AVX2<>+0(SB), Y4, Y5
+	VFMADD213PS  c3bc8f07bAVX2<>+0(SB), Y4, Y5
+	VFMADD213PS  cbd3d4a2cAVX2<>+0(SB), Y4, Y5
+	VFMADD213PS  c3dfc5d66AVX2<>+0(SB), Y4, Y5
+	VFMADD213PS  cbe535b35AVX2<>+0(SB), Y4, Y5
+	VFMADD213PS  c3df8dc4eAVX2<>+0(SB), Y4, Y5
+	VCMPPS       $0x19, c41535c29AVX2<>+0(SB), Y2, Y4
+	VFNMADD231PS c3ecc422aAVX2<>+0(SB), Y2, Y5
+	VMULPS       Y3, Y5, Y2
+	VANDPS       Y4, Y2, Y2
+	VCMPPS       $0x15, c00000000AVX2<>+0(SB), Y1, Y1
+	VMOVUPS      c3f800000AVX2<>+0(SB), Y3
+	VSUBPS       Y2, Y3, Y3
+	VBLENDVPS    Y1, Y3, Y2, Y1
+	VMASKMOVPS   (CX), Y0, Y2
+	VMULPS       Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func gateGradAVX2(dx *float32, dy *float32, x *float32, n int, linear float32, cubic float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·gateGradAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS linear+32(FP), Y0
+	VBROADCASTSS cubic+36(FP), Y1
+	SUBQ         $0x10, BX
+	JL           loopEnd
+
+loop:
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	VMOVUPS      cc2c80000AVX2<>+0(SB), Y4
+	VMOVUPS      cc2c80000AVX2<>+0(SB), Y5
+	VMAXPS       Y2, Y4, Y2
+	VMAXPS       Y3, Y5, Y3
+	VMOVUPS      c42c80000AVX2<>+0(SB), Y4
+	VMOVUPS      c42c80000AVX2<>+0(SB), Y5
+	VMINPS       Y2, Y4, Y2
+	VMINPS       Y3, Y5, Y3
+	VMULPS       Y2, Y2, Y4
+	VMULPS       Y3, Y3, Y5
+	VMULPS       Y1, Y4, Y4
+	VMULPS       Y1, Y5, Y5
+	VMULPS       c40400000AVX2<>+0(SB), Y4, Y6
+	VMULPS       c40400000AVX2<>+0(SB), Y5, Y7
+	VADDPS       Y0, Y6, Y6
+	VADDPS       Y0, Y7, Y7
+	VMULPS       Y2, Y6, Y6
+	VMULPS       Y3, Y7, Y7
+	VADDPS       Y0, Y4, Y4
+	VADDPS       Y0, Y5, Y5
+	VMULPS       Y2, Y4, Y2
+	VMULPS       Y3, Y5, Y3
+	VORPS        c80000000AVX2<>+0(SB), Y2, Y2
+	VORPS        c80000000AVX2<>+0(SB), Y3, Y3
+	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y2, Y4
+	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y3, Y5
+	VROUNDPS     $0x08, Y4, Y4
+	VROUNDPS     $0x08, Y5, Y5
+	VMOVAPS      Y2, Y8
+	VMOVAPS      Y3, Y9
+	VFNMADD231PS c3f317218AVX2<>+0(SB), Y4, Y8
+	VFNMADD231PS c3f317218AVX2<>+0(SB), Y5, Y9
+	VFNMADD231PS cb102e308AVX2<>+0(SB), Y4, Y8
+	VFNMADD231PS cb102e308AVX2<>+0(SB), Y5, Y9
+	VMOVUPS      c3ab5f604AVX2<>+0(SB), Y10
+	VMOVUPS      c3ab5f604AVX2<>+0(SB), Y11
+	VFMADD213PS  c3c0913bbAVX2<>+0(SB), Y8, Y10
+	VFMADD213PS  c3c0913bbAVX2<>+0(SB), Y9, Y11
+	VFMADD213PS  c3d2aab3aAVX2<>+0(SB), Y8, Y10
+	VFMADD213PS  c3d2aab3aAVX2<>+0(SB), Y9, Y11
+	VFMADD213PS  c3e2aaa58AVX2<>+0(SB), Y8, Y10
+	VFMADD213PS  c3e2aaa58AVX2<>+0(SB), Y9, Y11
+	VFMADD213PS  c3effffffAVX2<>+0(SB), Y8, Y10
+	VFMADD213PS  c3effffffAVX2<>+0(SB), Y9, Y11
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y8, Y10
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y9, Y11
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y8, Y10
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y9, Y11
+	VCVTPS2DQ    Y4, Y4
+	VCVTPS2DQ    Y5, Y5
+	VPADDD       c0000007fAVX2<>+0(SB), Y4, Y4
+	VPADDD       c0000007fAVX2<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y4, Y10, Y4
+	VMULPS       Y5, Y11, Y5
+	VCMPPS       $0x15, cc2aeac50AVX2<>+0(SB), Y2, Y2
+	VCMPPS       $0x15, cc2aeac50AVX2<>+0(SB), Y3, Y3
+	VANDPS       Y2, Y4, Y2
+	VANDPS       Y3, Y5, Y3
+	VADDPS       c3f800000AVX2<>+0(SB), Y2, Y4
+	VADDPS       c3f800000AVX2<>+0(SB), Y3, Y5
+	VANDPS       c7fffffffAVX2<>+0(SB), Y6, Y8
+	VANDPS       c7fffffffAVX2<>+0(SB), Y7, Y9
+	VSUBPS       Y8, Y4, Y8
+	VSUBPS       Y9, Y5, Y9
+	VMULPS       Y8, Y2, Y2
+	VMULPS       Y9, Y3, Y3
+	VMULPS       Y4, Y4, Y4
+	VMULPS       Y5, Y5, Y5
+	VDIVPS       Y4, Y2, Y2
+	VDIVPS       Y5, Y3, Y3
+	VCMPPS       $0x15, c00000000AVX2<>+0(SB), Y6, Y4
+	VCMPPS       $0x15, c00000000AVX2<>+0(SB), Y7, Y5
+	VMOVUPS      c3f800000AVX2<>+0(SB), Y6
+	VMOVUPS      c3f800000AVX2<>+0(SB), Y7
+	VSUBPS       Y2, Y6, Y6
+	VSUBPS       Y3, Y7, Y7
+	VBLENDVPS    Y4, Y6, Y2, Y2
+	VBLENDVPS    Y5, Y7, Y3, Y3
+	VMOVUPS      (CX), Y4
+	VMOVUPS      32(CX), Y5
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y5, Y3, Y3
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y3, 32(AX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, CX
+	ADDQ         $+64, DX
+	SUBQ         $0x10, BX
+	JGE          loop
+
+loopEnd:
+	ADDQ $0x10, BX
+	SUBQ $0x08, BX
+	JL   singleEnd
+
+single:
+	VMOVUPS      (DX), Y2
+	VMOVUPS      cc2c80000AVX2<>+0(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMOVUPS      c42c80000AVX2<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMULPS       Y2, Y2, Y3
+	VMULPS       Y1, Y3, Y3
+	VMULPS       c40400000AVX2<>+0(SB), Y3, Y4
+	VADDPS       Y0, Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y0, Y3, Y3
+	VMULPS       Y2, Y3, Y2
+	VORPS        c80000000AVX2<>+0(SB), Y2, Y2
+	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VMOVAPS      Y2, Y5
+	VFNMADD231PS c3f317218AVX2<>+0(SB), Y3, Y5
+	VFNMADD231PS cb102e308AVX2<>+0(SB), Y3, Y5
+	VMOVUPS      c3ab5f604AVX2<>+0(SB), Y6
+	VFMADD213PS  c3c0913bbAVX2<>+0(SB), Y5, Y6
+	VFMADD213PS  c3d2aab3aAVX2<>+0(SB), Y5, Y6
+	VFMADD213PS  c3e2aaa58AVX2<>+0(SB), Y5, Y6
+	VFMADD213PS  c3effffffAVX2<>+0(SB), Y5, Y6
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y5, Y6
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y5, Y6
+	VCVTPS2DQ    Y3, Y3
+	VPADDD       c0000007fAVX2<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y6, Y3
+	VCMPPS       $0x15, cc2aeac50AVX2<>+0(SB), Y2, Y2
+	VANDPS       Y2, Y3, Y2
+	VADDPS       c3f800000AVX2<>+0(SB), Y2, Y3
+	VANDPS       c7fffffffAVX2<>+0(SB), Y4, Y5
+	VSUBPS       Y5, Y3, Y5
+	VMULPS       Y5, Y2, Y2
+	VMULPS       Y3, Y3, Y3
+	VDIVPS       Y3, Y2, Y2
+	VCMPPS       $0x15, c00000000AVX2<>+0(SB), Y4, Y3
+	VMOVUPS      c3f800000AVX2<>+0(SB), Y4
+	VSUBPS       Y2, Y4, Y4
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VMOVUPS      (CX), Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, (AX)
+	ADDQ         $+32, AX
+	ADDQ         $+32, CX
+	ADDQ         $+32, DX
+	SUBQ         $0x08, BX
+	JGE          single
+
+singleEnd:
+	ADDQ         $0x08, BX
+	JZ           done
+	NEGQ         BX
+	LEAQ         lanesAVX2<>+0(SB), SI
+	VMOVUPS      64(SI)(BX*4), Y2
+	VMASKMOVPS   (DX), Y2, Y3
+	VMOVUPS      cc2c80000AVX2<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      c42c80000AVX2<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       Y3, Y3, Y4
+	VMULPS       Y1, Y4, Y1
+	VMULPS       c40400000AVX2<>+0(SB), Y1, Y4
+	VADDPS       Y0, Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VADDPS       Y0, Y1, Y0
+	VMULPS       Y3, Y0, Y0
+	VORPS        c80000000AVX2<>+0(SB), Y0, Y0
+	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y0, Y1
+	VROUNDPS     $0x08, Y1, Y1
+	VMOVAPS      Y0, Y3
+	VFNMADD231PS c3f317218AVX2<>+0(SB), Y1, Y3
+	VFNMADD231PS cb102e308AVX2<>+0(SB), Y1, Y3
+	VMOVUPS      c3ab5f604AVX2<>+0(SB), Y5
+	VFMADD213PS  c3c0913bbAVX2<>+0(SB), Y3, Y5
+	VFMADD213PS  c3d2aab3aAVX2<>+0(SB), Y3, Y5
+	VFMADD213PS  c3e2aaa58AVX2<>+0(SB), Y3, Y5
+	VFMADD213PS  c3effffffAVX2<>+0(SB), Y3, Y5
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y3, Y5
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y3, Y5
+	VCVTPS2DQ    Y1, Y1
+	VPADDD       c0000007fAVX2<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y5, Y1
+	VCMPPS       $0x15, cc2aeac50AVX2<>+0(SB), Y0, Y0
+	VANDPS       Y0, Y1, Y0
+	VADDPS       c3f800000AVX2<>+0(SB), Y0, Y1
+	VANDPS       c7fffffffAVX2<>+0(SB), Y4, Y3
+	VSUBPS       Y3, Y1, Y3
+	VMULPS       Y3, Y0, Y0
+	VMULPS       Y1, Y1, Y1
+	VDIVPS       Y1, Y0, Y0
+	VCMPPS       $0x15, c00000000AVX2<>+0(SB), Y4, Y1
+	VMOVUPS      c3f800000AVX2<>+0(SB), Y3
+	VSUBPS       Y0, Y3, Y3
+	VBLENDVPS    Y1, Y3, Y0, Y0
+	VMASKMOVPS   (CX), Y2, Y1
+	VMULPS       Y1, Y0, Y0
+	VMASKMOVPS   Y0, Y2, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func sigmoidGradAVX2(dx *float32, dy *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·sigmoidGradAVX2(SB), NOSPLIT, $0-32
+	MOVQ dx+0(FP), AX
+	MOVQ dy+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), BX
+	SUBQ $0x10, BX
+	JL   loopEnd
+
+loop:
+	VMOVUPS      (DX), Y0
+	VMOVUPS      32(DX), Y1
+	VORPS        c80000000AVX2<>+0(SB), Y0, Y0
+	VORPS        c80000000AVX2<>+0(SB), Y1, Y1
+	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y0, Y2
+	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y1, Y3
+	VROUNDPS     $0x08, Y2, Y2
+	VROUNDPS     $0x08, Y3, Y3
+	VMOVAPS      Y0, Y4
+	VMOVAPS      Y1, Y5
+	VFNMADD231PS c3f317218AVX2<>+0(SB), Y2, Y4
+	VFNMADD231PS c3f317218AVX2<>+0(SB), Y3, Y5
+	VFNMADD231PS cb102e308AVX2<>+0(SB), Y2, Y4
+	VFNMADD231PS cb102e308AVX2<>+0(SB), Y3, Y5
+	VMOVUPS      c3ab5f604AVX2<>+0(SB), Y6
+	VMOVUPS      c3ab5f604AVX2<>+0(SB), Y7
+	VFMADD213PS  c3c0913bbAVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3c0913bbAVX2<>+0(SB), Y5, Y7
+	VFMADD213PS  c3d2aab3aAVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3d2aab3aAVX2<>+0(SB), Y5, Y7
+	VFMADD213PS  c3e2aaa58AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3e2aaa58AVX2<>+0(SB), Y5, Y7
+	VFMADD213PS  c3effffffAVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3effffffAVX2<>+0(SB), Y5, Y7
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y5, Y7
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y5, Y7
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y3, Y3
+	VPADDD       c0000007fAVX2<>+0(SB), Y2, Y2
+	VPADDD       c0000007fAVX2<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y2, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y2, Y6, Y2
+	VMULPS       Y3, Y7, Y3
+	VCMPPS       $0x15, cc2aeac50AVX2<>+0(SB), Y0, Y0
+	VCMPPS       $0x15, cc2aeac50AVX2<>+0(SB), Y1, Y1
+	VANDPS       Y0, Y2, Y0
+	VANDPS       Y1, Y3, Y1
+	VADDPS       c3f800000AVX2<>+0(SB), Y0, Y2
+	VADDPS       c3f800000AVX2<>+0(SB), Y1, Y3
+	VMULPS       Y2, Y2, Y2
+	VMULPS       Y3, Y3, Y3
+	VDIVPS       Y2, Y0, Y0
+	VDIVPS       Y3, Y1, Y1
+	VMOVUPS      (CX), Y2
+	VMOVUPS      32(CX), Y3
+	VMULPS       Y2, Y0, Y0
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, CX
+	ADDQ         $+64, DX
+	SUBQ         $0x10, BX
+	JGE          loop
+
+loopEnd:
+	ADDQ $0x10, BX
+	SUBQ $0x08, BX
+	JL   singleEnd
+
+single:
+	VMOVUPS      (DX), Y0
+	VORPS        c80000000AVX2<>+0(SB), Y0, Y0
+	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y0, Y1
+	VROUNDPS     $0x08, Y1, Y1
+	VMOVAPS      Y0, Y2
+	VFNMADD231PS c3f317218AVX2<>+0(SB), Y1, Y2
+	VFNMADD231PS cb102e308AVX2<>+0(SB), Y1, Y2
+	VMOVUPS      c3ab5f604AVX2<>+0(SB), Y3
+	VFMADD213PS  c3c0913bbAVX2<>+0(SB), Y2, Y3
+	VFMADD213PS  c3d2aab3aAVX2<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e2aaa58AVX2<>+0(SB), Y2, Y3
+	VFMADD213PS  c3effffffAVX2<>+0(SB), Y2, Y3
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y2, Y3
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y2, Y3
+	VCVTPS2DQ    Y1, Y1
+	VPADDD       c0000007fAVX2<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y1
+	VCMPPS       $0x15, cc2aeac50AVX2<>+0(SB), Y0, Y0
+	VANDPS       Y0, Y1, Y0
+	VADDPS       c3f800000AVX2<>+0(SB), Y0, Y1
+	VMULPS       Y1, Y1, Y1
+	VDIVPS       Y1, Y0, Y0
+	VMOVUPS      (CX), Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $+32, AX
+	ADDQ         $+32, CX
+	ADDQ         $+32, DX
+	SUBQ         $0x08, BX
+	JGE          single
+
+singleEnd:
+	ADDQ         $0x08, BX
+	JZ           done
+	NEGQ         BX
+	LEAQ         lanesAVX2<>+0(SB), SI
+	VMOVUPS      64(SI)(BX*4), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VORPS        c80000000AVX2<>+0(SB), Y1, Y1
+	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VMOVAPS      Y1, Y3
+	VFNMADD231PS c3f317218AVX2<>+0(SB), Y2, Y3
+	VFNMADD231PS cb102e308AVX2<>+0(SB), Y2, Y3
+	VMOVUPS      c3ab5f604AVX2<>+0(SB), Y4
+	VFMADD213PS  c3c0913bbAVX2<>+0(SB), Y3, Y4
+	VFMADD213PS  c3d2aab3aAVX2<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e2aaa58AVX2<>+0(SB), Y3, Y4
+	VFMADD213PS  c3effffffAVX2<>+0(SB), Y3, Y4
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y3, Y4
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y3, Y4
+	VCVTPS2DQ    Y2, Y2
+	VPADDD       c0000007fAVX2<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y4, Y2
+	VCMPPS       $0x15, cc2aeac50AVX2<>+0(SB), Y1, Y1
+	VANDPS       Y1, Y2, Y1
+	VADDPS       c3f800000AVX2<>+0(SB), Y1, Y2
+	VMULPS       Y2, Y2, Y2
+	VDIVPS       Y2, Y1, Y1
+	VMASKMOVPS   (CX), Y0, Y2
+	VMULPS       Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func tanhGradAVX2(dx *float32, dy *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·tanhGradAVX2(SB), NOSPLIT, $0-32
+	MOVQ dx+0(FP), AX
+	MOVQ dy+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), BX
+	SUBQ $0x10, BX
+	JL   loopEnd
+
+loop:
+	VMOVUPS      (DX), Y0
+	VMOVUPS      32(DX), Y1
+	VADDPS       Y0, Y0, Y0
+	VADDPS       Y1, Y1, Y1
+	VORPS        c80000000AVX2<>+0(SB), Y0, Y0
+	VORPS        c80000000AVX2<>+0(SB), Y1, Y1
+	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y0, Y2
+	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y1, Y3
+	VROUNDPS     $0x08, Y2, Y2
+	VROUNDPS     $0x08, Y3, Y3
+	VMOVAPS      Y0, Y4
+	VMOVAPS      Y1, Y5
+	VFNMADD231PS c3f317218AVX2<>+0(SB), Y2, Y4
+	VFNMADD231PS c3f317218AVX2<>+0(SB), Y3, Y5
+	VFNMADD231PS cb102e308AVX2<>+0(SB), Y2, Y4
+	VFNMADD231PS cb102e308AVX2<>+0(SB), Y3, Y5
+	VMOVUPS      c3ab5f604AVX2<>+0(SB), Y6
+	VMOVUPS      c3ab5f604AVX2<>+0(SB), Y7
+	VFMADD213PS  c3c0913bbAVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3c0913bbAVX2<>+0(SB), Y5, Y7
+	VFMADD213PS  c3d2aab3aAVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3d2aab3aAVX2<>+0(SB), Y5, Y7
+	VFMADD213PS  c3e2aaa58AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3e2aaa58AVX2<>+0(SB), Y5, Y7
+	VFMADD213PS  c3effffffAVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3effffffAVX2<>+0(SB), Y5, Y7
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y5, Y7
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y5, Y7
+	VCVTPS2DQ    Y2, Y2
+	VCVTPS2DQ    Y3, Y3
+	VPADDD       c0000007fAVX2<>+0(SB), Y2, Y2
+	VPADDD       c0000007fAVX2<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y2, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y2, Y6, Y2
+	VMULPS       Y3, Y7, Y3
+	VCMPPS       $0x15, cc2aeac50AVX2<>+0(SB), Y0, Y0
+	VCMPPS       $0x15, cc2aeac50AVX2<>+0(SB), Y1, Y1
+	VANDPS       Y0, Y2, Y0
+	VANDPS       Y1, Y3, Y1
+	VADDPS       c3f800000AVX2<>+0(SB), Y0, Y2
+	VADDPS       c3f800000AVX2<>+0(SB), Y1, Y3
+	VMULPS       Y2, Y2, Y2
+	VMULPS       Y3, Y3, Y3
+	VDIVPS       Y2, Y0, Y0
+	VDIVPS       Y3, Y1, Y1
+	VMULPS       c40800000AVX2<>+0(SB), Y0, Y0
+	VMULPS       c40800000AVX2<>+0(SB), Y1, Y1
+	VMOVUPS      (CX), Y2
+	VMOVUPS      32(CX), Y3
+	VMULPS       Y2, Y0, Y0
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, CX
+	ADDQ         $+64, DX
+	SUBQ         $0x10, BX
+	JGE          loop
+
+loopEnd:
+	ADDQ $0x10, BX
+	SUBQ $0x08, BX
+	JL   singleEnd
+
+single:
+	VMOVUPS      (DX), Y0
+	VADDPS       Y0, Y0, Y0
+	VORPS        c80000000AVX2<>+0(SB), Y0, Y0
+	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y0, Y1
+	VROUNDPS     $0x08, Y1, Y1
+	VMOVAPS      Y0, Y2
+	VFNMADD231PS c3f317218AVX2<>+0(SB), Y1, Y2
+	VFNMADD231PS cb102e308AVX2<>+0(SB), Y1, Y2
+	VMOVUPS      c3ab5f604AVX2<>+0(SB), Y3
+	VFMADD213PS  c3c0913bbAVX2<>+0(SB), Y2, Y3
+	VFMADD213PS  c3d2aab3aAVX2<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e2aaa58AVX2<>+0(SB), Y2, Y3
+	VFMADD213PS  c3effffffAVX2<>+0(SB), Y2, Y3
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y2, Y3
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y2, Y3
+	VCVTPS2DQ    Y1, Y1
+	VPADDD       c0000007fAVX2<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y1
+	VCMPPS       $0x15, cc2aeac50AVX2<>+0(SB), Y0, Y0
+	VANDPS       Y0, Y1, Y0
+	VADDPS       c3f800000AVX2<>+0(SB), Y0, Y1
+	VMULPS       Y1, Y1, Y1
+	VDIVPS       Y1, Y0, Y0
+	VMULPS       c40800000AVX2<>+0(SB), Y0, Y0
+	VMOVUPS      (CX), Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $+32, AX
+	ADDQ         $+32, CX
+	ADDQ         $+32, DX
+	SUBQ         $0x08, BX
+	JGE          single
+
+singleEnd:
+	ADDQ         $0x08, BX
+	JZ           done
+	NEGQ         BX
+	LEAQ         lanesAVX2<>+0(SB), SI
+	VMOVUPS      64(SI)(BX*4), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VADDPS       Y1, Y1, Y1
+	VORPS        c80000000AVX2<>+0(SB), Y1, Y1
+	VMULPS       c3fb8aa3bAVX2<>+0(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VMOVAPS      Y1, Y3
+	VFNMADD231PS c3f317218AVX2<>+0(SB), Y2, Y3
+	VFNMADD231PS cb102e308AVX2<>+0(SB), Y2, Y3
+	VMOVUPS      c3ab5f604AVX2<>+0(SB), Y4
+	VFMADD213PS  c3c0913bbAVX2<>+0(SB), Y3, Y4
+	VFMADD213PS  c3d2aab3aAVX2<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e2aaa58AVX2<>+0(SB), Y3, Y4
+	VFMADD213PS  c3effffffAVX2<>+0(SB), Y3, Y4
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y3, Y4
+	VFMADD213PS  c3f800000AVX2<>+0(SB), Y3, Y4
+	VCVTPS2DQ    Y2, Y2
+	VPADDD       c0000007fAVX2<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y4, Y2
+	VCMPPS       $0x15, cc2aeac50AVX2<>+0(SB), Y1, Y1
+	VANDPS       Y1, Y2, Y1
+	VADDPS       c3f800000AVX2<>+0(SB), Y1, Y2
+	VMULPS       Y2, Y2, Y2
+	VDIVPS       Y2, Y1, Y1
+	VMULPS       c40800000AVX2<>+0(SB), Y1, Y1
+	VMASKMOVPS   (CX), Y0, Y2
+	VMULPS       Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func reluGradAVX2(dx *float32, dy *float32, x *float32, n int)
+// Requires: AVX
+TEXT ·reluGradAVX2(SB), NOSPLIT, $0-32
+	MOVQ dx+0(FP), AX
+	MOVQ dy+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), BX
+	SUBQ $0x10, BX
+	JL   loopEnd
+
+loop:
+	VMOVUPS   (DX), Y0
+	VMOVUPS   32(DX), Y1
+	VMOVUPS   (CX), Y2
+	VMOVUPS   32(CX), Y3
+	VCMPPS    $0x16, c00000000AVX2<>+0(SB), Y0, Y4
+	VCMPPS    $0x16, c00000000AVX2<>+0(SB), Y1, Y5
+	VANDPS    Y4, Y2, Y2
+	VANDPS    Y5, Y3, Y3
+	VCMPPS    $0x03, c00000000AVX2<>+0(SB), Y0, Y4
+	VCMPPS    $0x03, c00000000AVX2<>+0(SB), Y1, Y5
+	VBLENDVPS Y4, Y0, Y2, Y0
+	VBLENDVPS Y5, Y1, Y3, Y1
+	VMOVUPS   Y0, (AX)
+	VMOVUPS   Y1, 32(AX)
+	ADDQ      $+64, AX
+	ADDQ      $+64, CX
+	ADDQ      $+64, DX
+	SUBQ      $0x10, BX
+	JGE       loop
+
+loopEnd:
+	ADDQ $0x10, BX
+	SUBQ $0x08, BX
+	JL   singleEnd
+
+single:
+	VMOVUPS   (DX), Y0
+	VMOVUPS   (CX), Y1
+	VCMPPS    $0x16, c00000000AVX2<>+0(SB), Y0, Y2
+	VANDPS    Y2, Y1, Y1
+	VCMPPS    $0x03, c00000000AVX2<>+0(SB), Y0, Y2
+	VBLENDVPS Y2, Y0, Y1, Y0
+	VMOVUPS   Y0, (AX)
+	ADDQ      $+32, AX
+	ADDQ      $+32, CX
+	ADDQ      $+32, DX
+	SUBQ      $0x08, BX
+	JGE       single
+
+singleEnd:
+	ADDQ       $0x08, BX
+	JZ         done
+	NEGQ       BX
+	LEAQ       lanesAVX2<>+0(SB), SI
+	VMOVUPS    64(SI)(BX*4), Y0
+	VMASKMOVPS (DX), Y0, Y1
+	VMASKMOVPS (CX), Y0, Y2
+	VCMPPS     $0x16, c00000000AVX2<>+0(SB), Y1, Y3
+	VANDPS     Y3, Y2, Y2
+	VCMPPS     $0x03, c00000000AVX2<>+0(SB), Y1, Y3
+	VBLENDVPS  Y3, Y1, Y2, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func mulAVX2(dst *float32, x *float32, n int)
+// Requires: AVX
+TEXT ·mulAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+	SUBQ $0x10, DX
+	JL   loopEnd
+
+loop:
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS (CX), Y2
+	VMOVUPS 32(CX), Y3
+	VMULPS  Y2, Y0, Y0
+	VMULPS  Y3, Y1, Y1
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    $+64, AX
+	ADDQ    $+64, CX
+	SUBQ    $0x10, DX
+	JGE     loop
+
+loopEnd:
+	ADDQ $0x10, DX
+	SUBQ $0x08, DX
+	JL   singleEnd
+
+single:
+	VMOVUPS (AX), Y0
+	VMOVUPS (CX), Y1
+	VMULPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $+32, AX
+	ADDQ    $+32, CX
+	SUBQ    $0x08, DX
+	JGE     single
+
+singleEnd:
+	ADDQ       $0x08, DX
+	JZ         done
+	NEGQ       DX
+	LEAQ       lanesAVX2<>+0(SB), BX
+	VMOVUPS    64(BX)(DX*4), Y0
+	VMASKMOVPS (AX), Y0, Y1
+	VMASKMOVPS (CX), Y0, Y2
+	VMULPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func scaleAVX2(x *float32, n int, a float32)
+// Requires: AVX
+TEXT ·scaleAVX2(SB), NOSPLIT, $0-20
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSS a+16(FP), Y0
+	SUBQ         $0x10, CX
+	JL           loopEnd
+
+loop:
+	VMOVUPS (AX), Y1
+	VMOVUPS 32(AX), Y2
+	VMULPS  Y0, Y1, Y1
+	VMULPS  Y0, Y2, Y2
+	VMOVUPS Y1, (AX)
+	VMOVUPS Y2, 32(AX)
+	ADDQ    $+64, AX
+	SUBQ    $0x10, CX
+	JGE     loop
+
+loopEnd:
+	ADDQ $0x10, CX
+	SUBQ $0x08, CX
+	JL   singleEnd
+
+single:
+	VMOVUPS (AX), Y1
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS Y1, (AX)
+	ADDQ    $+32, AX
+	SUBQ    $0x08, CX
+	JGE     single
+
+singleEnd:
+	ADDQ       $0x08, CX
+	JZ         done
+	NEGQ       CX
+	LEAQ       lanesAVX2<>+0(SB), DX
+	VMOVUPS    64(DX)(CX*4), Y1
+	VMASKMOVPS (AX), Y1, Y2
+	VMULPS     Y0, Y2, Y0
+	VMASKMOVPS Y0, Y1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func addScaledAVX2(dst *float32, x *float32, n int, a float32)
+// Requires: AVX, FMA3
+TEXT ·addScaledAVX2(SB), NOSPLIT, $0-28
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSS a+24(FP), Y0
+	SUBQ         $0x10, DX
+	JL           loopEnd
+
+loop:
+	VMOVUPS     (AX), Y1
+	VMOVUPS     32(AX), Y2
+	VMOVUPS     (CX), Y3
+	VMOVUPS     32(CX), Y4
+	VFMADD231PS Y0, Y3, Y1
+	VFMADD231PS Y0, Y4, Y2
+	VMOVUPS     Y1, (AX)
+	VMOVUPS     Y2, 32(AX)
+	ADDQ        $+64, AX
+	ADDQ        $+64, CX
+	SUBQ        $0x10, DX
+	JGE         loop
+
+loopEnd:
+	ADDQ $0x10, DX
+	SUBQ $0x08, DX
+	JL   singleEnd
+
+single:
+	VMOVUPS     (AX), Y1
+	VMOVUPS     (CX), Y2
+	VFMADD231PS Y0, Y2, Y1
+	VMOVUPS     Y1, (AX)
+	ADDQ        $+32, AX
+	ADDQ        $+32, CX
+	SUBQ        $0x08, DX
+	JGE         single
+
+singleEnd:
+	ADDQ        $0x08, DX
+	JZ          done
+	NEGQ        DX
+	LEAQ        lanesAVX2<>+0(SB), BX
+	VMOVUPS     64(BX)(DX*4), Y1
+	VMASKMOVPS  (AX), Y1, Y2
+	VMASKMOVPS  (CX), Y1, Y3
+	VFMADD231PS Y0, Y3, Y2
+	VMASKMOVPS  Y2, Y1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func dotAVX2(x *float32, y *float32, n int) float32
+// Requires: AVX, FMA3, SSE
+TEXT ·dotAVX2(SB), NOSPLIT, $0-28
+	MOVQ   x+0(FP), AX
+	MOVQ   y+8(FP), CX
+	MOVQ   n+16(FP), DX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	SUBQ   $0x10, DX
+	JL     loopEnd
+
+loop:
+	VMOVUPS     (AX), Y2
+	VMOVUPS     32(AX), Y3
+	VMOVUPS     (CX), Y4
+	VMOVUPS     32(CX), Y5
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y5, Y3, Y1
+	ADDQ        $+64, AX
+	ADDQ        $+64, CX
+	SUBQ        $0x10, DX
+	JGE         loop
+
+loopEnd:
+	ADDQ $0x10, DX
+	SUBQ $0x08, DX
+	JL   singleEnd
+
+single:
+	VMOVUPS     (AX), Y2
+	VMOVUPS     (CX), Y3
+	VFMADD231PS Y3, Y2, Y0
+	ADDQ        $+32, AX
+	ADDQ        $+32, CX
+	SUBQ        $0x08, DX
+	JGE         single
+
+singleEnd:
+	ADDQ        $0x08, DX
+	JZ          done
+	NEGQ        DX
+	LEAQ        lanesAVX2<>+0(SB), BX
+	VMOVUPS     64(BX)(DX*4), Y2
+	VMASKMOVPS  (AX), Y2, Y3
+	VMASKMOVPS  (CX), Y2, Y2
+	VFMADD231PS Y2, Y3, Y0
+
+done:
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x4e, X0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0xb1, X0, X1
+	VADDPS       X1, X0, X0
+	MOVSS        X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func rotateAVX2(x *float32, ld int, rows int, heads int, e int, half int, cos *float32, sin *float32, sign float32)
+// Requires: AVX, FMA3
+TEXT ·rotateAVX2(SB), NOSPLIT, $0-68
+	MOVQ         x+0(FP), AX
+	MOVQ         ld+8(FP), CX
+	MOVQ         rows+16(FP), DX
+	MOVQ         e+32(FP), BX
+	MOVQ         half+40(FP), SI
+	MOVQ         cos+48(FP), DI
+	MOVQ         sin+56(FP), R8
+	VBROADCASTSS sign+64(FP), Y0
+	MOVQ         SI, R9
+	ANDQ         $0x07, R9
+	NEGQ         R9
+	LEAQ         lanesAVX2<>+0(SB), R10
+	VMOVUPS      64(R10)(R9*4), Y1
+	SHLQ         $0x02, CX
+	SHLQ         $0x02, BX
+	SHLQ         $0x02, SI
+
+row:
+	MOVQ heads+24(FP), R10
+	MOVQ AX, R9
+
+head:
+	MOVQ DI, R11
+	MOVQ R8, R12
+	MOVQ R9, R13
+	MOVQ SI, R14
+	SUBQ $0x20, R14
+	JL   pairRest
+
+pair:
+	VMOVUPS      (R13), Y2
+	VMOVUPS      (R13)(SI*1), Y3
+	VMOVUPS      (R11), Y4
+	VMOVUPS      (R12), Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y4, Y2, Y6
+	VMULPS       Y4, Y3, Y4
+	VFNMADD231PS Y5, Y3, Y6
+	VFMADD231PS  Y5, Y2, Y4
+	VMOVUPS      Y6, (R13)
+	VMOVUPS      Y4, (R13)(SI*1)
+	ADDQ         $0x20, R13
+	ADDQ         $0x20, R11
+	ADDQ         $0x20, R12
+	SUBQ         $0x20, R14
+	JGE          pair
+
+pairRest:
+	ADDQ         $0x20, R14
+	JZ           pairDone
+	VMASKMOVPS   (R13), Y1, Y2
+	VMASKMOVPS   (R13)(SI*1), Y1, Y3
+	VMASKMOVPS   (R11), Y1, Y4
+	VMASKMOVPS   (R12), Y1, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y4, Y2, Y6
+	VMULPS       Y4, Y3, Y4
+	VFNMADD231PS Y5, Y3, Y6
+	VFMADD231PS  Y5, Y2, Y4
+	VMASKMOVPS   Y6, Y1, (R13)
+	VMASKMOVPS   Y4, Y1, (R13)(SI*1)
+
+pairDone:
+	ADDQ BX, R9
+	DECQ R10
+	JNZ  head
+	ADDQ SI, DI
+	ADDQ SI, R8
+	ADDQ CX, AX
+	DECQ DX
+	JNZ  row
+	VZEROUPPER
+	RET
+
+DATA c3f800000AVX2<>+0(SB)/4, $0x3f800000
+DATA c3f800000AVX2<>+4(SB)/4, $0x3f800000
+DATA c3f800000AVX2<>+8(SB)/4, $0x3f800000
+DATA c3f800000AVX2<>+12(SB)/4, $0x3f800000
+DATA c3f800000AVX2<>+16(SB)/4, $0x3f800000
+DATA c3f800000AVX2<>+20(SB)/4, $0x3f800000
+DATA c3f800000AVX2<>+24(SB)/4, $0x3f800000
+DATA c3f800000AVX2<>+28(SB)/4, $0x3f800000
+GLOBL c3f800000AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA c7fffffffAVX2<>+0(SB)/4, $0x7fffffff
+DATA c7fffffffAVX2<>+4(SB)/4, $0x7fffffff
+DATA c7fffffffAVX2<>+8(SB)/4, $0x7fffffff
+DATA c7fffffffAVX2<>+12(SB)/4, $0x7fffffff
+DATA c7fffffffAVX2<>+16(SB)/4, $0x7fffffff
+DATA c7fffffffAVX2<>+20(SB)/4, $0x7fffffff
+DATA c7fffffffAVX2<>+24(SB)/4, $0x7fffffff
+DATA c7fffffffAVX2<>+28(SB)/4, $0x7fffffff
+GLOBL c7fffffffAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA c41535c29AVX2<>+0(SB)/4, $0x41535c29
+DATA c41535c29AVX2<>+4(SB)/4, $0x41535c29
+DATA c41535c29AVX2<>+8(SB)/4, $0x41535c29
+DATA c41535c29AVX2<>+12(SB)/4, $0x41535c29
+DATA c41535c29AVX2<>+16(SB)/4, $0x41535c29
+DATA c41535c29AVX2<>+20(SB)/4, $0x41535c29
+DATA c41535c29AVX2<>+24(SB)/4, $0x41535c29
+DATA c41535c29AVX2<>+28(SB)/4, $0x41535c29
+GLOBL c41535c29AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA cbf000000AVX2<>+0(SB)/4, $0xbf000000
+DATA cbf000000AVX2<>+4(SB)/4, $0xbf000000
+DATA cbf000000AVX2<>+8(SB)/4, $0xbf000000
+DATA cbf000000AVX2<>+12(SB)/4, $0xbf000000
+DATA cbf000000AVX2<>+16(SB)/4, $0xbf000000
+DATA cbf000000AVX2<>+20(SB)/4, $0xbf000000
+DATA cbf000000AVX2<>+24(SB)/4, $0xbf000000
+DATA cbf000000AVX2<>+28(SB)/4, $0xbf000000
+GLOBL cbf000000AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA c3fb8aa3bAVX2<>+0(SB)/4, $0x3fb8aa3b
+DATA c3fb8aa3bAVX2<>+4(SB)/4, $0x3fb8aa3b
+DATA c3fb8aa3bAVX2<>+8(SB)/4, $0x3fb8aa3b
+DATA c3fb8aa3bAVX2<>+12(SB)/4, $0x3fb8aa3b
+DATA c3fb8aa3bAVX2<>+16(SB)/4, $0x3fb8aa3b
+DATA c3fb8aa3bAVX2<>+20(SB)/4, $0x3fb8aa3b
+DATA c3fb8aa3bAVX2<>+24(SB)/4, $0x3fb8aa3b
+DATA c3fb8aa3bAVX2<>+28(SB)/4, $0x3fb8aa3b
+GLOBL c3fb8aa3bAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA c3f317218AVX2<>+0(SB)/4, $0x3f317218
+DATA c3f317218AVX2<>+4(SB)/4, $0x3f317218
+DATA c3f317218AVX2<>+8(SB)/4, $0x3f317218
+DATA c3f317218AVX2<>+12(SB)/4, $0x3f317218
+DATA c3f317218AVX2<>+16(SB)/4, $0x3f317218
+DATA c3f317218AVX2<>+20(SB)/4, $0x3f317218
+DATA c3f317218AVX2<>+24(SB)/4, $0x3f317218
+DATA c3f317218AVX2<>+28(SB)/4, $0x3f317218
+GLOBL c3f317218AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA cb102e308AVX2<>+0(SB)/4, $0xb102e308
+DATA cb102e308AVX2<>+4(SB)/4, $0xb102e308
+DATA cb102e308AVX2<>+8(SB)/4, $0xb102e308
+DATA cb102e308AVX2<>+12(SB)/4, $0xb102e308
+DATA cb102e308AVX2<>+16(SB)/4, $0xb102e308
+DATA cb102e308AVX2<>+20(SB)/4, $0xb102e308
+DATA cb102e308AVX2<>+24(SB)/4, $0xb102e308
+DATA cb102e308AVX2<>+28(SB)/4, $0xb102e308
+GLOBL cb102e308AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA c3f000000AVX2<>+0(SB)/4, $0x3f000000
+DATA c3f000000AVX2<>+4(SB)/4, $0x3f000000
+DATA c3f000000AVX2<>+8(SB)/4, $0x3f000000
+DATA c3f000000AVX2<>+12(SB)/4, $0x3f000000
+DATA c3f000000AVX2<>+16(SB)/4, $0x3f000000
+DATA c3f000000AVX2<>+20(SB)/4, $0x3f000000
+DATA c3f000000AVX2<>+24(SB)/4, $0x3f000000
+DATA c3f000000AVX2<>+28(SB)/4, $0x3f000000
+GLOBL c3f000000AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA c3ab5f604AVX2<>+0(SB)/4, $0x3ab5f604
+DATA c3ab5f604AVX2<>+4(SB)/4, $0x3ab5f604
+DATA c3ab5f604AVX2<>+8(SB)/4, $0x3ab5f604
+DATA c3ab5f604AVX2<>+12(SB)/4, $0x3ab5f604
+DATA c3ab5f604AVX2<>+16(SB)/4, $0x3ab5f604
+DATA c3ab5f604AVX2<>+20(SB)/4, $0x3ab5f604
+DATA c3ab5f604AVX2<>+24(SB)/4, $0x3ab5f604
+DATA c3ab5f604AVX2<>+28(SB)/4, $0x3ab5f604
+GLOBL c3ab5f604AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA c3c0913bbAVX2<>+0(SB)/4, $0x3c0913bb
+DATA c3c0913bbAVX2<>+4(SB)/4, $0x3c0913bb
+DATA c3c0913bbAVX2<>+8(SB)/4, $0x3c0913bb
+DATA c3c0913bbAVX2<>+12(SB)/4, $0x3c0913bb
+DATA c3c0913bbAVX2<>+16(SB)/4, $0x3c0913bb
+DATA c3c0913bbAVX2<>+20(SB)/4, $0x3c0913bb
+DATA c3c0913bbAVX2<>+24(SB)/4, $0x3c0913bb
+DATA c3c0913bbAVX2<>+28(SB)/4, $0x3c0913bb
+GLOBL c3c0913bbAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA c3d2aab3aAVX2<>+0(SB)/4, $0x3d2aab3a
+DATA c3d2aab3aAVX2<>+4(SB)/4, $0x3d2aab3a
+DATA c3d2aab3aAVX2<>+8(SB)/4, $0x3d2aab3a
+DATA c3d2aab3aAVX2<>+12(SB)/4, $0x3d2aab3a
+DATA c3d2aab3aAVX2<>+16(SB)/4, $0x3d2aab3a
+DATA c3d2aab3aAVX2<>+20(SB)/4, $0x3d2aab3a
+DATA c3d2aab3aAVX2<>+24(SB)/4, $0x3d2aab3a
+DATA c3d2aab3aAVX2<>+28(SB)/4, $0x3d2aab3a
+GLOBL c3d2aab3aAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA c3e2aaa58AVX2<>+0(SB)/4, $0x3e2aaa58
+DATA c3e2aaa58AVX2<>+4(SB)/4, $0x3e2aaa58
+DATA c3e2aaa58AVX2<>+8(SB)/4, $0x3e2aaa58
+DATA c3e2aaa58AVX2<>+12(SB)/4, $0x3e2aaa58
+DATA c3e2aaa58AVX2<>+16(SB)/4, $0x3e2aaa58
+DATA c3e2aaa58AVX2<>+20(SB)/4, $0x3e2aaa58
+DATA c3e2aaa58AVX2<>+24(SB)/4, $0x3e2aaa58
+DATA c3e2aaa58AVX2<>+28(SB)/4, $0x3e2aaa58
+GLOBL c3e2aaa58AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA c3effffffAVX2<>+0(SB)/4, $0x3effffff
+DATA c3effffffAVX2<>+4(SB)/4, $0x3effffff
+DATA c3effffffAVX2<>+8(SB)/4, $0x3effffff
+DATA c3effffffAVX2<>+12(SB)/4, $0x3effffff
+DATA c3effffffAVX2<>+16(SB)/4, $0x3effffff
+DATA c3effffffAVX2<>+20(SB)/4, $0x3effffff
+DATA c3effffffAVX2<>+24(SB)/4, $0x3effffff
+DATA c3effffffAVX2<>+28(SB)/4, $0x3effffff
+GLOBL c3effffffAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA c0000007fAVX2<>+0(SB)/4, $0x0000007f
+DATA c0000007fAVX2<>+4(SB)/4, $0x0000007f
+DATA c0000007fAVX2<>+8(SB)/4, $0x0000007f
+DATA c0000007fAVX2<>+12(SB)/4, $0x0000007f
+DATA c0000007fAVX2<>+16(SB)/4, $0x0000007f
+DATA c0000007fAVX2<>+20(SB)/4, $0x0000007f
+DATA c0000007fAVX2<>+24(SB)/4, $0x0000007f
+DATA c0000007fAVX2<>+28(SB)/4, $0x0000007f
+GLOBL c0000007fAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA cc0400000AVX2<>+0(SB)/4, $0xc0400000
+DATA cc0400000AVX2<>+4(SB)/4, $0xc0400000
+DATA cc0400000AVX2<>+8(SB)/4, $0xc0400000
+DATA cc0400000AVX2<>+12(SB)/4, $0xc0400000
+DATA cc0400000AVX2<>+16(SB)/4, $0xc0400000
+DATA cc0400000AVX2<>+20(SB)/4, $0xc0400000
+DATA cc0400000AVX2<>+24(SB)/4, $0xc0400000
+DATA cc0400000AVX2<>+28(SB)/4, $0xc0400000
+GLOBL cc0400000AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA c40400000AVX2<>+0(SB)/4, $0x40400000
+DATA c40400000AVX2<>+4(SB)/4, $0x40400000
+DATA c40400000AVX2<>+8(SB)/4, $0x40400000
+DATA c40400000AVX2<>+12(SB)/4, $0x40400000
+DATA c40400000AVX2<>+16(SB)/4, $0x40400000
+DATA c40400000AVX2<>+20(SB)/4, $0x40400000
+DATA c40400000AVX2<>+24(SB)/4, $0x40400000
+DATA c40400000AVX2<>+28(SB)/4, $0x40400000
+GLOBL c40400000AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA c38631ffdAVX2<>+0(SB)/4, $0x38631ffd
+DATA c38631ffdAVX2<>+4(SB)/4, $0x38631ffd
+DATA c38631ffdAVX2<>+8(SB)/4, $0x38631ffd
+DATA c38631ffdAVX2<>+12(SB)/4, $0x38631ffd
+DATA c38631ffdAVX2<>+16(SB)/4, $0x38631ffd
+DATA c38631ffdAVX2<>+20(SB)/4, $0x38631ffd
+DATA c38631ffdAVX2<>+24(SB)/4, $0x38631ffd
+DATA c38631ffdAVX2<>+28(SB)/4, $0x38631ffd
+GLOBL c38631ffdAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA c38f3590eAVX2<>+0(SB)/4, $0x38f3590e
+DATA c38f3590eAVX2<>+4(SB)/4, $0x38f3590e
+DATA c38f3590eAVX2<>+8(SB)/4, $0x38f3590e
+DATA c38f3590eAVX2<>+12(SB)/4, $0x38f3590e
+DATA c38f3590eAVX2<>+16(SB)/4, $0x38f3590e
+DATA c38f3590eAVX2<>+20(SB)/4, $0x38f3590e
+DATA c38f3590eAVX2<>+24(SB)/4, $0x38f3590e
+DATA c38f3590eAVX2<>+28(SB)/4, $0x38f3590e
+GLOBL c38f3590eAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA cb9b2361fAVX2<>+0(SB)/4, $0xb9b2361f
+DATA cb9b2361fAVX2<>+4(SB)/4, $0xb9b2361f
+DATA cb9b2361fAVX2<>+8(SB)/4, $0xb9b2361f
+DATA cb9b2361fAVX2<>+12(SB)/4, $0xb9b2361f
+DATA cb9b2361fAVX2<>+16(SB)/4, $0xb9b2361f
+DATA cb9b2361fAVX2<>+20(SB)/4, $0xb9b2361f
+DATA cb9b2361fAVX2<>+24(SB)/4, $0xb9b2361f
+DATA cb9b2361fAVX2<>+28(SB)/4, $0xb9b2361f
+GLOBL cb9b2361fAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA cba80ffb1AVX2<>+0(SB)/4, $0xba80ffb1
+DATA cba80ffb1AVX2<>+4(SB)/4, $0xba80ffb1
+DATA cba80ffb1AVX2<>+8(SB)/4, $0xba80ffb1
+DATA cba80ffb1AVX2<>+12(SB)/4, $0xba80ffb1
+DATA cba80ffb1AVX2<>+16(SB)/4, $0xba80ffb1
+DATA cba80ffb1AVX2<>+20(SB)/4, $0xba80ffb1
+DATA cba80ffb1AVX2<>+24(SB)/4, $0xba80ffb1
+DATA cba80ffb1AVX2<>+28(SB)/4, $0xba80ffb1
+GLOBL cba80ffb1AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA c3b3e5cd3AVX2<>+0(SB)/4, $0x3b3e5cd3
+DATA c3b3e5cd3AVX2<>+4(SB)/4, $0x3b3e5cd3
+DATA c3b3e5cd3AVX2<>+8(SB)/4, $0x3b3e5cd3
+DATA c3b3e5cd3AVX2<>+12(SB)/4, $0x3b3e5cd3
+DATA c3b3e5cd3AVX2<>+16(SB)/4, $0x3b3e5cd3
+DATA c3b3e5cd3AVX2<>+20(SB)/4, $0x3b3e5cd3
+DATA c3b3e5cd3AVX2<>+24(SB)/4, $0x3b3e5cd3
+DATA c3b3e5cd3AVX2<>+28(SB)/4, $0x3b3e5cd3
+GLOBL c3b3e5cd3AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA c3bc8f07bAVX2<>+0(SB)/4, $0x3bc8f07b
+DATA c3bc8f07bAVX2<>+4(SB)/4, $0x3bc8f07b
+DATA c3bc8f07bAVX2<>+8(SB)/4, $0x3bc8f07b
+DATA c3bc8f07bAVX2<>+12(SB)/4, $0x3bc8f07b
+DATA c3bc8f07bAVX2<>+16(SB)/4, $0x3bc8f07b
+DATA c3bc8f07bAVX2<>+20(SB)/4, $0x3bc8f07b
+DATA c3bc8f07bAVX2<>+24(SB)/4, $0x3bc8f07b
+DATA c3bc8f07bAVX2<>+28(SB)/4, $0x3bc8f07b
+GLOBL c3bc8f07bAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA cbd3d4a2cAVX2<>+0(SB)/4, $0xbd3d4a2c
+DATA cbd3d4a2cAVX2<>+4(SB)/4, $0xbd3d4a2c
+DATA cbd3d4a2cAVX2<>+8(SB)/4, $0xbd3d4a2c
+DATA cbd3d4a2cAVX2<>+12(SB)/4, $0xbd3d4a2c
+DATA cbd3d4a2cAVX2<>+16(SB)/4, $0xbd3d4a2c
+DATA cbd3d4a2cAVX2<>+20(SB)/4, $0xbd3d4a2c
+DATA cbd3d4a2cAVX2<>+24(SB)/4, $0xbd3d4a2c
+DATA cbd3d4a2cAVX2<>+28(SB)/4, $0xbd3d4a2c
+GLOBL cbd3d4a2cAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA c3dfc5d66AVX2<>+0(SB)/4, $0x3dfc5d66
+DATA c3dfc5d66AVX2<>+4(SB)/4, $0x3dfc5d66
+DATA c3dfc5d66AVX2<>+8(SB)/4, $0x3dfc5d66
+DATA c3dfc5d66AVX2<>+12(SB)/4, $0x3dfc5d66
+DATA c3dfc5d66AVX2<>+16(SB)/4, $0x3dfc5d66
+DATA c3dfc5d66AVX2<>+20(SB)/4, $0x3dfc5d66
+DATA c3dfc5d66AVX2<>+24(SB)/4, $0x3dfc5d66
+DATA c3dfc5d66AVX2<>+28(SB)/4, $0x3dfc5d66
+GLOBL c3dfc5d66AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA cbe535b35AVX2<>+0(SB)/4, $0xbe535b35
+DATA cbe535b35AVX2<>+4(SB)/4, $0xbe535b35
+DATA cbe535b35AVX2<>+8(SB)/4, $0xbe535b35
+DATA cbe535b35AVX2<>+12(SB)/4, $0xbe535b35
+DATA cbe535b35AVX2<>+16(SB)/4, $0xbe535b35
+DATA cbe535b35AVX2<>+20(SB)/4, $0xbe535b35
+DATA cbe535b35AVX2<>+24(SB)/4, $0xbe535b35
+DATA cbe535b35AVX2<>+28(SB)/4, $0xbe535b35
+GLOBL cbe535b35AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA c3df8dc4eAVX2<>+0(SB)/4, $0x3df8dc4e
+DATA c3df8dc4eAVX2<>+4(SB)/4, $0x3df8dc4e
+DATA c3df8dc4eAVX2<>+8(SB)/4, $0x3df8dc4e
+DATA c3df8dc4eAVX2<>+12(SB)/4, $0x3df8dc4e
+DATA c3df8dc4eAVX2<>+16(SB)/4, $0x3df8dc4e
+DATA c3df8dc4eAVX2<>+20(SB)/4, $0x3df8dc4e
+DATA c3df8dc4eAVX2<>+24(SB)/4, $0x3df8dc4e
+DATA c3df8dc4eAVX2<>+28(SB)/4, $0x3df8dc4e
+GLOBL c3df8dc4eAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA c3ecc422aAVX2<>+0(SB)/4, $0x3ecc422a
+DATA c3ecc422aAVX2<>+4(SB)/4, $0x3ecc422a
+DATA c3ecc422aAVX2<>+8(SB)/4, $0x3ecc422a
+DATA c3ecc422aAVX2<>+12(SB)/4, $0x3ecc422a
+DATA c3ecc422aAVX2<>+16(SB)/4, $0x3ecc422a
+DATA c3ecc422aAVX2<>+20(SB)/4, $0x3ecc422a
+DATA c3ecc422aAVX2<>+24(SB)/4, $0x3ecc422a
+DATA c3ecc422aAVX2<>+28(SB)/4, $0x3ecc422a
+GLOBL c3ecc422aAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA c00000000AVX2<>+0(SB)/4, $0x00000000
+DATA c00000000AVX2<>+4(SB)/4, $0x00000000
+DATA c00000000AVX2<>+8(SB)/4, $0x00000000
+DATA c00000000AVX2<>+12(SB)/4, $0x00000000
+DATA c00000000AVX2<>+16(SB)/4, $0x00000000
+DATA c00000000AVX2<>+20(SB)/4, $0x00000000
+DATA c00000000AVX2<>+24(SB)/4, $0x00000000
+DATA c00000000AVX2<>+28(SB)/4, $0x00000000
+GLOBL c00000000AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA cc2c80000AVX2<>+0(SB)/4, $0xc2c80000
+DATA cc2c80000AVX2<>+4(SB)/4, $0xc2c80000
+DATA cc2c80000AVX2<>+8(SB)/4, $0xc2c80000
+DATA cc2c80000AVX2<>+12(SB)/4, $0xc2c80000
+DATA cc2c80000AVX2<>+16(SB)/4, $0xc2c80000
+DATA cc2c80000AVX2<>+20(SB)/4, $0xc2c80000
+DATA cc2c80000AVX2<>+24(SB)/4, $0xc2c80000
+DATA cc2c80000AVX2<>+28(SB)/4, $0xc2c80000
+GLOBL cc2c80000AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA c42c80000AVX2<>+0(SB)/4, $0x42c80000
+DATA c42c80000AVX2<>+4(SB)/4, $0x42c80000
+DATA c42c80000AVX2<>+8(SB)/4, $0x42c80000
+DATA c42c80000AVX2<>+12(SB)/4, $0x42c80000
+DATA c42c80000AVX2<>+16(SB)/4, $0x42c80000
+DATA c42c80000AVX2<>+20(SB)/4, $0x42c80000
+DATA c42c80000AVX2<>+24(SB)/4, $0x42c80000
+DATA c42c80000AVX2<>+28(SB)/4, $0x42c80000
+GLOBL c42c80000AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA c80000000AVX2<>+0(SB)/4, $0x80000000
+DATA c80000000AVX2<>+4(SB)/4, $0x80000000
+DATA c80000000AVX2<>+8(SB)/4, $0x80000000
+DATA c80000000AVX2<>+12(SB)/4, $0x80000000
+DATA c80000000AVX2<>+16(SB)/4, $0x80000000
+DATA c80000000AVX2<>+20(SB)/4, $0x80000000
+DATA c80000000AVX2<>+24(SB)/4, $0x80000000
+DATA c80000000AVX2<>+28(SB)/4, $0x80000000
+GLOBL c80000000AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA cc2aeac50AVX2<>+0(SB)/4, $0xc2aeac50
+DATA cc2aeac50AVX2<>+4(SB)/4, $0xc2aeac50
+DATA cc2aeac50AVX2<>+8(SB)/4, $0xc2aeac50
+DATA cc2aeac50AVX2<>+12(SB)/4, $0xc2aeac50
+DATA cc2aeac50AVX2<>+16(SB)/4, $0xc2aeac50
+DATA cc2aeac50AVX2<>+20(SB)/4, $0xc2aeac50
+DATA cc2aeac50AVX2<>+24(SB)/4, $0xc2aeac50
+DATA cc2aeac50AVX2<>+28(SB)/4, $0xc2aeac50
+GLOBL cc2aeac50AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA c40800000AVX2<>+0(SB)/4, $0x40800000
+DATA c40800000AVX2<>+4(SB)/4, $0x40800000
+DATA c40800000AVX2<>+8(SB)/4, $0x40800000
+DATA c40800000AVX2<>+12(SB)/4, $0x40800000
+DATA c40800000AVX2<>+16(SB)/4, $0x40800000
+DATA c40800000AVX2<>+20(SB)/4, $0x40800000
+DATA c40800000AVX2<>+24(SB)/4, $0x40800000
+DATA c40800000AVX2<>+28(SB)/4, $0x40800000
+GLOBL c40800000AVX2<>(SB), RODATA|NOPTR, $32
 
 DATA lanesAVX2<>+0(SB)/4, $0xffffffff
 DATA lanesAVX2<>+4(SB)/4, $0xffffffff

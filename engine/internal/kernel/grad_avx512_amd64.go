@@ -18,3 +18,116 @@ func gemmTransposedAVX512(rows int, tiles int, k int, x *float32, ldx int, panel
 //
 //go:noescape
 func stackAVX512(dst *float32, src *float32, ld int, rows int, width int, scale float32)
+
+// layerNormStatsAVX512 writes the mean and √(var + eps) of each of rows rows of d contiguous values
+// of x; 1 ≤ d.
+//
+//go:noescape
+func layerNormStatsAVX512(mean *float32, divisor *float32, x *float32, rows int, d int, eps float32)
+
+// rmsNormStatsAVX512 writes √(mean(x²) + eps) of each of rows rows of d contiguous values of x;
+// 1 ≤ d.
+//
+//go:noescape
+func rmsNormStatsAVX512(divisor *float32, x *float32, rows int, d int, eps float32)
+
+// normalizeAVX512 computes (x − mean)·(1/divisor) for each of rows rows of d contiguous values of x into
+// dst, which may be x. The means are step bytes apart, the divisors 4; 1 ≤ d.
+//
+//go:noescape
+func normalizeAVX512(dst *float32, x *float32, rows int, d int, mean *float32, step int, divisor *float32)
+
+// affineAVX512 computes x·gamma + beta for each of rows rows of d contiguous values of x into dst,
+// which may be x; 1 ≤ d.
+//
+//go:noescape
+func affineAVX512(dst *float32, x *float32, rows int, d int, gamma *float32, beta *float32)
+
+// gainAVX512 computes x·gamma for each of rows rows of d contiguous values of x into dst,
+// which may be x; 1 ≤ d.
+//
+//go:noescape
+func gainAVX512(dst *float32, x *float32, rows int, d int, gamma *float32)
+
+// rmsNormAVX512 computes x/√(mean(x²) + eps)·gamma for each of rows rows of d contiguous values of x
+// into dst, which may be x; 1 ≤ d.
+//
+//go:noescape
+func rmsNormAVX512(dst *float32, x *float32, rows int, d int, gamma *float32, eps float32)
+
+// layerNormGradAVX512 computes (g − mean(g) − n·mean(g·n))/divisor with n = (x − mean)/divisor
+// and g = dy·gamma for each of rows rows of d contiguous values into dx, which may be dy or x;
+// 1 ≤ d.
+//
+//go:noescape
+func layerNormGradAVX512(dx *float32, dy *float32, x *float32, rows int, d int, gamma *float32, eps float32)
+
+// rmsNormGradAVX512 computes (g − n·mean(g·n))/divisor with n = x/divisor
+// and g = dy·gamma for each of rows rows of d contiguous values into dx, which may be dy or x;
+// 1 ≤ d.
+//
+//go:noescape
+func rmsNormGradAVX512(dx *float32, dy *float32, x *float32, rows int, d int, gamma *float32, eps float32)
+
+// softmaxGradAVX512 computes p·(dp − Σ p·dp) for each of rows rows of n values at stride ld elements
+// and writes it to ds, which may be p or dp; 1 ≤ n.
+//
+//go:noescape
+func softmaxGradAVX512(ds *float32, p *float32, dp *float32, ld int, rows int, n int)
+
+// geluGradAVX512 computes the n values of dx = dy·f′(x), f′(x) = Φ(x) + x·φ(x).
+// dx may be dy or x.
+//
+//go:noescape
+func geluGradAVX512(dx *float32, dy *float32, x *float32, n int)
+
+// gateGradAVX512 computes the n values of dx = dy·f′(x), f′(x) = σ(z) + x·z′·σ(z)·σ(−z), z = linear·x + cubic·x³; linear ≥ 1, cubic ≥ 0.
+// dx may be dy or x.
+//
+//go:noescape
+func gateGradAVX512(dx *float32, dy *float32, x *float32, n int, linear float32, cubic float32)
+
+// sigmoidGradAVX512 computes the n values of dx = dy·f′(x), f′(x) = σ(x)·σ(−x).
+// dx may be dy or x.
+//
+//go:noescape
+func sigmoidGradAVX512(dx *float32, dy *float32, x *float32, n int)
+
+// tanhGradAVX512 computes the n values of dx = dy·f′(x), f′(x) = 1 − tanh²(x).
+// dx may be dy or x.
+//
+//go:noescape
+func tanhGradAVX512(dx *float32, dy *float32, x *float32, n int)
+
+// reluGradAVX512 computes the n values of dx: dy where x > 0, 0 where x ≤ 0, and x where it is NaN.
+// dx may be dy or x.
+//
+//go:noescape
+func reluGradAVX512(dx *float32, dy *float32, x *float32, n int)
+
+// mulAVX512 multiplies the n values of dst by those of x.
+//
+//go:noescape
+func mulAVX512(dst *float32, x *float32, n int)
+
+// scaleAVX512 multiplies the n values of x by a.
+//
+//go:noescape
+func scaleAVX512(x *float32, n int, a float32)
+
+// addScaledAVX512 adds a times the n values of x to those of dst.
+//
+//go:noescape
+func addScaledAVX512(dst *float32, x *float32, n int, a float32)
+
+// dotAVX512 returns the sum of the n products of values of x and y.
+//
+//go:noescape
+func dotAVX512(x *float32, y *float32, n int) float32
+
+// rotateAVX512 turns the pairs i, half + i of each of heads heads of e contiguous values in each of rows
+// rows of x, at stride ld elements, by angles with the given cosines and sign times the
+// given sines, [rows, half]; 1 ≤ rows, heads and half.
+//
+//go:noescape
+func rotateAVX512(x *float32, ld int, rows int, heads int, e int, half int, cos *float32, sin *float32, sign float32)

@@ -136,15 +136,15 @@ loop1x1:
 	VBROADCASTSS (R9)(R10*1), Z2
 	VFMADD231PS  Z1, Z2, Z0
 	CMPQ         R8, $+0
-	JE           fetched1x1
+	JLE          fetched1x1
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched1x1
+	JLE          fetched1x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched1x1
+	JLE          fetched1x1
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -301,15 +301,15 @@ loop2x1:
 	VBROADCASTSS 4(R9)(R10*1), Z3
 	VFMADD231PS  Z2, Z3, Z1
 	CMPQ         R8, $+0
-	JE           fetched2x1
+	JLE          fetched2x1
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched2x1
+	JLE          fetched2x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched2x1
+	JLE          fetched2x1
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -491,15 +491,15 @@ loop3x1:
 	VBROADCASTSS 8(R9)(R10*1), Z4
 	VFMADD231PS  Z3, Z4, Z2
 	CMPQ         R8, $+0
-	JE           fetched3x1
+	JLE          fetched3x1
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched3x1
+	JLE          fetched3x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched3x1
+	JLE          fetched3x1
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -708,15 +708,15 @@ loop4x1:
 	VBROADCASTSS 12(R9)(R10*1), Z5
 	VFMADD231PS  Z4, Z5, Z3
 	CMPQ         R8, $+0
-	JE           fetched4x1
+	JLE          fetched4x1
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched4x1
+	JLE          fetched4x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched4x1
+	JLE          fetched4x1
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -950,15 +950,15 @@ loop5x1:
 	VBROADCASTSS 16(R9)(R10*1), Z6
 	VFMADD231PS  Z5, Z6, Z4
 	CMPQ         R8, $+0
-	JE           fetched5x1
+	JLE          fetched5x1
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched5x1
+	JLE          fetched5x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched5x1
+	JLE          fetched5x1
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -1217,15 +1217,15 @@ loop6x1:
 	VBROADCASTSS 20(R9)(R10*1), Z7
 	VFMADD231PS  Z6, Z7, Z5
 	CMPQ         R8, $+0
-	JE           fetched6x1
+	JLE          fetched6x1
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched6x1
+	JLE          fetched6x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched6x1
+	JLE          fetched6x1
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -1510,15 +1510,15 @@ loop7x1:
 	VBROADCASTSS 24(R9)(R10*1), Z8
 	VFMADD231PS  Z7, Z8, Z6
 	CMPQ         R8, $+0
-	JE           fetched7x1
+	JLE          fetched7x1
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched7x1
+	JLE          fetched7x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched7x1
+	JLE          fetched7x1
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -1828,15 +1828,15 @@ loop8x1:
 	VBROADCASTSS 28(R9)(R10*1), Z9
 	VFMADD231PS  Z8, Z9, Z7
 	CMPQ         R8, $+0
-	JE           fetched8x1
+	JLE          fetched8x1
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched8x1
+	JLE          fetched8x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched8x1
+	JLE          fetched8x1
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -2171,15 +2171,15 @@ loop9x1:
 	VBROADCASTSS 32(R9)(R10*1), Z10
 	VFMADD231PS  Z9, Z10, Z8
 	CMPQ         R8, $+0
-	JE           fetched9x1
+	JLE          fetched9x1
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched9x1
+	JLE          fetched9x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched9x1
+	JLE          fetched9x1
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -2540,15 +2540,15 @@ loop10x1:
 	VBROADCASTSS 36(R9)(R10*1), Z11
 	VFMADD231PS  Z10, Z11, Z9
 	CMPQ         R8, $+0
-	JE           fetched10x1
+	JLE          fetched10x1
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched10x1
+	JLE          fetched10x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched10x1
+	JLE          fetched10x1
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -2934,15 +2934,15 @@ loop11x1:
 	VBROADCASTSS 40(R9)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z10
 	CMPQ         R8, $+0
-	JE           fetched11x1
+	JLE          fetched11x1
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched11x1
+	JLE          fetched11x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched11x1
+	JLE          fetched11x1
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -3353,15 +3353,15 @@ loop12x1:
 	VBROADCASTSS 44(R9)(R10*1), Z13
 	VFMADD231PS  Z12, Z13, Z11
 	CMPQ         R8, $+0
-	JE           fetched12x1
+	JLE          fetched12x1
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched12x1
+	JLE          fetched12x1
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched12x1
+	JLE          fetched12x1
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -3602,15 +3602,15 @@ loop1x2:
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
 	CMPQ         R8, $+0
-	JE           fetched1x2
+	JLE          fetched1x2
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched1x2
+	JLE          fetched1x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched1x2
+	JLE          fetched1x2
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -3797,15 +3797,15 @@ loop2x2:
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
 	CMPQ         R8, $+0
-	JE           fetched2x2
+	JLE          fetched2x2
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched2x2
+	JLE          fetched2x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched2x2
+	JLE          fetched2x2
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -4031,15 +4031,15 @@ loop3x2:
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
 	CMPQ         R8, $+0
-	JE           fetched3x2
+	JLE          fetched3x2
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched3x2
+	JLE          fetched3x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched3x2
+	JLE          fetched3x2
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -4306,15 +4306,15 @@ loop4x2:
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
 	CMPQ         R8, $+0
-	JE           fetched4x2
+	JLE          fetched4x2
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched4x2
+	JLE          fetched4x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched4x2
+	JLE          fetched4x2
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -4620,15 +4620,15 @@ loop5x2:
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
 	CMPQ         R8, $+0
-	JE           fetched5x2
+	JLE          fetched5x2
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched5x2
+	JLE          fetched5x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched5x2
+	JLE          fetched5x2
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -4973,15 +4973,15 @@ loop6x2:
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
 	CMPQ         R8, $+0
-	JE           fetched6x2
+	JLE          fetched6x2
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched6x2
+	JLE          fetched6x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched6x2
+	JLE          fetched6x2
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -5366,15 +5366,15 @@ loop7x2:
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
 	CMPQ         R8, $+0
-	JE           fetched7x2
+	JLE          fetched7x2
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched7x2
+	JLE          fetched7x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched7x2
+	JLE          fetched7x2
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -5798,15 +5798,15 @@ loop8x2:
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
 	CMPQ         R8, $+0
-	JE           fetched8x2
+	JLE          fetched8x2
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched8x2
+	JLE          fetched8x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched8x2
+	JLE          fetched8x2
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -6269,15 +6269,15 @@ loop9x2:
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
 	CMPQ         R8, $+0
-	JE           fetched9x2
+	JLE          fetched9x2
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched9x2
+	JLE          fetched9x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched9x2
+	JLE          fetched9x2
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -6780,15 +6780,15 @@ loop10x2:
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
 	CMPQ         R8, $+0
-	JE           fetched10x2
+	JLE          fetched10x2
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched10x2
+	JLE          fetched10x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched10x2
+	JLE          fetched10x2
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -7330,15 +7330,15 @@ loop11x2:
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
 	CMPQ         R8, $+0
-	JE           fetched11x2
+	JLE          fetched11x2
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched11x2
+	JLE          fetched11x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched11x2
+	JLE          fetched11x2
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -7919,15 +7919,15 @@ loop12x2:
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
 	CMPQ         R8, $+0
-	JE           fetched12x2
+	JLE          fetched12x2
 	PREFETCHT0   (DI)
 	PREFETCHT0   64(DI)
 	CMPQ         R8, $+128
-	JE           fetched12x2
+	JLE          fetched12x2
 	PREFETCHT0   128(DI)
 	PREFETCHT0   192(DI)
 	CMPQ         R8, $+256
-	JE           fetched12x2
+	JLE          fetched12x2
 	PREFETCHT0   256(DI)
 	PREFETCHT0   320(DI)
 	PREFETCHT0   384(DI)
@@ -8191,3 +8191,3793 @@ rows:
 	JNZ       rows
 	VZEROUPPER
 	RET
+
+// func layerNormStatsAVX512(mean *float32, divisor *float32, x *float32, rows int, d int, eps float32)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·layerNormStatsAVX512(SB), NOSPLIT, $0-44
+	MOVQ       x+16(FP), AX
+	MOVQ       rows+24(FP), CX
+	MOVQ       d+32(FP), DX
+	MOVQ       divisor+8(FP), BX
+	MOVQ       mean+0(FP), SI
+	SUBQ       BX, SI
+	MOVQ       DX, DI
+	ANDQ       $0x0f, DI
+	MOVL       $-1, R8
+	BZHIL      DI, R8, R8
+	KMOVW      R8, K1
+	VXORPS     X0, X0, X0
+	VCVTSI2SSQ DX, X0, X0
+	SHLQ       $0x02, DX
+	SUBQ       $0x04, CX
+	JL         groupEnd
+
+group:
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	MOVQ   AX, DI
+	LEAQ   (DI)(DX*1), R8
+	LEAQ   (R8)(DX*1), R9
+	LEAQ   (R9)(DX*1), R10
+	MOVQ   DX, R11
+	SUBQ   $0x40, R11
+	JL     groupSumRest
+
+groupSum:
+	VMOVUPS (DI), Z5
+	VMOVUPS (R8), Z6
+	VMOVUPS (R9), Z7
+	VMOVUPS (R10), Z8
+	VADDPS  Z5, Z1, Z1
+	VADDPS  Z6, Z2, Z2
+	VADDPS  Z7, Z3, Z3
+	VADDPS  Z8, Z4, Z4
+	ADDQ    $0x40, DI
+	ADDQ    $0x40, R8
+	ADDQ    $0x40, R9
+	ADDQ    $0x40, R10
+	SUBQ    $0x40, R11
+	JGE     groupSum
+
+groupSumRest:
+	ADDQ      $0x40, R11
+	JZ        groupSumDone
+	VMOVUPS.Z (DI), K1, Z5
+	VMOVUPS.Z (R8), K1, Z6
+	VMOVUPS.Z (R9), K1, Z7
+	VMOVUPS.Z (R10), K1, Z8
+	VADDPS    Z5, Z1, Z1
+	VADDPS    Z6, Z2, Z2
+	VADDPS    Z7, Z3, Z3
+	VADDPS    Z8, Z4, Z4
+
+groupSumDone:
+	VEXTRACTF64X4 $0x01, Z1, Y5
+	VADDPS        Y5, Y1, Y5
+	VEXTRACTF64X4 $0x01, Z2, Y6
+	VADDPS        Y6, Y2, Y6
+	VEXTRACTF64X4 $0x01, Z3, Y7
+	VADDPS        Y7, Y3, Y7
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPS        Y8, Y4, Y8
+	VEXTRACTF32X4 $0x01, Y5, X15
+	VADDPS        X15, X5, X5
+	VEXTRACTF32X4 $0x01, Y6, X15
+	VADDPS        X15, X6, X6
+	VEXTRACTF32X4 $0x01, Y7, X15
+	VADDPS        X15, X7, X7
+	VEXTRACTF32X4 $0x01, Y8, X15
+	VADDPS        X15, X8, X8
+	VPERMILPS     $0x4e, X5, X15
+	VADDPS        X15, X5, X5
+	VPERMILPS     $0x4e, X6, X15
+	VADDPS        X15, X6, X6
+	VPERMILPS     $0x4e, X7, X15
+	VADDPS        X15, X7, X7
+	VPERMILPS     $0x4e, X8, X15
+	VADDPS        X15, X8, X8
+	VPERMILPS     $0xb1, X5, X15
+	VADDPS        X15, X5, X5
+	VPERMILPS     $0xb1, X6, X15
+	VADDPS        X15, X6, X6
+	VPERMILPS     $0xb1, X7, X15
+	VADDPS        X15, X7, X7
+	VPERMILPS     $0xb1, X8, X15
+	VADDPS        X15, X8, X8
+	VDIVSS        X0, X5, X5
+	VDIVSS        X0, X6, X6
+	VDIVSS        X0, X7, X7
+	VDIVSS        X0, X8, X8
+	VBROADCASTSS  X5, Z15
+	VBROADCASTSS  X6, Z16
+	VBROADCASTSS  X7, Z17
+	VBROADCASTSS  X8, Z18
+	VPXORD        Z9, Z9, Z9
+	VPXORD        Z10, Z10, Z10
+	VPXORD        Z11, Z11, Z11
+	VPXORD        Z12, Z12, Z12
+	MOVQ          AX, DI
+	LEAQ          (DI)(DX*1), R8
+	LEAQ          (R8)(DX*1), R9
+	LEAQ          (R9)(DX*1), R10
+	MOVQ          DX, R11
+	SUBQ          $0x40, R11
+	JL            groupSquareRest
+
+groupSquare:
+	VMOVUPS     (DI), Z19
+	VMOVUPS     (R8), Z20
+	VMOVUPS     (R9), Z21
+	VMOVUPS     (R10), Z22
+	VSUBPS      Z15, Z19, Z19
+	VSUBPS      Z16, Z20, Z20
+	VSUBPS      Z17, Z21, Z21
+	VSUBPS      Z18, Z22, Z22
+	VFMADD231PS Z19, Z19, Z9
+	VFMADD231PS Z20, Z20, Z10
+	VFMADD231PS Z21, Z21, Z11
+	VFMADD231PS Z22, Z22, Z12
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, R10
+	SUBQ        $0x40, R11
+	JGE         groupSquare
+
+groupSquareRest:
+	ADDQ        $0x40, R11
+	JZ          groupSquareDone
+	VMOVUPS.Z   (DI), K1, Z19
+	VMOVUPS.Z   (R8), K1, Z20
+	VMOVUPS.Z   (R9), K1, Z21
+	VMOVUPS.Z   (R10), K1, Z22
+	VSUBPS      Z15, Z19, Z15
+	VSUBPS      Z16, Z20, Z16
+	VSUBPS      Z17, Z21, Z17
+	VSUBPS      Z18, Z22, Z18
+	VMOVAPS.Z   Z15, K1, Z15
+	VMOVAPS.Z   Z16, K1, Z16
+	VMOVAPS.Z   Z17, K1, Z17
+	VMOVAPS.Z   Z18, K1, Z18
+	VFMADD231PS Z15, Z15, Z9
+	VFMADD231PS Z16, Z16, Z10
+	VFMADD231PS Z17, Z17, Z11
+	VFMADD231PS Z18, Z18, Z12
+
+groupSquareDone:
+	VEXTRACTF64X4 $0x01, Z9, Y15
+	VADDPS        Y15, Y9, Y15
+	VEXTRACTF64X4 $0x01, Z10, Y16
+	VADDPS        Y16, Y10, Y16
+	VEXTRACTF64X4 $0x01, Z11, Y17
+	VADDPS        Y17, Y11, Y17
+	VEXTRACTF64X4 $0x01, Z12, Y18
+	VADDPS        Y18, Y12, Y18
+	VEXTRACTF32X4 $0x01, Y15, X19
+	VADDPS        X19, X15, X15
+	VEXTRACTF32X4 $0x01, Y16, X19
+	VADDPS        X19, X16, X16
+	VEXTRACTF32X4 $0x01, Y17, X19
+	VADDPS        X19, X17, X17
+	VEXTRACTF32X4 $0x01, Y18, X19
+	VADDPS        X19, X18, X18
+	VPERMILPS     $0x4e, X15, X19
+	VADDPS        X19, X15, X15
+	VPERMILPS     $0x4e, X16, X19
+	VADDPS        X19, X16, X16
+	VPERMILPS     $0x4e, X17, X19
+	VADDPS        X19, X17, X17
+	VPERMILPS     $0x4e, X18, X19
+	VADDPS        X19, X18, X18
+	VPERMILPS     $0xb1, X15, X19
+	VADDPS        X19, X15, X15
+	VPERMILPS     $0xb1, X16, X19
+	VADDPS        X19, X16, X16
+	VPERMILPS     $0xb1, X17, X19
+	VADDPS        X19, X17, X17
+	VPERMILPS     $0xb1, X18, X19
+	VADDPS        X19, X18, X18
+	VDIVSS        X0, X15, X15
+	VADDSS        eps+40(FP), X15, X15
+	VSQRTSS       X15, X15, X15
+	VDIVSS        X0, X16, X16
+	VADDSS        eps+40(FP), X16, X16
+	VSQRTSS       X16, X16, X16
+	VDIVSS        X0, X17, X17
+	VADDSS        eps+40(FP), X17, X17
+	VSQRTSS       X17, X17, X17
+	VDIVSS        X0, X18, X18
+	VADDSS        eps+40(FP), X18, X18
+	VSQRTSS       X18, X18, X18
+	VMOVSS        X15, (BX)
+	VMOVSS        X5, (BX)(SI*1)
+	VMOVSS        X16, 4(BX)
+	VMOVSS        X6, 4(BX)(SI*1)
+	VMOVSS        X17, 8(BX)
+	VMOVSS        X7, 8(BX)(SI*1)
+	VMOVSS        X18, 12(BX)
+	VMOVSS        X8, 12(BX)(SI*1)
+	ADDQ          $0x10, BX
+	ADDQ          DX, AX
+	ADDQ          DX, AX
+	ADDQ          DX, AX
+	ADDQ          DX, AX
+	SUBQ          $0x04, CX
+	JGE           group
+
+groupEnd:
+	ADDQ $0x04, CX
+	SUBQ $0x01, CX
+	JL   singleEnd
+
+single:
+	VPXORD Z13, Z13, Z13
+	MOVQ   AX, DI
+	MOVQ   DX, R8
+	SUBQ   $0x40, R8
+	JL     singleSumRest
+
+singleSum:
+	VMOVUPS (DI), Z1
+	VADDPS  Z1, Z13, Z13
+	ADDQ    $0x40, DI
+	SUBQ    $0x40, R8
+	JGE     singleSum
+
+singleSumRest:
+	ADDQ      $0x40, R8
+	JZ        singleSumDone
+	VMOVUPS.Z (DI), K1, Z1
+	VADDPS    Z1, Z13, Z13
+
+singleSumDone:
+	VEXTRACTF64X4 $0x01, Z13, Y1
+	VADDPS        Y1, Y13, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X1
+	VPERMILPS     $0x4e, X1, X2
+	VADDPS        X2, X1, X1
+	VPERMILPS     $0xb1, X1, X2
+	VADDPS        X2, X1, X1
+	VDIVSS        X0, X1, X1
+	VBROADCASTSS  X1, Z2
+	VPXORD        Z14, Z14, Z14
+	MOVQ          AX, DI
+	MOVQ          DX, R8
+	SUBQ          $0x40, R8
+	JL            singleSquareRest
+
+singleSquare:
+	VMOVUPS     (DI), Z3
+	VSUBPS      Z2, Z3, Z3
+	VFMADD231PS Z3, Z3, Z14
+	ADDQ        $0x40, DI
+	SUBQ        $0x40, R8
+	JGE         singleSquare
+
+singleSquareRest:
+	ADDQ        $0x40, R8
+	JZ          singleSquareDone
+	VMOVUPS.Z   (DI), K1, Z3
+	VSUBPS      Z2, Z3, Z2
+	VMOVAPS.Z   Z2, K1, Z2
+	VFMADD231PS Z2, Z2, Z14
+
+singleSquareDone:
+	VEXTRACTF64X4 $0x01, Z14, Y2
+	VADDPS        Y2, Y14, Y2
+	VEXTRACTF32X4 $0x01, Y2, X3
+	VADDPS        X3, X2, X2
+	VPERMILPS     $0x4e, X2, X3
+	VADDPS        X3, X2, X2
+	VPERMILPS     $0xb1, X2, X3
+	VADDPS        X3, X2, X2
+	VDIVSS        X0, X2, X2
+	VADDSS        eps+40(FP), X2, X2
+	VSQRTSS       X2, X2, X2
+	VMOVSS        X2, (BX)
+	VMOVSS        X1, (BX)(SI*1)
+	ADDQ          $0x04, BX
+	ADDQ          DX, AX
+	SUBQ          $0x01, CX
+	JGE           single
+
+singleEnd:
+	ADDQ $0x01, CX
+	VZEROUPPER
+	RET
+
+// func rmsNormStatsAVX512(divisor *float32, x *float32, rows int, d int, eps float32)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·rmsNormStatsAVX512(SB), NOSPLIT, $0-36
+	MOVQ       x+8(FP), AX
+	MOVQ       rows+16(FP), CX
+	MOVQ       d+24(FP), DX
+	MOVQ       divisor+0(FP), BX
+	MOVQ       DX, SI
+	ANDQ       $0x0f, SI
+	MOVL       $-1, DI
+	BZHIL      SI, DI, DI
+	KMOVW      DI, K1
+	VXORPS     X0, X0, X0
+	VCVTSI2SSQ DX, X0, X0
+	SHLQ       $0x02, DX
+	SUBQ       $0x04, CX
+	JL         groupEnd
+
+group:
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	MOVQ   AX, SI
+	LEAQ   (SI)(DX*1), DI
+	LEAQ   (DI)(DX*1), R8
+	LEAQ   (R8)(DX*1), R9
+	MOVQ   DX, R10
+	SUBQ   $0x40, R10
+	JL     groupSquareRest
+
+groupSquare:
+	VMOVUPS     (SI), Z5
+	VMOVUPS     (DI), Z6
+	VMOVUPS     (R8), Z7
+	VMOVUPS     (R9), Z8
+	VFMADD231PS Z5, Z5, Z1
+	VFMADD231PS Z6, Z6, Z2
+	VFMADD231PS Z7, Z7, Z3
+	VFMADD231PS Z8, Z8, Z4
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, R9
+	SUBQ        $0x40, R10
+	JGE         groupSquare
+
+groupSquareRest:
+	ADDQ        $0x40, R10
+	JZ          groupSquareDone
+	VMOVUPS.Z   (SI), K1, Z5
+	VMOVUPS.Z   (DI), K1, Z6
+	VMOVUPS.Z   (R8), K1, Z7
+	VMOVUPS.Z   (R9), K1, Z8
+	VFMADD231PS Z5, Z5, Z1
+	VFMADD231PS Z6, Z6, Z2
+	VFMADD231PS Z7, Z7, Z3
+	VFMADD231PS Z8, Z8, Z4
+
+groupSquareDone:
+	VEXTRACTF64X4 $0x01, Z1, Y5
+	VADDPS        Y5, Y1, Y5
+	VEXTRACTF64X4 $0x01, Z2, Y6
+	VADDPS        Y6, Y2, Y6
+	VEXTRACTF64X4 $0x01, Z3, Y7
+	VADDPS        Y7, Y3, Y7
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPS        Y8, Y4, Y8
+	VEXTRACTF32X4 $0x01, Y5, X10
+	VADDPS        X10, X5, X5
+	VEXTRACTF32X4 $0x01, Y6, X10
+	VADDPS        X10, X6, X6
+	VEXTRACTF32X4 $0x01, Y7, X10
+	VADDPS        X10, X7, X7
+	VEXTRACTF32X4 $0x01, Y8, X10
+	VADDPS        X10, X8, X8
+	VPERMILPS     $0x4e, X5, X10
+	VADDPS        X10, X5, X5
+	VPERMILPS     $0x4e, X6, X10
+	VADDPS        X10, X6, X6
+	VPERMILPS     $0x4e, X7, X10
+	VADDPS        X10, X7, X7
+	VPERMILPS     $0x4e, X8, X10
+	VADDPS        X10, X8, X8
+	VPERMILPS     $0xb1, X5, X10
+	VADDPS        X10, X5, X5
+	VPERMILPS     $0xb1, X6, X10
+	VADDPS        X10, X6, X6
+	VPERMILPS     $0xb1, X7, X10
+	VADDPS        X10, X7, X7
+	VPERMILPS     $0xb1, X8, X10
+	VADDPS        X10, X8, X8
+	VDIVSS        X0, X5, X5
+	VADDSS        eps+32(FP), X5, X5
+	VSQRTSS       X5, X5, X5
+	VDIVSS        X0, X6, X6
+	VADDSS        eps+32(FP), X6, X6
+	VSQRTSS       X6, X6, X6
+	VDIVSS        X0, X7, X7
+	VADDSS        eps+32(FP), X7, X7
+	VSQRTSS       X7, X7, X7
+	VDIVSS        X0, X8, X8
+	VADDSS        eps+32(FP), X8, X8
+	VSQRTSS       X8, X8, X8
+	VMOVSS        X5, (BX)
+	VMOVSS        X6, 4(BX)
+	VMOVSS        X7, 8(BX)
+	VMOVSS        X8, 12(BX)
+	ADDQ          $0x10, BX
+	ADDQ          DX, AX
+	ADDQ          DX, AX
+	ADDQ          DX, AX
+	ADDQ          DX, AX
+	SUBQ          $0x04, CX
+	JGE           group
+
+groupEnd:
+	ADDQ $0x04, CX
+	SUBQ $0x01, CX
+	JL   singleEnd
+
+single:
+	VPXORD Z9, Z9, Z9
+	MOVQ   AX, SI
+	MOVQ   DX, DI
+	SUBQ   $0x40, DI
+	JL     singleSquareRest
+
+singleSquare:
+	VMOVUPS     (SI), Z1
+	VFMADD231PS Z1, Z1, Z9
+	ADDQ        $0x40, SI
+	SUBQ        $0x40, DI
+	JGE         singleSquare
+
+singleSquareRest:
+	ADDQ        $0x40, DI
+	JZ          singleSquareDone
+	VMOVUPS.Z   (SI), K1, Z1
+	VFMADD231PS Z1, Z1, Z9
+
+singleSquareDone:
+	VEXTRACTF64X4 $0x01, Z9, Y1
+	VADDPS        Y1, Y9, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X1
+	VPERMILPS     $0x4e, X1, X2
+	VADDPS        X2, X1, X1
+	VPERMILPS     $0xb1, X1, X2
+	VADDPS        X2, X1, X1
+	VDIVSS        X0, X1, X1
+	VADDSS        eps+32(FP), X1, X1
+	VSQRTSS       X1, X1, X1
+	VMOVSS        X1, (BX)
+	ADDQ          $0x04, BX
+	ADDQ          DX, AX
+	SUBQ          $0x01, CX
+	JGE           single
+
+singleEnd:
+	ADDQ $0x01, CX
+	VZEROUPPER
+	RET
+
+// func normalizeAVX512(dst *float32, x *float32, rows int, d int, mean *float32, step int, divisor *float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·normalizeAVX512(SB), NOSPLIT, $0-56
+	MOVQ  x+8(FP), AX
+	MOVQ  rows+16(FP), CX
+	MOVQ  d+24(FP), DX
+	MOVQ  dst+0(FP), BX
+	SUBQ  AX, BX
+	MOVQ  mean+32(FP), SI
+	MOVQ  step+40(FP), DI
+	MOVQ  divisor+48(FP), R8
+	MOVQ  DX, R9
+	ANDQ  $0x0f, R9
+	MOVL  $-1, R10
+	BZHIL R9, R10, R10
+	KMOVW R10, K1
+	SHLQ  $0x02, DX
+	SUBQ  $0x04, CX
+	JL    groupEnd
+
+group:
+	VBROADCASTSS (SI), Z0
+	ADDQ         DI, SI
+	VMOVSS       (R8), X1
+	VBROADCASTSS (SI), Z2
+	ADDQ         DI, SI
+	VMOVSS       4(R8), X3
+	VBROADCASTSS (SI), Z4
+	ADDQ         DI, SI
+	VMOVSS       8(R8), X5
+	VBROADCASTSS (SI), Z6
+	ADDQ         DI, SI
+	VMOVSS       12(R8), X7
+	ADDQ         $0x10, R8
+	VMOVSS       c3f800000AVX512<>+0(SB), X8
+	VDIVSS       X1, X8, X1
+	VDIVSS       X3, X8, X3
+	VDIVSS       X5, X8, X5
+	VDIVSS       X7, X8, X7
+	VBROADCASTSS X1, Z1
+	VBROADCASTSS X3, Z3
+	VBROADCASTSS X5, Z5
+	VBROADCASTSS X7, Z7
+	MOVQ         AX, R9
+	LEAQ         (R9)(DX*1), R10
+	LEAQ         (R10)(DX*1), R11
+	LEAQ         (R11)(DX*1), R12
+	MOVQ         DX, R13
+	SUBQ         $0x40, R13
+	JL           groupApplyRest
+
+groupApply:
+	VMOVUPS (R9), Z8
+	VMOVUPS (R10), Z9
+	VMOVUPS (R11), Z10
+	VMOVUPS (R12), Z11
+	VSUBPS  Z0, Z8, Z8
+	VSUBPS  Z2, Z9, Z9
+	VSUBPS  Z4, Z10, Z10
+	VSUBPS  Z6, Z11, Z11
+	VMULPS  Z1, Z8, Z8
+	VMULPS  Z3, Z9, Z9
+	VMULPS  Z5, Z10, Z10
+	VMULPS  Z7, Z11, Z11
+	VMOVUPS Z8, (R9)(BX*1)
+	VMOVUPS Z9, (R10)(BX*1)
+	VMOVUPS Z10, (R11)(BX*1)
+	VMOVUPS Z11, (R12)(BX*1)
+	ADDQ    $0x40, R9
+	ADDQ    $0x40, R10
+	ADDQ    $0x40, R11
+	ADDQ    $0x40, R12
+	SUBQ    $0x40, R13
+	JGE     groupApply
+
+groupApplyRest:
+	ADDQ      $0x40, R13
+	JZ        groupApplyDone
+	VMOVUPS.Z (R9), K1, Z8
+	VMOVUPS.Z (R10), K1, Z9
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z (R12), K1, Z11
+	VSUBPS    Z0, Z8, Z0
+	VSUBPS    Z2, Z9, Z2
+	VSUBPS    Z4, Z10, Z4
+	VSUBPS    Z6, Z11, Z6
+	VMULPS    Z1, Z0, Z0
+	VMULPS    Z3, Z2, Z1
+	VMULPS    Z5, Z4, Z2
+	VMULPS    Z7, Z6, Z3
+	VMOVUPS   Z0, K1, (R9)(BX*1)
+	VMOVUPS   Z1, K1, (R10)(BX*1)
+	VMOVUPS   Z2, K1, (R11)(BX*1)
+	VMOVUPS   Z3, K1, (R12)(BX*1)
+
+groupApplyDone:
+	ADDQ DX, AX
+	ADDQ DX, AX
+	ADDQ DX, AX
+	ADDQ DX, AX
+	SUBQ $0x04, CX
+	JGE  group
+
+groupEnd:
+	ADDQ $0x04, CX
+	SUBQ $0x01, CX
+	JL   singleEnd
+
+single:
+	VBROADCASTSS (SI), Z0
+	ADDQ         DI, SI
+	VMOVSS       (R8), X1
+	ADDQ         $0x04, R8
+	VMOVSS       c3f800000AVX512<>+0(SB), X2
+	VDIVSS       X1, X2, X1
+	VBROADCASTSS X1, Z1
+	MOVQ         AX, R9
+	MOVQ         DX, R10
+	SUBQ         $0x40, R10
+	JL           singleApplyRest
+
+singleApply:
+	VMOVUPS (R9), Z2
+	VSUBPS  Z0, Z2, Z2
+	VMULPS  Z1, Z2, Z2
+	VMOVUPS Z2, (R9)(BX*1)
+	ADDQ    $0x40, R9
+	SUBQ    $0x40, R10
+	JGE     singleApply
+
+singleApplyRest:
+	ADDQ      $0x40, R10
+	JZ        singleApplyDone
+	VMOVUPS.Z (R9), K1, Z2
+	VSUBPS    Z0, Z2, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (R9)(BX*1)
+
+singleApplyDone:
+	ADDQ DX, AX
+	SUBQ $0x01, CX
+	JGE  single
+
+singleEnd:
+	ADDQ $0x01, CX
+	VZEROUPPER
+	RET
+
+// func affineAVX512(dst *float32, x *float32, rows int, d int, gamma *float32, beta *float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·affineAVX512(SB), NOSPLIT, $0-48
+	MOVQ  x+8(FP), AX
+	MOVQ  rows+16(FP), CX
+	MOVQ  d+24(FP), DX
+	MOVQ  dst+0(FP), BX
+	SUBQ  AX, BX
+	MOVQ  DX, SI
+	ANDQ  $0x0f, SI
+	MOVL  $-1, DI
+	BZHIL SI, DI, DI
+	KMOVW DI, K1
+	SHLQ  $0x02, DX
+	SUBQ  $0x04, CX
+	JL    groupEnd
+
+group:
+	MOVQ gamma+32(FP), SI
+	MOVQ beta+40(FP), DI
+	MOVQ AX, R8
+	LEAQ (R8)(DX*1), R9
+	LEAQ (R9)(DX*1), R10
+	LEAQ (R10)(DX*1), R11
+	MOVQ DX, R12
+	SUBQ $0x40, R12
+	JL   groupApplyRest
+
+groupApply:
+	VMOVUPS     (R8), Z0
+	VMOVUPS     (R9), Z1
+	VMOVUPS     (R10), Z2
+	VMOVUPS     (R11), Z3
+	VMOVUPS     (SI), Z4
+	VMOVUPS     (DI), Z5
+	VFMADD213PS Z5, Z4, Z0
+	VFMADD213PS Z5, Z4, Z1
+	VFMADD213PS Z5, Z4, Z2
+	VFMADD213PS Z5, Z4, Z3
+	VMOVUPS     Z0, (R8)(BX*1)
+	VMOVUPS     Z1, (R9)(BX*1)
+	VMOVUPS     Z2, (R10)(BX*1)
+	VMOVUPS     Z3, (R11)(BX*1)
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, R10
+	ADDQ        $0x40, R11
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, DI
+	SUBQ        $0x40, R12
+	JGE         groupApply
+
+groupApplyRest:
+	ADDQ        $0x40, R12
+	JZ          groupApplyDone
+	VMOVUPS.Z   (R8), K1, Z0
+	VMOVUPS.Z   (R9), K1, Z1
+	VMOVUPS.Z   (R10), K1, Z2
+	VMOVUPS.Z   (R11), K1, Z3
+	VMOVUPS.Z   (SI), K1, Z4
+	VMOVUPS.Z   (DI), K1, Z5
+	VFMADD213PS Z5, Z4, Z0
+	VFMADD213PS Z5, Z4, Z1
+	VFMADD213PS Z5, Z4, Z2
+	VFMADD213PS Z5, Z4, Z3
+	VMOVUPS     Z0, K1, (R8)(BX*1)
+	VMOVUPS     Z1, K1, (R9)(BX*1)
+	VMOVUPS     Z2, K1, (R10)(BX*1)
+	VMOVUPS     Z3, K1, (R11)(BX*1)
+
+groupApplyDone:
+	ADDQ DX, AX
+	ADDQ DX, AX
+	ADDQ DX, AX
+	ADDQ DX, AX
+	SUBQ $0x04, CX
+	JGE  group
+
+groupEnd:
+	ADDQ $0x04, CX
+	SUBQ $0x01, CX
+	JL   singleEnd
+
+single:
+	MOVQ gamma+32(FP), SI
+	MOVQ beta+40(FP), DI
+	MOVQ AX, R8
+	MOVQ DX, R9
+	SUBQ $0x40, R9
+	JL   singleApplyRest
+
+singleApply:
+	VMOVUPS     (R8), Z0
+	VMOVUPS     (SI), Z1
+	VMOVUPS     (DI), Z2
+	VFMADD213PS Z2, Z1, Z0
+	VMOVUPS     Z0, (R8)(BX*1)
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, DI
+	SUBQ        $0x40, R9
+	JGE         singleApply
+
+singleApplyRest:
+	ADDQ        $0x40, R9
+	JZ          singleApplyDone
+	VMOVUPS.Z   (R8), K1, Z0
+	VMOVUPS.Z   (SI), K1, Z1
+	VMOVUPS.Z   (DI), K1, Z2
+	VFMADD213PS Z2, Z1, Z0
+	VMOVUPS     Z0, K1, (R8)(BX*1)
+
+singleApplyDone:
+	ADDQ DX, AX
+	SUBQ $0x01, CX
+	JGE  single
+
+singleEnd:
+	ADDQ $0x01, CX
+	VZEROUPPER
+	RET
+
+// func gainAVX512(dst *float32, x *float32, rows int, d int, gamma *float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·gainAVX512(SB), NOSPLIT, $0-40
+	MOVQ  x+8(FP), AX
+	MOVQ  rows+16(FP), CX
+	MOVQ  d+24(FP), DX
+	MOVQ  dst+0(FP), BX
+	SUBQ  AX, BX
+	MOVQ  DX, SI
+	ANDQ  $0x0f, SI
+	MOVL  $-1, DI
+	BZHIL SI, DI, DI
+	KMOVW DI, K1
+	SHLQ  $0x02, DX
+	SUBQ  $0x04, CX
+	JL    groupEnd
+
+group:
+	MOVQ gamma+32(FP), SI
+	MOVQ AX, DI
+	LEAQ (DI)(DX*1), R8
+	LEAQ (R8)(DX*1), R9
+	LEAQ (R9)(DX*1), R10
+	MOVQ DX, R11
+	SUBQ $0x40, R11
+	JL   groupApplyRest
+
+groupApply:
+	VMOVUPS (DI), Z0
+	VMOVUPS (R8), Z1
+	VMOVUPS (R9), Z2
+	VMOVUPS (R10), Z3
+	VMOVUPS (SI), Z4
+	VMULPS  Z4, Z0, Z0
+	VMULPS  Z4, Z1, Z1
+	VMULPS  Z4, Z2, Z2
+	VMULPS  Z4, Z3, Z3
+	VMOVUPS Z0, (DI)(BX*1)
+	VMOVUPS Z1, (R8)(BX*1)
+	VMOVUPS Z2, (R9)(BX*1)
+	VMOVUPS Z3, (R10)(BX*1)
+	ADDQ    $0x40, DI
+	ADDQ    $0x40, R8
+	ADDQ    $0x40, R9
+	ADDQ    $0x40, R10
+	ADDQ    $0x40, SI
+	SUBQ    $0x40, R11
+	JGE     groupApply
+
+groupApplyRest:
+	ADDQ      $0x40, R11
+	JZ        groupApplyDone
+	VMOVUPS.Z (DI), K1, Z0
+	VMOVUPS.Z (R8), K1, Z1
+	VMOVUPS.Z (R9), K1, Z2
+	VMOVUPS.Z (R10), K1, Z3
+	VMOVUPS.Z (SI), K1, Z4
+	VMULPS    Z4, Z0, Z0
+	VMULPS    Z4, Z1, Z1
+	VMULPS    Z4, Z2, Z2
+	VMULPS    Z4, Z3, Z3
+	VMOVUPS   Z0, K1, (DI)(BX*1)
+	VMOVUPS   Z1, K1, (R8)(BX*1)
+	VMOVUPS   Z2, K1, (R9)(BX*1)
+	VMOVUPS   Z3, K1, (R10)(BX*1)
+
+groupApplyDone:
+	ADDQ DX, AX
+	ADDQ DX, AX
+	ADDQ DX, AX
+	ADDQ DX, AX
+	SUBQ $0x04, CX
+	JGE  group
+
+groupEnd:
+	ADDQ $0x04, CX
+	SUBQ $0x01, CX
+	JL   singleEnd
+
+single:
+	MOVQ gamma+32(FP), SI
+	MOVQ AX, DI
+	MOVQ DX, R8
+	SUBQ $0x40, R8
+	JL   singleApplyRest
+
+singleApply:
+	VMOVUPS (DI), Z0
+	VMOVUPS (SI), Z1
+	VMULPS  Z1, Z0, Z0
+	VMOVUPS Z0, (DI)(BX*1)
+	ADDQ    $0x40, DI
+	ADDQ    $0x40, SI
+	SUBQ    $0x40, R8
+	JGE     singleApply
+
+singleApplyRest:
+	ADDQ      $0x40, R8
+	JZ        singleApplyDone
+	VMOVUPS.Z (DI), K1, Z0
+	VMOVUPS.Z (SI), K1, Z1
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (DI)(BX*1)
+
+singleApplyDone:
+	ADDQ DX, AX
+	SUBQ $0x01, CX
+	JGE  single
+
+singleEnd:
+	ADDQ $0x01, CX
+	VZEROUPPER
+	RET
+
+// func rmsNormAVX512(dst *float32, x *float32, rows int, d int, gamma *float32, eps float32)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·rmsNormAVX512(SB), NOSPLIT, $0-44
+	MOVQ       x+8(FP), AX
+	MOVQ       rows+16(FP), CX
+	MOVQ       d+24(FP), DX
+	MOVQ       dst+0(FP), BX
+	SUBQ       AX, BX
+	MOVQ       DX, SI
+	ANDQ       $0x0f, SI
+	MOVL       $-1, DI
+	BZHIL      SI, DI, DI
+	KMOVW      DI, K1
+	VXORPS     X0, X0, X0
+	VCVTSI2SSQ DX, X0, X0
+	SHLQ       $0x02, DX
+	SUBQ       $0x04, CX
+	JL         groupEnd
+
+group:
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	MOVQ   AX, SI
+	LEAQ   (SI)(DX*1), DI
+	LEAQ   (DI)(DX*1), R8
+	LEAQ   (R8)(DX*1), R9
+	MOVQ   DX, R10
+	SUBQ   $0x40, R10
+	JL     groupSquareRest
+
+groupSquare:
+	VMOVUPS     (SI), Z5
+	VMOVUPS     (DI), Z6
+	VMOVUPS     (R8), Z7
+	VMOVUPS     (R9), Z8
+	VFMADD231PS Z5, Z5, Z1
+	VFMADD231PS Z6, Z6, Z2
+	VFMADD231PS Z7, Z7, Z3
+	VFMADD231PS Z8, Z8, Z4
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, R9
+	SUBQ        $0x40, R10
+	JGE         groupSquare
+
+groupSquareRest:
+	ADDQ        $0x40, R10
+	JZ          groupSquareDone
+	VMOVUPS.Z   (SI), K1, Z5
+	VMOVUPS.Z   (DI), K1, Z6
+	VMOVUPS.Z   (R8), K1, Z7
+	VMOVUPS.Z   (R9), K1, Z8
+	VFMADD231PS Z5, Z5, Z1
+	VFMADD231PS Z6, Z6, Z2
+	VFMADD231PS Z7, Z7, Z3
+	VFMADD231PS Z8, Z8, Z4
+
+groupSquareDone:
+	VEXTRACTF64X4 $0x01, Z1, Y5
+	VADDPS        Y5, Y1, Y5
+	VEXTRACTF64X4 $0x01, Z2, Y6
+	VADDPS        Y6, Y2, Y6
+	VEXTRACTF64X4 $0x01, Z3, Y7
+	VADDPS        Y7, Y3, Y7
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPS        Y8, Y4, Y8
+	VEXTRACTF32X4 $0x01, Y5, X10
+	VADDPS        X10, X5, X5
+	VEXTRACTF32X4 $0x01, Y6, X10
+	VADDPS        X10, X6, X6
+	VEXTRACTF32X4 $0x01, Y7, X10
+	VADDPS        X10, X7, X7
+	VEXTRACTF32X4 $0x01, Y8, X10
+	VADDPS        X10, X8, X8
+	VPERMILPS     $0x4e, X5, X10
+	VADDPS        X10, X5, X5
+	VPERMILPS     $0x4e, X6, X10
+	VADDPS        X10, X6, X6
+	VPERMILPS     $0x4e, X7, X10
+	VADDPS        X10, X7, X7
+	VPERMILPS     $0x4e, X8, X10
+	VADDPS        X10, X8, X8
+	VPERMILPS     $0xb1, X5, X10
+	VADDPS        X10, X5, X5
+	VPERMILPS     $0xb1, X6, X10
+	VADDPS        X10, X6, X6
+	VPERMILPS     $0xb1, X7, X10
+	VADDPS        X10, X7, X7
+	VPERMILPS     $0xb1, X8, X10
+	VADDPS        X10, X8, X8
+	VDIVSS        X0, X5, X5
+	VADDSS        eps+40(FP), X5, X5
+	VSQRTSS       X5, X5, X5
+	VDIVSS        X0, X6, X6
+	VADDSS        eps+40(FP), X6, X6
+	VSQRTSS       X6, X6, X6
+	VDIVSS        X0, X7, X7
+	VADDSS        eps+40(FP), X7, X7
+	VSQRTSS       X7, X7, X7
+	VDIVSS        X0, X8, X8
+	VADDSS        eps+40(FP), X8, X8
+	VSQRTSS       X8, X8, X8
+	VMOVSS        c3f800000AVX512<>+0(SB), X10
+	VDIVSS        X5, X10, X5
+	VDIVSS        X6, X10, X6
+	VDIVSS        X7, X10, X7
+	VDIVSS        X8, X10, X8
+	VBROADCASTSS  X5, Z5
+	VBROADCASTSS  X6, Z6
+	VBROADCASTSS  X7, Z7
+	VBROADCASTSS  X8, Z8
+	MOVQ          gamma+32(FP), SI
+	MOVQ          AX, DI
+	LEAQ          (DI)(DX*1), R8
+	LEAQ          (R8)(DX*1), R9
+	LEAQ          (R9)(DX*1), R10
+	MOVQ          DX, R11
+	SUBQ          $0x40, R11
+	JL            groupApplyRest
+
+groupApply:
+	VMOVUPS (SI), Z10
+	VMOVUPS (DI), Z11
+	VMOVUPS (R8), Z12
+	VMOVUPS (R9), Z13
+	VMOVUPS (R10), Z14
+	VMULPS  Z5, Z11, Z11
+	VMULPS  Z6, Z12, Z12
+	VMULPS  Z7, Z13, Z13
+	VMULPS  Z8, Z14, Z14
+	VMULPS  Z10, Z11, Z11
+	VMULPS  Z10, Z12, Z12
+	VMULPS  Z10, Z13, Z13
+	VMULPS  Z10, Z14, Z10
+	VMOVUPS Z11, (DI)(BX*1)
+	VMOVUPS Z12, (R8)(BX*1)
+	VMOVUPS Z13, (R9)(BX*1)
+	VMOVUPS Z10, (R10)(BX*1)
+	ADDQ    $0x40, DI
+	ADDQ    $0x40, R8
+	ADDQ    $0x40, R9
+	ADDQ    $0x40, R10
+	ADDQ    $0x40, SI
+	SUBQ    $0x40, R11
+	JGE     groupApply
+
+groupApplyRest:
+	ADDQ      $0x40, R11
+	JZ        groupApplyDone
+	VMOVUPS.Z (SI), K1, Z10
+	VMOVUPS.Z (DI), K1, Z11
+	VMOVUPS.Z (R8), K1, Z12
+	VMOVUPS.Z (R9), K1, Z13
+	VMOVUPS.Z (R10), K1, Z14
+	VMULPS    Z5, Z11, Z5
+	VMULPS    Z6, Z12, Z6
+	VMULPS    Z7, Z13, Z7
+	VMULPS    Z8, Z14, Z8
+	VMULPS    Z10, Z5, Z5
+	VMULPS    Z10, Z6, Z6
+	VMULPS    Z10, Z7, Z7
+	VMULPS    Z10, Z8, Z8
+	VMOVUPS   Z5, K1, (DI)(BX*1)
+	VMOVUPS   Z6, K1, (R8)(BX*1)
+	VMOVUPS   Z7, K1, (R9)(BX*1)
+	VMOVUPS   Z8, K1, (R10)(BX*1)
+
+groupApplyDone:
+	ADDQ DX, AX
+	ADDQ DX, AX
+	ADDQ DX, AX
+	ADDQ DX, AX
+	SUBQ $0x04, CX
+	JGE  group
+
+groupEnd:
+	ADDQ $0x04, CX
+	SUBQ $0x01, CX
+	JL   singleEnd
+
+single:
+	VPXORD Z9, Z9, Z9
+	MOVQ   AX, SI
+	MOVQ   DX, DI
+	SUBQ   $0x40, DI
+	JL     singleSquareRest
+
+singleSquare:
+	VMOVUPS     (SI), Z1
+	VFMADD231PS Z1, Z1, Z9
+	ADDQ        $0x40, SI
+	SUBQ        $0x40, DI
+	JGE         singleSquare
+
+singleSquareRest:
+	ADDQ        $0x40, DI
+	JZ          singleSquareDone
+	VMOVUPS.Z   (SI), K1, Z1
+	VFMADD231PS Z1, Z1, Z9
+
+singleSquareDone:
+	VEXTRACTF64X4 $0x01, Z9, Y1
+	VADDPS        Y1, Y9, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X1
+	VPERMILPS     $0x4e, X1, X2
+	VADDPS        X2, X1, X1
+	VPERMILPS     $0xb1, X1, X2
+	VADDPS        X2, X1, X1
+	VDIVSS        X0, X1, X1
+	VADDSS        eps+40(FP), X1, X1
+	VSQRTSS       X1, X1, X1
+	VMOVSS        c3f800000AVX512<>+0(SB), X2
+	VDIVSS        X1, X2, X1
+	VBROADCASTSS  X1, Z1
+	MOVQ          gamma+32(FP), SI
+	MOVQ          AX, DI
+	MOVQ          DX, R8
+	SUBQ          $0x40, R8
+	JL            singleApplyRest
+
+singleApply:
+	VMOVUPS (SI), Z2
+	VMOVUPS (DI), Z3
+	VMULPS  Z1, Z3, Z3
+	VMULPS  Z2, Z3, Z2
+	VMOVUPS Z2, (DI)(BX*1)
+	ADDQ    $0x40, DI
+	ADDQ    $0x40, SI
+	SUBQ    $0x40, R8
+	JGE     singleApply
+
+singleApplyRest:
+	ADDQ      $0x40, R8
+	JZ        singleApplyDone
+	VMOVUPS.Z (SI), K1, Z2
+	VMOVUPS.Z (DI), K1, Z3
+	VMULPS    Z1, Z3, Z1
+	VMULPS    Z2, Z1, Z1
+	VMOVUPS   Z1, K1, (DI)(BX*1)
+
+singleApplyDone:
+	ADDQ DX, AX
+	SUBQ $0x01, CX
+	JGE  single
+
+singleEnd:
+	ADDQ $0x01, CX
+	VZEROUPPER
+	RET
+
+// func layerNormGradAVX512(dx *float32, dy *float32, x *float32, rows int, d int, gamma *float32, eps float32)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·layerNormGradAVX512(SB), NOSPLIT, $0-52
+	MOVQ       x+16(FP), AX
+	MOVQ       rows+24(FP), CX
+	MOVQ       d+32(FP), DX
+	MOVQ       dy+8(FP), BX
+	SUBQ       AX, BX
+	MOVQ       dx+0(FP), SI
+	SUBQ       AX, SI
+	MOVQ       DX, DI
+	ANDQ       $0x0f, DI
+	MOVL       $-1, R8
+	BZHIL      DI, R8, R8
+	KMOVW      R8, K1
+	VXORPS     X0, X0, X0
+	VCVTSI2SSQ DX, X0, X0
+	SHLQ       $0x02, DX
+	SUBQ       $0x02, CX
+	JL         groupEnd
+
+group:
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	MOVQ   AX, DI
+	LEAQ   (DI)(DX*1), R8
+	MOVQ   DX, R9
+	SUBQ   $0x40, R9
+	JL     groupSumRest
+
+groupSum:
+	VMOVUPS (DI), Z3
+	VMOVUPS (R8), Z4
+	VADDPS  Z3, Z1, Z1
+	VADDPS  Z4, Z2, Z2
+	ADDQ    $0x40, DI
+	ADDQ    $0x40, R8
+	SUBQ    $0x40, R9
+	JGE     groupSum
+
+groupSumRest:
+	ADDQ      $0x40, R9
+	JZ        groupSumDone
+	VMOVUPS.Z (DI), K1, Z3
+	VMOVUPS.Z (R8), K1, Z4
+	VADDPS    Z3, Z1, Z1
+	VADDPS    Z4, Z2, Z2
+
+groupSumDone:
+	VEXTRACTF64X4 $0x01, Z1, Y3
+	VADDPS        Y3, Y1, Y3
+	VEXTRACTF64X4 $0x01, Z2, Y4
+	VADDPS        Y4, Y2, Y4
+	VEXTRACTF32X4 $0x01, Y3, X15
+	VADDPS        X15, X3, X3
+	VEXTRACTF32X4 $0x01, Y4, X15
+	VADDPS        X15, X4, X4
+	VPERMILPS     $0x4e, X3, X15
+	VADDPS        X15, X3, X3
+	VPERMILPS     $0x4e, X4, X15
+	VADDPS        X15, X4, X4
+	VPERMILPS     $0xb1, X3, X15
+	VADDPS        X15, X3, X3
+	VPERMILPS     $0xb1, X4, X15
+	VADDPS        X15, X4, X4
+	VDIVSS        X0, X3, X3
+	VDIVSS        X0, X4, X4
+	VBROADCASTSS  X3, Z15
+	VBROADCASTSS  X4, Z16
+	VPXORD        Z5, Z5, Z5
+	VPXORD        Z6, Z6, Z6
+	MOVQ          AX, DI
+	LEAQ          (DI)(DX*1), R8
+	MOVQ          DX, R9
+	SUBQ          $0x40, R9
+	JL            groupSquareRest
+
+groupSquare:
+	VMOVUPS     (DI), Z17
+	VMOVUPS     (R8), Z18
+	VSUBPS      Z15, Z17, Z17
+	VSUBPS      Z16, Z18, Z18
+	VFMADD231PS Z17, Z17, Z5
+	VFMADD231PS Z18, Z18, Z6
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, R8
+	SUBQ        $0x40, R9
+	JGE         groupSquare
+
+groupSquareRest:
+	ADDQ        $0x40, R9
+	JZ          groupSquareDone
+	VMOVUPS.Z   (DI), K1, Z17
+	VMOVUPS.Z   (R8), K1, Z18
+	VSUBPS      Z15, Z17, Z15
+	VSUBPS      Z16, Z18, Z16
+	VMOVAPS.Z   Z15, K1, Z15
+	VMOVAPS.Z   Z16, K1, Z16
+	VFMADD231PS Z15, Z15, Z5
+	VFMADD231PS Z16, Z16, Z6
+
+groupSquareDone:
+	VEXTRACTF64X4 $0x01, Z5, Y15
+	VADDPS        Y15, Y5, Y15
+	VEXTRACTF64X4 $0x01, Z6, Y16
+	VADDPS        Y16, Y6, Y16
+	VEXTRACTF32X4 $0x01, Y15, X17
+	VADDPS        X17, X15, X15
+	VEXTRACTF32X4 $0x01, Y16, X17
+	VADDPS        X17, X16, X16
+	VPERMILPS     $0x4e, X15, X17
+	VADDPS        X17, X15, X15
+	VPERMILPS     $0x4e, X16, X17
+	VADDPS        X17, X16, X16
+	VPERMILPS     $0xb1, X15, X17
+	VADDPS        X17, X15, X15
+	VPERMILPS     $0xb1, X16, X17
+	VADDPS        X17, X16, X16
+	VDIVSS        X0, X15, X15
+	VADDSS        eps+48(FP), X15, X15
+	VSQRTSS       X15, X15, X15
+	VDIVSS        X0, X16, X16
+	VADDSS        eps+48(FP), X16, X16
+	VSQRTSS       X16, X16, X16
+	VBROADCASTSS  X3, Z3
+	VBROADCASTSS  X4, Z4
+	VMOVSS        c3f800000AVX512<>+0(SB), X17
+	VDIVSS        X15, X17, X15
+	VDIVSS        X16, X17, X16
+	VBROADCASTSS  X15, Z15
+	VBROADCASTSS  X16, Z16
+	VPXORD        Z7, Z7, Z7
+	VPXORD        Z8, Z8, Z8
+	VPXORD        Z9, Z9, Z9
+	VPXORD        Z10, Z10, Z10
+	MOVQ          gamma+40(FP), DI
+	MOVQ          AX, R8
+	LEAQ          (R8)(DX*1), R9
+	MOVQ          DX, R10
+	SUBQ          $0x40, R10
+	JL            groupProductRest
+
+groupProduct:
+	VMOVUPS     (DI), Z17
+	VMOVUPS     (R8)(BX*1), Z18
+	VMOVUPS     (R9)(BX*1), Z19
+	VMULPS      Z17, Z18, Z18
+	VMULPS      Z17, Z19, Z17
+	VMOVUPS     (R8), Z19
+	VMOVUPS     (R9), Z20
+	VSUBPS      Z3, Z19, Z19
+	VSUBPS      Z4, Z20, Z20
+	VADDPS      Z18, Z7, Z7
+	VADDPS      Z17, Z8, Z8
+	VFMADD231PS Z19, Z18, Z9
+	VFMADD231PS Z20, Z17, Z10
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, DI
+	SUBQ        $0x40, R10
+	JGE         groupProduct
+
+groupProductRest:
+	ADDQ        $0x40, R10
+	JZ          groupProductDone
+	VMOVUPS.Z   (DI), K1, Z17
+	VMOVUPS.Z   (R8)(BX*1), K1, Z18
+	VMOVUPS.Z   (R9)(BX*1), K1, Z19
+	VMULPS      Z17, Z18, Z18
+	VMULPS      Z17, Z19, Z17
+	VMOVUPS.Z   (R8), K1, Z19
+	VMOVUPS.Z   (R9), K1, Z20
+	VSUBPS      Z3, Z19, Z19
+	VSUBPS      Z4, Z20, Z20
+	VADDPS      Z18, Z7, Z7
+	VADDPS      Z17, Z8, Z8
+	VFMADD231PS Z19, Z18, Z9
+	VFMADD231PS Z20, Z17, Z10
+
+groupProductDone:
+	VEXTRACTF64X4 $0x01, Z9, Y17
+	VADDPS        Y17, Y9, Y17
+	VEXTRACTF64X4 $0x01, Z10, Y18
+	VADDPS        Y18, Y10, Y18
+	VEXTRACTF32X4 $0x01, Y17, X19
+	VADDPS        X19, X17, X17
+	VEXTRACTF32X4 $0x01, Y18, X19
+	VADDPS        X19, X18, X18
+	VPERMILPS     $0x4e, X17, X19
+	VADDPS        X19, X17, X17
+	VPERMILPS     $0x4e, X18, X19
+	VADDPS        X19, X18, X18
+	VPERMILPS     $0xb1, X17, X19
+	VADDPS        X19, X17, X17
+	VPERMILPS     $0xb1, X18, X19
+	VADDPS        X19, X18, X18
+	VDIVSS        X0, X17, X17
+	VDIVSS        X0, X18, X18
+	VBROADCASTSS  X17, Z17
+	VBROADCASTSS  X18, Z18
+	VMULPS        Z15, Z17, Z17
+	VMULPS        Z16, Z18, Z18
+	VMULPS        Z15, Z17, Z17
+	VMULPS        Z16, Z18, Z18
+	VEXTRACTF64X4 $0x01, Z7, Y19
+	VADDPS        Y19, Y7, Y19
+	VEXTRACTF64X4 $0x01, Z8, Y20
+	VADDPS        Y20, Y8, Y20
+	VEXTRACTF32X4 $0x01, Y19, X21
+	VADDPS        X21, X19, X19
+	VEXTRACTF32X4 $0x01, Y20, X21
+	VADDPS        X21, X20, X20
+	VPERMILPS     $0x4e, X19, X21
+	VADDPS        X21, X19, X19
+	VPERMILPS     $0x4e, X20, X21
+	VADDPS        X21, X20, X20
+	VPERMILPS     $0xb1, X19, X21
+	VADDPS        X21, X19, X19
+	VPERMILPS     $0xb1, X20, X21
+	VADDPS        X21, X20, X20
+	VDIVSS        X0, X19, X19
+	VDIVSS        X0, X20, X20
+	VBROADCASTSS  X19, Z19
+	VBROADCASTSS  X20, Z20
+	MOVQ          gamma+40(FP), DI
+	MOVQ          AX, R8
+	LEAQ          (R8)(DX*1), R9
+	MOVQ          DX, R10
+	SUBQ          $0x40, R10
+	JL            groupApplyRest
+
+groupApply:
+	VMOVUPS      (DI), Z21
+	VMOVUPS      (R8)(BX*1), Z22
+	VMOVUPS      (R9)(BX*1), Z23
+	VMULPS       Z21, Z22, Z22
+	VMULPS       Z21, Z23, Z21
+	VMOVUPS      (R8), Z23
+	VMOVUPS      (R9), Z24
+	VSUBPS       Z3, Z23, Z23
+	VSUBPS       Z4, Z24, Z24
+	VSUBPS       Z19, Z22, Z22
+	VSUBPS       Z20, Z21, Z21
+	VFNMADD231PS Z23, Z17, Z22
+	VFNMADD231PS Z24, Z18, Z21
+	VMULPS       Z15, Z22, Z22
+	VMULPS       Z16, Z21, Z21
+	VMOVUPS      Z22, (R8)(SI*1)
+	VMOVUPS      Z21, (R9)(SI*1)
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, DI
+	SUBQ         $0x40, R10
+	JGE          groupApply
+
+groupApplyRest:
+	ADDQ         $0x40, R10
+	JZ           groupApplyDone
+	VMOVUPS.Z    (DI), K1, Z21
+	VMOVUPS.Z    (R8)(BX*1), K1, Z22
+	VMOVUPS.Z    (R9)(BX*1), K1, Z23
+	VMULPS       Z21, Z22, Z22
+	VMULPS       Z21, Z23, Z21
+	VMOVUPS.Z    (R8), K1, Z23
+	VMOVUPS.Z    (R9), K1, Z24
+	VSUBPS       Z3, Z23, Z3
+	VSUBPS       Z4, Z24, Z4
+	VSUBPS       Z19, Z22, Z19
+	VSUBPS       Z20, Z21, Z20
+	VFNMADD231PS Z3, Z17, Z19
+	VFNMADD231PS Z4, Z18, Z20
+	VMULPS       Z15, Z19, Z3
+	VMULPS       Z16, Z20, Z4
+	VMOVUPS      Z3, K1, (R8)(SI*1)
+	VMOVUPS      Z4, K1, (R9)(SI*1)
+
+groupApplyDone:
+	ADDQ DX, AX
+	ADDQ DX, AX
+	SUBQ $0x02, CX
+	JGE  group
+
+groupEnd:
+	ADDQ $0x02, CX
+	SUBQ $0x01, CX
+	JL   singleEnd
+
+single:
+	VPXORD Z11, Z11, Z11
+	MOVQ   AX, DI
+	MOVQ   DX, R8
+	SUBQ   $0x40, R8
+	JL     singleSumRest
+
+singleSum:
+	VMOVUPS (DI), Z1
+	VADDPS  Z1, Z11, Z11
+	ADDQ    $0x40, DI
+	SUBQ    $0x40, R8
+	JGE     singleSum
+
+singleSumRest:
+	ADDQ      $0x40, R8
+	JZ        singleSumDone
+	VMOVUPS.Z (DI), K1, Z1
+	VADDPS    Z1, Z11, Z11
+
+singleSumDone:
+	VEXTRACTF64X4 $0x01, Z11, Y1
+	VADDPS        Y1, Y11, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X1
+	VPERMILPS     $0x4e, X1, X2
+	VADDPS        X2, X1, X1
+	VPERMILPS     $0xb1, X1, X2
+	VADDPS        X2, X1, X1
+	VDIVSS        X0, X1, X1
+	VBROADCASTSS  X1, Z2
+	VPXORD        Z12, Z12, Z12
+	MOVQ          AX, DI
+	MOVQ          DX, R8
+	SUBQ          $0x40, R8
+	JL            singleSquareRest
+
+singleSquare:
+	VMOVUPS     (DI), Z3
+	VSUBPS      Z2, Z3, Z3
+	VFMADD231PS Z3, Z3, Z12
+	ADDQ        $0x40, DI
+	SUBQ        $0x40, R8
+	JGE         singleSquare
+
+singleSquareRest:
+	ADDQ        $0x40, R8
+	JZ          singleSquareDone
+	VMOVUPS.Z   (DI), K1, Z3
+	VSUBPS      Z2, Z3, Z2
+	VMOVAPS.Z   Z2, K1, Z2
+	VFMADD231PS Z2, Z2, Z12
+
+singleSquareDone:
+	VEXTRACTF64X4 $0x01, Z12, Y2
+	VADDPS        Y2, Y12, Y2
+	VEXTRACTF32X4 $0x01, Y2, X3
+	VADDPS        X3, X2, X2
+	VPERMILPS     $0x4e, X2, X3
+	VADDPS        X3, X2, X2
+	VPERMILPS     $0xb1, X2, X3
+	VADDPS        X3, X2, X2
+	VDIVSS        X0, X2, X2
+	VADDSS        eps+48(FP), X2, X2
+	VSQRTSS       X2, X2, X2
+	VBROADCASTSS  X1, Z1
+	VMOVSS        c3f800000AVX512<>+0(SB), X3
+	VDIVSS        X2, X3, X2
+	VBROADCASTSS  X2, Z2
+	VPXORD        Z13, Z13, Z13
+	VPXORD        Z14, Z14, Z14
+	MOVQ          gamma+40(FP), DI
+	MOVQ          AX, R8
+	MOVQ          DX, R9
+	SUBQ          $0x40, R9
+	JL            singleProductRest
+
+singleProduct:
+	VMOVUPS     (DI), Z3
+	VMOVUPS     (R8)(BX*1), Z4
+	VMULPS      Z3, Z4, Z3
+	VMOVUPS     (R8), Z4
+	VSUBPS      Z1, Z4, Z4
+	VADDPS      Z3, Z13, Z13
+	VFMADD231PS Z4, Z3, Z14
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x40, R9
+	JGE         singleProduct
+
+singleProductRest:
+	ADDQ        $0x40, R9
+	JZ          singleProductDone
+	VMOVUPS.Z   (DI), K1, Z3
+	VMOVUPS.Z   (R8)(BX*1), K1, Z4
+	VMULPS      Z3, Z4, Z3
+	VMOVUPS.Z   (R8), K1, Z4
+	VSUBPS      Z1, Z4, Z4
+	VADDPS      Z3, Z13, Z13
+	VFMADD231PS Z4, Z3, Z14
+
+singleProductDone:
+	VEXTRACTF64X4 $0x01, Z14, Y3
+	VADDPS        Y3, Y14, Y3
+	VEXTRACTF32X4 $0x01, Y3, X4
+	VADDPS        X4, X3, X3
+	VPERMILPS     $0x4e, X3, X4
+	VADDPS        X4, X3, X3
+	VPERMILPS     $0xb1, X3, X4
+	VADDPS        X4, X3, X3
+	VDIVSS        X0, X3, X3
+	VBROADCASTSS  X3, Z3
+	VMULPS        Z2, Z3, Z3
+	VMULPS        Z2, Z3, Z3
+	VEXTRACTF64X4 $0x01, Z13, Y4
+	VADDPS        Y4, Y13, Y4
+	VEXTRACTF32X4 $0x01, Y4, X5
+	VADDPS        X5, X4, X4
+	VPERMILPS     $0x4e, X4, X5
+	VADDPS        X5, X4, X4
+	VPERMILPS     $0xb1, X4, X5
+	VADDPS        X5, X4, X4
+	VDIVSS        X0, X4, X4
+	VBROADCASTSS  X4, Z4
+	MOVQ          gamma+40(FP), DI
+	MOVQ          AX, R8
+	MOVQ          DX, R9
+	SUBQ          $0x40, R9
+	JL            singleApplyRest
+
+singleApply:
+	VMOVUPS      (DI), Z5
+	VMOVUPS      (R8)(BX*1), Z6
+	VMULPS       Z5, Z6, Z5
+	VMOVUPS      (R8), Z6
+	VSUBPS       Z1, Z6, Z6
+	VSUBPS       Z4, Z5, Z5
+	VFNMADD231PS Z6, Z3, Z5
+	VMULPS       Z2, Z5, Z5
+	VMOVUPS      Z5, (R8)(SI*1)
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, DI
+	SUBQ         $0x40, R9
+	JGE          singleApply
+
+singleApplyRest:
+	ADDQ         $0x40, R9
+	JZ           singleApplyDone
+	VMOVUPS.Z    (DI), K1, Z5
+	VMOVUPS.Z    (R8)(BX*1), K1, Z6
+	VMULPS       Z5, Z6, Z5
+	VMOVUPS.Z    (R8), K1, Z6
+	VSUBPS       Z1, Z6, Z1
+	VSUBPS       Z4, Z5, Z4
+	VFNMADD231PS Z1, Z3, Z4
+	VMULPS       Z2, Z4, Z1
+	VMOVUPS      Z1, K1, (R8)(SI*1)
+
+singleApplyDone:
+	ADDQ DX, AX
+	SUBQ $0x01, CX
+	JGE  single
+
+singleEnd:
+	ADDQ $0x01, CX
+	VZEROUPPER
+	RET
+
+// func rmsNormGradAVX512(dx *float32, dy *float32, x *float32, rows int, d int, gamma *float32, eps float32)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·rmsNormGradAVX512(SB), NOSPLIT, $0-52
+	MOVQ       x+16(FP), AX
+	MOVQ       rows+24(FP), CX
+	MOVQ       d+32(FP), DX
+	MOVQ       dy+8(FP), BX
+	SUBQ       AX, BX
+	MOVQ       dx+0(FP), SI
+	SUBQ       AX, SI
+	MOVQ       DX, DI
+	ANDQ       $0x0f, DI
+	MOVL       $-1, R8
+	BZHIL      DI, R8, R8
+	KMOVW      R8, K1
+	VXORPS     X0, X0, X0
+	VCVTSI2SSQ DX, X0, X0
+	SHLQ       $0x02, DX
+	SUBQ       $0x02, CX
+	JL         groupEnd
+
+group:
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	MOVQ   AX, DI
+	LEAQ   (DI)(DX*1), R8
+	MOVQ   DX, R9
+	SUBQ   $0x40, R9
+	JL     groupSquareRest
+
+groupSquare:
+	VMOVUPS     (DI), Z3
+	VMOVUPS     (R8), Z4
+	VFMADD231PS Z3, Z3, Z1
+	VFMADD231PS Z4, Z4, Z2
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, R8
+	SUBQ        $0x40, R9
+	JGE         groupSquare
+
+groupSquareRest:
+	ADDQ        $0x40, R9
+	JZ          groupSquareDone
+	VMOVUPS.Z   (DI), K1, Z3
+	VMOVUPS.Z   (R8), K1, Z4
+	VFMADD231PS Z3, Z3, Z1
+	VFMADD231PS Z4, Z4, Z2
+
+groupSquareDone:
+	VEXTRACTF64X4 $0x01, Z1, Y3
+	VADDPS        Y3, Y1, Y3
+	VEXTRACTF64X4 $0x01, Z2, Y4
+	VADDPS        Y4, Y2, Y4
+	VEXTRACTF32X4 $0x01, Y3, X12
+	VADDPS        X12, X3, X3
+	VEXTRACTF32X4 $0x01, Y4, X12
+	VADDPS        X12, X4, X4
+	VPERMILPS     $0x4e, X3, X12
+	VADDPS        X12, X3, X3
+	VPERMILPS     $0x4e, X4, X12
+	VADDPS        X12, X4, X4
+	VPERMILPS     $0xb1, X3, X12
+	VADDPS        X12, X3, X3
+	VPERMILPS     $0xb1, X4, X12
+	VADDPS        X12, X4, X4
+	VDIVSS        X0, X3, X3
+	VADDSS        eps+48(FP), X3, X3
+	VSQRTSS       X3, X3, X3
+	VDIVSS        X0, X4, X4
+	VADDSS        eps+48(FP), X4, X4
+	VSQRTSS       X4, X4, X4
+	VMOVSS        c3f800000AVX512<>+0(SB), X12
+	VDIVSS        X3, X12, X3
+	VDIVSS        X4, X12, X4
+	VBROADCASTSS  X3, Z3
+	VBROADCASTSS  X4, Z4
+	VPXORD        Z5, Z5, Z5
+	VPXORD        Z6, Z6, Z6
+	VPXORD        Z7, Z7, Z7
+	VPXORD        Z8, Z8, Z8
+	MOVQ          gamma+40(FP), DI
+	MOVQ          AX, R8
+	LEAQ          (R8)(DX*1), R9
+	MOVQ          DX, R10
+	SUBQ          $0x40, R10
+	JL            groupProductRest
+
+groupProduct:
+	VMOVUPS     (DI), Z12
+	VMOVUPS     (R8)(BX*1), Z13
+	VMOVUPS     (R9)(BX*1), Z14
+	VMULPS      Z12, Z13, Z13
+	VMULPS      Z12, Z14, Z12
+	VMOVUPS     (R8), Z14
+	VMOVUPS     (R9), Z15
+	VFMADD231PS Z14, Z13, Z7
+	VFMADD231PS Z15, Z12, Z8
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, DI
+	SUBQ        $0x40, R10
+	JGE         groupProduct
+
+groupProductRest:
+	ADDQ        $0x40, R10
+	JZ          groupProductDone
+	VMOVUPS.Z   (DI), K1, Z12
+	VMOVUPS.Z   (R8)(BX*1), K1, Z13
+	VMOVUPS.Z   (R9)(BX*1), K1, Z14
+	VMULPS      Z12, Z13, Z13
+	VMULPS      Z12, Z14, Z12
+	VMOVUPS.Z   (R8), K1, Z14
+	VMOVUPS.Z   (R9), K1, Z15
+	VFMADD231PS Z14, Z13, Z7
+	VFMADD231PS Z15, Z12, Z8
+
+groupProductDone:
+	VEXTRACTF64X4 $0x01, Z7, Y12
+	VADDPS        Y12, Y7, Y12
+	VEXTRACTF64X4 $0x01, Z8, Y13
+	VADDPS        Y13, Y8, Y13
+	VEXTRACTF32X4 $0x01, Y12, X14
+	VADDPS        X14, X12, X12
+	VEXTRACTF32X4 $0x01, Y13, X14
+	VADDPS        X14, X13, X13
+	VPERMILPS     $0x4e, X12, X14
+	VADDPS        X14, X12, X12
+	VPERMILPS     $0x4e, X13, X14
+	VADDPS        X14, X13, X13
+	VPERMILPS     $0xb1, X12, X14
+	VADDPS        X14, X12, X12
+	VPERMILPS     $0xb1, X13, X14
+	VADDPS        X14, X13, X13
+	VDIVSS        X0, X12, X12
+	VDIVSS        X0, X13, X13
+	VBROADCASTSS  X12, Z12
+	VBROADCASTSS  X13, Z13
+	VMULPS        Z3, Z12, Z12
+	VMULPS        Z4, Z13, Z13
+	VMULPS        Z3, Z12, Z12
+	VMULPS        Z4, Z13, Z13
+	MOVQ          gamma+40(FP), DI
+	MOVQ          AX, R8
+	LEAQ          (R8)(DX*1), R9
+	MOVQ          DX, R10
+	SUBQ          $0x40, R10
+	JL            groupApplyRest
+
+groupApply:
+	VMOVUPS      (DI), Z14
+	VMOVUPS      (R8)(BX*1), Z15
+	VMOVUPS      (R9)(BX*1), Z16
+	VMULPS       Z14, Z15, Z15
+	VMULPS       Z14, Z16, Z14
+	VMOVUPS      (R8), Z16
+	VMOVUPS      (R9), Z17
+	VFNMADD231PS Z16, Z12, Z15
+	VFNMADD231PS Z17, Z13, Z14
+	VMULPS       Z3, Z15, Z15
+	VMULPS       Z4, Z14, Z14
+	VMOVUPS      Z15, (R8)(SI*1)
+	VMOVUPS      Z14, (R9)(SI*1)
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, DI
+	SUBQ         $0x40, R10
+	JGE          groupApply
+
+groupApplyRest:
+	ADDQ         $0x40, R10
+	JZ           groupApplyDone
+	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    (R8)(BX*1), K1, Z15
+	VMOVUPS.Z    (R9)(BX*1), K1, Z16
+	VMULPS       Z14, Z15, Z15
+	VMULPS       Z14, Z16, Z14
+	VMOVUPS.Z    (R8), K1, Z16
+	VMOVUPS.Z    (R9), K1, Z17
+	VFNMADD231PS Z16, Z12, Z15
+	VFNMADD231PS Z17, Z13, Z14
+	VMULPS       Z3, Z15, Z3
+	VMULPS       Z4, Z14, Z4
+	VMOVUPS      Z3, K1, (R8)(SI*1)
+	VMOVUPS      Z4, K1, (R9)(SI*1)
+
+groupApplyDone:
+	ADDQ DX, AX
+	ADDQ DX, AX
+	SUBQ $0x02, CX
+	JGE  group
+
+groupEnd:
+	ADDQ $0x02, CX
+	SUBQ $0x01, CX
+	JL   singleEnd
+
+single:
+	VPXORD Z9, Z9, Z9
+	MOVQ   AX, DI
+	MOVQ   DX, R8
+	SUBQ   $0x40, R8
+	JL     singleSquareRest
+
+singleSquare:
+	VMOVUPS     (DI), Z1
+	VFMADD231PS Z1, Z1, Z9
+	ADDQ        $0x40, DI
+	SUBQ        $0x40, R8
+	JGE         singleSquare
+
+singleSquareRest:
+	ADDQ        $0x40, R8
+	JZ          singleSquareDone
+	VMOVUPS.Z   (DI), K1, Z1
+	VFMADD231PS Z1, Z1, Z9
+
+singleSquareDone:
+	VEXTRACTF64X4 $0x01, Z9, Y1
+	VADDPS        Y1, Y9, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X1
+	VPERMILPS     $0x4e, X1, X2
+	VADDPS        X2, X1, X1
+	VPERMILPS     $0xb1, X1, X2
+	VADDPS        X2, X1, X1
+	VDIVSS        X0, X1, X1
+	VADDSS        eps+48(FP), X1, X1
+	VSQRTSS       X1, X1, X1
+	VMOVSS        c3f800000AVX512<>+0(SB), X2
+	VDIVSS        X1, X2, X1
+	VBROADCASTSS  X1, Z1
+	VPXORD        Z10, Z10, Z10
+	VPXORD        Z11, Z11, Z11
+	MOVQ          gamma+40(FP), DI
+	MOVQ          AX, R8
+	MOVQ          DX, R9
+	SUBQ          $0x40, R9
+	JL            singleProductRest
+
+singleProduct:
+	VMOVUPS     (DI), Z2
+	VMOVUPS     (R8)(BX*1), Z3
+	VMULPS      Z2, Z3, Z2
+	VMOVUPS     (R8), Z3
+	VFMADD231PS Z3, Z2, Z11
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x40, R9
+	JGE         singleProduct
+
+singleProductRest:
+	ADDQ        $0x40, R9
+	JZ          singleProductDone
+	VMOVUPS.Z   (DI), K1, Z2
+	VMOVUPS.Z   (R8)(BX*1), K1, Z3
+	VMULPS      Z2, Z3, Z2
+	VMOVUPS.Z   (R8), K1, Z3
+	VFMADD231PS Z3, Z2, Z11
+
+singleProductDone:
+	VEXTRACTF64X4 $0x01, Z11, Y2
+	VADDPS        Y2, Y11, Y2
+	VEXTRACTF32X4 $0x01, Y2, X3
+	VADDPS        X3, X2, X2
+	VPERMILPS     $0x4e, X2, X3
+	VADDPS        X3, X2, X2
+	VPERMILPS     $0xb1, X2, X3
+	VADDPS        X3, X2, X2
+	VDIVSS        X0, X2, X2
+	VBROADCASTSS  X2, Z2
+	VMULPS        Z1, Z2, Z2
+	VMULPS        Z1, Z2, Z2
+	MOVQ          gamma+40(FP), DI
+	MOVQ          AX, R8
+	MOVQ          DX, R9
+	SUBQ          $0x40, R9
+	JL            singleApplyRest
+
+singleApply:
+	VMOVUPS      (DI), Z3
+	VMOVUPS      (R8)(BX*1), Z4
+	VMULPS       Z3, Z4, Z3
+	VMOVUPS      (R8), Z4
+	VFNMADD231PS Z4, Z2, Z3
+	VMULPS       Z1, Z3, Z3
+	VMOVUPS      Z3, (R8)(SI*1)
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, DI
+	SUBQ         $0x40, R9
+	JGE          singleApply
+
+singleApplyRest:
+	ADDQ         $0x40, R9
+	JZ           singleApplyDone
+	VMOVUPS.Z    (DI), K1, Z3
+	VMOVUPS.Z    (R8)(BX*1), K1, Z4
+	VMULPS       Z3, Z4, Z3
+	VMOVUPS.Z    (R8), K1, Z4
+	VFNMADD231PS Z4, Z2, Z3
+	VMULPS       Z1, Z3, Z1
+	VMOVUPS      Z1, K1, (R8)(SI*1)
+
+singleApplyDone:
+	ADDQ DX, AX
+	SUBQ $0x01, CX
+	JGE  single
+
+singleEnd:
+	ADDQ $0x01, CX
+	VZEROUPPER
+	RET
+
+// func softmaxGradAVX512(ds *float32, p *float32, dp *float32, ld int, rows int, n int)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·softmaxGradAVX512(SB), NOSPLIT, $0-48
+	MOVQ  p+8(FP), AX
+	MOVQ  ld+24(FP), CX
+	MOVQ  dp+16(FP), DX
+	SUBQ  AX, DX
+	MOVQ  ds+0(FP), BX
+	SUBQ  AX, BX
+	MOVQ  rows+32(FP), SI
+	MOVQ  n+40(FP), DI
+	MOVQ  DI, R8
+	ANDQ  $0x0f, R8
+	MOVL  $-1, R9
+	BZHIL R8, R9, R9
+	KMOVW R9, K1
+	SHLQ  $0x02, CX
+	SHLQ  $0x02, DI
+	SUBQ  $0x04, SI
+	JL    groupEnd
+
+group:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	MOVQ   AX, R8
+	LEAQ   (R8)(CX*1), R9
+	LEAQ   (R9)(CX*1), R10
+	LEAQ   (R10)(CX*1), R11
+	MOVQ   DI, R12
+	SUBQ   $0x40, R12
+	JL     groupSumRest
+
+groupSum:
+	VMOVUPS     (R8), Z4
+	VMOVUPS     (R9), Z5
+	VMOVUPS     (R10), Z6
+	VMOVUPS     (R11), Z7
+	VMOVUPS     (R8)(DX*1), Z8
+	VMOVUPS     (R9)(DX*1), Z9
+	VMOVUPS     (R10)(DX*1), Z10
+	VMOVUPS     (R11)(DX*1), Z11
+	VFMADD231PS Z8, Z4, Z0
+	VFMADD231PS Z9, Z5, Z1
+	VFMADD231PS Z10, Z6, Z2
+	VFMADD231PS Z11, Z7, Z3
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, R10
+	ADDQ        $0x40, R11
+	SUBQ        $0x40, R12
+	JGE         groupSum
+
+groupSumRest:
+	ADDQ        $0x40, R12
+	JZ          groupSumDone
+	VMOVUPS.Z   (R8), K1, Z4
+	VMOVUPS.Z   (R9), K1, Z5
+	VMOVUPS.Z   (R10), K1, Z6
+	VMOVUPS.Z   (R11), K1, Z7
+	VMOVUPS.Z   (R8)(DX*1), K1, Z8
+	VMOVUPS.Z   (R9)(DX*1), K1, Z9
+	VMOVUPS.Z   (R10)(DX*1), K1, Z10
+	VMOVUPS.Z   (R11)(DX*1), K1, Z11
+	VFMADD231PS Z8, Z4, Z0
+	VFMADD231PS Z9, Z5, Z1
+	VFMADD231PS Z10, Z6, Z2
+	VFMADD231PS Z11, Z7, Z3
+
+groupSumDone:
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPS        Y4, Y0, Y4
+	VEXTRACTF64X4 $0x01, Z1, Y5
+	VADDPS        Y5, Y1, Y5
+	VEXTRACTF64X4 $0x01, Z2, Y6
+	VADDPS        Y6, Y2, Y6
+	VEXTRACTF64X4 $0x01, Z3, Y7
+	VADDPS        Y7, Y3, Y7
+	VEXTRACTF32X4 $0x01, Y4, X8
+	VADDPS        X8, X4, X4
+	VEXTRACTF32X4 $0x01, Y5, X8
+	VADDPS        X8, X5, X5
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VADDPS        X8, X6, X6
+	VEXTRACTF32X4 $0x01, Y7, X8
+	VADDPS        X8, X7, X7
+	VPERMILPS     $0x4e, X4, X8
+	VADDPS        X8, X4, X4
+	VPERMILPS     $0x4e, X5, X8
+	VADDPS        X8, X5, X5
+	VPERMILPS     $0x4e, X6, X8
+	VADDPS        X8, X6, X6
+	VPERMILPS     $0x4e, X7, X8
+	VADDPS        X8, X7, X7
+	VPERMILPS     $0xb1, X4, X8
+	VADDPS        X8, X4, X4
+	VPERMILPS     $0xb1, X5, X8
+	VADDPS        X8, X5, X5
+	VPERMILPS     $0xb1, X6, X8
+	VADDPS        X8, X6, X6
+	VPERMILPS     $0xb1, X7, X8
+	VADDPS        X8, X7, X7
+	VBROADCASTSS  X4, Z4
+	VBROADCASTSS  X5, Z5
+	VBROADCASTSS  X6, Z6
+	VBROADCASTSS  X7, Z7
+	MOVQ          AX, R8
+	LEAQ          (R8)(CX*1), R9
+	LEAQ          (R9)(CX*1), R10
+	LEAQ          (R10)(CX*1), R11
+	MOVQ          DI, R12
+	SUBQ          $0x40, R12
+	JL            groupApplyRest
+
+groupApply:
+	VMOVUPS (R8)(DX*1), Z8
+	VMOVUPS (R9)(DX*1), Z9
+	VMOVUPS (R10)(DX*1), Z10
+	VMOVUPS (R11)(DX*1), Z11
+	VSUBPS  Z4, Z8, Z8
+	VSUBPS  Z5, Z9, Z9
+	VSUBPS  Z6, Z10, Z10
+	VSUBPS  Z7, Z11, Z11
+	VMOVUPS (R8), Z13
+	VMOVUPS (R9), Z14
+	VMOVUPS (R10), Z15
+	VMOVUPS (R11), Z16
+	VMULPS  Z13, Z8, Z8
+	VMULPS  Z14, Z9, Z9
+	VMULPS  Z15, Z10, Z10
+	VMULPS  Z16, Z11, Z11
+	VMOVUPS Z8, (R8)(BX*1)
+	VMOVUPS Z9, (R9)(BX*1)
+	VMOVUPS Z10, (R10)(BX*1)
+	VMOVUPS Z11, (R11)(BX*1)
+	ADDQ    $0x40, R8
+	ADDQ    $0x40, R9
+	ADDQ    $0x40, R10
+	ADDQ    $0x40, R11
+	SUBQ    $0x40, R12
+	JGE     groupApply
+
+groupApplyRest:
+	ADDQ      $0x40, R12
+	JZ        groupApplyDone
+	VMOVUPS.Z (R8)(DX*1), K1, Z8
+	VMOVUPS.Z (R9)(DX*1), K1, Z9
+	VMOVUPS.Z (R10)(DX*1), K1, Z10
+	VMOVUPS.Z (R11)(DX*1), K1, Z11
+	VSUBPS    Z4, Z8, Z4
+	VSUBPS    Z5, Z9, Z5
+	VSUBPS    Z6, Z10, Z6
+	VSUBPS    Z7, Z11, Z7
+	VMOVUPS.Z (R8), K1, Z8
+	VMOVUPS.Z (R9), K1, Z9
+	VMOVUPS.Z (R10), K1, Z10
+	VMOVUPS.Z (R11), K1, Z11
+	VMULPS    Z8, Z4, Z4
+	VMULPS    Z9, Z5, Z5
+	VMULPS    Z10, Z6, Z6
+	VMULPS    Z11, Z7, Z7
+	VMOVUPS   Z4, K1, (R8)(BX*1)
+	VMOVUPS   Z5, K1, (R9)(BX*1)
+	VMOVUPS   Z6, K1, (R10)(BX*1)
+	VMOVUPS   Z7, K1, (R11)(BX*1)
+
+groupApplyDone:
+	ADDQ CX, AX
+	ADDQ CX, AX
+	ADDQ CX, AX
+	ADDQ CX, AX
+	SUBQ $0x04, SI
+	JGE  group
+
+groupEnd:
+	ADDQ $0x04, SI
+	SUBQ $0x01, SI
+	JL   singleEnd
+
+single:
+	VPXORD Z12, Z12, Z12
+	MOVQ   AX, R8
+	MOVQ   DI, R9
+	SUBQ   $0x40, R9
+	JL     singleSumRest
+
+singleSum:
+	VMOVUPS     (R8), Z0
+	VMOVUPS     (R8)(DX*1), Z1
+	VFMADD231PS Z1, Z0, Z12
+	ADDQ        $0x40, R8
+	SUBQ        $0x40, R9
+	JGE         singleSum
+
+singleSumRest:
+	ADDQ        $0x40, R9
+	JZ          singleSumDone
+	VMOVUPS.Z   (R8), K1, Z0
+	VMOVUPS.Z   (R8)(DX*1), K1, Z1
+	VFMADD231PS Z1, Z0, Z12
+
+singleSumDone:
+	VEXTRACTF64X4 $0x01, Z12, Y0
+	VADDPS        Y0, Y12, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0x4e, X0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0xb1, X0, X1
+	VADDPS        X1, X0, X0
+	VBROADCASTSS  X0, Z0
+	MOVQ          AX, R8
+	MOVQ          DI, R9
+	SUBQ          $0x40, R9
+	JL            singleApplyRest
+
+singleApply:
+	VMOVUPS (R8)(DX*1), Z1
+	VSUBPS  Z0, Z1, Z1
+	VMOVUPS (R8), Z2
+	VMULPS  Z2, Z1, Z1
+	VMOVUPS Z1, (R8)(BX*1)
+	ADDQ    $0x40, R8
+	SUBQ    $0x40, R9
+	JGE     singleApply
+
+singleApplyRest:
+	ADDQ      $0x40, R9
+	JZ        singleApplyDone
+	VMOVUPS.Z (R8)(DX*1), K1, Z1
+	VSUBPS    Z0, Z1, Z0
+	VMOVUPS.Z (R8), K1, Z1
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (R8)(BX*1)
+
+singleApplyDone:
+	ADDQ CX, AX
+	SUBQ $0x01, SI
+	JGE  single
+
+singleEnd:
+	ADDQ $0x01, SI
+	VZEROUPPER
+	RET
+
+// func geluGradAVX512(dx *float32, dy *float32, x *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·geluGradAVX512(SB), NOSPLIT, $0-32
+	MOVQ dx+0(FP), AX
+	MOVQ dy+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), BX
+	SUBQ $0x40, BX
+	JL   loopEnd
+
+loop:
+	VMOVUPS      (DX), Z0
+	VMOVUPS      64(DX), Z1
+	VMOVUPS      128(DX), Z2
+	VMOVUPS      192(DX), Z3
+	VBROADCASTSS c7fffffffAVX512<>+0(SB), Z4
+	VANDPS       Z4, Z0, Z5
+	VANDPS       Z4, Z1, Z6
+	VANDPS       Z4, Z2, Z7
+	VANDPS       Z4, Z3, Z4
+	VBROADCASTSS c41535c29AVX512<>+0(SB), Z14
+	VBROADCASTSS c41535c29AVX512<>+0(SB), Z15
+	VBROADCASTSS c41535c29AVX512<>+0(SB), Z16
+	VBROADCASTSS c41535c29AVX512<>+0(SB), Z17
+	VMINPS       Z5, Z14, Z5
+	VMINPS       Z6, Z15, Z6
+	VMINPS       Z7, Z16, Z7
+	VMINPS       Z4, Z17, Z4
+	VMULPS       Z5, Z5, Z14
+	VMULPS       Z6, Z6, Z15
+	VMULPS       Z7, Z7, Z16
+	VMULPS       Z4, Z4, Z17
+	VMOVAPS      Z5, Z18
+	VMOVAPS      Z6, Z19
+	VMOVAPS      Z7, Z20
+	VMOVAPS      Z4, Z21
+	VFMSUB213PS  Z14, Z5, Z18
+	VFMSUB213PS  Z15, Z6, Z19
+	VFMSUB213PS  Z16, Z7, Z20
+	VFMSUB213PS  Z17, Z4, Z21
+	VBROADCASTSS cbf000000AVX512<>+0(SB), Z22
+	VMULPS       Z22, Z14, Z14
+	VMULPS       Z22, Z15, Z15
+	VMULPS       Z22, Z16, Z16
+	VMULPS       Z22, Z17, Z17
+	VBROADCASTSS c3fb8aa3bAVX512<>+0(SB), Z22
+	VMULPS       Z22, Z14, Z23
+	VMULPS       Z22, Z15, Z24
+	VMULPS       Z22, Z16, Z25
+	VMULPS       Z22, Z17, Z22
+	VRNDSCALEPS  $0x08, Z23, Z23
+	VRNDSCALEPS  $0x08, Z24, Z24
+	VRNDSCALEPS  $0x08, Z25, Z25
+	VRNDSCALEPS  $0x08, Z22, Z22
+	VMOVAPS      Z14, Z14
+	VMOVAPS      Z15, Z15
+	VMOVAPS      Z16, Z16
+	VMOVAPS      Z17, Z17
+	VBROADCASTSS c3f317218AVX512<>+0(SB), Z26
+	VFNMADD231PS Z26, Z23, Z14
+	VFNMADD231PS Z26, Z24, Z15
+	VFNMADD231PS Z26, Z25, Z16
+	VFNMADD231PS Z26, Z22, Z17
+	VBROADCASTSS cb102e308AVX512<>+0(SB), Z26
+	VFNMADD231PS Z26, Z23, Z14
+	VFNMADD231PS Z26, Z24, Z15
+	VFNMADD231PS Z26, Z25, Z16
+	VFNMADD231PS Z26, Z22, Z17
+	VBROADCASTSS c3f000000AVX512<>+0(SB), Z26
+	VFNMADD231PS Z26, Z18, Z14
+	VFNMADD231PS Z26, Z19, Z15
+	VFNMADD231PS Z26, Z20, Z16
+	VFNMADD231PS Z26, Z21, Z17
+	VBROADCASTSS c3ab5f604AVX512<>+0(SB), Z18
+	VBROADCASTSS c3ab5f604AVX512<>+0(SB), Z19
+	VBROADCASTSS c3ab5f604AVX512<>+0(SB), Z20
+	VBROADCASTSS c3ab5f604AVX512<>+0(SB), Z21
+	VBROADCASTSS c3c0913bbAVX512<>+0(SB), Z26
+	VFMADD213PS  Z26, Z14, Z18
+	VFMADD213PS  Z26, Z15, Z19
+	VFMADD213PS  Z26, Z16, Z20
+	VFMADD213PS  Z26, Z17, Z21
+	VBROADCASTSS c3d2aab3aAVX512<>+0(SB), Z26
+	VFMADD213PS  Z26, Z14, Z18
+	VFMADD213PS  Z26, Z15, Z19
+	VFMADD213PS  Z26, Z16, Z20
+	VFMADD213PS  Z26, Z17, Z21
+	VBROADCASTSS c3e2aaa58AVX512<>+0(SB), Z26
+	VFMADD213PS  Z26, Z14, Z18
+	VFMADD213PS  Z26, Z15, Z19
+	VFMADD213PS  Z26, Z16, Z20
+	VFMADD213PS  Z26, Z17, Z21
+	VBROADCASTSS c3effffffAVX512<>+0(SB), Z26
+	VFMADD213PS  Z26, Z14, Z18
+	VFMADD213PS  Z26, Z15, Z19
+	VFMADD213PS  Z26, Z16, Z20
+	VFMADD213PS  Z26, Z17, Z21
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z26
+	VFMADD213PS  Z26, Z14, Z18
+	VFMADD213PS  Z26, Z15, Z19
+	VFMADD213PS  Z26, Z16, Z20
+	VFMADD213PS  Z26, Z17, Z21
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z26
+	VFMADD213PS  Z26, Z14, Z18
+	VFMADD213PS  Z26, Z15, Z19
+	VFMADD213PS  Z26, Z16, Z20
+	VFMADD213PS  Z26, Z17, Z21
+	VSCALEFPS    Z23, Z18, Z14
+	VSCALEFPS    Z24, Z19, Z15
+	VSCALEFPS    Z25, Z20, Z16
+	VSCALEFPS    Z22, Z21, Z17
+	VBROADCASTSS cc0400000AVX512<>+0(SB), Z18
+	VADDPS       Z18, Z5, Z19
+	VADDPS       Z18, Z6, Z20
+	VADDPS       Z18, Z7, Z21
+	VADDPS       Z18, Z4, Z18
+	VBROADCASTSS c40400000AVX512<>+0(SB), Z22
+	VADDPS       Z22, Z5, Z23
+	VADDPS       Z22, Z6, Z24
+	VADDPS       Z22, Z7, Z25
+	VADDPS       Z22, Z4, Z22
+	VDIVPS       Z23, Z19, Z19
+	VDIVPS       Z24, Z20, Z20
+	VDIVPS       Z25, Z21, Z21
+	VDIVPS       Z22, Z18, Z18
+	VBROADCASTSS c38631ffdAVX512<>+0(SB), Z22
+	VBROADCASTSS c38631ffdAVX512<>+0(SB), Z23
+	VBROADCASTSS c38631ffdAVX512<>+0(SB), Z24
+	VBROADCASTSS c38631ffdAVX512<>+0(SB), Z25
+	VBROADCASTSS c38f3590eAVX512<>+0(SB), Z26
+	VFMADD213PS  Z26, Z19, Z22
+	VFMADD213PS  Z26, Z20, Z23
+	VFMADD213PS  Z26, Z21, Z24
+	VFMADD213PS  Z26, Z18, Z25
+	VBROADCASTSS cb9b2361fAVX512<>+0(SB), Z26
+	VFMADD213PS  Z26, Z19, Z22
+	VFMADD213PS  Z26, Z20, Z23
+	VFMADD213PS  Z26, Z21, Z24
+	VFMADD213PS  Z26, Z18, Z25
+	VBROADCASTSS cba80ffb1AVX512<>+0(SB), Z26
+	VFMADD213PS  Z26, Z19, Z22
+	VFMADD213PS  Z26, Z20, Z23
+	VFMADD213PS  Z26, Z21, Z24
+	VFMADD213PS  Z26, Z18, Z25
+	VBROADCASTSS c3b3e5cd3AVX512<>+0(SB), Z26
+	VFMADD213PS  Z26, Z19, Z22
+	VFMADD213PS  Z26, Z20, Z23
+	VFMADD213PS  Z26, Z21, Z24
+	VFMADD213PS  Z26, Z18, Z25
+	VBROADCASTSS c3bc8f07bAVX512<>+0(SB), Z26
+	VFMADD213PS  Z26, Z19, Z22
+	VFMADD213PS  Z26, Z20, Z23
+	VFMADD213PS  Z26, Z21, Z24
+	VFMADD213PS  Z26, Z18, Z25
+	VBROADCASTSS cbd3d4a2cAVX512<>+0(SB), Z26
+	VFMADD213PS  Z26, Z19, Z22
+	VFMADD213PS  Z26, Z20, Z23
+	VFMADD213PS  Z26, Z21, Z24
+	VFMADD213PS  Z26, Z18, Z25
+	VBROADCASTSS c3dfc5d66AVX512<>+0(SB), Z26
+	VFMADD213PS  Z26, Z19, Z22
+	VFMADD213PS  Z26, Z20, Z23
+	VFMADD213PS  Z26, Z21, Z24
+	VFMADD213PS  Z26, Z18, Z25
+	VBROADCASTSS cbe535b35AVX512<>+0(SB), Z26
+	VFMADD213PS  Z26, Z19, Z22
+	VFMADD213PS  Z26, Z20, Z23
+	VFMADD213PS  Z26, Z21, Z24
+	VFMADD213PS  Z26, Z18, Z25
+	VBROADCASTSS c3df8dc4eAVX512<>+0(SB), Z26
+	VFMADD213PS  Z26, Z19, Z22
+	VFMADD213PS  Z26, Z20, Z23
+	VFMADD213PS  Z26, Z21, Z24
+	VFMADD213PS  Z26, Z18, Z25
+	VBROADCASTSS c41535c29AVX512<>+0(SB), Z18
+	VCMPPS       $0x19, Z18, Z5, K1
+	VCMPPS       $0x19, Z18, Z6, K2
+	VCMPPS       $0x19, Z18, Z7, K3
+	VCMPPS       $0x19, Z18, Z4, K4
+	VBROADCASTSS c3ecc422aAVX512<>+0(SB), Z18
+	VFNMADD231PS Z18, Z5, Z22
+	VFNMADD231PS Z18, Z6, Z23
+	VFNMADD231PS Z18, Z7, Z24
+	VFNMADD231PS Z18, Z4, Z25
+	VMULPS       Z14, Z22, Z4
+	VMULPS       Z15, Z23, Z5
+	VMULPS       Z16, Z24, Z6
+	VMULPS       Z17, Z25, Z7
+	VMOVAPS.Z    Z4, K1, Z4
+	VMOVAPS.Z    Z5, K2, Z5
+	VMOVAPS.Z    Z6, K3, Z6
+	VMOVAPS.Z    Z7, K4, Z7
+	VBROADCASTSS c00000000AVX512<>+0(SB), Z14
+	VCMPPS       $0x15, Z14, Z0, K1
+	VCMPPS       $0x15, Z14, Z1, K2
+	VCMPPS       $0x15, Z14, Z2, K3
+	VCMPPS       $0x15, Z14, Z3, K4
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z0
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z1
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z2
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z3
+	VSUBPS       Z4, Z0, Z0
+	VSUBPS       Z5, Z1, Z1
+	VSUBPS       Z6, Z2, Z2
+	VSUBPS       Z7, Z3, Z3
+	VBLENDMPS    Z0, Z4, K1, Z8
+	VBLENDMPS    Z1, Z5, K2, Z9
+	VBLENDMPS    Z2, Z6, K3, Z10
+	VBLENDMPS    Z3, Z7, K4, Z11
+	VMOVUPS      (CX), Z0
+	VMOVUPS      64(CX), Z1
+	VMOVUPS      128(CX), Z2
+	VMOVUPS      192(CX), Z3
+	VMULPS       Z0, Z8, Z0
+	VMULPS       Z1, Z9, Z1
+	VMULPS       Z2, Z10, Z2
+	VMULPS       Z3, Z11, Z3
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z3, 192(AX)
+	ADDQ         $+256, AX
+	ADDQ         $+256, CX
+	ADDQ         $+256, DX
+	SUBQ         $0x40, BX
+	JGE          loop
+
+loopEnd:
+	ADDQ $0x40, BX
+	SUBQ $0x10, BX
+	JL   singleEnd
+
+single:
+	VMOVUPS      (DX), Z0
+	VBROADCASTSS c7fffffffAVX512<>+0(SB), Z1
+	VANDPS       Z1, Z0, Z1
+	VBROADCASTSS c41535c29AVX512<>+0(SB), Z2
+	VMINPS       Z1, Z2, Z1
+	VMULPS       Z1, Z1, Z2
+	VMOVAPS      Z1, Z3
+	VFMSUB213PS  Z2, Z1, Z3
+	VBROADCASTSS cbf000000AVX512<>+0(SB), Z4
+	VMULPS       Z4, Z2, Z2
+	VBROADCASTSS c3fb8aa3bAVX512<>+0(SB), Z4
+	VMULPS       Z4, Z2, Z4
+	VRNDSCALEPS  $0x08, Z4, Z4
+	VMOVAPS      Z2, Z2
+	VBROADCASTSS c3f317218AVX512<>+0(SB), Z5
+	VFNMADD231PS Z5, Z4, Z2
+	VBROADCASTSS cb102e308AVX512<>+0(SB), Z5
+	VFNMADD231PS Z5, Z4, Z2
+	VBROADCASTSS c3f000000AVX512<>+0(SB), Z5
+	VFNMADD231PS Z5, Z3, Z2
+	VBROADCASTSS c3ab5f604AVX512<>+0(SB), Z3
+	VBROADCASTSS c3c0913bbAVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z2, Z3
+	VBROADCASTSS c3d2aab3aAVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z2, Z3
+	VBROADCASTSS c3e2aaa58AVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z2, Z3
+	VBROADCASTSS c3effffffAVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z2, Z3
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z2, Z3
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z2, Z3
+	VSCALEFPS    Z4, Z3, Z2
+	VBROADCASTSS cc0400000AVX512<>+0(SB), Z3
+	VADDPS       Z3, Z1, Z3
+	VBROADCASTSS c40400000AVX512<>+0(SB), Z4
+	VADDPS       Z4, Z1, Z4
+	VDIVPS       Z4, Z3, Z3
+	VBROADCASTSS c38631ffdAVX512<>+0(SB), Z4
+	VBROADCASTSS c38f3590eAVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z3, Z4
+	VBROADCASTSS cb9b2361fAVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z3, Z4
+	VBROADCASTSS cba80ffb1AVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z3, Z4
+	VBROADCASTSS c3b3e5cd3AVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z3, Z4
+	VBROADCASTSS c3bc8f07bAVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z3, Z4
+	VBROADCASTSS cbd3d4a2cAVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z3, Z4
+	VBROADCASTSS c3dfc5d66AVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z3, Z4
+	VBROADCASTSS cbe535b35AVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z3, Z4
+	VBROADCASTSS c3df8dc4eAVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z3, Z4
+	VBROADCASTSS c41535c29AVX512<>+0(SB), Z3
+	VCMPPS       $0x19, Z3, Z1, K1
+	VBROADCASTSS c3ecc422aAVX512<>+0(SB), Z3
+	VFNMADD231PS Z3, Z1, Z4
+	VMULPS       Z2, Z4, Z1
+	VMOVAPS.Z    Z1, K1, Z1
+	VBROADCASTSS c00000000AVX512<>+0(SB), Z2
+	VCMPPS       $0x15, Z2, Z0, K1
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z0
+	VSUBPS       Z1, Z0, Z0
+	VBLENDMPS    Z0, Z1, K1, Z12
+	VMOVUPS      (CX), Z0
+	VMULPS       Z0, Z12, Z0
+	VMOVUPS      Z0, (AX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, CX
+	ADDQ         $+64, DX
+	SUBQ         $0x10, BX
+	JGE          single
+
+singleEnd:
+	ADDQ         $0x10, BX
+	JZ           done
+	MOVL         $-1, SI
+	BZHIL        BX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (DX), K1, Z0
+	VBROADCASTSS c7fffffffAVX512<>+0(SB), Z1
+	VANDPS       Z1, Z0, Z1
+	VBROADCASTSS c41535c29AVX512<>+0(SB), Z2
+	VMINPS       Z1, Z2, Z1
+	VMULPS       Z1, Z1, Z2
+	VMOVAPS      Z1, Z3
+	VFMSUB213PS  Z2, Z1, Z3
+	VBROADCASTSS cbf000000AVX512<>+0(SB), Z4
+	VMULPS       Z4, Z2, Z2
+	VBROADCASTSS c3fb8aa3bAVX512<>+0(SB), Z4
+	VMULPS       Z4, Z2, Z4
+	VRNDSCALEPS  $0x08, Z4, Z4
+	VMOVAPS      Z2, Z2
+	VBROADCASTSS c3f317218AVX512<>+0(SB), Z5
+	VFNMADD231PS Z5, Z4, Z2
+	VBROADCASTSS cb102e308AVX512<>+0(SB), Z5
+	VFNMADD231PS Z5, Z4, Z2
+	VBROADCASTSS c3f000000AVX512<>+0(SB), Z5
+	VFNMADD231PS Z5, Z3, Z2
+	VBROADCASTSS c3ab5f604AVX512<>+0(SB), Z3
+	VBROADCASTSS c3c0913bbAVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z2, Z3
+	VBROADCASTSS c3d2aab3aAVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z2, Z3
+	VBROADCASTSS c3e2aaa58AVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z2, Z3
+	VBROADCASTSS c3effffffAVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z2, Z3
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z2, Z3
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z2, Z3
+	VSCALEFPS    Z4, Z3, Z2
+	VBROADCASTSS cc0400000AVX512<>+0(SB), Z3
+	VADDPS       Z3, Z1, Z3
+	VBROADCASTSS c40400000AVX512<>+0(SB), Z4
+	VADDPS       Z4, Z1, Z4
+	VDIVPS       Z4, Z3, Z3
+	VBROADCASTSS c38631ffdAVX512<>+0(SB), Z4
+	VBROADCASTSS c38f3590eAVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z3, Z4
+	VBROADCASTSS cb9b2361fAVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z3, Z4
+	VBROADCASTSS cba80ffb1AVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z3, Z4
+	VBROADCASTSS c3b3e5cd3AVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z3, Z4
+	VBROADCASTSS c3bc8f07bAVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z3, Z4
+	VBROADCASTSS cbd3d4a2cAVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z3, Z4
+	VBROADCASTSS c3dfc5d66AVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z3, Z4
+	VBROADCASTSS cbe535b35AVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z3, Z4
+	VBROADCASTSS c3df8dc4eAVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z3, Z4
+	VBROADCASTSS c41535c29AVX512<>+0(SB), Z3
+	VCMPPS       $0x19, Z3, Z1, K2
+	VBROADCASTSS c3ecc422aAVX512<>+0(SB), Z3
+	VFNMADD231PS Z3, Z1, Z4
+	VMULPS       Z2, Z4, Z1
+	VMOVAPS.Z    Z1, K2, Z1
+	VBROADCASTSS c00000000AVX512<>+0(SB), Z2
+	VCMPPS       $0x15, Z2, Z0, K2
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z0
+	VSUBPS       Z1, Z0, Z0
+	VBLENDMPS    Z0, Z1, K2, Z13
+	VMOVUPS.Z    (CX), K1, Z0
+	VMULPS       Z0, Z13, Z0
+	VMOVUPS      Z0, K1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func gateGradAVX512(dx *float32, dy *float32, x *float32, n int, linear float32, cubic float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·gateGradAVX512(SB), NOSPLIT, $0-40
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS linear+32(FP), Z0
+	VBROADCASTSS cubic+36(FP), Z1
+	SUBQ         $0x40, BX
+	JL           loopEnd
+
+loop:
+	VMOVUPS      (DX), Z2
+	VMOVUPS      64(DX), Z3
+	VMOVUPS      128(DX), Z4
+	VMOVUPS      192(DX), Z5
+	VBROADCASTSS cc2c80000AVX512<>+0(SB), Z6
+	VBROADCASTSS cc2c80000AVX512<>+0(SB), Z7
+	VBROADCASTSS cc2c80000AVX512<>+0(SB), Z8
+	VBROADCASTSS cc2c80000AVX512<>+0(SB), Z9
+	VMAXPS       Z2, Z6, Z2
+	VMAXPS       Z3, Z7, Z3
+	VMAXPS       Z4, Z8, Z4
+	VMAXPS       Z5, Z9, Z5
+	VBROADCASTSS c42c80000AVX512<>+0(SB), Z6
+	VBROADCASTSS c42c80000AVX512<>+0(SB), Z7
+	VBROADCASTSS c42c80000AVX512<>+0(SB), Z8
+	VBROADCASTSS c42c80000AVX512<>+0(SB), Z9
+	VMINPS       Z2, Z6, Z2
+	VMINPS       Z3, Z7, Z3
+	VMINPS       Z4, Z8, Z4
+	VMINPS       Z5, Z9, Z5
+	VMULPS       Z2, Z2, Z6
+	VMULPS       Z3, Z3, Z7
+	VMULPS       Z4, Z4, Z8
+	VMULPS       Z5, Z5, Z9
+	VMULPS       Z1, Z6, Z6
+	VMULPS       Z1, Z7, Z7
+	VMULPS       Z1, Z8, Z8
+	VMULPS       Z1, Z9, Z9
+	VBROADCASTSS c40400000AVX512<>+0(SB), Z16
+	VMULPS       Z16, Z6, Z17
+	VMULPS       Z16, Z7, Z18
+	VMULPS       Z16, Z8, Z19
+	VMULPS       Z16, Z9, Z16
+	VADDPS       Z0, Z17, Z17
+	VADDPS       Z0, Z18, Z18
+	VADDPS       Z0, Z19, Z19
+	VADDPS       Z0, Z16, Z16
+	VMULPS       Z2, Z17, Z17
+	VMULPS       Z3, Z18, Z18
+	VMULPS       Z4, Z19, Z19
+	VMULPS       Z5, Z16, Z16
+	VADDPS       Z0, Z6, Z6
+	VADDPS       Z0, Z7, Z7
+	VADDPS       Z0, Z8, Z8
+	VADDPS       Z0, Z9, Z9
+	VMULPS       Z2, Z6, Z2
+	VMULPS       Z3, Z7, Z3
+	VMULPS       Z4, Z8, Z4
+	VMULPS       Z5, Z9, Z5
+	VBROADCASTSS c80000000AVX512<>+0(SB), Z6
+	VORPS        Z6, Z2, Z2
+	VORPS        Z6, Z3, Z3
+	VORPS        Z6, Z4, Z4
+	VORPS        Z6, Z5, Z5
+	VBROADCASTSS c3fb8aa3bAVX512<>+0(SB), Z6
+	VMULPS       Z6, Z2, Z7
+	VMULPS       Z6, Z3, Z8
+	VMULPS       Z6, Z4, Z9
+	VMULPS       Z6, Z5, Z6
+	VRNDSCALEPS  $0x08, Z7, Z7
+	VRNDSCALEPS  $0x08, Z8, Z8
+	VRNDSCALEPS  $0x08, Z9, Z9
+	VRNDSCALEPS  $0x08, Z6, Z6
+	VMOVAPS      Z2, Z20
+	VMOVAPS      Z3, Z21
+	VMOVAPS      Z4, Z22
+	VMOVAPS      Z5, Z23
+	VBROADCASTSS c3f317218AVX512<>+0(SB), Z24
+	VFNMADD231PS Z24, Z7, Z20
+	VFNMADD231PS Z24, Z8, Z21
+	VFNMADD231PS Z24, Z9, Z22
+	VFNMADD231PS Z24, Z6, Z23
+	VBROADCASTSS cb102e308AVX512<>+0(SB), Z24
+	VFNMADD231PS Z24, Z7, Z20
+	VFNMADD231PS Z24, Z8, Z21
+	VFNMADD231PS Z24, Z9, Z22
+	VFNMADD231PS Z24, Z6, Z23
+	VBROADCASTSS c3ab5f604AVX512<>+0(SB), Z24
+	VBROADCASTSS c3ab5f604AVX512<>+0(SB), Z25
+	VBROADCASTSS c3ab5f604AVX512<>+0(SB), Z26
+	VBROADCASTSS c3ab5f604AVX512<>+0(SB), Z27
+	VBROADCASTSS c3c0913bbAVX512<>+0(SB), Z28
+	VFMADD213PS  Z28, Z20, Z24
+	VFMADD213PS  Z28, Z21, Z25
+	VFMADD213PS  Z28, Z22, Z26
+	VFMADD213PS  Z28, Z23, Z27
+	VBROADCASTSS c3d2aab3aAVX512<>+0(SB), Z28
+	VFMADD213PS  Z28, Z20, Z24
+	VFMADD213PS  Z28, Z21, Z25
+	VFMADD213PS  Z28, Z22, Z26
+	VFMADD213PS  Z28, Z23, Z27
+	VBROADCASTSS c3e2aaa58AVX512<>+0(SB), Z28
+	VFMADD213PS  Z28, Z20, Z24
+	VFMADD213PS  Z28, Z21, Z25
+	VFMADD213PS  Z28, Z22, Z26
+	VFMADD213PS  Z28, Z23, Z27
+	VBROADCASTSS c3effffffAVX512<>+0(SB), Z28
+	VFMADD213PS  Z28, Z20, Z24
+	VFMADD213PS  Z28, Z21, Z25
+	VFMADD213PS  Z28, Z22, Z26
+	VFMADD213PS  Z28, Z23, Z27
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z28
+	VFMADD213PS  Z28, Z20, Z24
+	VFMADD213PS  Z28, Z21, Z25
+	VFMADD213PS  Z28, Z22, Z26
+	VFMADD213PS  Z28, Z23, Z27
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z28
+	VFMADD213PS  Z28, Z20, Z24
+	VFMADD213PS  Z28, Z21, Z25
+	VFMADD213PS  Z28, Z22, Z26
+	VFMADD213PS  Z28, Z23, Z27
+	VSCALEFPS    Z7, Z24, Z7
+	VSCALEFPS    Z8, Z25, Z8
+	VSCALEFPS    Z9, Z26, Z9
+	VSCALEFPS    Z6, Z27, Z6
+	VBROADCASTSS cc2aeac50AVX512<>+0(SB), Z20
+	VCMPPS       $0x15, Z20, Z2, K1
+	VCMPPS       $0x15, Z20, Z3, K2
+	VCMPPS       $0x15, Z20, Z4, K3
+	VCMPPS       $0x15, Z20, Z5, K4
+	VMOVAPS.Z    Z7, K1, Z2
+	VMOVAPS.Z    Z8, K2, Z3
+	VMOVAPS.Z    Z9, K3, Z4
+	VMOVAPS.Z    Z6, K4, Z5
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z6
+	VADDPS       Z6, Z2, Z7
+	VADDPS       Z6, Z3, Z8
+	VADDPS       Z6, Z4, Z9
+	VADDPS       Z6, Z5, Z6
+	VBROADCASTSS c7fffffffAVX512<>+0(SB), Z20
+	VANDPS       Z20, Z17, Z21
+	VANDPS       Z20, Z18, Z22
+	VANDPS       Z20, Z19, Z23
+	VANDPS       Z20, Z16, Z20
+	VSUBPS       Z21, Z7, Z21
+	VSUBPS       Z22, Z8, Z22
+	VSUBPS       Z23, Z9, Z23
+	VSUBPS       Z20, Z6, Z20
+	VMULPS       Z21, Z2, Z2
+	VMULPS       Z22, Z3, Z3
+	VMULPS       Z23, Z4, Z4
+	VMULPS       Z20, Z5, Z5
+	VMULPS       Z7, Z7, Z7
+	VMULPS       Z8, Z8, Z8
+	VMULPS       Z9, Z9, Z9
+	VMULPS       Z6, Z6, Z6
+	VDIVPS       Z7, Z2, Z2
+	VDIVPS       Z8, Z3, Z3
+	VDIVPS       Z9, Z4, Z4
+	VDIVPS       Z6, Z5, Z5
+	VBROADCASTSS c00000000AVX512<>+0(SB), Z6
+	VCMPPS       $0x15, Z6, Z17, K1
+	VCMPPS       $0x15, Z6, Z18, K2
+	VCMPPS       $0x15, Z6, Z19, K3
+	VCMPPS       $0x15, Z6, Z16, K4
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z6
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z7
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z8
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z9
+	VSUBPS       Z2, Z6, Z6
+	VSUBPS       Z3, Z7, Z7
+	VSUBPS       Z4, Z8, Z8
+	VSUBPS       Z5, Z9, Z9
+	VBLENDMPS    Z6, Z2, K1, Z10
+	VBLENDMPS    Z7, Z3, K2, Z11
+	VBLENDMPS    Z8, Z4, K3, Z12
+	VBLENDMPS    Z9, Z5, K4, Z13
+	VMOVUPS      (CX), Z2
+	VMOVUPS      64(CX), Z3
+	VMOVUPS      128(CX), Z4
+	VMOVUPS      192(CX), Z5
+	VMULPS       Z2, Z10, Z2
+	VMULPS       Z3, Z11, Z3
+	VMULPS       Z4, Z12, Z4
+	VMULPS       Z5, Z13, Z5
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	VMOVUPS      Z4, 128(AX)
+	VMOVUPS      Z5, 192(AX)
+	ADDQ         $+256, AX
+	ADDQ         $+256, CX
+	ADDQ         $+256, DX
+	SUBQ         $0x40, BX
+	JGE          loop
+
+loopEnd:
+	ADDQ $0x40, BX
+	SUBQ $0x10, BX
+	JL   singleEnd
+
+single:
+	VMOVUPS      (DX), Z2
+	VBROADCASTSS cc2c80000AVX512<>+0(SB), Z3
+	VMAXPS       Z2, Z3, Z2
+	VBROADCASTSS c42c80000AVX512<>+0(SB), Z3
+	VMINPS       Z2, Z3, Z2
+	VMULPS       Z2, Z2, Z3
+	VMULPS       Z1, Z3, Z3
+	VBROADCASTSS c40400000AVX512<>+0(SB), Z4
+	VMULPS       Z4, Z3, Z4
+	VADDPS       Z0, Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VADDPS       Z0, Z3, Z3
+	VMULPS       Z2, Z3, Z2
+	VBROADCASTSS c80000000AVX512<>+0(SB), Z3
+	VORPS        Z3, Z2, Z2
+	VBROADCASTSS c3fb8aa3bAVX512<>+0(SB), Z3
+	VMULPS       Z3, Z2, Z3
+	VRNDSCALEPS  $0x08, Z3, Z3
+	VMOVAPS      Z2, Z5
+	VBROADCASTSS c3f317218AVX512<>+0(SB), Z6
+	VFNMADD231PS Z6, Z3, Z5
+	VBROADCASTSS cb102e308AVX512<>+0(SB), Z6
+	VFNMADD231PS Z6, Z3, Z5
+	VBROADCASTSS c3ab5f604AVX512<>+0(SB), Z6
+	VBROADCASTSS c3c0913bbAVX512<>+0(SB), Z7
+	VFMADD213PS  Z7, Z5, Z6
+	VBROADCASTSS c3d2aab3aAVX512<>+0(SB), Z7
+	VFMADD213PS  Z7, Z5, Z6
+	VBROADCASTSS c3e2aaa58AVX512<>+0(SB), Z7
+	VFMADD213PS  Z7, Z5, Z6
+	VBROADCASTSS c3effffffAVX512<>+0(SB), Z7
+	VFMADD213PS  Z7, Z5, Z6
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z7
+	VFMADD213PS  Z7, Z5, Z6
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z7
+	VFMADD213PS  Z7, Z5, Z6
+	VSCALEFPS    Z3, Z6, Z3
+	VBROADCASTSS cc2aeac50AVX512<>+0(SB), Z5
+	VCMPPS       $0x15, Z5, Z2, K1
+	VMOVAPS.Z    Z3, K1, Z2
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z3
+	VADDPS       Z3, Z2, Z3
+	VBROADCASTSS c7fffffffAVX512<>+0(SB), Z5
+	VANDPS       Z5, Z4, Z5
+	VSUBPS       Z5, Z3, Z5
+	VMULPS       Z5, Z2, Z2
+	VMULPS       Z3, Z3, Z3
+	VDIVPS       Z3, Z2, Z2
+	VBROADCASTSS c00000000AVX512<>+0(SB), Z3
+	VCMPPS       $0x15, Z3, Z4, K1
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z3
+	VSUBPS       Z2, Z3, Z3
+	VBLENDMPS    Z3, Z2, K1, Z14
+	VMOVUPS      (CX), Z2
+	VMULPS       Z2, Z14, Z2
+	VMOVUPS      Z2, (AX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, CX
+	ADDQ         $+64, DX
+	SUBQ         $0x10, BX
+	JGE          single
+
+singleEnd:
+	ADDQ         $0x10, BX
+	JZ           done
+	MOVL         $-1, SI
+	BZHIL        BX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (DX), K1, Z2
+	VBROADCASTSS cc2c80000AVX512<>+0(SB), Z3
+	VMAXPS       Z2, Z3, Z2
+	VBROADCASTSS c42c80000AVX512<>+0(SB), Z3
+	VMINPS       Z2, Z3, Z2
+	VMULPS       Z2, Z2, Z3
+	VMULPS       Z1, Z3, Z1
+	VBROADCASTSS c40400000AVX512<>+0(SB), Z3
+	VMULPS       Z3, Z1, Z3
+	VADDPS       Z0, Z3, Z3
+	VMULPS       Z2, Z3, Z3
+	VADDPS       Z0, Z1, Z0
+	VMULPS       Z2, Z0, Z0
+	VBROADCASTSS c80000000AVX512<>+0(SB), Z1
+	VORPS        Z1, Z0, Z0
+	VBROADCASTSS c3fb8aa3bAVX512<>+0(SB), Z1
+	VMULPS       Z1, Z0, Z1
+	VRNDSCALEPS  $0x08, Z1, Z1
+	VMOVAPS      Z0, Z2
+	VBROADCASTSS c3f317218AVX512<>+0(SB), Z4
+	VFNMADD231PS Z4, Z1, Z2
+	VBROADCASTSS cb102e308AVX512<>+0(SB), Z4
+	VFNMADD231PS Z4, Z1, Z2
+	VBROADCASTSS c3ab5f604AVX512<>+0(SB), Z4
+	VBROADCASTSS c3c0913bbAVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z2, Z4
+	VBROADCASTSS c3d2aab3aAVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z2, Z4
+	VBROADCASTSS c3e2aaa58AVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z2, Z4
+	VBROADCASTSS c3effffffAVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z2, Z4
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z2, Z4
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z5
+	VFMADD213PS  Z5, Z2, Z4
+	VSCALEFPS    Z1, Z4, Z1
+	VBROADCASTSS cc2aeac50AVX512<>+0(SB), Z2
+	VCMPPS       $0x15, Z2, Z0, K2
+	VMOVAPS.Z    Z1, K2, Z0
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z1
+	VADDPS       Z1, Z0, Z1
+	VBROADCASTSS c7fffffffAVX512<>+0(SB), Z2
+	VANDPS       Z2, Z3, Z2
+	VSUBPS       Z2, Z1, Z2
+	VMULPS       Z2, Z0, Z0
+	VMULPS       Z1, Z1, Z1
+	VDIVPS       Z1, Z0, Z0
+	VBROADCASTSS c00000000AVX512<>+0(SB), Z1
+	VCMPPS       $0x15, Z1, Z3, K2
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z1
+	VSUBPS       Z0, Z1, Z1
+	VBLENDMPS    Z1, Z0, K2, Z15
+	VMOVUPS.Z    (CX), K1, Z0
+	VMULPS       Z0, Z15, Z0
+	VMOVUPS      Z0, K1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func sigmoidGradAVX512(dx *float32, dy *float32, x *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·sigmoidGradAVX512(SB), NOSPLIT, $0-32
+	MOVQ dx+0(FP), AX
+	MOVQ dy+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), BX
+	SUBQ $0x40, BX
+	JL   loopEnd
+
+loop:
+	VMOVUPS      (DX), Z0
+	VMOVUPS      64(DX), Z1
+	VMOVUPS      128(DX), Z2
+	VMOVUPS      192(DX), Z3
+	VBROADCASTSS c80000000AVX512<>+0(SB), Z4
+	VORPS        Z4, Z0, Z0
+	VORPS        Z4, Z1, Z1
+	VORPS        Z4, Z2, Z2
+	VORPS        Z4, Z3, Z3
+	VBROADCASTSS c3fb8aa3bAVX512<>+0(SB), Z4
+	VMULPS       Z4, Z0, Z5
+	VMULPS       Z4, Z1, Z6
+	VMULPS       Z4, Z2, Z7
+	VMULPS       Z4, Z3, Z4
+	VRNDSCALEPS  $0x08, Z5, Z5
+	VRNDSCALEPS  $0x08, Z6, Z6
+	VRNDSCALEPS  $0x08, Z7, Z7
+	VRNDSCALEPS  $0x08, Z4, Z4
+	VMOVAPS      Z0, Z8
+	VMOVAPS      Z1, Z9
+	VMOVAPS      Z2, Z10
+	VMOVAPS      Z3, Z11
+	VBROADCASTSS c3f317218AVX512<>+0(SB), Z12
+	VFNMADD231PS Z12, Z5, Z8
+	VFNMADD231PS Z12, Z6, Z9
+	VFNMADD231PS Z12, Z7, Z10
+	VFNMADD231PS Z12, Z4, Z11
+	VBROADCASTSS cb102e308AVX512<>+0(SB), Z12
+	VFNMADD231PS Z12, Z5, Z8
+	VFNMADD231PS Z12, Z6, Z9
+	VFNMADD231PS Z12, Z7, Z10
+	VFNMADD231PS Z12, Z4, Z11
+	VBROADCASTSS c3ab5f604AVX512<>+0(SB), Z12
+	VBROADCASTSS c3ab5f604AVX512<>+0(SB), Z13
+	VBROADCASTSS c3ab5f604AVX512<>+0(SB), Z14
+	VBROADCASTSS c3ab5f604AVX512<>+0(SB), Z15
+	VBROADCASTSS c3c0913bbAVX512<>+0(SB), Z16
+	VFMADD213PS  Z16, Z8, Z12
+	VFMADD213PS  Z16, Z9, Z13
+	VFMADD213PS  Z16, Z10, Z14
+	VFMADD213PS  Z16, Z11, Z15
+	VBROADCASTSS c3d2aab3aAVX512<>+0(SB), Z16
+	VFMADD213PS  Z16, Z8, Z12
+	VFMADD213PS  Z16, Z9, Z13
+	VFMADD213PS  Z16, Z10, Z14
+	VFMADD213PS  Z16, Z11, Z15
+	VBROADCASTSS c3e2aaa58AVX512<>+0(SB), Z16
+	VFMADD213PS  Z16, Z8, Z12
+	VFMADD213PS  Z16, Z9, Z13
+	VFMADD213PS  Z16, Z10, Z14
+	VFMADD213PS  Z16, Z11, Z15
+	VBROADCASTSS c3effffffAVX512<>+0(SB), Z16
+	VFMADD213PS  Z16, Z8, Z12
+	VFMADD213PS  Z16, Z9, Z13
+	VFMADD213PS  Z16, Z10, Z14
+	VFMADD213PS  Z16, Z11, Z15
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z16
+	VFMADD213PS  Z16, Z8, Z12
+	VFMADD213PS  Z16, Z9, Z13
+	VFMADD213PS  Z16, Z10, Z14
+	VFMADD213PS  Z16, Z11, Z15
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z16
+	VFMADD213PS  Z16, Z8, Z12
+	VFMADD213PS  Z16, Z9, Z13
+	VFMADD213PS  Z16, Z10, Z14
+	VFMADD213PS  Z16, Z11, Z15
+	VSCALEFPS    Z5, Z12, Z5
+	VSCALEFPS    Z6, Z13, Z6
+	VSCALEFPS    Z7, Z14, Z7
+	VSCALEFPS    Z4, Z15, Z4
+	VBROADCASTSS cc2aeac50AVX512<>+0(SB), Z8
+	VCMPPS       $0x15, Z8, Z0, K1
+	VCMPPS       $0x15, Z8, Z1, K2
+	VCMPPS       $0x15, Z8, Z2, K3
+	VCMPPS       $0x15, Z8, Z3, K4
+	VMOVAPS.Z    Z5, K1, Z0
+	VMOVAPS.Z    Z6, K2, Z1
+	VMOVAPS.Z    Z7, K3, Z2
+	VMOVAPS.Z    Z4, K4, Z3
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z4
+	VADDPS       Z4, Z0, Z5
+	VADDPS       Z4, Z1, Z6
+	VADDPS       Z4, Z2, Z7
+	VADDPS       Z4, Z3, Z4
+	VMULPS       Z5, Z5, Z5
+	VMULPS       Z6, Z6, Z6
+	VMULPS       Z7, Z7, Z7
+	VMULPS       Z4, Z4, Z4
+	VDIVPS       Z5, Z0, Z0
+	VDIVPS       Z6, Z1, Z1
+	VDIVPS       Z7, Z2, Z2
+	VDIVPS       Z4, Z3, Z3
+	VMOVUPS      (CX), Z4
+	VMOVUPS      64(CX), Z5
+	VMOVUPS      128(CX), Z6
+	VMOVUPS      192(CX), Z7
+	VMULPS       Z4, Z0, Z0
+	VMULPS       Z5, Z1, Z1
+	VMULPS       Z6, Z2, Z2
+	VMULPS       Z7, Z3, Z3
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z3, 192(AX)
+	ADDQ         $+256, AX
+	ADDQ         $+256, CX
+	ADDQ         $+256, DX
+	SUBQ         $0x40, BX
+	JGE          loop
+
+loopEnd:
+	ADDQ $0x40, BX
+	SUBQ $0x10, BX
+	JL   singleEnd
+
+single:
+	VMOVUPS      (DX), Z0
+	VBROADCASTSS c80000000AVX512<>+0(SB), Z1
+	VORPS        Z1, Z0, Z0
+	VBROADCASTSS c3fb8aa3bAVX512<>+0(SB), Z1
+	VMULPS       Z1, Z0, Z1
+	VRNDSCALEPS  $0x08, Z1, Z1
+	VMOVAPS      Z0, Z2
+	VBROADCASTSS c3f317218AVX512<>+0(SB), Z3
+	VFNMADD231PS Z3, Z1, Z2
+	VBROADCASTSS cb102e308AVX512<>+0(SB), Z3
+	VFNMADD231PS Z3, Z1, Z2
+	VBROADCASTSS c3ab5f604AVX512<>+0(SB), Z3
+	VBROADCASTSS c3c0913bbAVX512<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VBROADCASTSS c3d2aab3aAVX512<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VBROADCASTSS c3e2aaa58AVX512<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VBROADCASTSS c3effffffAVX512<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VSCALEFPS    Z1, Z3, Z1
+	VBROADCASTSS cc2aeac50AVX512<>+0(SB), Z2
+	VCMPPS       $0x15, Z2, Z0, K1
+	VMOVAPS.Z    Z1, K1, Z0
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z1
+	VADDPS       Z1, Z0, Z1
+	VMULPS       Z1, Z1, Z1
+	VDIVPS       Z1, Z0, Z0
+	VMOVUPS      (CX), Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, (AX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, CX
+	ADDQ         $+64, DX
+	SUBQ         $0x10, BX
+	JGE          single
+
+singleEnd:
+	ADDQ         $0x10, BX
+	JZ           done
+	MOVL         $-1, SI
+	BZHIL        BX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (DX), K1, Z0
+	VBROADCASTSS c80000000AVX512<>+0(SB), Z1
+	VORPS        Z1, Z0, Z0
+	VBROADCASTSS c3fb8aa3bAVX512<>+0(SB), Z1
+	VMULPS       Z1, Z0, Z1
+	VRNDSCALEPS  $0x08, Z1, Z1
+	VMOVAPS      Z0, Z2
+	VBROADCASTSS c3f317218AVX512<>+0(SB), Z3
+	VFNMADD231PS Z3, Z1, Z2
+	VBROADCASTSS cb102e308AVX512<>+0(SB), Z3
+	VFNMADD231PS Z3, Z1, Z2
+	VBROADCASTSS c3ab5f604AVX512<>+0(SB), Z3
+	VBROADCASTSS c3c0913bbAVX512<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VBROADCASTSS c3d2aab3aAVX512<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VBROADCASTSS c3e2aaa58AVX512<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VBROADCASTSS c3effffffAVX512<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VSCALEFPS    Z1, Z3, Z1
+	VBROADCASTSS cc2aeac50AVX512<>+0(SB), Z2
+	VCMPPS       $0x15, Z2, Z0, K2
+	VMOVAPS.Z    Z1, K2, Z0
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z1
+	VADDPS       Z1, Z0, Z1
+	VMULPS       Z1, Z1, Z1
+	VDIVPS       Z1, Z0, Z0
+	VMOVUPS.Z    (CX), K1, Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, K1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func tanhGradAVX512(dx *float32, dy *float32, x *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·tanhGradAVX512(SB), NOSPLIT, $0-32
+	MOVQ dx+0(FP), AX
+	MOVQ dy+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), BX
+	SUBQ $0x40, BX
+	JL   loopEnd
+
+loop:
+	VMOVUPS      (DX), Z0
+	VMOVUPS      64(DX), Z1
+	VMOVUPS      128(DX), Z2
+	VMOVUPS      192(DX), Z3
+	VADDPS       Z0, Z0, Z0
+	VADDPS       Z1, Z1, Z1
+	VADDPS       Z2, Z2, Z2
+	VADDPS       Z3, Z3, Z3
+	VBROADCASTSS c80000000AVX512<>+0(SB), Z4
+	VORPS        Z4, Z0, Z0
+	VORPS        Z4, Z1, Z1
+	VORPS        Z4, Z2, Z2
+	VORPS        Z4, Z3, Z3
+	VBROADCASTSS c3fb8aa3bAVX512<>+0(SB), Z4
+	VMULPS       Z4, Z0, Z5
+	VMULPS       Z4, Z1, Z6
+	VMULPS       Z4, Z2, Z7
+	VMULPS       Z4, Z3, Z4
+	VRNDSCALEPS  $0x08, Z5, Z5
+	VRNDSCALEPS  $0x08, Z6, Z6
+	VRNDSCALEPS  $0x08, Z7, Z7
+	VRNDSCALEPS  $0x08, Z4, Z4
+	VMOVAPS      Z0, Z8
+	VMOVAPS      Z1, Z9
+	VMOVAPS      Z2, Z10
+	VMOVAPS      Z3, Z11
+	VBROADCASTSS c3f317218AVX512<>+0(SB), Z12
+	VFNMADD231PS Z12, Z5, Z8
+	VFNMADD231PS Z12, Z6, Z9
+	VFNMADD231PS Z12, Z7, Z10
+	VFNMADD231PS Z12, Z4, Z11
+	VBROADCASTSS cb102e308AVX512<>+0(SB), Z12
+	VFNMADD231PS Z12, Z5, Z8
+	VFNMADD231PS Z12, Z6, Z9
+	VFNMADD231PS Z12, Z7, Z10
+	VFNMADD231PS Z12, Z4, Z11
+	VBROADCASTSS c3ab5f604AVX512<>+0(SB), Z12
+	VBROADCASTSS c3ab5f604AVX512<>+0(SB), Z13
+	VBROADCASTSS c3ab5f604AVX512<>+0(SB), Z14
+	VBROADCASTSS c3ab5f604AVX512<>+0(SB), Z15
+	VBROADCASTSS c3c0913bbAVX512<>+0(SB), Z16
+	VFMADD213PS  Z16, Z8, Z12
+	VFMADD213PS  Z16, Z9, Z13
+	VFMADD213PS  Z16, Z10, Z14
+	VFMADD213PS  Z16, Z11, Z15
+	VBROADCASTSS c3d2aab3aAVX512<>+0(SB), Z16
+	VFMADD213PS  Z16, Z8, Z12
+	VFMADD213PS  Z16, Z9, Z13
+	VFMADD213PS  Z16, Z10, Z14
+	VFMADD213PS  Z16, Z11, Z15
+	VBROADCASTSS c3e2aaa58AVX512<>+0(SB), Z16
+	VFMADD213PS  Z16, Z8, Z12
+	VFMADD213PS  Z16, Z9, Z13
+	VFMADD213PS  Z16, Z10, Z14
+	VFMADD213PS  Z16, Z11, Z15
+	VBROADCASTSS c3effffffAVX512<>+0(SB), Z16
+	VFMADD213PS  Z16, Z8, Z12
+	VFMADD213PS  Z16, Z9, Z13
+	VFMADD213PS  Z16, Z10, Z14
+	VFMADD213PS  Z16, Z11, Z15
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z16
+	VFMADD213PS  Z16, Z8, Z12
+	VFMADD213PS  Z16, Z9, Z13
+	VFMADD213PS  Z16, Z10, Z14
+	VFMADD213PS  Z16, Z11, Z15
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z16
+	VFMADD213PS  Z16, Z8, Z12
+	VFMADD213PS  Z16, Z9, Z13
+	VFMADD213PS  Z16, Z10, Z14
+	VFMADD213PS  Z16, Z11, Z15
+	VSCALEFPS    Z5, Z12, Z5
+	VSCALEFPS    Z6, Z13, Z6
+	VSCALEFPS    Z7, Z14, Z7
+	VSCALEFPS    Z4, Z15, Z4
+	VBROADCASTSS cc2aeac50AVX512<>+0(SB), Z8
+	VCMPPS       $0x15, Z8, Z0, K1
+	VCMPPS       $0x15, Z8, Z1, K2
+	VCMPPS       $0x15, Z8, Z2, K3
+	VCMPPS       $0x15, Z8, Z3, K4
+	VMOVAPS.Z    Z5, K1, Z0
+	VMOVAPS.Z    Z6, K2, Z1
+	VMOVAPS.Z    Z7, K3, Z2
+	VMOVAPS.Z    Z4, K4, Z3
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z4
+	VADDPS       Z4, Z0, Z5
+	VADDPS       Z4, Z1, Z6
+	VADDPS       Z4, Z2, Z7
+	VADDPS       Z4, Z3, Z4
+	VMULPS       Z5, Z5, Z5
+	VMULPS       Z6, Z6, Z6
+	VMULPS       Z7, Z7, Z7
+	VMULPS       Z4, Z4, Z4
+	VDIVPS       Z5, Z0, Z0
+	VDIVPS       Z6, Z1, Z1
+	VDIVPS       Z7, Z2, Z2
+	VDIVPS       Z4, Z3, Z3
+	VBROADCASTSS c40800000AVX512<>+0(SB), Z4
+	VMULPS       Z4, Z0, Z0
+	VMULPS       Z4, Z1, Z1
+	VMULPS       Z4, Z2, Z2
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      (CX), Z4
+	VMOVUPS      64(CX), Z5
+	VMOVUPS      128(CX), Z6
+	VMOVUPS      192(CX), Z7
+	VMULPS       Z4, Z0, Z0
+	VMULPS       Z5, Z1, Z1
+	VMULPS       Z6, Z2, Z2
+	VMULPS       Z7, Z3, Z3
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z3, 192(AX)
+	ADDQ         $+256, AX
+	ADDQ         $+256, CX
+	ADDQ         $+256, DX
+	SUBQ         $0x40, BX
+	JGE          loop
+
+loopEnd:
+	ADDQ $0x40, BX
+	SUBQ $0x10, BX
+	JL   singleEnd
+
+single:
+	VMOVUPS      (DX), Z0
+	VADDPS       Z0, Z0, Z0
+	VBROADCASTSS c80000000AVX512<>+0(SB), Z1
+	VORPS        Z1, Z0, Z0
+	VBROADCASTSS c3fb8aa3bAVX512<>+0(SB), Z1
+	VMULPS       Z1, Z0, Z1
+	VRNDSCALEPS  $0x08, Z1, Z1
+	VMOVAPS      Z0, Z2
+	VBROADCASTSS c3f317218AVX512<>+0(SB), Z3
+	VFNMADD231PS Z3, Z1, Z2
+	VBROADCASTSS cb102e308AVX512<>+0(SB), Z3
+	VFNMADD231PS Z3, Z1, Z2
+	VBROADCASTSS c3ab5f604AVX512<>+0(SB), Z3
+	VBROADCASTSS c3c0913bbAVX512<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VBROADCASTSS c3d2aab3aAVX512<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VBROADCASTSS c3e2aaa58AVX512<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VBROADCASTSS c3effffffAVX512<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VSCALEFPS    Z1, Z3, Z1
+	VBROADCASTSS cc2aeac50AVX512<>+0(SB), Z2
+	VCMPPS       $0x15, Z2, Z0, K1
+	VMOVAPS.Z    Z1, K1, Z0
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z1
+	VADDPS       Z1, Z0, Z1
+	VMULPS       Z1, Z1, Z1
+	VDIVPS       Z1, Z0, Z0
+	VBROADCASTSS c40800000AVX512<>+0(SB), Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      (CX), Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, (AX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, CX
+	ADDQ         $+64, DX
+	SUBQ         $0x10, BX
+	JGE          single
+
+singleEnd:
+	ADDQ         $0x10, BX
+	JZ           done
+	MOVL         $-1, SI
+	BZHIL        BX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (DX), K1, Z0
+	VADDPS       Z0, Z0, Z0
+	VBROADCASTSS c80000000AVX512<>+0(SB), Z1
+	VORPS        Z1, Z0, Z0
+	VBROADCASTSS c3fb8aa3bAVX512<>+0(SB), Z1
+	VMULPS       Z1, Z0, Z1
+	VRNDSCALEPS  $0x08, Z1, Z1
+	VMOVAPS      Z0, Z2
+	VBROADCASTSS c3f317218AVX512<>+0(SB), Z3
+	VFNMADD231PS Z3, Z1, Z2
+	VBROADCASTSS cb102e308AVX512<>+0(SB), Z3
+	VFNMADD231PS Z3, Z1, Z2
+	VBROADCASTSS c3ab5f604AVX512<>+0(SB), Z3
+	VBROADCASTSS c3c0913bbAVX512<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VBROADCASTSS c3d2aab3aAVX512<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VBROADCASTSS c3e2aaa58AVX512<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VBROADCASTSS c3effffffAVX512<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z4
+	VFMADD213PS  Z4, Z2, Z3
+	VSCALEFPS    Z1, Z3, Z1
+	VBROADCASTSS cc2aeac50AVX512<>+0(SB), Z2
+	VCMPPS       $0x15, Z2, Z0, K2
+	VMOVAPS.Z    Z1, K2, Z0
+	VBROADCASTSS c3f800000AVX512<>+0(SB), Z1
+	VADDPS       Z1, Z0, Z1
+	VMULPS       Z1, Z1, Z1
+	VDIVPS       Z1, Z0, Z0
+	VBROADCASTSS c40800000AVX512<>+0(SB), Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS.Z    (CX), K1, Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, K1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func reluGradAVX512(dx *float32, dy *float32, x *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·reluGradAVX512(SB), NOSPLIT, $0-32
+	MOVQ dx+0(FP), AX
+	MOVQ dy+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), BX
+	SUBQ $0x40, BX
+	JL   loopEnd
+
+loop:
+	VMOVUPS      (DX), Z0
+	VMOVUPS      64(DX), Z1
+	VMOVUPS      128(DX), Z2
+	VMOVUPS      192(DX), Z3
+	VMOVUPS      (CX), Z4
+	VMOVUPS      64(CX), Z5
+	VMOVUPS      128(CX), Z6
+	VMOVUPS      192(CX), Z7
+	VBROADCASTSS c00000000AVX512<>+0(SB), Z8
+	VCMPPS       $0x16, Z8, Z0, K1
+	VCMPPS       $0x16, Z8, Z1, K2
+	VCMPPS       $0x16, Z8, Z2, K3
+	VCMPPS       $0x16, Z8, Z3, K4
+	VMOVAPS.Z    Z4, K1, Z4
+	VMOVAPS.Z    Z5, K2, Z5
+	VMOVAPS.Z    Z6, K3, Z6
+	VMOVAPS.Z    Z7, K4, Z7
+	VBROADCASTSS c00000000AVX512<>+0(SB), Z8
+	VCMPPS       $0x03, Z8, Z0, K1
+	VCMPPS       $0x03, Z8, Z1, K2
+	VCMPPS       $0x03, Z8, Z2, K3
+	VCMPPS       $0x03, Z8, Z3, K4
+	VBLENDMPS    Z0, Z4, K1, Z9
+	VBLENDMPS    Z1, Z5, K2, Z10
+	VBLENDMPS    Z2, Z6, K3, Z11
+	VBLENDMPS    Z3, Z7, K4, Z12
+	VMOVUPS      Z9, (AX)
+	VMOVUPS      Z10, 64(AX)
+	VMOVUPS      Z11, 128(AX)
+	VMOVUPS      Z12, 192(AX)
+	ADDQ         $+256, AX
+	ADDQ         $+256, CX
+	ADDQ         $+256, DX
+	SUBQ         $0x40, BX
+	JGE          loop
+
+loopEnd:
+	ADDQ $0x40, BX
+	SUBQ $0x10, BX
+	JL   singleEnd
+
+single:
+	VMOVUPS      (DX), Z0
+	VMOVUPS      (CX), Z1
+	VBROADCASTSS c00000000AVX512<>+0(SB), Z2
+	VCMPPS       $0x16, Z2, Z0, K1
+	VMOVAPS.Z    Z1, K1, Z1
+	VBROADCASTSS c00000000AVX512<>+0(SB), Z2
+	VCMPPS       $0x03, Z2, Z0, K1
+	VBLENDMPS    Z0, Z1, K1, Z13
+	VMOVUPS      Z13, (AX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, CX
+	ADDQ         $+64, DX
+	SUBQ         $0x10, BX
+	JGE          single
+
+singleEnd:
+	ADDQ         $0x10, BX
+	JZ           done
+	MOVL         $-1, SI
+	BZHIL        BX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (DX), K1, Z0
+	VMOVUPS.Z    (CX), K1, Z1
+	VBROADCASTSS c00000000AVX512<>+0(SB), Z2
+	VCMPPS       $0x16, Z2, Z0, K2
+	VMOVAPS.Z    Z1, K2, Z1
+	VBROADCASTSS c00000000AVX512<>+0(SB), Z2
+	VCMPPS       $0x03, Z2, Z0, K2
+	VBLENDMPS    Z0, Z1, K2, Z14
+	VMOVUPS      Z14, K1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func mulAVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·mulAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+	SUBQ $0x40, DX
+	JL   loopEnd
+
+loop:
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	VMOVUPS (CX), Z4
+	VMOVUPS 64(CX), Z5
+	VMOVUPS 128(CX), Z6
+	VMOVUPS 192(CX), Z7
+	VMULPS  Z4, Z0, Z0
+	VMULPS  Z5, Z1, Z1
+	VMULPS  Z6, Z2, Z2
+	VMULPS  Z7, Z3, Z3
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	ADDQ    $+256, AX
+	ADDQ    $+256, CX
+	SUBQ    $0x40, DX
+	JGE     loop
+
+loopEnd:
+	ADDQ $0x40, DX
+	SUBQ $0x10, DX
+	JL   singleEnd
+
+single:
+	VMOVUPS (AX), Z0
+	VMOVUPS (CX), Z1
+	VMULPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $+64, AX
+	ADDQ    $+64, CX
+	SUBQ    $0x10, DX
+	JGE     single
+
+singleEnd:
+	ADDQ      $0x10, DX
+	JZ        done
+	MOVL      $-1, BX
+	BZHIL     DX, BX, BX
+	KMOVW     BX, K1
+	VMOVUPS.Z (AX), K1, Z0
+	VMOVUPS.Z (CX), K1, Z1
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func scaleAVX512(x *float32, n int, a float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·scaleAVX512(SB), NOSPLIT, $0-20
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSS a+16(FP), Z0
+	SUBQ         $0x40, CX
+	JL           loopEnd
+
+loop:
+	VMOVUPS (AX), Z1
+	VMOVUPS 64(AX), Z2
+	VMOVUPS 128(AX), Z3
+	VMOVUPS 192(AX), Z4
+	VMULPS  Z0, Z1, Z1
+	VMULPS  Z0, Z2, Z2
+	VMULPS  Z0, Z3, Z3
+	VMULPS  Z0, Z4, Z4
+	VMOVUPS Z1, (AX)
+	VMOVUPS Z2, 64(AX)
+	VMOVUPS Z3, 128(AX)
+	VMOVUPS Z4, 192(AX)
+	ADDQ    $+256, AX
+	SUBQ    $0x40, CX
+	JGE     loop
+
+loopEnd:
+	ADDQ $0x40, CX
+	SUBQ $0x10, CX
+	JL   singleEnd
+
+single:
+	VMOVUPS (AX), Z1
+	VMULPS  Z0, Z1, Z1
+	VMOVUPS Z1, (AX)
+	ADDQ    $+64, AX
+	SUBQ    $0x10, CX
+	JGE     single
+
+singleEnd:
+	ADDQ      $0x10, CX
+	JZ        done
+	MOVL      $-1, DX
+	BZHIL     CX, DX, DX
+	KMOVW     DX, K1
+	VMOVUPS.Z (AX), K1, Z1
+	VMULPS    Z0, Z1, Z0
+	VMOVUPS   Z0, K1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func addScaledAVX512(dst *float32, x *float32, n int, a float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·addScaledAVX512(SB), NOSPLIT, $0-28
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSS a+24(FP), Z0
+	SUBQ         $0x40, DX
+	JL           loopEnd
+
+loop:
+	VMOVUPS     (AX), Z1
+	VMOVUPS     64(AX), Z2
+	VMOVUPS     128(AX), Z3
+	VMOVUPS     192(AX), Z4
+	VMOVUPS     (CX), Z5
+	VMOVUPS     64(CX), Z6
+	VMOVUPS     128(CX), Z7
+	VMOVUPS     192(CX), Z8
+	VFMADD231PS Z0, Z5, Z1
+	VFMADD231PS Z0, Z6, Z2
+	VFMADD231PS Z0, Z7, Z3
+	VFMADD231PS Z0, Z8, Z4
+	VMOVUPS     Z1, (AX)
+	VMOVUPS     Z2, 64(AX)
+	VMOVUPS     Z3, 128(AX)
+	VMOVUPS     Z4, 192(AX)
+	ADDQ        $+256, AX
+	ADDQ        $+256, CX
+	SUBQ        $0x40, DX
+	JGE         loop
+
+loopEnd:
+	ADDQ $0x40, DX
+	SUBQ $0x10, DX
+	JL   singleEnd
+
+single:
+	VMOVUPS     (AX), Z1
+	VMOVUPS     (CX), Z2
+	VFMADD231PS Z0, Z2, Z1
+	VMOVUPS     Z1, (AX)
+	ADDQ        $+64, AX
+	ADDQ        $+64, CX
+	SUBQ        $0x10, DX
+	JGE         single
+
+singleEnd:
+	ADDQ        $0x10, DX
+	JZ          done
+	MOVL        $-1, BX
+	BZHIL       DX, BX, BX
+	KMOVW       BX, K1
+	VMOVUPS.Z   (AX), K1, Z1
+	VMOVUPS.Z   (CX), K1, Z2
+	VFMADD231PS Z0, Z2, Z1
+	VMOVUPS     Z1, K1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func dotAVX512(x *float32, y *float32, n int) float32
+// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+TEXT ·dotAVX512(SB), NOSPLIT, $0-28
+	MOVQ   x+0(FP), AX
+	MOVQ   y+8(FP), CX
+	MOVQ   n+16(FP), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	SUBQ   $0x40, DX
+	JL     loopEnd
+
+loop:
+	VMOVUPS     (AX), Z4
+	VMOVUPS     64(AX), Z5
+	VMOVUPS     128(AX), Z6
+	VMOVUPS     192(AX), Z7
+	VMOVUPS     (CX), Z8
+	VMOVUPS     64(CX), Z9
+	VMOVUPS     128(CX), Z10
+	VMOVUPS     192(CX), Z11
+	VFMADD231PS Z8, Z4, Z0
+	VFMADD231PS Z9, Z5, Z1
+	VFMADD231PS Z10, Z6, Z2
+	VFMADD231PS Z11, Z7, Z3
+	ADDQ        $+256, AX
+	ADDQ        $+256, CX
+	SUBQ        $0x40, DX
+	JGE         loop
+
+loopEnd:
+	ADDQ $0x40, DX
+	SUBQ $0x10, DX
+	JL   singleEnd
+
+single:
+	VMOVUPS     (AX), Z4
+	VMOVUPS     (CX), Z5
+	VFMADD231PS Z5, Z4, Z0
+	ADDQ        $+64, AX
+	ADDQ        $+64, CX
+	SUBQ        $0x10, DX
+	JGE         single
+
+singleEnd:
+	ADDQ        $0x10, DX
+	JZ          done
+	MOVL        $-1, BX
+	BZHIL       DX, BX, BX
+	KMOVW       BX, K1
+	VMOVUPS.Z   (AX), K1, Z4
+	VMOVUPS.Z   (CX), K1, Z5
+	VFMADD231PS Z5, Z4, Z0
+
+done:
+	VADDPS        Z2, Z0, Z0
+	VADDPS        Z3, Z1, Z1
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0x4e, X0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0xb1, X0, X1
+	VADDPS        X1, X0, X0
+	MOVSS         X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func rotateAVX512(x *float32, ld int, rows int, heads int, e int, half int, cos *float32, sin *float32, sign float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·rotateAVX512(SB), NOSPLIT, $0-68
+	MOVQ         x+0(FP), AX
+	MOVQ         ld+8(FP), CX
+	MOVQ         rows+16(FP), DX
+	MOVQ         e+32(FP), BX
+	MOVQ         half+40(FP), SI
+	MOVQ         cos+48(FP), DI
+	MOVQ         sin+56(FP), R8
+	VBROADCASTSS sign+64(FP), Z0
+	MOVQ         SI, R9
+	ANDQ         $0x0f, R9
+	MOVL         $-1, R10
+	BZHIL        R9, R10, R10
+	KMOVW        R10, K1
+	SHLQ         $0x02, CX
+	SHLQ         $0x02, BX
+	SHLQ         $0x02, SI
+
+row:
+	MOVQ heads+24(FP), R10
+	MOVQ AX, R9
+
+head:
+	MOVQ DI, R11
+	MOVQ R8, R12
+	MOVQ R9, R13
+	MOVQ SI, R14
+	SUBQ $0x40, R14
+	JL   pairRest
+
+pair:
+	VMOVUPS      (R13), Z1
+	VMOVUPS      (R13)(SI*1), Z2
+	VMOVUPS      (R11), Z3
+	VMOVUPS      (R12), Z4
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z3, Z1, Z5
+	VMULPS       Z3, Z2, Z3
+	VFNMADD231PS Z4, Z2, Z5
+	VFMADD231PS  Z4, Z1, Z3
+	VMOVUPS      Z5, (R13)
+	VMOVUPS      Z3, (R13)(SI*1)
+	ADDQ         $0x40, R13
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, R12
+	SUBQ         $0x40, R14
+	JGE          pair
+
+pairRest:
+	ADDQ         $0x40, R14
+	JZ           pairDone
+	VMOVUPS.Z    (R13), K1, Z1
+	VMOVUPS.Z    (R13)(SI*1), K1, Z2
+	VMOVUPS.Z    (R11), K1, Z3
+	VMOVUPS.Z    (R12), K1, Z4
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z3, Z1, Z5
+	VMULPS       Z3, Z2, Z3
+	VFNMADD231PS Z4, Z2, Z5
+	VFMADD231PS  Z4, Z1, Z3
+	VMOVUPS      Z5, K1, (R13)
+	VMOVUPS      Z3, K1, (R13)(SI*1)
+
+pairDone:
+	ADDQ BX, R9
+	DECQ R10
+	JNZ  head
+	ADDQ SI, DI
+	ADDQ SI, R8
+	ADDQ CX, AX
+	DECQ DX
+	JNZ  row
+	VZEROUPPER
+	RET
+
+DATA c3f800000AVX512<>+0(SB)/4, $0x3f800000
+GLOBL c3f800000AVX512<>(SB), RODATA|NOPTR, $4
+
+DATA c7fffffffAVX512<>+0(SB)/4, $0x7fffffff
+GLOBL c7fffffffAVX512<>(SB), RODATA|NOPTR, $4
+
+DATA c41535c29AVX512<>+0(SB)/4, $0x41535c29
+GLOBL c41535c29AVX512<>(SB), RODATA|NOPTR, $4
+
+DATA cbf000000AVX512<>+0(SB)/4, $0xbf000000
+GLOBL cbf000000AVX512<>(SB), RODATA|NOPTR, $4
+
+DATA c3fb8aa3bAVX512<>+0(SB)/4, $0x3fb8aa3b
+GLOBL c3fb8aa3bAVX512<>(SB), RODATA|NOPTR, $4
+
+DATA c3f317218AVX512<>+0(SB)/4, $0x3f317218
+GLOBL c3f317218AVX512<>(SB), RODATA|NOPTR, $4
+
+DATA cb102e308AVX512<>+0(SB)/4, $0xb102e308
+GLOBL cb102e308AVX512<>(SB), RODATA|NOPTR, $4
+
+DATA c3f000000AVX512<>+0(SB)/4, $0x3f000000
+GLOBL c3f000000AVX512<>(SB), RODATA|NOPTR, $4
+
+DATA c3ab5f604AVX512<>+0(SB)/4, $0x3ab5f604
+GLOBL c3ab5f604AVX512<>(SB), RODATA|NOPTR, $4
+
+DATA c3c0913bbAVX512<>+0(SB)/4, $0x3c0913bb
+GLOBL c3c0913bbAVX512<>(SB), RODATA|NOPTR, $4
+
+DATA c3d2aab3aAVX512<>+0(SB)/4, $0x3d2aab3a
+GLOBL c3d2aab3aAVX512<>(SB), RODATA|NOPTR, $4
+
+DATA c3e2aaa58AVX512<>+0(SB)/4, $0x3e2aaa58
+GLOBL c3e2aaa58AVX512<>(SB), RODATA|NOPTR, $4
+
+DATA c3effffffAVX512<>+0(SB)/4, $0x3effffff
+GLOBL c3effffffAVX512<>(SB), RODATA|NOPTR, $4
+
+DATA cc0400000AVX512<>+0(SB)/4, $0xc0400000
+GLOBL cc0400000AVX512<>(SB), RODATA|NOPTR, $4
+
+DATA c40400000AVX512<>+0(SB)/4, $0x40400000
+GLOBL c40400000AVX512<>(SB), RODATA|NOPTR, $4
+
+DATA c38631ffdAVX512<>+0(SB)/4, $0x38631ffd
+GLOBL c38631ffdAVX512<>(SB), RODATA|NOPTR, $4
+
+DATA c38f3590eAVX512<>+0(SB)/4, $0x38f3590e
+GLOBL c38f3590eAVX512<>(SB), RODATA|NOPTR, $4
+
+DATA cb9b2361fAVX512<>+0(SB)/4, $0xb9b2361f
+GLOBL cb9b2361fAVX512<>(SB), RODATA|NOPTR, $4
+
+DATA cba80ffb1AVX512<>+0(SB)/4, $0xba80ffb1
+GLOBL cba80ffb1AVX512<>(SB), RODATA|NOPTR, $4
+
+DATA c3b3e5cd3AVX512<>+0(SB)/4, $0x3b3e5cd3
+GLOBL c3b3e5cd3AVX512<>(SB), RODATA|NOPTR, $4
+
+DATA c3bc8f07bAVX512<>+0(SB)/4, $0x3bc8f07b
+GLOBL c3bc8f07bAVX512<>(SB), RODATA|NOPTR, $4
+
+DATA cbd3d4a2cAVX512<>+0(SB)/4, $0xbd3d4a2c
+GLOBL cbd3d4a2cAVX512<>(SB), RODATA|NOPTR, $4
+
+DATA c3dfc5d66AVX512<>+0(SB)/4, $0x3dfc5d66
+GLOBL c3dfc5d66AVX512<>(SB), RODATA|NOPTR, $4
+
+DATA cbe535b35AVX512<>+0(SB)/4, $0xbe535b35
+GLOBL cbe535b35AVX512<>(SB), RODATA|NOPTR, $4
+
+DATA c3df8dc4eAVX512<>+0(SB)/4, $0x3df8dc4e
+GLOBL c3df8dc4eAVX512<>(SB), RODATA|NOPTR, $4
+
+DATA c3ecc422aAVX512<>+0(SB)/4, $0x3ecc422a
+GLOBL c3ecc422aAVX512<>(SB), RODATA|NOPTR, $4
+
+DATA c00000000AVX512<>+0(SB)/4, $0x00000000
+GLOBL c00000000AVX512<>(SB), RODATA|NOPTR, $4
+
+DATA cc2c80000AVX512<>+0(SB)/4, $0xc2c80000
+GLOBL cc2c80000AVX512<>(SB), RODATA|NOPTR, $4
+
+DATA c42c80000AVX512<>+0(SB)/4, $0x42c80000
+GLOBL c42c80000AVX512<>(SB), RODATA|NOPTR, $4
+
+DATA c80000000AVX512<>+0(SB)/4, $0x80000000
+GLOBL c80000000AVX512<>(SB), RODATA|NOPTR, $4
+
+DATA cc2aeac50AVX512<>+0(SB)/4, $0xc2aeac50
+GLOBL cc2aeac50AVX512<>(SB), RODATA|NOPTR, $4
+
+DATA c40800000AVX512<>+0(SB)/4, $0x40800000
+GLOBL c40800000AVX512<>(SB), RODATA|NOPTR, $4

@@ -44,51 +44,66 @@ func pack16(out, in int, w []uint16, outStride, inStride int, format Half) *Weig
 	for o := range out {
 		panel := p.halves[o/n*n*in:]
 		for i := range in {
-			panel[i*n+o%n] = w[o*outStride+i*inStride]
+			panel[i*n+format.place(o%n, n)] = w[o*outStride+i*inStride]
 		}
 	}
 	return p
 }
 
-// widened is working memory for a panel that was widened.
-var widened = sync.Pool{New: func() any { return new([]float32) }}
+// place returns where a row of a panel holds the value of a column. BF16 is
+// packed so that one load brings two vectors, of which one needs a shift and the
+// other a mask: a column of the first half of the panel is followed by that of
+// the second half.
+func (f Half) place(column, columns int) int {
+	if f == BF16 {
+		half := columns / 2
+		return column%half*2 + column/half
+	}
+	return column
+}
 
-// linear16 is linear of a family for weights of 16 bits: panels are widened
-// one by one.
+// widened holds panels that were widened, to be reused.
+var widened = sync.Pool{New: func() any { return new(Weights[float32]) }}
+
+// linear16 is the specification of the products with weights of 16 bits, for the
+// family of the weights: panels are widened one by one.
 func linear16(dst []float32, ldd int, x []float32, ldx, m int, w *Weights[float32], bias []float32) {
-	buffer := widened.Get().(*[]float32)
-	defer widened.Put(buffer)
+	panel := widened.Get().(*Weights[float32])
+	defer widened.Put(panel)
+	panel.in, panel.columns, panel.family = w.in, w.columns, w.family
 	size := w.columns * w.in
-	*buffer = grow(*buffer, size)
-	panel := Weights[float32]{in: w.in, columns: w.columns, family: w.family, panels: *buffer}
+	panel.panels = grow(panel.panels, size)
 	for c := 0; c < w.out; c += w.columns {
-		widen16(*buffer, w.halves[c*w.in:c*w.in+size], w.format)
+		widenPanel(panel.panels, w.halves[c*w.in:c*w.in+size], w.columns, w.format)
 		panel.out = min(w.columns, w.out-c)
 		var b []float32
 		if bias != nil {
 			b = bias[c : c+panel.out]
 		}
-		w.family.linear(dst[c:], ldd, x, ldx, m, &panel, b)
+		w.family.linear(dst[c:], ldd, x, ldx, m, panel, b)
 	}
 }
 
-// widen16 is the specification of the conversion from 16 bits.
-func widen16(dst []float32, src []uint16, format Half) {
-	if format == BF16 {
-		for i, h := range src {
-			dst[i] = math.Float32frombits(uint32(h) << 16)
-		}
-		return
-	}
-	for i, h := range src {
-		sign, magnitude := uint32(h&0x8000)<<16, uint32(h&0x7fff)
-		switch {
-		case magnitude >= 0x7c00: // infinite, or a NaN, which becomes quiet
-			dst[i] = math.Float32frombits(sign | 0x7f800000 | magnitude<<13)
-		default:
-			// Exponents are moved by a product with 2¹¹², which is exact and
-			// takes the subnormal numbers along.
-			dst[i] = math.Float32frombits(sign|magnitude<<13) * 0x1p112
+// widenPanel writes a panel of 16 bits as one of 32.
+func widenPanel(dst []float32, src []uint16, columns int, format Half) {
+	for c := range columns {
+		at := format.place(c, columns)
+		for row := 0; row < len(src); row += columns {
+			dst[row+c] = format.widen(src[row+at])
 		}
 	}
+}
+
+// widen returns the number that h stands for.
+func (f Half) widen(h uint16) float32 {
+	if f == BF16 {
+		return math.Float32frombits(uint32(h) << 16)
+	}
+	sign, magnitude := uint32(h&0x8000)<<16, uint32(h&0x7fff)
+	if magnitude >= 0x7c00 { // infinite or NaN
+		return math.Float32frombits(sign | 0x7f800000 | magnitude<<13)
+	}
+	// The product moves the exponent. It is exact, and takes the subnormal
+	// numbers along.
+	return math.Float32frombits(sign|magnitude<<13) * 0x1p112
 }

@@ -27,9 +27,7 @@ func TestWiden(t *testing.T) {
 				want = math.NaN()
 			}
 			want = math.Copysign(want, 0.5-float64(bits>>15))
-			got := make([]float32, 1)
-			widen16(got, []uint16{uint16(bits)}, c.format)
-			if g := float64(got[0]); (g != want || math.Signbit(g) != math.Signbit(want)) && !(math.IsNaN(g) && math.IsNaN(want)) {
+			if g := float64(c.format.widen(uint16(bits))); (g != want || math.Signbit(g) != math.Signbit(want)) && !(math.IsNaN(g) && math.IsNaN(want)) {
 				t.Fatalf("format %d: %#x is %v, want %v", c.format, bits, g, want)
 			}
 		}
@@ -56,7 +54,9 @@ func TestLinear16(t *testing.T) {
 							transposed[i*out+o] = halves[o*in+i]
 						}
 					}
-					widen16(wide, halves, format)
+					for i, h := range halves {
+						wide[i] = format.widen(h)
+					}
 					var bias []float32
 					if r.IntN(3) > 0 {
 						bias = randoms(r, out)
@@ -94,6 +94,19 @@ func TestLinear16(t *testing.T) {
 	})
 }
 
+func TestNoAllocation16(t *testing.T) {
+	eachFamily(t, func(t *testing.T) {
+		const m, in, out = 20, 64, 50
+		x, dst := make([]float32, m*in), make([]float32, m*out)
+		for _, format := range []Half{BF16, F16} {
+			w := Pack16(out, in, make([]uint16, out*in), format)
+			if n := testing.AllocsPerRun(10, func() { Linear(dst, out, x, in, m, w, nil) }); n != 0 {
+				t.Errorf("format %d allocates %v times a call", format, n)
+			}
+		}
+	})
+}
+
 // sameResults is sameBits, but any NaN equals any other.
 func sameResults(a, b []float32) bool {
 	for i := range a {
@@ -104,23 +117,33 @@ func sameResults(a, b []float32) bool {
 	return len(a) == len(b)
 }
 
+// BenchmarkLinear16 compares the formats as a forward does it: with other
+// weights at every call, so that no cache holds them.
 func BenchmarkLinear16(b *testing.B) {
-	const in, out = 768, 3072
+	const in, out, layers = 768, 3072, 16
 	r := rand.New(rand.NewPCG(1, 2))
 	halves, wide, bias := make([]uint16, out*in), make([]float32, out*in), randoms(r, out)
 	for i := range halves {
 		halves[i] = uint16(r.Uint32())&0x80ff | 0x3c00
+		wide[i] = BF16.widen(halves[i])
 	}
-	widen16(wide, halves, BF16)
-	for _, m := range []int{1, 4, 8, 16, 32, 128, 512} {
-		for _, c := range []struct {
-			name string
-			w    *Weights[float32]
-		}{{"f32", Pack(out, in, wide)}, {"bf16", Pack16(out, in, halves, BF16)}, {"f16", Pack16(out, in, halves, F16)}} {
-			b.Run(fmt.Sprintf("m=%d/%s", m, c.name), func(b *testing.B) {
+	for _, format := range []struct {
+		name string
+		pack func() *Weights[float32]
+	}{
+		{"f32", func() *Weights[float32] { return Pack(out, in, wide) }},
+		{"bf16", func() *Weights[float32] { return Pack16(out, in, halves, BF16) }},
+		{"f16", func() *Weights[float32] { return Pack16(out, in, halves, F16) }},
+	} {
+		var packed [layers]*Weights[float32]
+		for i := range packed {
+			packed[i] = format.pack()
+		}
+		for _, m := range []int{1, 4, 8, 16, 32, 128, 512} {
+			b.Run(fmt.Sprintf("%s/m=%d", format.name, m), func(b *testing.B) {
 				x, dst := randoms(r, m*in), make([]float32, m*out)
-				for b.Loop() {
-					Linear(dst, out, x, in, m, c.w, bias)
+				for i := 0; b.Loop(); i++ {
+					Linear(dst, out, x, in, m, packed[i%layers], bias)
 				}
 				rate(b, 2*float64(m)*float64(in)*float64(out))
 			})

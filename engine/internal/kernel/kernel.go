@@ -112,7 +112,7 @@ func Linear[T Float](dst []T, ldd int, x []T, ldx, m int, w *Weights[T], bias []
 		w := any(w).(*Weights[float32])
 		multiply := w.family.linear
 		if w.format != 0 {
-			multiply = linear16
+			multiply = w.family.linear16
 		}
 		multiply(any(dst).([]float32), ldd, x, ldx, m, w, any(bias).([]float32))
 		return

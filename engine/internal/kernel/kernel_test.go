@@ -540,13 +540,7 @@ func TestActivations(t *testing.T) {
 		{"Tanh", Tanh[float32], Tanh[float64], 4, none, 0x1p-126},
 		{"ReLU", ReLU[float32], ReLU[float64], 0, none, 0},
 	}
-	x := append([]float32(nil), specials...)
-	for bits := uint32(0); bits < 0x7f800000; bits += 9973 { // every exponent
-		x = append(x, math.Float32frombits(bits), -math.Float32frombits(bits))
-	}
-	for v := float32(-20); v < 20; v += 1.0 / 1024 {
-		x = append(x, v)
-	}
+	x := activationInputs()
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			want := widen(x)

@@ -61,6 +61,9 @@ func turn[T Float](x []T, ld, rows, heads, e, half int, cos, sin []T, back bool)
 		panic(fmt.Sprintf("kernel: rotation of %d values of heads of %d by [%d, %d] angles, %d cosines and %d sines",
 			2*half, e, rows, half, len(cos), len(sin)))
 	}
+	if rows == 0 || heads == 0 || half == 0 {
+		return
+	}
 	if x, ok := any(x).([]float32); ok {
 		active.Load().rotate(x, ld, rows, heads, e, half, any(cos).([]float32), any(sin).([]float32), back)
 		return

@@ -107,30 +107,37 @@ func (m *machine) each(n reg.GPVirtual, pointers []reg.Register, visit func(at [
 	Label("done")
 }
 
+// normalTail returns t = |x|, e = exp(−t²/2) and R with Φ(−t) = e·R(t), the
+// lower tail of the normal distribution, and the mask of the lanes where e is
+// not to be taken as 0. R, half of the scaled complementary error function, is
+// a polynomial in s = (t − 3)/(t + 3): of degree 9, with a relative error of
+// 2⁻²⁷ on 0 ≤ t ≤ 13.3 (Remez). What rounding takes from t² is given back to
+// the reduced exponent.
+func (m *machine) normalTail(x group) (t, e, r group, near mask) {
+	const end = 13.21 // where exp(−t²/2) is about to be flushed to 0
+	t = m.atMost(m.absolute(x), m.value(end))
+	square := m.times(t, t)
+	lost := m.duplicate(t)
+	for i := range t {
+		VFMSUB213PS(square[i], t[i], lost[i])
+	}
+	rest, n := m.reduced(m.times(square, m.value(-0.5)))
+	m.subtractProduct(rest, lost, m.value(0.5))
+	e = m.power(rest, n)
+
+	s := m.over(m.plus(t, m.value(-3)), m.plus(t, m.value(3)))
+	r = m.polynomial(s,
+		5.41508074164e-5, 0.000116037308862, -0.000339911301507, -0.000984182703077, 0.0029047026213,
+		0.0061321830435, -0.0462133138117, 0.123225021699, -0.206402617928, 0.121513947724)
+	return t, e, r, m.compare(notAtLeast, t, m.value(end))
+}
+
 // gelu writes x·Φ(x) as max(x, 0) − |x|·Φ(−|x|), so that both tails keep their
-// relative accuracy. Φ(−t) = exp(−t²/2)·R(t), where R, half of the scaled
-// complementary error function, is a polynomial in s = (t − 3)/(t + 3): of
-// degree 9, with a relative error of 2⁻²⁷ on 0 ≤ t ≤ 13.3 (Remez). What
-// rounding takes from t² is given back to the reduced exponent.
+// relative accuracy.
 func (m *machine) gelu() {
 	m.elementwise("gelu", "func(x *float32, n int)", "replaces the n values of x by x·Φ(x).", nil, func(x group) group {
-		const end = 13.21 // where exp(−t²/2) is about to be flushed to 0
-		t := m.atMost(m.absolute(x), m.value(end))
-		square := m.times(t, t)
-		lost := m.duplicate(t)
-		for i := range t {
-			VFMSUB213PS(square[i], t[i], lost[i])
-		}
-		r, n := m.reduced(m.times(square, m.value(-0.5)))
-		m.subtractProduct(r, lost, m.value(0.5))
-		e := m.power(r, n)
-
-		s := m.over(m.plus(t, m.value(-3)), m.plus(t, m.value(3)))
-		y := m.polynomial(s,
-			5.41508074164e-5, 0.000116037308862, -0.000339911301507, -0.000984182703077, 0.0029047026213,
-			0.0061321830435, -0.0462133138117, 0.123225021699, -0.206402617928, 0.121513947724)
-		y = m.times(m.times(y, t), e)
-		y = m.keep(y, m.compare(notAtLeast, t, m.value(end)))
+		t, e, r, near := m.normalTail(x)
+		y := m.keep(m.times(m.times(r, t), e), near)
 		return m.minus(m.binary(VMAXPS, m.zeros(len(x)), x), y)
 	})
 }

@@ -22,18 +22,22 @@ const unroll = 4
 // it falls into nor on the depth. With transposed the rows of a tile lie beside
 // each other in memory, and the steps over k a stride apart: the same chains
 // for the product with a transposed matrix.
-func (m *machine) gemm(transposed bool) {
-	function, shape := "gemm"+m.suffix, "[tiles·rows, k]"
+//
+// The panel is of float32, or of 16 bits a number, which are widened as they are
+// loaded.
+func (m *machine) gemm(transposed bool, e element) {
+	function, shape := "gemm"+e.name+m.suffix, "[tiles·rows, k]"
 	if transposed {
 		function, shape = "gemmTransposed"+m.suffix, "[k, tiles·rows] transposed"
 	}
-	TEXT(function, NOSPLIT, "func(rows, tiles, k int, x *float32, ldx int, panel, dst *float32, ldd, columns int, add bool, bias, next *float32)")
+	TEXT(function, NOSPLIT, fmt.Sprintf("func(rows, tiles, k int, x *float32, ldx int, panel *%[1]s, dst *float32, ldd, columns int, add bool, bias *float32, next *%[1]s)", e.goType))
 	Pragma("noescape")
 	Doc(function+" computes tiles · rows rows of dst = x·panel: x is "+shape+", panel is",
 		fmt.Sprintf("[k, %d], and the first columns of dst are written. With add the sums begin with what", 2*m.lanes),
 		"dst holds; bias, of as many columns, is added last if it is not nil. Where next is not",
 		"nil the memory from there on, as much as panel, is brought closer meanwhile.",
 		fmt.Sprintf("1 ≤ rows ≤ %d, 1 ≤ tiles, 1 ≤ k, 1 ≤ columns ≤ %d; ldx and ldd count elements.", m.tileRows, 2*m.lanes))
+	load := e.prepare(m)
 	columns, rows := Load(Param("columns"), GP64()), Load(Param("rows"), GP64())
 	label := func(rows, vectors int) string { return fmt.Sprintf("rows%dx%d", rows, vectors) }
 	CMPQ(columns, U8(m.lanes))
@@ -50,14 +54,15 @@ func (m *machine) gemm(transposed bool) {
 	for vectors := 1; vectors <= 2; vectors++ {
 		for r := 1; r <= m.tileRows; r++ {
 			Label(label(r, vectors))
-			m.tiles(r, vectors, transposed)
+			m.tiles(r, vectors, transposed, 2*m.lanes*e.size, load)
 		}
 	}
 }
 
 // tiles writes the loop over the tiles of the given number of rows, and of one
-// or two vectors of columns.
-func (m *machine) tiles(rows, vectors int, transposed bool) {
+// or two vectors of columns. A row of the panel has the given number of bytes;
+// load loads its first vectors to registers.
+func (m *machine) tiles(rows, vectors int, transposed bool, bytes int, load func(row Mem, to group)) {
 	name := func(s string) string { return fmt.Sprintf("%s%dx%d", s, rows, vectors) }
 	ldx, ldd := Load(Param("ldx"), GP64()), Load(Param("ldd"), GP64())
 	x, dst := Load(Param("x"), GP64()), Load(Param("dst"), GP64())
@@ -71,7 +76,7 @@ func (m *machine) tiles(rows, vectors int, transposed bool) {
 	XORQ(share, share)
 	TESTQ(next, next)
 	JZ(LabelRef(name("tile")))
-	MOVQ(U32(unroll*2*m.bytes()), share)
+	MOVQ(U32(unroll*bytes), share)
 	CMPQ(count, U8(2))
 	JL(LabelRef(name("tile")))
 	SHRQ(U8(1), share)
@@ -88,9 +93,7 @@ func (m *machine) tiles(rows, vectors int, transposed bool) {
 	panel := Load(Param("panel"), GP64())
 	step := func(u int) {
 		b := m.group(vectors)
-		for i := range b {
-			VMOVUPS(Mem{Base: panel, Disp: (2*u + i) * m.bytes()}, b[i])
-		}
+		load(Mem{Base: panel, Disp: u * bytes}, b)
 		for r := range rows {
 			a := m.broadcast(left.at(r, u))
 			for i := range b {
@@ -101,12 +104,12 @@ func (m *machine) tiles(rows, vectors int, transposed bool) {
 	advance := func(steps int) {
 		if steps > 1 {
 			const line = 64
-			whole := unroll * 2 * m.bytes()
+			whole := unroll * bytes
 			for disp := 0; disp < whole; disp += line {
 				switch disp {
 				case 0, whole / 4, whole / 2: // where a share may end
 					CMPQ(share, I32(disp))
-					JE(LabelRef(name("fetched")))
+					JLE(LabelRef(name("fetched")))
 				}
 				PREFETCHT0(Mem{Base: next, Disp: disp})
 			}
@@ -114,7 +117,7 @@ func (m *machine) tiles(rows, vectors int, transposed bool) {
 			ADDQ(share, next)
 		}
 		left.advance(steps)
-		ADDQ(I32(2*steps*m.bytes()), panel)
+		ADDQ(I32(steps*bytes), panel)
 	}
 	k := Load(Param("k"), GP64())
 	SUBQ(U8(unroll), k)
@@ -155,6 +158,46 @@ func (m *machine) tiles(rows, vectors int, transposed bool) {
 	VZEROUPPER()
 	RET()
 }
+
+// element is the type of the numbers of a panel.
+type element struct {
+	name   string // in that of the function
+	goType string
+	size   int // in bytes
+	// prepare writes what goes before the loops, and returns what writes the
+	// load of the first one or two vectors of a row of the panel.
+	prepare func(m *machine) func(row Mem, to group)
+}
+
+var f32 = element{"", "float32", 4, func(m *machine) func(row Mem, to group) {
+	return func(row Mem, to group) {
+		for i := range to {
+			VMOVUPS(row.Offset(i*m.bytes()), to[i])
+		}
+	}
+}}
+
+// bf16 are the upper halves of float32. A row of the panel is one vector of
+// words: the lower halves hold the first vector of columns, the upper ones the
+// second.
+var bf16 = element{"BF16", "uint16", 2, func(m *machine) func(row Mem, to group) {
+	upper := m.shared(m.word(0xffff0000))
+	return func(row Mem, to group) {
+		VMOVUPS(row, to[0])
+		if len(to) == 2 {
+			VANDPS(pick(upper, 0), to[0], to[1])
+		}
+		VPSLLD(U8(16), to[0], to[0])
+	}
+}}
+
+var f16 = element{"F16", "uint16", 2, func(m *machine) func(row Mem, to group) {
+	return func(row Mem, to group) {
+		for i := range to {
+			VCVTPH2PS(row.Offset(i*m.bytes()/2), to[i])
+		}
+	}
+}}
 
 // left is how the values of the left-hand matrix are found.
 type left struct {

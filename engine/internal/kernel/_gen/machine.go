@@ -104,6 +104,15 @@ func (m *machine) duplicate(g group) group {
 	return d
 }
 
+// everyone returns the group whose n vectors are v.
+func everyone(n int, v vector) group {
+	g := make(group, n)
+	for i := range g {
+		g[i] = v
+	}
+	return g
+}
+
 // pick returns what belongs to the i-th vector of a group: an operand is a
 // group, or one register or memory operand that serves all.
 func pick(operand any, i int) Op {
@@ -163,6 +172,13 @@ func (m *machine) evolve(p, x group, c any) {
 	c = m.shared(c)
 	for i := range p {
 		VFMADD213PS(pick(c, i), x[i], p[i])
+	}
+}
+
+// accumulate adds x·y to the sums.
+func (m *machine) accumulate(sums, x, y group) {
+	for i := range sums {
+		VFMADD231PS(y[i], x[i], sums[i])
 	}
 }
 
@@ -314,6 +330,8 @@ func (m *machine) window(n reg.GPVirtual, skip int) reg.Register {
 const (
 	notLess    = 0x15 // NLT_UQ
 	notAtLeast = 0x19 // NGE_UQ
+	notAtMost  = 0x16 // NLE_UQ
+	unordered  = 0x03 // UNORD_Q
 )
 
 // compare returns the mask of the lanes where the predicate holds for a and b.

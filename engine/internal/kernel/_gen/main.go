@@ -20,17 +20,25 @@ import (
 // sets are the kernels of a file each, by the name that begins the file's.
 var sets = map[string][]func(m *machine){
 	"": {
-		func(m *machine) { m.gemm(false) }, (*machine).transpose, (*machine).softmax, (*machine).layerNorm, (*machine).add,
+		func(m *machine) { m.gemm(false, f32) }, (*machine).transpose, (*machine).softmax, (*machine).layerNorm, (*machine).add,
 		(*machine).gelu, (*machine).gate, (*machine).sigmoid, (*machine).tanh, (*machine).relu, (*machine).peak,
 	},
 	"grad": {
-		func(m *machine) { m.gemm(true) }, (*machine).stack,
+		func(m *machine) { m.gemm(true, f32) }, (*machine).stack,
+		func(m *machine) { m.stats(true) }, func(m *machine) { m.stats(false) }, (*machine).normalize,
+		func(m *machine) { m.affine(true) }, func(m *machine) { m.affine(false) }, (*machine).rmsNorm,
+		func(m *machine) { m.normGrad(true) }, func(m *machine) { m.normGrad(false) },
+		(*machine).softmaxGrad, (*machine).geluGrad, (*machine).gateGrad, (*machine).sigmoidGrad, (*machine).tanhGrad, (*machine).reluGrad,
+		(*machine).mul, (*machine).scaleBy, (*machine).addScaled, (*machine).dot, (*machine).rotate,
+	},
+	"half": {
+		func(m *machine) { m.gemm(false, bf16) }, func(m *machine) { m.gemm(false, f16) },
 	},
 }
 
 func main() {
 	isa := flag.String("isa", "", "instruction set: avx512 or avx2")
-	set := flag.String("set", "", "kernels to write: none or grad")
+	set := flag.String("set", "", "kernels to write: none, grad or half")
 	flag.Parse()
 	var m *machine
 	switch *isa {

@@ -8,12 +8,12 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// rows writes a function that works on rows of a matrix, a group of them at
+// rows writes a function that works on rows of a matrix, together of them at
 // once and those that are left one by one. row is the address of the first
 // row, stride the bytes between two rows, and count, which is clobbered, the
 // number of rows.
-func (m *machine) rows(row, stride, count reg.Register, body func(name string, rows int)) {
-	for _, together := range []int{m.together, 1} {
+func (m *machine) rows(together int, row, stride, count reg.Register, body func(name string, rows int)) {
+	for _, together := range []int{together, 1} {
 		name := map[bool]string{true: "single", false: "group"}[together == 1]
 		SUBQ(U8(together), count)
 		JL(LabelRef(name + "End"))
@@ -77,6 +77,23 @@ func (m *machine) restOf(n reg.Register) reg.Register {
 	return m.firstLanes(rest)
 }
 
+// beside returns the operands at the offset from those of at.
+func beside(at []Mem, offset reg.Register) []Mem {
+	to := make([]Mem, len(at))
+	for i := range at {
+		to[i] = Mem{Base: at[i].Base, Index: offset, Scale: 1}
+	}
+	return to
+}
+
+// offset returns a register with the distance from base to the parameter.
+func offset(parameter string, base reg.Register) reg.GPVirtual {
+	d := GP64()
+	Load(Param(parameter), d)
+	SUBQ(base, d)
+	return d
+}
+
 // softmax writes exp(x − max)/Σ for each row.
 func (m *machine) softmax() {
 	TEXT("softmax"+m.suffix, NOSPLIT, "func(x *float32, ld, rows, n int)")
@@ -88,7 +105,7 @@ func (m *machine) softmax() {
 	rest := m.restOf(length)
 	SHLQ(U8(2), stride)
 	SHLQ(U8(2), length)
-	m.rows(x, stride, rows, func(name string, n int) {
+	m.rows(m.together, x, stride, rows, func(name string, n int) {
 		// The bound keeps a row that is −Inf everywhere from −Inf − −Inf.
 		bound := m.value(-math.MaxFloat32)
 		largest := m.copies(n, bound)
@@ -124,63 +141,26 @@ func (m *machine) softmax() {
 	})
 }
 
-// layerNorm writes (x − mean)/√(var + eps)·gamma + beta for each row.
-func (m *machine) layerNorm() {
-	TEXT("layerNorm"+m.suffix, NOSPLIT, "func(dst, x *float32, rows, d int, gamma, beta *float32, eps float32)")
+// softmaxGrad writes p·(dp − Σ p·dp) for each row.
+func (m *machine) softmaxGrad() {
+	TEXT("softmaxGrad"+m.suffix, NOSPLIT, "func(ds, p, dp *float32, ld, rows, n int)")
 	Pragma("noescape")
-	Doc("layerNorm"+m.suffix+" normalises each of rows rows of d contiguous values of x into dst, which may",
-		"be x; 1 ≤ d.")
-	x, rows, length := Load(Param("x"), GP64()), Load(Param("rows"), GP64()), Load(Param("d"), GP64())
-	toDst := Load(Param("dst"), GP64()) // from x
-	SUBQ(x, toDst)
+	Doc("softmaxGrad"+m.suffix+" computes p·(dp − Σ p·dp) for each of rows rows of n values at stride ld elements",
+		"and writes it to ds, which may be p or dp; 1 ≤ n.")
+	p, stride := Load(Param("p"), GP64()), Load(Param("ld"), GP64())
+	toDp, toDs := offset("dp", p), offset("ds", p)
+	rows, length := Load(Param("rows"), GP64()), Load(Param("n"), GP64())
 	rest := m.restOf(length)
-	d := XMM()
-	VXORPS(d, d, d)
-	VCVTSI2SSQ(length, d, d)
+	SHLQ(U8(2), stride)
 	SHLQ(U8(2), length)
-	m.rows(x, length, rows, func(name string, n int) {
+	m.rows(m.together, p, stride, rows, func(name string, n int) {
 		sums := m.zeros(n)
-		m.pass(name+"Sum", x, length, n, length, rest, nil, func(at []Mem, k mask) {
-			v := m.load(at, k)
-			for i := range v {
-				VADDPS(v[i], sums[i], sums[i])
-			}
+		m.pass(name+"Sum", p, stride, n, length, rest, nil, func(at []Mem, k mask) {
+			m.accumulate(sums, m.load(at, k), m.load(beside(at, toDp), k))
 		})
-		total := m.reduce(sums, VADDPS)
-		for _, x := range total {
-			VDIVSS(d, x, x)
-		}
-		mean := m.spread(total)
-		squares := m.zeros(n)
-		m.pass(name+"Square", x, length, n, length, rest, nil, func(at []Mem, k mask) {
-			v := m.keep(m.minus(m.load(at, k), mean), k)
-			for i := range v {
-				VFMADD231PS(v[i], v[i], squares[i])
-			}
-		})
-		total = m.reduce(squares, VADDPS)
-		one := m.number(m.value(1))
-		for _, x := range total {
-			VDIVSS(d, x, x)
-			VADDSS(NewParamAddr("eps", 48), x, x)
-			VSQRTSS(x, x, x)
-			VDIVSS(x, one, x)
-		}
-		scale := m.spread(total)
-		gamma, beta := GP64(), GP64()
-		Load(Param("gamma"), gamma)
-		Load(Param("beta"), beta)
-		m.pass(name+"Apply", x, length, n, length, rest, []reg.Register{gamma, beta}, func(at []Mem, k mask) {
-			v := m.times(m.minus(m.load(at, k), mean), scale)
-			g, b := m.vector(), m.vector()
-			m.loadTo(g, Mem{Base: gamma}, k, 0)
-			m.loadTo(b, Mem{Base: beta}, k, 0)
-			to := make([]Mem, n)
-			for i := range v {
-				VFMADD213PS(b, g, v[i])
-				to[i] = Mem{Base: at[i].Base, Index: toDst, Scale: 1}
-			}
-			m.store(v, to, k)
+		sum := m.spread(m.reduce(sums, VADDPS))
+		m.pass(name+"Apply", p, stride, n, length, rest, nil, func(at []Mem, k mask) {
+			m.store(m.times(m.minus(m.load(beside(at, toDp), k), sum), m.load(at, k)), beside(at, toDs), k)
 		})
 	})
 }
