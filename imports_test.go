@@ -39,6 +39,7 @@ var rules = []rule{
 	// The engine: a leaf that knows no plugin.
 	{"engine/internal/kernel", []string{"golang.org/x/sys/cpu"}, []string{"gonum.org/v1/gonum/..."}},
 	{"engine/tokenizer/...", []string{"engine/tokenizer/...", "github.com/rivo/uniseg", "golang.org/x/text/unicode/norm"}, []string{"internal/golden"}},
+	{"engine/arch/archtest", []string{"engine/arch", "engine/checkpoint/...", "github.com/google/go-cmp/..."}, []string{"engine/arch/..."}},
 	{"engine/...", []string{"engine/...", "internal/nearest"}, []string{"internal/golden", "gonum.org/v1/gonum/..."}},
 
 	// The registry: a leaf, and the only place that knows TOML.

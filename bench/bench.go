@@ -123,7 +123,7 @@ func (b *bench) measure(ctx context.Context, c *Case, w work, m *engine.Model, a
 		if err != nil {
 			return err
 		}
-		reference = out.Logits
+		reference = out.Logits.Float64()
 		contenders = append(contenders, own(ours, m, peer.shape, w, nil))
 		if c.Distinct < c.Batch {
 			contenders = append(contenders, own(distinct, m, peer.shape, w, w.distinct()))

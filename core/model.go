@@ -119,7 +119,7 @@ func (m *Model) Ref(ctx context.Context) (ModelRef, error) {
 // maxTokens is the longest sequence that the model reads: what its position
 // table holds and, where that is less, what its tokenizer says.
 func (m *Model) maxTokens() int {
-	n := m.engine.Info().Positions
+	n := m.engine.Info().Length
 	if m.tokenizer != nil {
 		if t := m.tokenizer.MaxLength(); t > 0 && (n == 0 || t < n) {
 			n = t

@@ -9,7 +9,9 @@ import (
 	"testing"
 
 	"github.com/xai-go/xai/engine"
+	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/internal/kernel"
+	"github.com/xai-go/xai/engine/point"
 	"github.com/xai-go/xai/internal/golden"
 )
 
@@ -33,11 +35,16 @@ func onEveryKernel(t *testing.T, f func(t *testing.T, dtype engine.DType)) {
 	t.Run("f64", func(t *testing.T) { f(t, engine.F64) })
 }
 
-// TestForwardConformance holds the forward pass to the reference
-// implementation: logits, hidden states and attention patterns, each at the
+// TestConformance holds every architecture to the reference implementation:
+// logits, hidden states, attention patterns and gradients, each at the
 // tolerance of its case.
-func TestForwardConformance(t *testing.T) {
-	for _, name := range []string{"bert_seqcls", "bert_seqcls_ids_only", "distilbert_seqcls"} {
+func TestConformance(t *testing.T) {
+	for _, name := range []string{
+		"bert_seqcls", "bert_seqcls_ids_only", "bert_tokcls", "bert_qa", "bert_mlm",
+		"distilbert_seqcls", "distilbert_mlm", "roberta_seqcls", "roberta_mlm",
+		"gpt2_lm", "gpt2_lm_ids_only", "gpt2_seqcls",
+		"xlnet_seqcls", "xlnet_lm_plain", "xlnet_lm_two_stream",
+	} {
 		t.Run(name, func(t *testing.T) {
 			onEveryKernel(t, func(t *testing.T, dtype engine.DType) {
 				forwardCase(t, golden.Load(t, name), dtype)
@@ -46,98 +53,317 @@ func TestForwardConformance(t *testing.T) {
 	}
 }
 
-func forwardCase(t *testing.T, c *golden.Case, dtype engine.DType) {
-	m, err := engine.Open(t.Context(), golden.ModelFS(t, c.Model), engine.WithDType(dtype), engine.WithThreads(2))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
-	shape := c.Inputs["input_ids"].Shape
-	batch, length := shape[0], shape[1]
-	in := engine.Input{
-		IDs:     int32s(c.Ints(t, "input_ids")),
-		Lengths: slices.Repeat([]int{length}, batch),
-		TypeIDs: int32s(c.Ints(t, "token_type_ids")),
-	}
-	for _, v := range c.Ints(t, "attention_mask") {
-		in.Mask = append(in.Mask, uint8(v))
-	}
-	out, err := m.Forward(t.Context(), in, engine.HiddenStates(), engine.Attentions())
-	if err != nil {
-		t.Fatal(err)
-	}
+// reference is a model beside the case that it is held to.
+type reference struct {
+	*golden.Case
+	model    *engine.Model
+	in       engine.Input
+	batch    int
+	length   int
+	compared map[string]bool
+}
 
-	var undefined [][2]int // rows whose value is an accident of the reference
-	c.Get(t, "undefined_query_rows", &undefined)
-	compare := func(name string, got []float64, undefinedAt func(sequence, row int) []int) {
-		t.Helper()
-		want := c.Want(t, name)
-		for _, u := range undefined {
-			for _, i := range undefinedAt(u[0], u[1]) {
-				got[i], want[i] = 0, 0
+// named returns all of a point of the model.
+func (r *reference) named(t *testing.T, name string) point.Selection {
+	t.Helper()
+	return selectPoint(t, r.model, r.in, name)
+}
+
+func selectPoint(t testing.TB, m *engine.Model, in engine.Input, name string) point.Selection {
+	t.Helper()
+	for _, p := range m.Graph(in).Points {
+		if p.Name == name {
+			s := point.Selection{Name: name, Point: p}
+			for range p.Axes {
+				s.Ranges = append(s.Ranges, point.All)
 			}
+			return s
 		}
-		tolerance := c.Outputs[name].F32Atol
-		if dtype == engine.F64 {
-			tolerance = c.Outputs[name].F64Atol
-		}
-		golden.Close(t, name, got, want, tolerance)
 	}
-	none := func(int, int) []int { return nil }
-	compared := 0
+	t.Fatalf("the model has no point %s", name)
+	return point.Selection{}
+}
+
+// point returns the name of the point that an output of the reference
+// implementation is.
+func (r *reference) point(output string) string {
+	kind, index, _ := strings.Cut(output, ".")
+	index, stream, two := strings.Cut(index, ".")
+	i, _ := strconv.Atoi(index)
+	g := ""
+	switch kind {
+	case "hidden_states":
+		if r.in.Targets != nil { // both streams in turns
+			if i%2 == 1 {
+				g = "g."
+			}
+			i /= 2
+		}
+		switch {
+		case i == 0 && g == "":
+			return "hook_full_embed"
+		case i == 0:
+			return "blocks.0.g.hook_resid_pre"
+		case r.model.Graph(r.in).Norm == arch.NormPost:
+			return fmt.Sprintf("blocks.%d.%shook_normalized_resid_post", i-1, g)
+		case i == r.model.Info().Layers:
+			return "ln_final.hook_out"
+		}
+		return fmt.Sprintf("blocks.%d.hook_resid_pre", i)
+	case "attentions":
+		if two && stream == "1" {
+			return fmt.Sprintf("blocks.%d.g.attn.hook_pattern_all", i)
+		}
+		return fmt.Sprintf("blocks.%d.attn.hook_pattern", i)
+	case "embeddings":
+		return "hook_embed"
+	}
+	return ""
+}
+
+func forwardCase(t *testing.T, c *golden.Case, dtype engine.DType) {
+	m := openGolden(t, c.Model, engine.WithDType(dtype), engine.WithThreads(2))
+	shape := c.Inputs["input_ids"].Shape
+	r := &reference{Case: c, model: m, batch: shape[0], length: shape[1], compared: map[string]bool{}}
+	r.in = engine.Input{
+		IDs:     int32s(c.Ints(t, "input_ids")),
+		Lengths: slices.Repeat([]int{r.length}, r.batch),
+		TypeIDs: int32s(c.Ints(t, "token_type_ids")),
+		Mask:    bytesOf(c.Ints(t, "attention_mask")),
+	}
+	r.streams(t)
+	var names []string
+	var captures []point.Selection
 	for name := range c.Outputs {
-		kind, index, _ := strings.Cut(name, ".")
-		layer, _ := strconv.Atoi(index)
-		switch kind {
-		case "logits":
-			compare(name, out.Logits, none)
-		case "target_logit", "target_logprob":
-			var got []float64
-			for target := range slices.Chunk(c.Ints(t, "target"), 2) {
-				row := out.Row(int(target[0]))
-				v := row[target[1]]
-				if kind == "target_logprob" {
-					v -= logSumExp(row)
-				}
-				got = append(got, v)
+		if p := r.point(name); p != "" {
+			names, captures = append(names, name), append(captures, r.named(t, p))
+		}
+	}
+	out, err := m.Forward(t.Context(), r.in, engine.Capture(captures...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.logits(t, out, dtype)
+	for i, name := range names {
+		r.compare(t, name, joined(out.Values[i]), dtype)
+	}
+	r.gradients(t, dtype)
+	for name := range c.Outputs {
+		if !r.compared[name] {
+			t.Errorf("%s is not compared", name)
+		}
+	}
+}
+
+// streams reads the inputs of XLNet's query stream.
+func (r *reference) streams(t *testing.T) {
+	if mask := r.Floats(t, "perm_mask"); mask != nil {
+		for i := range r.batch {
+			var hidden []uint8
+			for _, v := range mask[i*r.length*r.length : (i+1)*r.length*r.length] {
+				hidden = append(hidden, uint8(v))
 			}
-			compare(name, got, none)
-		case "hidden_states":
-			width := m.Info().Hidden
-			compare(name, slices.Clone(out.HiddenStates[layer].Float64()), func(sequence, row int) (at []int) {
-				for j := range width {
-					at = append(at, (sequence*length+row)*width+j)
-				}
-				return at
-			})
-		case "attentions":
-			var got []float64
-			for _, pattern := range out.Attentions[layer] {
-				got = append(got, pattern.Float64()...)
-			}
-			heads := m.Info().Heads
-			compare(name, got, func(sequence, row int) (at []int) {
-				for h := range heads {
-					for j := range length {
-						at = append(at, ((sequence*heads+h)*length+row)*length+j)
-					}
-				}
-				return at
-			})
-		default: // gradients
+			r.in.Hidden = append(r.in.Hidden, hidden)
+		}
+	}
+	mapping := r.Floats(t, "target_mapping")
+	if mapping == nil {
+		return
+	}
+	for row := range slices.Chunk(mapping, r.length) {
+		if at := len(r.in.Targets) - 1; at < 0 || len(r.in.Targets[at]) == r.Inputs["target_mapping"].Shape[1] {
+			r.in.Targets = append(r.in.Targets, nil)
+		}
+		at := len(r.in.Targets) - 1
+		r.in.Targets[at] = append(r.in.Targets[at], slices.Index(row, 1))
+	}
+}
+
+// logits compares what the head gives, and the targets of the case.
+func (r *reference) logits(t *testing.T, out *engine.Output, dtype engine.DType) {
+	all := out.Logits.Float64()
+	if _, spans := r.Outputs["start_logits"]; spans {
+		var start, end []float64
+		for pair := range slices.Chunk(all, 2) {
+			start, end = append(start, pair[0]), append(end, pair[1])
+		}
+		r.compare(t, "start_logits", start, dtype)
+		r.compare(t, "end_logits", end, dtype)
+		return
+	}
+	r.compare(t, "logits", slices.Clone(all), dtype)
+}
+
+// target is one of the logits whose sum the case differentiates.
+type target struct{ row, class int }
+
+// targets returns the targets of a sequence: rows of the sequence and classes.
+func (r *reference) targets(t *testing.T, sequence int) (all []target) {
+	width := r.Inputs["target"].Shape[1]
+	for row := range slices.Chunk(r.Ints(t, "target"), width) {
+		if int(row[0]) != sequence {
 			continue
 		}
-		compared++
+		switch {
+		case r.Outputs["start_logits"].Shape != nil: // [sequence, position]
+			all = append(all, target{int(row[1]), 0})
+		case width == 2: // [sequence, class]
+			all = append(all, target{0, int(row[1])})
+		default: // [sequence, position, class]
+			all = append(all, target{int(row[1]), int(row[2])})
+		}
 	}
-	if want := 1 + 2 + 2*m.Info().Layers + 1; compared != want {
-		t.Errorf("compared %d outputs, want %d", compared, want)
+	return all
+}
+
+// objective is the sum of the targets' logits, or of their log-probabilities:
+// over the classes, or over the positions where a span begins.
+func (r *reference) objective(t *testing.T, logarithm bool) engine.Objective {
+	classes := r.model.Info().Outputs
+	byPosition := r.Outputs["start_logits"].Shape != nil
+	return func(sequence int, logits, grad []float64) float64 {
+		sum := 0.0
+		for _, target := range r.targets(t, sequence) {
+			at := target.row*classes + target.class
+			sum += logits[at]
+			grad[at]++
+			if !logarithm {
+				continue
+			}
+			var over []int
+			if byPosition {
+				for i := target.class; i < len(logits); i += classes {
+					over = append(over, i)
+				}
+			} else {
+				for i := range classes {
+					over = append(over, target.row*classes+i)
+				}
+			}
+			var x []float64
+			for _, i := range over {
+				x = append(x, logits[i])
+			}
+			norm := logSumExp(x)
+			sum -= norm
+			for _, i := range over {
+				grad[i] -= math.Exp(logits[i] - norm)
+			}
+		}
+		return sum
 	}
-	if got, want := fmt.Sprint(out.HiddenStates[0].Shape), fmt.Sprint([]int{batch * length, m.Info().Hidden}); got != want {
-		t.Errorf("hidden states of shape %s, want %s", got, want)
+}
+
+// gradients compares the targets of the case and their gradients.
+func (r *reference) gradients(t *testing.T, dtype engine.DType) {
+	for _, kind := range []string{"logit", "logprob"} {
+		if _, ok := r.Outputs["target_"+kind]; !ok {
+			continue
+		}
+		var names []string
+		selections := []point.Selection{r.named(t, "hook_embed")}
+		prefix := "grad_" + kind + "."
+		names = append(names, prefix+"embeddings.0")
+		for name := range r.Outputs {
+			if output, ok := strings.CutPrefix(name, prefix); ok && output != "embeddings.0" {
+				names, selections = append(names, name), append(selections, r.named(t, r.point(output)))
+			}
+		}
+		for _, opts := range [][]engine.ForwardOption{nil, {engine.Recompute()}} {
+			opts = append(opts, engine.Gradients(r.objective(t, kind == "logprob"), selections...))
+			out, err := r.model.Forward(t.Context(), r.in, opts...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := 0.0
+			for _, v := range out.Objectives {
+				got += v
+			}
+			want := 0.0
+			for _, v := range r.Want(t, "target_"+kind) {
+				want += v
+			}
+			golden.Close(t, "target_"+kind, []float64{got}, []float64{want}, 2*r.tolerance("target_"+kind, dtype))
+			r.compared["target_"+kind] = true
+			for i, name := range names {
+				values := joined(out.Gradients[i])
+				if name == prefix+"embeddings.0" && r.Outputs[name].Shape[0] != r.batch { // time first
+					values = timeFirst(values, r.batch, r.length)
+				}
+				r.compare(t, name, values, dtype)
+			}
+		}
 	}
-	if got, want := fmt.Sprint(out.Attentions[0][0].Shape), fmt.Sprint([]int{m.Info().Heads, length, length}); got != want {
-		t.Errorf("attentions of shape %s, want %s", got, want)
+}
+
+func (r *reference) tolerance(name string, dtype engine.DType) float64 {
+	if dtype == engine.F64 {
+		return r.Outputs[name].F64Atol
 	}
+	return r.Outputs[name].F32Atol
+}
+
+// compare holds values to an output of the case. Rows whose value is an
+// accident of the reference's arithmetic are left out.
+func (r *reference) compare(t *testing.T, name string, got []float64, dtype engine.DType) {
+	t.Helper()
+	r.compared[name] = true
+	want := r.Want(t, name)
+	var undefined [][2]int
+	r.Get(t, "undefined_query_rows", &undefined)
+	if len(want) == len(got) {
+		shape := r.Outputs[name].Shape
+		for _, u := range undefined {
+			for i := range got {
+				if sequence, row, ok := place(shape, i, r.length); ok && sequence == u[0] && row == u[1] {
+					got[i], want[i] = 0, 0
+				}
+			}
+		}
+	}
+	golden.Close(t, name, got, want, r.tolerance(name, dtype))
+}
+
+// place returns the sequence and the token that a value of an output belongs
+// to: its shape is [B,T,…] or [B,H,T,S].
+func place(shape []int, i, length int) (sequence, row int, ok bool) {
+	switch {
+	case len(shape) == 3 && shape[1] == length:
+		return i / (shape[1] * shape[2]), i / shape[2] % shape[1], true
+	case len(shape) == 4:
+		return i / (shape[1] * shape[2] * shape[3]), i / shape[3] % shape[2], true
+	}
+	return 0, 0, false
+}
+
+// joined returns the values of all sequences.
+func joined(a engine.Activation) (all []float64) {
+	for _, s := range a.Sequences {
+		all = append(all, s.Float64()...)
+	}
+	return all
+}
+
+// timeFirst turns [B,T,D] into [T,B,D].
+func timeFirst(x []float64, batch, length int) []float64 {
+	d := len(x) / (batch * length)
+	out := make([]float64, 0, len(x))
+	for t := range length {
+		for b := range batch {
+			out = append(out, x[(b*length+t)*d:(b*length+t+1)*d]...)
+		}
+	}
+	return out
+}
+
+func openGolden(t testing.TB, model string, opts ...engine.Option) *engine.Model {
+	t.Helper()
+	m, err := engine.Open(t.Context(), golden.ModelFS(t, model), opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	return m
 }
 
 func logSumExp(x []float64) float64 {
@@ -155,6 +381,17 @@ func int32s(x []int64) []int32 {
 	y := make([]int32, len(x))
 	for i, v := range x {
 		y[i] = int32(v)
+	}
+	return y
+}
+
+func bytesOf(x []int64) []uint8 {
+	if x == nil {
+		return nil
+	}
+	y := make([]uint8, len(x))
+	for i, v := range x {
+		y[i] = uint8(v)
 	}
 	return y
 }

@@ -17,10 +17,15 @@ import (
 	"sync/atomic"
 
 	"github.com/xai-go/xai/engine/arch"
-	_ "github.com/xai-go/xai/engine/arch/bert" // registers bert and distilbert
+	_ "github.com/xai-go/xai/engine/arch/bert"
+	_ "github.com/xai-go/xai/engine/arch/distilbert"
+	_ "github.com/xai-go/xai/engine/arch/gpt2"
+	_ "github.com/xai-go/xai/engine/arch/roberta"
+	_ "github.com/xai-go/xai/engine/arch/xlnet"
 	"github.com/xai-go/xai/engine/checkpoint"
 	"github.com/xai-go/xai/engine/internal/kernel"
 	"github.com/xai-go/xai/engine/internal/parallel"
+	"github.com/xai-go/xai/engine/internal/tape"
 )
 
 // Info says what a model is and how large its inputs may be.
@@ -34,6 +39,10 @@ type DType = arch.DType
 const (
 	F32 = arch.F32
 	F64 = arch.F64
+	// BF16 rounds the weights of linear layers to 16 bits and computes in
+	// single precision: half the memory. Weights that are stored in 16 bits
+	// stay so in F32 too.
+	BF16 = arch.BF16
 )
 
 // DefaultMemory is the memory budget of a model in bytes unless [WithMemory]
@@ -53,7 +62,8 @@ type options struct {
 // means GOMAXPROCS. Results do not depend on it.
 func WithThreads(n int) Option { return func(o *options) { o.threads = n } }
 
-// WithDType sets the number format, "f32" (the default, also for "") or "f64".
+// WithDType sets the number format, "f32" (the default, also for ""), "f64" or
+// "bf16".
 func WithDType(d DType) Option { return func(o *options) { o.dtype = d } }
 
 // WithMemory sets a budget in bytes for the weights, the working memory of all
@@ -65,13 +75,19 @@ func WithMemory(bytes int64) Option { return func(o *options) { o.memory = bytes
 // Model is a loaded model. Its methods may be called from many goroutines at
 // the same time.
 type Model struct {
-	network    arch.Network
-	info       Info
-	checkpoint *checkpoint.Checkpoint
-	kernel     string
-	pool       *parallel.Pool
-	runners    *runners
-	closed     atomic.Bool
+	architecture *arch.Architecture
+	network      tape.Network
+	info         Info
+	checkpoint   *checkpoint.Checkpoint
+	kernel       string
+	pool         *parallel.Pool
+	runners      *runners
+	closed       atomic.Bool
+
+	plain struct {
+		sync.Mutex
+		programs map[plainRequest]tape.Program
+	}
 
 	digest struct {
 		sync.Mutex
@@ -109,28 +125,35 @@ func Open(ctx context.Context, fsys fs.FS, opts ...Option) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	load, err := arch.Lookup(modelType)
+	describe, err := arch.Lookup(modelType)
 	if err != nil {
 		return nil, err
 	}
-	if need := c.Elements() * o.dtype.Size(); need > o.memory {
+	architecture, err := describe(c.Config)
+	if err != nil {
+		return nil, err
+	}
+	need := tape.Need(c, architecture, o.dtype)
+	if need > o.memory {
 		return nil, &MemoryError{What: "the weights as " + string(o.dtype), Need: need, Budget: o.memory}
 	}
-	network, err := load(ctx, c, o.dtype)
+	network, err := tape.Open(ctx, c, architecture, o.dtype)
 	if err != nil {
 		return nil, err
 	}
+	architecture.Info.DType, architecture.Info.Parameters = o.dtype, network.Parameters()
 	m := &Model{
-		network:    network,
-		info:       network.Info(),
-		checkpoint: c,
-		kernel:     kernel.Family(),
-		pool:       parallel.New(o.threads),
+		architecture: architecture,
+		network:      network,
+		info:         architecture.Info,
+		checkpoint:   c,
+		kernel:       kernel.Family(),
+		pool:         parallel.New(o.threads),
 	}
 	if o.dtype == F64 {
 		m.kernel = "generic" // the only loops in double precision
 	}
-	m.runners = newRunners(network, o.memory, m.info.Parameters*o.dtype.Size())
+	m.runners = newRunners(o.memory, need)
 	return m, nil
 }
 
@@ -138,8 +161,8 @@ func (o *options) check() error {
 	switch {
 	case o.threads < 0 || o.threads > 1024:
 		return &OptionError{Option: "threads", Reason: fmt.Sprintf("%d is not between 0 and 1024", o.threads)}
-	case o.dtype != F32 && o.dtype != F64:
-		return &OptionError{Option: "dtype", Reason: fmt.Sprintf("%q is not %q or %q", o.dtype, F32, F64)}
+	case o.dtype != F32 && o.dtype != F64 && o.dtype != BF16:
+		return &OptionError{Option: "dtype", Reason: fmt.Sprintf("%q is not %q, %q or %q", o.dtype, F32, F64, BF16)}
 	case o.memory <= 0:
 		return &OptionError{Option: "memory", Reason: fmt.Sprintf("%d bytes are no budget", o.memory)}
 	}
@@ -148,6 +171,10 @@ func (o *options) check() error {
 
 // Info returns what the model is.
 func (m *Model) Info() Info { return m.info }
+
+// Graph returns what the model computes for inputs of the form of in, with its
+// named points. The caller must not change it.
+func (m *Model) Graph(in Input) *arch.Graph { return m.network.Graph(form(in)) }
 
 // Config returns the configuration that the model was opened with.
 func (m *Model) Config() *checkpoint.Config { return m.checkpoint.Config }

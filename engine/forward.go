@@ -6,29 +6,76 @@ import (
 
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/internal/parallel"
+	"github.com/xai-go/xai/engine/internal/tape"
+	"github.com/xai-go/xai/engine/point"
 )
 
 // Output is the result of a forward.
-type Output = arch.Output
+type Output = tape.Output
 
-// Tensor is a captured value in the number format of the model.
-type Tensor = arch.Tensor
+// Activation is the selected part of a point, sequence by sequence.
+type Activation = tape.Activation
 
-// ForwardOption asks a forward for more than the logits.
+// Tensor is a value in the number format of the model.
+type Tensor = tape.Tensor
+
+// Objective is a scalar of a sequence's logits with its gradient at them.
+type Objective = tape.Objective
+
+// ForwardOption asks a forward for more than the logits, or for less work.
 type ForwardOption func(*request)
 
 type request struct {
-	hiddenStates, attentions bool
-	progress                 func(done, total int)
+	tape.Request
+	objective Objective
+	separate  bool // no sequence uses what another one has computed
+	apart     bool // no token does
+	progress  func(done, total int)
 }
 
-// HiddenStates asks for the residual stream: Output.HiddenStates has the
-// embeddings and then the output of every layer, each [tokens, hidden].
-func HiddenStates() ForwardOption { return func(r *request) { r.hiddenStates = true } }
+// Capture returns the selected values in Output.Values, in this order.
+func Capture(selections ...point.Selection) ForwardOption {
+	return func(r *request) { r.Captures = append(r.Captures, selections...) }
+}
 
-// Attentions asks for the attention patterns: Output.Attentions has, for every
-// layer and sequence, [heads, query, key].
-func Attentions() ForwardOption { return func(r *request) { r.attentions = true } }
+// Edits changes values on the way: whatever is computed from them sees the
+// change, gradients included. They are applied in order.
+func Edits(edits ...point.Edit) ForwardOption {
+	return func(r *request) { r.Request.Edits = append(r.Request.Edits, edits...) }
+}
+
+// Gradients differentiates the objective of each sequence with respect to the
+// selected values, as those who read them see them: after edits. The results
+// are Output.Objectives and, in this order, Output.Gradients.
+func Gradients(objective Objective, selections ...point.Selection) ForwardOption {
+	return func(r *request) {
+		r.objective = objective
+		r.Request.Gradients = append(r.Request.Gradients, selections...)
+	}
+}
+
+// Recompute makes gradients from less memory: only what passes from layer to
+// layer is kept, and the rest of a layer computed a second time. The bits are
+// the same. It is also what Forward falls back to where memory is short.
+func Recompute() ForwardOption { return func(r *request) { r.Request.Recompute = true } }
+
+// WithoutLogits leaves the logits out, and with them all that nothing asked for
+// is computed from.
+func WithoutLogits() ForwardOption { return func(r *request) { r.Logits = false } }
+
+// AllRows computes the last layers at every token even where the head reads few
+// of them. The bits are the same; it is there to measure what that costs.
+func AllRows() ForwardOption { return func(r *request) { r.KeepRows = true } }
+
+// Separately runs every sequence of a causal model by itself, also where it
+// begins like another. The bits are the same; it is there to measure what that
+// costs.
+func Separately() ForwardOption { return func(r *request) { r.separate = true } }
+
+// EveryToken computes the first layer's queries, keys and values for every token
+// by itself, also where thousands are alike. The bits are the same; it is there
+// to measure what that costs.
+func EveryToken() ForwardOption { return func(r *request) { r.apart = true } }
 
 // Progress has f called with the number of sequences done and their total,
 // each time some are. Calls come one at a time, from any goroutine, and the
@@ -41,9 +88,9 @@ func Progress(f func(done, total int)) ForwardOption {
 // [*InputError] for what the model cannot take, a [*MemoryError] for what
 // cannot fit, and the error of ctx soon after it is cancelled.
 func (m *Model) Forward(ctx context.Context, in Input, opts ...ForwardOption) (*Output, error) {
-	var r request
+	r := &request{Request: tape.Request{Logits: true}}
 	for _, option := range opts {
-		option(&r)
+		option(r)
 	}
 	if m.closed.Load() {
 		return nil, ErrClosed
@@ -51,61 +98,104 @@ func (m *Model) Forward(ctx context.Context, in Input, opts ...ForwardOption) (*
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	batch, err := in.batch(m.info)
+	r.Form = form(in)
+	graph := m.network.Graph(r.Form)
+	batch, err := in.batch(m.architecture, graph.Read)
 	if err != nil {
+		return nil, err
+	}
+	r.AllReads = graph.Read.From == arch.Every && in.Reads == nil
+	if (in.Past != nil || in.Keep != nil) && (!causal(graph) || len(r.Request.Gradients) > 0) {
+		return nil, inputError("Past", "is for causal models without relative positions, and not for gradients")
+	}
+	if err := r.check(graph, batch); err != nil {
 		return nil, err
 	}
 	results := r.bytes(m.info, batch)
-	p, err := m.plan(batch, results)
+	r.Reuse = r.reuses(in, batch)
+	if r.Reuse {
+		if err := m.shareFirst(ctx, m.program(&r.Request), r, &batch); err != nil {
+			return nil, err
+		}
+		r.Reuse = batch.Alike != nil
+		for _, table := range batch.Tables {
+			results += int64(table.Len()) * m.info.DType.Size()
+		}
+	}
+	program, p, err := m.prepare(r, batch, results, r.sharesPrefixes(graph, in, batch))
 	if err != nil {
 		return nil, err
 	}
-	held, err := m.runners.take(ctx, p.size, p.runners, results)
+	held, err := m.runners.take(ctx, program, p.size, p.runners, results)
 	if err != nil {
 		return nil, err
 	}
 	defer m.runners.put(held)
 	out := r.output(m.info, batch)
-	if err := m.run(ctx, p, held.runners, batch, out, r.progress); err != nil {
+	if err := m.run(ctx, p, held.runners, batch.Sequences(), r, out); err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-// bytes returns the size of what the request returns.
-func (r *request) bytes(info Info, b arch.Batch) int64 {
-	n := int64(b.Sequences()) * int64(len(info.Labels)) * 8
-	if r.hiddenStates {
-		n += int64(info.Layers+1) * int64(b.Rows()) * int64(info.Hidden) * info.DType.Size()
-	}
-	if r.attentions {
-		for i := range b.Sequences() {
-			lo, hi := b.Range(i)
-			n += int64(info.Layers) * int64(info.Heads) * int64(hi-lo) * int64(hi-lo) * info.DType.Size()
-		}
-	}
-	return n
+// form tells which of the model's graphs an input needs.
+func form(in Input) arch.Form {
+	return arch.Form{Targets: in.Targets != nil, Memory: in.Memories != nil, Types: in.TypeIDs != nil}
 }
 
-// output allocates what the request returns.
-func (r *request) output(info Info, b arch.Batch) *Output {
-	out := &Output{Classes: len(info.Labels), Logits: make([]float64, b.Sequences()*len(info.Labels))}
-	if r.hiddenStates {
-		for range info.Layers + 1 {
-			out.HiddenStates = append(out.HiddenStates, arch.NewTensor(info.DType, b.Rows(), info.Hidden))
-		}
-	}
-	if r.attentions {
-		for range info.Layers {
-			var layer []Tensor
-			for i := range b.Sequences() {
-				lo, hi := b.Range(i)
-				layer = append(layer, arch.NewTensor(info.DType, info.Heads, hi-lo, hi-lo))
+// prepare plans a request; where its gradients do not fit into the budget, with
+// values computed again.
+func (m *Model) prepare(r *request, batch tape.Batch, results int64, trie bool) (tape.Program, plan, error) {
+	for {
+		program := m.program(&r.Request)
+		if len(r.Request.Gradients) > 0 {
+			if err := m.runners.pack(program.BackBytes()); err != nil {
+				return nil, plan{}, err
 			}
-			out.Attentions = append(out.Attentions, layer)
+		}
+		p, err := m.plan(program, batch, results, r.whole(), trie)
+		if err == nil || len(r.Request.Gradients) == 0 || r.Request.Recompute {
+			return program, p, err
+		}
+		r.Request.Recompute = true
+	}
+}
+
+// program returns the plan of a request. Those that read nothing but logits
+// are made once.
+func (m *Model) program(r *tape.Request) tape.Program {
+	if len(r.Captures)+len(r.Edits)+len(r.Gradients) > 0 {
+		return m.network.Plan(r)
+	}
+	key := plainRequest{r.Form, r.Logits, r.AllReads, r.KeepRows, r.Reuse}
+	m.plain.Lock()
+	defer m.plain.Unlock()
+	if m.plain.programs[key] == nil {
+		if m.plain.programs == nil {
+			m.plain.programs = map[plainRequest]tape.Program{}
+		}
+		m.plain.programs[key] = m.network.Plan(r)
+	}
+	return m.plain.programs[key]
+}
+
+// plainRequest is a request for logits.
+type plainRequest struct {
+	form                              arch.Form
+	logits, allReads, keepRows, reuse bool
+}
+
+// whole tells whether the request reads something that all sequences share, so
+// that they must run together.
+func (r *request) whole() bool {
+	for _, list := range [][]point.Selection{r.Captures, r.Request.Gradients} {
+		for _, s := range list {
+			if s.Point.Axes[0].Letter != "B" {
+				return true
+			}
 		}
 	}
-	return out
+	return false
 }
 
 // groupRows is the number of tokens that a thread takes through the whole
@@ -120,8 +210,8 @@ const shareFrom = 1 << 20
 
 // plan says how a request is cut into groups of sequences and who runs them.
 type plan struct {
-	groups  [][2]int // sequences [lo, hi)
-	size    arch.Size
+	groups  []tape.Batch
+	size    tape.Size
 	runners int
 	shared  bool // all threads work on one group, and groups follow each other
 }
@@ -129,41 +219,55 @@ type plan struct {
 // plan chooses how to use the threads. Where there are sequences enough, each
 // thread takes groups through all layers by itself and no thread ever waits for
 // another. Where there are not, or where memory is too small for that, all
-// threads share the work on one group, if it is worth it.
-func (m *Model) plan(b arch.Batch, results int64) (plan, error) {
+// threads share the work on one group, if it is worth it. A whole request is
+// one group; a trie is cut in tries.
+func (m *Model) plan(program tape.Program, b tape.Batch, results int64, whole, trie bool) (plan, error) {
 	threads := m.pool.Threads()
+	groups := func(rows int) []tape.Batch {
+		if trie {
+			return tries(b, rows)
+		}
+		return partition(b, rows)
+	}
 	rounds := (b.Rows() + threads*groupRows - 1) / (threads * groupRows)
 	even := (b.Rows() + threads*max(rounds, 1) - 1) / (threads * max(rounds, 1))
-	p := plan{groups: partition(b, even), runners: threads}
-	p.size = size(b, p.groups, 1)
-	if len(p.groups) >= threads && m.runners.fits(p.size, p.runners, results) {
+	if trie {
+		even = prefixRows
+	}
+	p := plan{groups: groups(even), runners: threads}
+	p.size = size(p.groups, 1)
+	if len(p.groups) >= threads && !whole && m.runners.fits(program, p.size, p.runners, results) {
 		return p, nil
 	}
 	shared := threads > 1 && b.Rows()*m.info.Hidden*m.info.Hidden >= shareFrom
-	for _, rows := range []int{threads * groupRows, 1} {
-		p = plan{groups: partition(b, rows), runners: 1, shared: shared}
-		p.size = size(b, p.groups, threads)
-		if m.runners.fits(p.size, p.runners, results) {
+	limits := []int{threads * groupRows, 1}
+	if whole {
+		limits = []int{b.Rows()}
+	}
+	for _, rows := range limits {
+		p = plan{groups: groups(rows), runners: 1, shared: shared}
+		p.size = size(p.groups, threads)
+		if m.runners.fits(program, p.size, p.runners, results) {
 			return p, nil
 		}
 	}
 	return p, &MemoryError{
 		What:   "the weights and this forward",
-		Need:   m.runners.weights + results + int64(p.runners)*m.network.RunnerBytes(p.size),
+		Need:   m.runners.weights + results + int64(p.runners)*program.Bytes(p.size),
 		Budget: m.runners.budget,
 	}
 }
 
 // partition cuts a batch into groups of consecutive sequences of at most the
 // given number of tokens, or of one longer sequence.
-func partition(b arch.Batch, rows int) [][2]int {
-	var groups [][2]int
+func partition(b tape.Batch, rows int) []tape.Batch {
+	var groups []tape.Batch
 	for lo, n := 0, b.Sequences(); lo < n; {
 		hi := lo + 1
 		for hi < n && b.Starts[hi+1]-b.Starts[lo] <= rows {
 			hi++
 		}
-		groups = append(groups, [2]int{lo, hi})
+		groups = append(groups, b.Slice(lo, hi))
 		lo = hi
 	}
 	return groups
@@ -171,37 +275,39 @@ func partition(b arch.Batch, rows int) [][2]int {
 
 // size returns the size of a runner for any of the groups, rounded up so that
 // requests of about the same size can use the same one.
-func size(b arch.Batch, groups [][2]int, threads int) arch.Size {
-	const step = 64
-	s := arch.Size{Threads: threads}
+func size(groups []tape.Batch, threads int) tape.Size {
+	var s tape.Size
 	for _, g := range groups {
-		s.Rows = max(s.Rows, b.Starts[g[1]]-b.Starts[g[0]])
+		s = s.Union(g.Size())
 	}
-	for i := range b.Sequences() {
-		s.Longest = max(s.Longest, b.Starts[i+1]-b.Starts[i])
+	s.Threads = threads
+	const step = 64
+	for _, n := range []*int{&s.Tokens, &s.Longest, &s.Context, &s.Memory} {
+		*n = (*n + step - 1) / step * step
 	}
-	s.Rows = (s.Rows + step - 1) / step * step
-	s.Longest = (s.Longest + step - 1) / step * step
+	for _, n := range []*int{&s.Sequences, &s.Reads, &s.Targets} {
+		*n = (*n + 15) / 16 * 16
+	}
 	return s
 }
 
 // run runs the groups of a plan.
-func (m *Model) run(ctx context.Context, p plan, runners []arch.Runner, b arch.Batch, out *Output, progress func(done, total int)) error {
+func (m *Model) run(ctx context.Context, p plan, runners []tape.Executor, total int, r *request, out *Output) error {
 	var mu sync.Mutex
 	done := 0
 	report := func(sequences int) {
-		if progress != nil {
+		if r.progress != nil {
 			mu.Lock()
 			defer mu.Unlock()
 			done += sequences
-			progress(done, b.Sequences())
+			r.progress(done, total)
 		}
 	}
-	one := func(runner arch.Runner, pool *parallel.Pool, group [2]int) error {
-		if err := runner.Forward(ctx, pool, b.Slice(group[0], group[1]), out); err != nil {
+	one := func(runner tape.Executor, pool *parallel.Pool, group tape.Batch) error {
+		if err := runner.Forward(ctx, pool, group, r.objective, out); err != nil {
 			return err
 		}
-		report(group[1] - group[0])
+		report(group.Sequences())
 		return nil
 	}
 	if len(runners) == 1 {

@@ -14,8 +14,21 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xai-go/xai/engine"
+	"github.com/xai-go/xai/engine/arch"
+	"github.com/xai-go/xai/engine/point"
 	"github.com/xai-go/xai/internal/golden"
 )
+
+// captureAll asks for every point of a model that holds numbers.
+func captureAll(t testing.TB, m *engine.Model) engine.ForwardOption {
+	var all []point.Selection
+	for _, p := range m.Graph(engine.Input{}).Points {
+		if p.Stage != arch.IDs {
+			all = append(all, selectPoint(t, m, engine.Input{}, p.Name))
+		}
+	}
+	return engine.Capture(all...)
+}
 
 func forward(t testing.TB, m *engine.Model, in engine.Input, opts ...engine.ForwardOption) *engine.Output {
 	t.Helper()
@@ -37,7 +50,7 @@ func TestForwardBits(t *testing.T) {
 		in := randomInput(alone.Info(), 7, lengths...)
 		var want []float64
 		for i := range lengths {
-			want = append(want, forward(t, alone, sequence(in, i)).Logits...)
+			want = append(want, forward(t, alone, sequence(in, i)).Logits.Float64()...)
 		}
 		if slices.ContainsFunc(want, func(v float64) bool { return math.IsNaN(v) || v == 0 }) {
 			t.Fatalf("logits %v", want)
@@ -51,31 +64,23 @@ func TestForwardBits(t *testing.T) {
 			"little memory": open(t, fsys, engine.WithDType(dtype), engine.WithThreads(3), engine.WithMemory(weights+(1<<18)*dtype.Size())),
 		}
 		for name, m := range models {
-			if diff := cmp.Diff(want, forward(t, m, in).Logits); diff != "" {
+			if diff := cmp.Diff(want, forward(t, m, in).Logits.Float64()); diff != "" {
 				t.Errorf("%s: logits differ from those of each sequence alone:\n%s", name, diff)
 			}
 		}
 		// Captures compute the last layer in full; without them only the rows
 		// of the head are.
-		captured := forward(t, models["five threads"], in, engine.HiddenStates(), engine.Attentions())
-		if diff := cmp.Diff(want, captured.Logits); diff != "" {
+		captured := forward(t, models["five threads"], in, captureAll(t, alone))
+		if diff := cmp.Diff(want, captured.Logits.Float64()); diff != "" {
 			t.Errorf("logits differ when hidden states are captured:\n%s", diff)
 		}
-		lo := 0
-		for i, n := range lengths {
-			one := forward(t, alone, sequence(in, i), engine.HiddenStates(), engine.Attentions())
-			for l := range one.HiddenStates {
-				d := alone.Info().Hidden
-				if !slices.Equal(one.HiddenStates[l].Float64(), captured.HiddenStates[l].Float64()[lo*d:(lo+n)*d]) {
-					t.Errorf("hidden state %d of sequence %d depends on the batch", l, i)
+		for i := range lengths {
+			one := forward(t, alone, sequence(in, i), captureAll(t, alone))
+			for v := range one.Values {
+				if !slices.Equal(one.Values[v].Sequences[0].Float64(), captured.Values[v].Sequences[i].Float64()) {
+					t.Errorf("%s of sequence %d depends on the batch", one.Values[v].Name, i)
 				}
 			}
-			for l := range one.Attentions {
-				if !slices.Equal(one.Attentions[l][0].Float64(), captured.Attentions[l][i].Float64()) {
-					t.Errorf("attention pattern %d of sequence %d depends on the batch", l, i)
-				}
-			}
-			lo += n
 		}
 		// The other way round in the batch.
 		reversed := engine.Input{}
@@ -111,7 +116,7 @@ func TestForwardEmbeds(t *testing.T) {
 			byEmbeds.Embeds = append(byEmbeds.Embeds, words[int(id)*odd.hidden:(int(id)+1)*odd.hidden]...)
 		}
 	}
-	if diff := cmp.Diff(forward(t, m, in).Logits, forward(t, m, byEmbeds).Logits); diff != "" {
+	if diff := cmp.Diff(forward(t, m, in).Logits.Float64(), forward(t, m, byEmbeds).Logits.Float64()); diff != "" {
 		t.Errorf("logits of ids and of their embeddings differ:\n%s", diff)
 	}
 	byEmbeds.Embeds[3] = float32(math.NaN())
@@ -130,15 +135,15 @@ func TestForwardDefaults(t *testing.T) {
 	want := forward(t, m, engine.Input{
 		IDs: []int32{1, 2, 3}, Lengths: []int{3}, TypeIDs: []int32{0, 0, 0}, PositionIDs: []int32{0, 1, 2}, Mask: []uint8{1, 1, 1},
 	})
-	if got := forward(t, m, engine.Input{IDs: []int32{1, 2, 3}}); !slices.Equal(got.Logits, want.Logits) {
-		t.Errorf("defaults give %v, want %v", got.Logits, want.Logits)
+	if got := forward(t, m, engine.Input{IDs: []int32{1, 2, 3}}); !slices.Equal(got.Logits.Float64(), want.Logits.Float64()) {
+		t.Errorf("defaults give %v, want %v", got.Logits.Float64(), want.Logits.Float64())
 	}
 	for name, in := range map[string]engine.Input{
 		"types":     {IDs: []int32{1, 2, 3}, TypeIDs: []int32{0, 1, 0}},
 		"positions": {IDs: []int32{1, 2, 3}, PositionIDs: []int32{0, 2, 1}},
 		"mask":      {IDs: []int32{1, 2, 3}, Mask: []uint8{1, 0, 1}},
 	} {
-		if got := forward(t, m, in); slices.Equal(got.Logits, want.Logits) {
+		if got := forward(t, m, in); slices.Equal(got.Logits.Float64(), want.Logits.Float64()) {
 			t.Errorf("%s make no difference", name)
 		}
 	}
@@ -150,28 +155,28 @@ func TestForwardMask(t *testing.T) {
 	m := open(t, odd.model(t))
 	one := forward(t, m, engine.Input{IDs: []int32{1, 2, 3, 4}, Mask: []uint8{1, 0, 1, 1}})
 	two := forward(t, m, engine.Input{IDs: []int32{1, 77, 3, 4}, Mask: []uint8{1, 0, 1, 1}})
-	if !slices.Equal(one.Logits, two.Logits) {
-		t.Errorf("a hidden token changes the logits: %v, %v", one.Logits, two.Logits)
+	if !slices.Equal(one.Logits.Float64(), two.Logits.Float64()) {
+		t.Errorf("a hidden token changes the logits: %v, %v", one.Logits.Float64(), two.Logits.Float64())
 	}
-	out := forward(t, m, engine.Input{IDs: []int32{1, 2, 3}, Mask: []uint8{0, 0, 0}}, engine.Attentions(), engine.HiddenStates())
-	for l, patterns := range out.Attentions {
-		if slices.ContainsFunc(patterns[0].F32, func(v float32) bool { return v != 0 }) {
-			t.Errorf("layer %d attends to hidden tokens: %v", l, patterns[0].F32)
+	out := forward(t, m, engine.Input{IDs: []int32{1, 2, 3}, Mask: []uint8{0, 0, 0}}, captureAll(t, m))
+	for _, v := range out.Values {
+		if v.Point.Stage == arch.Pattern && slices.ContainsFunc(joined(v), func(v float64) bool { return v != 0 }) {
+			t.Errorf("%s of a query without keys: %v", v.Name, joined(v))
 		}
 	}
-	if slices.ContainsFunc(out.Logits, func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }) {
-		t.Errorf("logits %v", out.Logits)
+	if slices.ContainsFunc(out.Logits.Float64(), func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }) {
+		t.Errorf("logits %v", out.Logits.Float64())
 	}
 	hidden := forward(t, m, engine.Input{IDs: []int32{1, 2, 3}, Mask: []uint8{0, 0, 0}})
-	if !slices.Equal(hidden.Logits, out.Logits) {
-		t.Errorf("logits %v without captures, %v with them", hidden.Logits, out.Logits)
+	if !slices.Equal(hidden.Logits.Float64(), out.Logits.Float64()) {
+		t.Errorf("logits %v without captures, %v with them", hidden.Logits.Float64(), out.Logits.Float64())
 	}
 }
 
 func TestForwardEmpty(t *testing.T) {
 	m := open(t, odd.model(t))
-	out := forward(t, m, engine.Input{}, engine.HiddenStates(), engine.Attentions())
-	if len(out.Logits) != 0 || len(out.HiddenStates) != odd.layers+1 || len(out.Attentions) != odd.layers {
+	out := forward(t, m, engine.Input{}, captureAll(t, m))
+	if out.Logits.Len() != 0 || len(out.Values) == 0 || len(out.Values[0].Sequences) != 0 {
 		t.Errorf("no sequences give %+v", out)
 	}
 }
@@ -237,8 +242,8 @@ func TestDistilBERTIgnoresTypes(t *testing.T) {
 		t.Errorf("%d types", m.Info().Types)
 	}
 	want := forward(t, m, engine.Input{IDs: []int32{1, 2, 3}})
-	if got := forward(t, m, engine.Input{IDs: []int32{1, 2, 3}, TypeIDs: []int32{0, 1, 1}}); !slices.Equal(got.Logits, want.Logits) {
-		t.Errorf("types change the logits of a model without types: %v, %v", got.Logits, want.Logits)
+	if got := forward(t, m, engine.Input{IDs: []int32{1, 2, 3}, TypeIDs: []int32{0, 1, 1}}); !slices.Equal(got.Logits.Float64(), want.Logits.Float64()) {
+		t.Errorf("types change the logits of a model without types: %v, %v", got.Logits.Float64(), want.Logits.Float64())
 	}
 }
 
@@ -299,7 +304,7 @@ func TestForwardConcurrent(t *testing.T) {
 			}
 			var want [][]float64
 			for _, in := range inputs {
-				want = append(want, forward(t, m, in).Logits)
+				want = append(want, forward(t, m, in).Logits.Float64())
 			}
 			var callers sync.WaitGroup
 			for i := range 8 {
@@ -309,7 +314,7 @@ func TestForwardConcurrent(t *testing.T) {
 						out, err := m.Forward(t.Context(), inputs[k], engine.Progress(func(int, int) {}))
 						if err != nil {
 							t.Error(err)
-						} else if !slices.Equal(out.Logits, want[k]) {
+						} else if !slices.Equal(out.Logits.Float64(), want[k]) {
 							t.Errorf("input %d gives other logits beside other forwards", k)
 						}
 					}
@@ -333,7 +338,7 @@ func TestForwardMemory(t *testing.T) {
 		t.Errorf("logits need little memory: %v", err)
 	}
 	// 3 layers · 40 sequences · 4 heads · 150² patterns of 4 bytes.
-	_, err = m.Forward(t.Context(), many, engine.Attentions())
+	_, err = m.Forward(t.Context(), many, captureAll(t, m))
 	if !errors.As(err, &refused) || refused.Need < 3*40*4*150*150*4 || refused.Budget != 2<<20 {
 		t.Errorf("patterns beyond the budget: %v", err)
 	}
@@ -390,7 +395,7 @@ func TestBuiltinModels(t *testing.T) {
 					in.Lengths = append(in.Lengths, len(e.IDs))
 					want = append(want, e.Logits...)
 				}
-				golden.Close(t, "logits", forward(t, m, in).Logits, want, 0.001)
+				golden.Close(t, "logits", forward(t, m, in).Logits.Float64(), want, 0.001)
 			})
 		})
 	}

@@ -32,7 +32,7 @@ func TestOpen(t *testing.T) {
 	want := engine.Info{
 		ModelType: "bert", Architecture: "BertForSequenceClassification", Task: "sequence-classification",
 		Labels: []string{"class 0", "class 1", "class 2"}, Layers: 3, Heads: 4, Hidden: 44, Embedding: 44,
-		Vocabulary: 101, Types: 2, Positions: 200, Parameters: parameters, DType: engine.F32,
+		Vocabulary: 101, Types: 2, Positions: 200, Length: 200, Outputs: 3, Parameters: parameters, DType: engine.F32,
 	}
 	if diff := cmp.Diff(want, m.Info()); diff != "" {
 		t.Error(diff)
@@ -62,7 +62,7 @@ func TestOpen(t *testing.T) {
 // model.
 func TestOpenNames(t *testing.T) {
 	in := engine.Input{IDs: []int32{1, 2, 3}}
-	want := forward(t, open(t, odd.model(t)), in).Logits
+	want := forward(t, open(t, odd.model(t)), in).Logits.Float64()
 	legacy := odd.tensors(false)
 	for i := range legacy {
 		legacy[i].Name = strings.NewReplacer("LayerNorm.weight", "LayerNorm.gamma", "LayerNorm.bias", "LayerNorm.beta").Replace(legacy[i].Name)
@@ -73,7 +73,7 @@ func TestOpenNames(t *testing.T) {
 	}
 	bare = append(bare, safetensors.Tensor{Name: "embeddings.position_ids", Shape: []int{1, 2}, Data: []int64{0, 1}})
 	for name, tensors := range map[string][]safetensors.Tensor{"legacy": legacy, "without prefix": bare} {
-		if got := forward(t, open(t, folder(t, odd.config(), tensors)), in).Logits; !slices.Equal(got, want) {
+		if got := forward(t, open(t, folder(t, odd.config(), tensors)), in).Logits.Float64(); !slices.Equal(got, want) {
 			t.Errorf("%s: logits %v, want %v", name, got, want)
 		}
 	}
@@ -89,7 +89,7 @@ func TestOpenActivations(t *testing.T) {
 		for i, name := range names {
 			config := odd.config()
 			config["hidden_act"] = name
-			logits := forward(t, open(t, folder(t, config, odd.tensors(false))), engine.Input{IDs: []int32{1, 2, 3}}).Logits
+			logits := forward(t, open(t, folder(t, config, odd.tensors(false))), engine.Input{IDs: []int32{1, 2, 3}}).Logits.Float64()
 			if i == 0 {
 				first = logits
 				if slices.ContainsFunc(seen, func(other []float64) bool { return slices.Equal(other, logits) }) {
@@ -126,11 +126,11 @@ func TestOpenErrors(t *testing.T) {
 		says string // separated by |
 	}{
 		"no folder":              {fstest.MapFS{}, new(*checkpoint.MissingError), "config.json"},
-		"unknown family":         {with("model_type", "berd"), new(*checkpoint.UnsupportedError), `"berd"|known are bert, distilbert`},
-		"other unknown family":   {with("model_type", "distill-bert"), new(*checkpoint.UnsupportedError), "known are distilbert, bert"},
+		"unknown family":         {with("model_type", "berd"), new(*checkpoint.UnsupportedError), `"berd"|known are bert, `},
+		"other unknown family":   {with("model_type", "distill-bert"), new(*checkpoint.UnsupportedError), "known are distilbert, bert, "},
 		"no family":              {with("model_type", nil), new(*checkpoint.ConfigError), "model_type"},
 		"no architecture":        {with("architectures", nil), new(*checkpoint.ConfigError), "architectures"},
-		"another head":           {with("architectures", []string{"BertForMaskedLM"}), new(*checkpoint.UnsupportedError), "BertForMaskedLM|BertForSequenceClassification"},
+		"another head":           {with("architectures", []string{"BertForMultipleChoice"}), new(*checkpoint.UnsupportedError), "BertForMultipleChoice|BertForSequenceClassification"},
 		"relative positions":     {with("position_embedding_type", "relative_key"), new(*checkpoint.UnsupportedError), "relative_key"},
 		"decoder":                {with("is_decoder", true), new(*checkpoint.UnsupportedError), "is_decoder"},
 		"unknown activation":     {with("hidden_act", "gelu_3"), new(*checkpoint.UnsupportedError), `hidden_act "gelu_3"|quick_gelu`},

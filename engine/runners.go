@@ -2,34 +2,37 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"sync"
 
-	"github.com/xai-go/xai/engine/arch"
+	"github.com/xai-go/xai/engine/internal/tape"
 )
 
 // runners keeps the working memory of a model within its budget. Memory that a
 // forward has used stays for the next one; a forward that does not fit beside
 // those in progress waits for them.
 type runners struct {
-	network         arch.Network
-	budget, weights int64
+	budget int64
 
 	mu      sync.Mutex
+	weights int64 // those packed a second time for gradients included
+	packed  int64 // of the latter
 	used    int64 // by runners, idle ones included, and results in progress
 	idle    []sized
 	changed chan struct{} // closed when something is put back
 }
 
-// sized is an idle runner.
+// sized is a runner with the bytes that it holds.
 type sized struct {
-	runner arch.Runner
-	size   arch.Size
-	bytes  int64
+	runner  tape.Executor
+	program tape.Program
+	size    tape.Size
+	bytes   int64
 }
 
 // held is what a forward has taken.
 type held struct {
-	runners []arch.Runner
+	runners []tape.Executor
 	sized   []sized
 	results int64
 }
@@ -37,30 +40,49 @@ type held struct {
 // maxIdle is the number of runners that are kept for later.
 const maxIdle = 64
 
-func newRunners(network arch.Network, budget, weights int64) *runners {
-	return &runners{network: network, budget: budget, weights: weights, changed: make(chan struct{})}
+func newRunners(budget, weights int64) *runners {
+	return &runners{budget: budget, weights: weights, changed: make(chan struct{})}
+}
+
+// pack counts the weights that gradients pack a second time, once and for good.
+func (r *runners) pack(bytes int64) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if bytes <= r.packed {
+		return nil
+	}
+	if need := r.weights - r.packed + bytes; need > r.budget {
+		return &MemoryError{What: "the weights, packed a second time for gradients,", Need: need, Budget: r.budget}
+	}
+	r.weights += bytes - r.packed
+	r.packed = bytes
+	return nil
 }
 
 // fits reports whether n runners of a size and results of that many bytes can
 // ever be had at the same time.
-func (r *runners) fits(size arch.Size, n int, results int64) bool {
-	return r.weights+results+int64(n)*r.network.RunnerBytes(size) <= r.budget
+func (r *runners) fits(program tape.Program, size tape.Size, n int, results int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.weights+results+int64(n)*program.Bytes(size) <= r.budget
 }
 
-// take returns n runners that hold a size, and counts the bytes of the results
-// until put. It waits until they fit; the caller has made sure that they can.
-func (r *runners) take(ctx context.Context, size arch.Size, n int, results int64) (*held, error) {
-	bytes := r.network.RunnerBytes(size)
+// take returns n runners of a program for a size, and counts the bytes of the
+// results until put. It waits until they fit; the caller has made sure that
+// they can.
+func (r *runners) take(ctx context.Context, program tape.Program, size tape.Size, n int, results int64) (*held, error) {
+	bytes := program.Bytes(size)
 	for {
 		r.mu.Lock()
-		h, ok := r.reserve(size, n, bytes, results)
+		h, ok := r.reserve(program, size, n, bytes, results)
 		changed := r.changed
 		r.mu.Unlock()
 		if ok {
-			for len(h.sized) < n { // allocated without the lock
-				h.sized = append(h.sized, sized{r.network.NewRunner(size), size, bytes})
-			}
-			for _, s := range h.sized {
+			for i, s := range h.sized { // allocated without the lock
+				if s.program != program || !s.size.Holds(size) {
+					s = sized{program.Runner(size, s.runner), program, size, max(bytes, s.bytes)}
+					h.sized[i] = s
+				}
 				h.runners = append(h.runners, s.runner)
 			}
 			return h, nil
@@ -73,34 +95,47 @@ func (r *runners) take(ctx context.Context, size arch.Size, n int, results int64
 	}
 }
 
-// reserve takes what idle runners there are that hold the size, and counts the
-// bytes of the results and of the runners that are still to be made. Where
-// that is too much, idle runners make room: those that do not serve, then all
-// of them, since one that serves may be larger than need be. It is called with
-// r.mu held and changes nothing if there is no room.
-func (r *runners) reserve(size arch.Size, n int, bytes, results int64) (*held, bool) {
-	h := &held{results: results}
-	var rest []sized
-	for _, s := range r.idle {
-		if len(h.sized) < n && s.size.Rows >= size.Rows && s.size.Longest >= size.Longest && s.size.Threads >= size.Threads {
-			h.sized = append(h.sized, s)
-		} else {
-			rest = append(rest, s)
+// reserve takes idle runners, those that serve as they are first, and counts
+// the bytes of the results and of what the others will hold. Where that is too
+// much, idle runners make room. It is called with r.mu held and changes nothing
+// if there is no room.
+func (r *runners) reserve(program tape.Program, size tape.Size, n int, bytes, results int64) (*held, bool) {
+	serves := func(s sized) bool { return s.program == program && s.size.Holds(size) }
+	order := slices.Clone(r.idle)
+	slices.SortStableFunc(order, func(a, b sized) int {
+		switch {
+		case serves(a) && !serves(b):
+			return -1
+		case serves(b) && !serves(a):
+			return 1
+		}
+		return 0
+	})
+	h := &held{results: results, sized: slices.Clone(order[:min(n, len(order))])}
+	rest := order[len(h.sized):]
+	used := r.used + results
+	for i, s := range h.sized {
+		if !serves(s) && s.bytes < bytes {
+			used += bytes - s.bytes
+			h.sized[i].bytes = bytes
 		}
 	}
-	used := r.used + results + int64(n-len(h.sized))*bytes
+	used += int64(n-len(h.sized)) * bytes
 	for len(rest) > 0 && r.weights+used > r.budget {
 		used -= rest[0].bytes
 		rest = rest[1:]
 	}
-	if r.weights+used > r.budget {
-		for _, s := range h.sized {
+	if r.weights+used > r.budget { // runners that hold more than is needed give it back
+		for i, s := range h.sized {
 			used += bytes - s.bytes
+			h.sized[i] = sized{bytes: bytes}
 		}
-		h.sized = nil
 	}
 	if r.weights+used > r.budget {
 		return nil, false
+	}
+	for len(h.sized) < n {
+		h.sized = append(h.sized, sized{bytes: bytes})
 	}
 	r.used, r.idle = used, rest
 	return h, true

@@ -1,30 +1,30 @@
-// Package arch describes what an architecture is to the engine: something that
-// opens a checkpoint and runs ragged batches through it. A family of
+// Package arch describes what an architecture is to the engine: a graph of a
+// few operations over named weights, read off a configuration. A family of
 // architectures registers itself under the model_type of its configuration.
 package arch
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/xai-go/xai/engine/checkpoint"
-	"github.com/xai-go/xai/engine/internal/parallel"
 	"github.com/xai-go/xai/internal/nearest"
 )
 
 // DType is the number format that a model computes in.
 type DType string
 
-// The number formats. F64 is the reference: plain Go loops in double precision.
+// The number formats. F64 is the reference: plain Go loops in double
+// precision. BF16 computes in single precision from weights rounded to 16 bits.
 const (
-	F32 DType = "f32"
-	F64 DType = "f64"
+	F32  DType = "f32"
+	F64  DType = "f64"
+	BF16 DType = "bf16"
 )
 
-// Size returns the bytes of one number.
+// Size returns the bytes of one number of an activation.
 func (d DType) Size() int64 {
 	if d == F64 {
 		return 8
@@ -32,54 +32,62 @@ func (d DType) Size() int64 {
 	return 4
 }
 
-// SequenceClassification is the task of a model that gives one row of logits
-// for a sequence.
-const SequenceClassification = "sequence-classification"
+// The tasks of models.
+const (
+	SequenceClassification = "sequence-classification" // one row of logits for a sequence
+	TokenClassification    = "token-classification"    // a row of logits for a token
+	QuestionAnswering      = "question-answering"      // logits for start and end for a token
+	MaskedLM               = "masked-lm"               // logits over the vocabulary for a token
+	CausalLM               = "causal-lm"               // the same for what follows a token
+	PermutationLM          = "permutation-lm"          // the same for a token, given those that the caller lets it see
+)
 
 // Info says what a model is and how large its inputs may be.
 type Info struct {
 	ModelType    string   // family, "bert"
 	Architecture string   // class of the reference implementation, "BertForSequenceClassification"
 	Task         string   // for instance [SequenceClassification]
-	Labels       []string // names of the classes in the order of the logits
+	Labels       []string // names of the classes in the order of the logits; nil for a language model
 	Layers       int
 	Heads        int
-	Hidden       int // width of the residual stream
-	Embedding    int // width of a word embedding
-	Vocabulary   int // ids are below it
-	Types        int // token types are below it; 0 where the model has none
-	Positions    int // positions are below it
-	Parameters   int64
+	Hidden       int   // width of the residual stream
+	Embedding    int   // width of a word embedding
+	Vocabulary   int   // ids are below it
+	Types        int   // token types are below it; 0 where the model has none
+	Positions    int   // positions are below it; 0 where the model has no table of them
+	Length       int   // tokens of the longest sequence; 0 where nothing bounds it
+	Outputs      int   // logits of a row
+	Memories     bool  // takes memories of earlier segments
+	Targets      bool  // takes targets and permutation masks
+	Parameters   int64 // number of weights
 	DType        DType // what it computes in
 }
 
-// Network is a loaded model. It is immutable and safe for concurrent use.
-type Network interface {
-	Info() Info
-	// RunnerBytes returns the working memory of a runner of that size.
-	RunnerBytes(size Size) int64
-	// NewRunner allocates the working memory for one group at a time.
-	NewRunner(size Size) Runner
+// Architecture is a model without its weights.
+type Architecture struct {
+	Info Info
+	// Prefix begins the names of the base model's tensors, "bert."; a
+	// checkpoint may do without it.
+	Prefix string
+	// FirstPosition is the position of the first token. Where PadPosition is
+	// not nil, padding tokens do not count and all have the position *PadPosition,
+	// which is also their id: RoBERTa.
+	FirstPosition int
+	PadPosition   *int32
+	// Graph returns what the model computes in a form.
+	Graph func(Form) *Graph
 }
 
-// Size bounds the groups that a runner can take.
-type Size struct {
-	Rows    int // tokens of all sequences
-	Longest int // tokens of the longest sequence
-	Threads int // of the pool that it will be given; 1 for none
+// Form selects among the graphs of a model by what the caller gives. Most
+// models have one graph for all forms.
+type Form struct {
+	Targets bool // positions to predict: the query stream of XLNet runs
+	Memory  bool // memories of an earlier segment
+	Types   bool // token types
 }
 
-// Runner runs groups of sequences through a network. It is used by one
-// goroutine at a time.
-type Runner interface {
-	// Forward runs a group and writes its share of out. It works alone if pool
-	// is nil, and over the pool otherwise; the bits are the same. It returns
-	// the error of ctx if it was cancelled on the way.
-	Forward(ctx context.Context, pool *parallel.Pool, group Batch, out *Output) error
-}
-
-// Open loads a checkpoint as an architecture computing in dtype.
-type Open func(ctx context.Context, c *checkpoint.Checkpoint, dtype DType) (Network, error)
+// Open reads a configuration as an architecture.
+type Open func(c *checkpoint.Config) (*Architecture, error)
 
 var registry = map[string]Open{}
 

@@ -1,13 +1,10 @@
 package arch
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/xai-go/xai/engine/checkpoint"
 )
@@ -18,7 +15,7 @@ func TestLookup(t *testing.T) {
 	registry = map[string]Open{}
 	mine := errors.New("mine")
 	for _, name := range []string{"gpt2", "bert", "albert"} {
-		Register(name, func(context.Context, *checkpoint.Checkpoint, DType) (Network, error) { return nil, mine })
+		Register(name, func(*checkpoint.Config) (*Architecture, error) { return nil, mine })
 	}
 	if !slices.Equal(Known(), []string{"albert", "bert", "gpt2"}) {
 		t.Errorf("Known() = %v", Known())
@@ -27,7 +24,7 @@ func TestLookup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := open(t.Context(), nil, F32); err != mine {
+	if _, err := open(nil); err != mine {
 		t.Errorf("Lookup found something else: %v", err)
 	}
 	for name, order := range map[string]string{"gpt-2": "gpt2, albert, bert", "berd": "bert, albert, gpt2", "xyz": "albert, bert, gpt2"} {
@@ -45,40 +42,41 @@ func TestLookup(t *testing.T) {
 	Register("bert", open)
 }
 
-func TestBatchSlice(t *testing.T) {
-	b := Batch{
-		Starts: []int{0, 2, 3, 6}, IDs: []int32{0, 1, 2, 3, 4, 5}, TypeIDs: []int32{0, 1, 0, 1, 0, 1},
-		PositionIDs: []int32{5, 4, 3, 2, 1, 0}, Mask: []uint8{1, 1, 0, 1, 0, 1},
-	}
-	s := b.Slice(1, 3).Slice(1, 2)
-	want := Batch{First: 2, Starts: []int{3, 6}, IDs: []int32{3, 4, 5}, TypeIDs: []int32{1, 0, 1}, PositionIDs: []int32{2, 1, 0}, Mask: []uint8{1, 0, 1}}
-	if diff := cmp.Diff(want, s); diff != "" {
-		t.Error(diff)
-	}
-	if lo, hi := b.Slice(1, 3).Range(1); lo != 1 || hi != 4 {
-		t.Errorf("range [%d, %d)", lo, hi)
-	}
-	e := Batch{Starts: []int{0, 2, 3}, Embeds: []float32{1, 2, 3, 4, 5, 6}}
-	if got := e.Slice(1, 2); !slices.Equal(got.Embeds, []float32{5, 6}) || got.IDs != nil || got.Rows() != 1 || got.Sequences() != 1 {
-		t.Errorf("%+v", got)
+// TestBuilderPanics holds that a graph whose widths or rows do not fit is a
+// programmer's error.
+func TestBuilderPanics(t *testing.T) {
+	for name, build := range map[string]func(b *Builder, x Value){
+		"sum of two widths":    func(b *Builder, x Value) { b.Add(x, b.Linear(x, "up", 8)) },
+		"sum of two row sets":  func(b *Builder, x Value) { b.Add(x, b.Select(x, Reads)) },
+		"product of two":       func(b *Builder, x Value) { b.Mul(x, b.Linear(x, "up", 8)) },
+		"layer of other width": func(b *Builder, x Value) { b.Project(x, Dense("down", 4, 8)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic")
+				}
+			}()
+			b := NewBuilder(map[string]int{"D": 4})
+			build(b, b.Words(Weight{Name: "words", Shape: []int{9, 4}}))
+		})
 	}
 }
 
-func TestTensor(t *testing.T) {
-	wide := NewTensor(F64, 2, 3)
-	Values[float64](wide)[4] = 1.0000000001
-	if got := wide.Float64()[4]; got != 1.0000000001 || len(wide.Float64()) != 6 {
-		t.Errorf("Float64 of float64: %v", wide.Float64())
-	}
-	if got := wide.Float32()[4]; got != 1 {
-		t.Errorf("Float32 of float64: %v", got)
-	}
-	narrow := NewTensor(F32, 2)
-	Values[float32](narrow)[1] = 0.1
-	if got := narrow.Float64()[1]; got != float64(float32(0.1)) {
-		t.Errorf("Float64 of float32: %v", got)
-	}
-	if got := narrow.Float32(); &got[0] != &narrow.F32[0] {
-		t.Error("Float32 of float32 is a copy")
+// TestDims holds how a stored shape is read as a matrix.
+func TestDims(t *testing.T) {
+	for _, c := range []struct {
+		weight  Weight
+		out, in int
+	}{
+		{Weight{Shape: []int{8, 4}}, 8, 4},
+		{Weight{Shape: []int{8, 2, 3}}, 8, 6},
+		{Weight{Shape: []int{8, 2, 3}, Transposed: true}, 6, 8},
+		{Conv1D("qkv", 4, 12, 8, 12).W, 4, 4},
+		{Dense("up", 8, 4).W, 8, 4},
+	} {
+		if out, in := c.weight.Dims(); out != c.out || in != c.in {
+			t.Errorf("%+v is [%d, %d], want [%d, %d]", c.weight, out, in, c.out, c.in)
+		}
 	}
 }

@@ -24,7 +24,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 )
 
 // The files of a model folder.
@@ -63,23 +62,6 @@ func Open(fsys fs.FS) (*Checkpoint, error) {
 		return nil, err
 	}
 	return c, nil
-}
-
-// Elements returns the number of values in all tensors of all files, an upper
-// bound of what an architecture can load.
-func (c *Checkpoint) Elements() int64 {
-	n := int64(0)
-	for _, f := range c.files {
-		if f.tensors == nil {
-			continue
-		}
-		for _, name := range f.tensors.Names() {
-			info, _ := f.tensors.Tensor(name)
-			// A view may claim more values than there are bytes.
-			n += min(int64(info.Elements()), math.MaxInt64-n)
-		}
-	}
-	return n
 }
 
 // Close releases the files of weights. [Checkpoint.Config] and

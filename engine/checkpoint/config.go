@@ -217,6 +217,14 @@ func (f *Fields) String(key, absent string) string {
 	return v
 }
 
+// Null tells whether the value of key is null, for keys where that is not the
+// same as no value at all.
+func (f *Fields) Null(key string) bool {
+	_, present := f.config.values[key]
+	_, given := f.config.value(key)
+	return present && !given
+}
+
 // read decodes the value of key into v and reports whether there was one.
 func (f *Fields) read(key string, v any, kind string) bool {
 	raw, ok := f.config.value(key)

@@ -125,3 +125,12 @@ func TestFields(t *testing.T) {
 		}
 	}
 }
+
+func TestNull(t *testing.T) {
+	f := parse(t, `{"null":null,"empty":"","zero":0}`).Fields()
+	for key, want := range map[string]bool{"null": true, "empty": false, "zero": false, "absent": false} {
+		if got := f.Null(key); got != want {
+			t.Errorf("Null(%q) = %v", key, got)
+		}
+	}
+}

@@ -1,110 +1,89 @@
-package bert
+package bert_test
 
 import (
-	"math/rand/v2"
-	"runtime"
+	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/xai-go/xai/engine/arch"
-	"github.com/xai-go/xai/engine/internal/kernel"
-	"github.com/xai-go/xai/engine/internal/nn"
-	"github.com/xai-go/xai/engine/internal/parallel"
+	"github.com/xai-go/xai/engine/arch/archtest"
+	_ "github.com/xai-go/xai/engine/arch/bert"
+	"github.com/xai-go/xai/internal/golden"
 )
 
-// tiny returns a random network.
-func tiny[T kernel.Float](hidden, heads, intermediate, layers, positions int) *network[T] {
-	random := rand.New(rand.NewPCG(1, 1))
-	values := func(n int) []T {
-		x := make([]T, n)
-		for i := range x {
-			x[i] = T(random.NormFloat64()) / 4
-		}
-		return x
-	}
-	linear := func(out, in int) *nn.Linear[T] { return nn.NewLinear(out, in, values(out*in), values(out)) }
-	norm := func() *nn.LayerNorm[T] { return nn.NewLayerNorm(values(hidden), values(hidden), 1e-12) }
-	n := &network[T]{
-		config: config{
-			Info: arch.Info{
-				Hidden: hidden, Heads: heads, Layers: layers, Vocabulary: 9, Types: 2, Positions: positions,
-				Labels: []string{"a", "b"}, DType: arch.F32,
-			},
-			intermediate: intermediate,
-		},
-		word: values(9 * hidden), position: values(positions * hidden), types: values(2 * hidden), embedNorm: norm(),
-		head: head[T]{linear(hidden, hidden), kernel.Tanh[T], linear(2, hidden)},
-	}
-	if _, ok := any(T(0)).(float64); ok {
-		n.DType = arch.F64
-	}
-	for range layers {
-		n.layers = append(n.layers, layer[T]{
-			query: linear(hidden, hidden), keyValue: linear(2*hidden, hidden), output: linear(hidden, hidden), outputNorm: norm(),
-			up: linear(intermediate, hidden), activation: kernel.GELU[T], down: linear(hidden, intermediate), downNorm: norm(),
-		})
-	}
-	return n
+var config = archtest.Config{
+	"model_type": "bert", "architectures": []string{"BertForSequenceClassification"},
+	"vocab_size": 40, "hidden_size": 12, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 20,
+	"max_position_embeddings": 9, "type_vocab_size": 2, "id2label": map[string]string{"0": "a", "1": "b", "2": "c"},
 }
 
-// TestRunnerBytes holds a runner to the memory that it says it takes, on its
-// first forward and, which is none, on later ones.
-func TestRunnerBytes(t *testing.T) {
-	selected := kernel.Family()
-	defer kernel.Select(selected)
-	for _, family := range kernel.Families() {
-		if err := kernel.Select(family); err != nil {
-			t.Fatal(err)
+var encoder = slices.Concat(
+	archtest.List("", "hook_tokens hook_embed hook_token_type_embed hook_pos_embed embed.ln.hook_scale embed.ln.hook_normalized hook_full_embed"),
+	archtest.EncoderBlock,
+)
+
+// TestHeads holds each head to its task, its points and what it reads.
+func TestHeads(t *testing.T) {
+	words := archtest.List("", "mlm_head.hook_pre mlm_head.hook_post unembed.hook_in hook_logits")
+	for head, want := range map[string]struct {
+		task    string
+		outputs int
+		labels  []string
+		read    arch.Reader
+		points  []string
+	}{
+		"ForSequenceClassification": {arch.SequenceClassification, 3, []string{"a", "b", "c"}, arch.First, []string{"pooler.hook_pooler_out", "hook_cls_logits"}},
+		"ForTokenClassification":    {arch.TokenClassification, 3, []string{"a", "b", "c"}, arch.Every, []string{"hook_token_logits"}},
+		"ForQuestionAnswering":      {arch.QuestionAnswering, 2, []string{"start", "end"}, arch.Every, []string{"hook_span_logits"}},
+		"ForMaskedLM":               {arch.MaskedLM, 40, nil, arch.Every, words},
+		"ForPreTraining":            {arch.MaskedLM, 40, nil, arch.Every, words},
+		"ForNextSentencePrediction": {arch.SequenceClassification, 2, []string{"next", "not next"}, arch.First, []string{"pooler.hook_pooler_out", "nsp_head.hook_nsp_out"}},
+	} {
+		a := archtest.Must(t, config.With("architectures", []string{"Bert" + head}))
+		info := arch.Info{
+			ModelType: "bert", Architecture: "Bert" + head, Task: want.task, Labels: want.labels, Outputs: want.outputs,
+			Layers: 2, Heads: 3, Hidden: 12, Embedding: 12, Vocabulary: 40, Types: 2, Positions: 9, Length: 9,
 		}
-		t.Run(family, func(t *testing.T) { testRunnerBytes(t, tiny[float32](64, 2, 130, 1, 700), family != "generic") })
-		t.Run(family+" narrow heads", func(t *testing.T) { testRunnerBytes(t, tiny[float32](66, 22, 10, 1, 700), family != "generic") })
+		if diff := cmp.Diff(info, a.Info); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", head, diff)
+		}
+		archtest.Points(t, a, arch.Form{}, slices.Concat(encoder, want.points)...)
+		if g := a.Graph(arch.Form{}); g.Read.From != want.read || g.Norm != arch.NormPost {
+			t.Errorf("%s reads by rule %d, norms are placed %d", head, g.Read.From, g.Norm)
+		}
 	}
-	t.Run("f64", func(t *testing.T) { testRunnerBytes(t, tiny[float64](64, 2, 130, 1, 700), false) })
 }
 
-// testRunnerBytes tests one network. The plain loops pack nothing, so that only
-// tiled kernels come near to what is said.
-func testRunnerBytes[T kernel.Float](t *testing.T, n *network[T], tiled bool) {
-	for _, lengths := range [][]int{{5}, {128}, {400}, {1, 1, 1}, {300, 40, 90}} {
-		for _, threads := range []int{1, 3} {
-			pool := parallel.New(threads)
-			defer pool.Close()
-			shared := pool
-			if threads == 1 {
-				shared = nil
-			}
-			b := arch.Batch{Starts: []int{0}}
-			size := arch.Size{Threads: threads}
-			for _, n := range lengths {
-				b.IDs = append(b.IDs, make([]int32, n)...)
-				b.Starts = append(b.Starts, len(b.IDs))
-				size.Longest = max(size.Longest, n)
-			}
-			size.Rows = len(b.IDs)
-			out := &arch.Output{Classes: 2, Logits: make([]float64, 2*len(lengths))}
-
-			var before, first, second runtime.MemStats
-			runtime.ReadMemStats(&before)
-			r := n.NewRunner(size)
-			if err := r.Forward(t.Context(), shared, b, out); err != nil {
-				t.Fatal(err)
-			}
-			runtime.ReadMemStats(&first)
-			if err := r.Forward(t.Context(), shared, b, out); err != nil {
-				t.Fatal(err)
-			}
-			runtime.ReadMemStats(&second)
-			// The slack is for size classes of the allocator, closures and the
-			// list of jobs.
-			const slack = 32 << 10
-			said := n.RunnerBytes(size)
-			if took := int64(second.TotalAlloc - before.TotalAlloc); took > said+slack {
-				t.Errorf("%v tokens, %d threads: %d bytes taken, %d said", lengths, threads, took, said)
-			} else if tiled && threads == 1 && said > 2*took+4*slack {
-				t.Errorf("%v tokens: %d bytes said, only %d taken", lengths, said, took)
-			}
-			if took := second.TotalAlloc - first.TotalAlloc; threads == 1 && took > slack {
-				t.Errorf("%v tokens: a second forward allocates %d bytes", lengths, took)
-			}
-		}
+// TestWeights holds the names and shapes of weights to those of checkpoints.
+func TestWeights(t *testing.T) {
+	for _, model := range []string{"bert-seqcls", "bert-tokcls", "bert-qa", "bert-mlm", "bert-text"} {
+		t.Run(model, func(t *testing.T) { archtest.Weights(t, golden.ModelFS(t, model)) })
 	}
+}
+
+// TestTied tells tied word embeddings from a matrix of their own.
+func TestTied(t *testing.T) {
+	lm := config.With("architectures", []string{"BertForMaskedLM"})
+	archtest.Unembedding(t, archtest.Must(t, lm), "bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight")
+	archtest.Unembedding(t, archtest.Must(t, lm.With("tie_word_embeddings", false)), "cls.predictions.decoder.weight")
+}
+
+func TestRefusals(t *testing.T) {
+	archtest.Refuses(t, config, slices.Concat(
+		archtest.Dimensions("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "max_position_embeddings", "type_vocab_size"),
+		[]archtest.Refusal{
+			{Key: "num_attention_heads", Value: 5, Word: "does not divide"},
+			{Key: "layer_norm_eps", Value: -1},
+			{Key: "layer_norm_eps", Value: "small"},
+			{Key: "hidden_act", Value: 3},
+			{Key: "tie_word_embeddings", Value: "yes"},
+			{Key: "architectures", Value: []string{}},
+			{Key: "id2label", Value: map[string]string{"1": "b"}},
+			{Key: "position_embedding_type", Value: "relative_key", Unsupported: true},
+			{Key: "is_decoder", Value: true, Unsupported: true},
+			{Key: "architectures", Value: []string{"BertForMultipleChoice"}, Word: "BertForTokenClassification", Unsupported: true},
+			{Key: "architectures", Value: []string{"ForMaskedLM"}, Word: "BertForMaskedLM", Unsupported: true},
+			{Key: "architectures", Value: []string{"BertModel"}, Word: "BertForMaskedLM", Unsupported: true},
+		}))
 }

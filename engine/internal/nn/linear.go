@@ -8,7 +8,6 @@ package nn
 import (
 	"context"
 
-	"github.com/xai-go/xai/engine/checkpoint"
 	"github.com/xai-go/xai/engine/internal/kernel"
 	"github.com/xai-go/xai/engine/internal/parallel"
 )
@@ -35,37 +34,40 @@ type part[T kernel.Float] struct {
 	bias   []T
 }
 
-// LoadLinear loads NAME.weight [out, in] and NAME.bias [out]. Several names
-// are stacked into one layer with len(names)·out outputs. A failure is left in
-// the loader.
-func LoadLinear[T kernel.Float](load *checkpoint.Loader[T], out, in int, names ...string) *Linear[T] {
-	var weight, bias []T
-	for _, name := range names {
-		w, b := load.Tensor(name+".weight", out, in), load.Tensor(name+".bias", out)
-		if load.Err() != nil {
-			return nil
-		}
-		if len(names) == 1 {
-			weight, bias = w, b
-		} else {
-			weight, bias = append(weight, w...), append(bias, b...)
-		}
-	}
-	return NewLinear(out*len(names), in, weight, bias)
+// NewLinear packs a layer. weight [out, in] is copied, bias, [out] or nil, is
+// kept.
+func NewLinear[T kernel.Float](out, in int, weight, bias []T) *Linear[T] {
+	return FromWeights(kernel.Pack(out, in, weight), bias)
 }
 
-// NewLinear packs a layer. weight [out, in] is copied, bias [out] is kept.
-func NewLinear[T kernel.Float](out, in int, weight, bias []T) *Linear[T] {
-	w := kernel.Pack(out, in, weight)
+// FromWeights returns the layer of packed weights, which it keeps, and a bias,
+// [out] or nil.
+func FromWeights[T kernel.Float](w *kernel.Weights[T], bias []T) *Linear[T] {
+	out, _ := w.Dims()
 	l := &Linear[T]{out: out, whole: part[T]{0, out, w, bias}}
 	panel := w.PanelColumns()
 	width := (columnsPerPart + panel - 1) / panel * panel
 	for lo := 0; lo < out; lo += width {
 		hi := min(lo+width, out)
-		l.parts = append(l.parts, part[T]{lo, hi, w.Columns(lo, hi), bias[lo:hi]})
+		of := part[T]{lo: lo, hi: hi, w: w.Columns(lo, hi)}
+		if bias != nil {
+			of.bias = bias[lo:hi]
+		}
+		l.parts = append(l.parts, of)
 	}
 	return l
 }
+
+// WithBias returns the layer with another bias, [out] or nil, which shares the
+// weights of l.
+func (l *Linear[T]) WithBias(bias []T) *Linear[T] { return FromWeights(l.whole.w, bias) }
+
+// Transposed returns the layer dx = dy·W: the way back through l. It packs the
+// weights a second time.
+func (l *Linear[T]) Transposed() *Linear[T] { return FromWeights(l.whole.w.Transposed(), nil) }
+
+// Bytes returns the size of the packed weights.
+func (l *Linear[T]) Bytes() int64 { return l.whole.w.Bytes() }
 
 // Apply computes dst = activation(x·Wᵀ + b) for m rows: dst is [m, out] with
 // row stride ldd, x [m, in] with row stride ldx. A nil activation is the

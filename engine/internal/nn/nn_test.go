@@ -154,14 +154,14 @@ func TestActivations(t *testing.T) {
 		testActivation[float32](t, name, x, formula, 2e-6)
 	}
 	var unsupported *checkpoint.UnsupportedError
-	if _, err := ActivationByName[float32]("hidden_act", "gelu_3"); !errors.As(err, &unsupported) {
+	if _, _, err := ActivationByName[float32]("hidden_act", "gelu_3"); !errors.As(err, &unsupported) {
 		t.Errorf("an unknown activation: %v", err)
 	}
 }
 
 func testActivation[T kernel.Float](t *testing.T, name string, x []float64, formula func(float64) float64, tolerance float64) {
 	t.Helper()
-	activation, err := ActivationByName[T]("hidden_act", name)
+	activation, _, err := ActivationByName[T]("hidden_act", name)
 	if err != nil {
 		t.Error(err)
 		return

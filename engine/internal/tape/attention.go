@@ -1,0 +1,670 @@
+package tape
+
+import (
+	"context"
+	"math"
+	"slices"
+
+	"github.com/xai-go/xai/engine/arch"
+	"github.com/xai-go/xai/engine/internal/kernel"
+	"github.com/xai-go/xai/engine/point"
+)
+
+// Attention goes tile by tile: the scores of a few queries of one head, with
+// all their keys, are computed, masked, normalised and multiplied by the values
+// while they are in the cache, so that memory grows with the length of a
+// sequence and not with its square. What is captured is copied out of the tile,
+// and edits change it there.
+
+const (
+	// tileRows is the number of queries whose scores are held at once.
+	tileRows = 96
+	// queryBlock is the number of queries of a job where threads share the
+	// attention of a long sequence. Every job packs the keys and values of its
+	// head again, so it is not small.
+	queryBlock = 192
+)
+
+// attention is an attention node made ready to run.
+type attention[T kernel.Float] struct {
+	arch.Attention
+	queries                                  arch.RowSet // whose rows ask
+	keys                                     arch.RowSet // whose rows are seen
+	e, ev                                    int         // width of a query head and of a value head
+	content, position, segment               []T         // [heads, e], nil without relative terms
+	segments                                 []T         // [2, heads, e]
+	queryWidth, keyWidth, valueWidth, zWidth int
+	edits                                    map[arch.Stage][]tileEdit
+	captures, gradients                      map[arch.Stage][]tileView
+	compact                                  bool // hidden keys may be left out
+	layer, last                              int  // its place among the attentions of the plan, and that of the last one
+}
+
+// tileView is a use of a point inside of attention, [B, H, queries, S].
+type tileView struct {
+	use
+	targets bool // the queries are counted among the targets
+}
+
+type tileEdit struct {
+	tileView
+	edit *point.Edit
+}
+
+// job is the attention of a block of queries of one head of one sequence.
+type job struct{ sequence, head, lo, hi int }
+
+// attention makes node i ready.
+func (p *planner[T]) attention(i int, captures bool) *attention[T] {
+	n := &p.nodes[i]
+	op := n.op.(arch.Attention)
+	a := &attention[T]{
+		Attention: op, queries: n.rows, keys: p.nodes[n.in[1]].rows,
+		queryWidth: p.nodes[n.in[0]].width, keyWidth: p.nodes[n.in[1]].width, valueWidth: p.nodes[n.in[2]].width, zWidth: n.width,
+		edits: map[arch.Stage][]tileEdit{}, captures: map[arch.Stage][]tileView{}, gradients: map[arch.Stage][]tileView{},
+	}
+	a.e, a.ev = a.queryWidth/op.Heads, a.valueWidth/op.KeyHeads
+	for j := range p.nodes {
+		if _, ok := p.nodes[j].op.(arch.Attention); ok {
+			a.last++
+			if j < i {
+				a.layer++
+			}
+		}
+	}
+	a.last--
+	if rel := op.Relative; rel != nil {
+		a.content, a.position, a.segment = p.vector(rel.Content), p.vector(rel.Position), p.vector(rel.Segment)
+		a.segments = p.vector(rel.Segments)
+	}
+	view := func(u use) tileView { return tileView{u, u.sel.Point.Axes[2].Letter == "P"} }
+	for _, u := range n.inner.edits {
+		stage := u.sel.Point.Stage
+		a.edits[stage] = append(a.edits[stage], tileEdit{view(u), &p.req.Edits[u.index]})
+	}
+	if captures {
+		for _, u := range n.inner.captures {
+			a.captures[u.sel.Point.Stage] = append(a.captures[u.sel.Point.Stage], view(u))
+		}
+	}
+	for _, u := range n.inner.gradients {
+		a.gradients[u.sel.Point.Stage] = append(a.gradients[u.sel.Point.Stage], view(u))
+	}
+	// A key that an edit makes visible must be there to be seen, a token that
+	// sees itself sees one that others do not, and a weight that is 0 has a
+	// gradient all the same.
+	a.compact = len(a.edits) == 0 && len(a.gradients[arch.Pattern]) == 0 && !op.SeesSelf
+	p.plan.uses.add(a.e, a.ev, op.Relative != nil, len(p.req.Gradients) > 0)
+	return a
+}
+
+// scratch is the working memory of one worker.
+type scratch[T kernel.Float] struct {
+	keys, values, relative kernel.Panels[T]
+	keyRows, valueColumns  kernel.Panels[T] // for the way back
+	queryRows, outRows     kernel.Panels[T]
+	relativeRows           kernel.Panels[T]
+	scores, term, biased   []T
+	pattern, dscores       []T
+	dkeys, dvalues, dq     []T
+	shown                  []int // for each key, the number of keys before it that are not hidden
+	columns                []int // of each key that is not hidden, its place among all
+	view                   tile
+}
+
+// worker is what the scratch of a worker must hold, for the planner's budget.
+type worker struct {
+	e, ev              int
+	relative, gradient bool
+}
+
+func (w *worker) add(e, ev int, relative, gradient bool) {
+	w.e, w.ev = max(w.e, e), max(w.ev, ev)
+	w.relative, w.gradient = w.relative || relative, w.gradient || gradient
+}
+
+// bytes returns an upper bound for numbers of the given size.
+func (w *worker) bytes(size Size, number int64) int64 {
+	if w.e == 0 {
+		return 0
+	}
+	keys := int64(size.Context) + 64
+	head := int64(w.e+w.ev) + 128
+	n := keys * (head + tileRows)
+	if w.relative {
+		n += 2 * keys * (head + tileRows)
+	}
+	if w.gradient {
+		n += 3*keys*(head+tileRows) + 4*tileRows*head
+		if w.relative {
+			n += 2 * keys * head
+		}
+	}
+	return n*number + keys*16
+}
+
+// grow returns a slice of n values, reusing s where it is long enough.
+func grow[E any](s []E, n int) []E {
+	if cap(s) < n {
+		return make([]E, n)
+	}
+	return s[:n]
+}
+
+// tile is the keys that a sequence's queries see.
+type tile struct {
+	length, memory int // own rows of the sequence, and rows before them
+	keys           int // all keys
+	visible        int // keys in the panels: all, or those that are not hidden
+	compact        bool
+	mask           []uint8 // of the tokens; nil shows all
+	hidden         []uint8 // [length, length] of the caller; nil hides none
+	past           *Past   // cached rows that an earlier batch left; nil where the batch holds them itself
+}
+
+// forward computes z = softmax(…)·v for all heads and sequences.
+func (a *attention[T]) forward(ctx context.Context, r *Runner[T], in []int, to int) error {
+	block := queryBlock
+	if r.pool == nil {
+		block = math.MaxInt
+	}
+	r.divide(a.queries, a.Heads, block)
+	if err := r.jobsOver(ctx, func(worker int, j job) { a.attend(r, &r.scratch[worker], j, in, to) }); err != nil {
+		return err
+	}
+	a.keep(r, in)
+	return nil
+}
+
+// keep adds the keys and values of the batch to what is kept for later.
+func (a *attention[T]) keep(r *Runner[T], in []int) {
+	if r.batch.Keep == nil {
+		return
+	}
+	for seq := range r.batch.Sequences() {
+		to := r.batch.Keep[r.batch.Sequence(seq)]
+		if to == nil {
+			continue
+		}
+		if past := r.batch.past(seq); a.layer == 0 && past != to {
+			*to = Past{}
+			if past != nil {
+				*to = *past.Fork()
+			}
+		}
+		for len(to.layers) <= a.layer {
+			to.layers = append(to.layers, layerPast{})
+		}
+		lo, hi := r.sets[a.keys].starts[seq], r.sets[a.keys].starts[seq+1]
+		l := &to.layers[a.layer]
+		extend(&l.keys, r.span(in[1], lo, hi))
+		extend(&l.values, r.span(in[2], lo, hi))
+		if a.layer == a.last {
+			to.Length += hi - lo
+		}
+	}
+}
+
+// extend appends values to a tensor.
+func extend[T kernel.Float](t *Tensor, x []T) {
+	if x, ok := any(x).([]float32); ok {
+		t.F32 = append(t.F32, x...)
+		return
+	}
+	t.F64 = append(t.F64, any(x).([]float64)...)
+}
+
+// divide lists the jobs of an attention, each of at most block queries.
+func (r *Runner[T]) divide(queries arch.RowSet, heads, block int) {
+	r.jobs = r.jobs[:0]
+	s := &r.sets[queries]
+	for i := range r.batch.Sequences() {
+		n := s.starts[i+1] - s.starts[i]
+		for lo := 0; lo < n; {
+			hi := n
+			if n-lo > block {
+				hi = lo + block
+			}
+			for h := range heads {
+				r.jobs = append(r.jobs, job{sequence: i, head: h, lo: lo, hi: hi})
+			}
+			lo = hi
+		}
+	}
+}
+
+// jobsOver runs the jobs.
+func (r *Runner[T]) jobsOver(ctx context.Context, f func(worker int, j job)) error {
+	if r.pool == nil {
+		for _, j := range r.jobs {
+			f(0, j)
+		}
+		return ctx.Err()
+	}
+	return r.pool.For(ctx, len(r.jobs), func(worker, i int) { f(worker, r.jobs[i]) })
+}
+
+// parts returns the rows of one head of a sequence's keys or values: those
+// before its own, then these. kept is what an earlier batch left.
+func (a *attention[T]) parts(r *Runner[T], b, width, column int, t *tile, seq int, kept func(l *layerPast) Tensor) []kernel.Rows[T] {
+	x := r.matrix(b)
+	rows := func(from, n int, mask []uint8) kernel.Rows[T] {
+		return kernel.Rows[T]{Data: x[min(from*width+column, len(x)):], Stride: width, N: n, Mask: mask}
+	}
+	own := r.sets[a.keys].starts[seq+1] - t.length
+	var parts []kernel.Rows[T]
+	switch {
+	case t.past != nil:
+		x := values[T](kept(&t.past.layers[a.layer]))
+		parts = append(parts, kernel.Rows[T]{Data: x[min(column, len(x)):], Stride: width, N: t.memory})
+	case r.batch.Prefixes != nil:
+		for _, p := range r.batch.Prefixes[seq] {
+			parts = append(parts, rows(p[0], p[1]-p[0], nil))
+		}
+	case t.memory > 0:
+		parts = append(parts, rows(own-t.memory, t.memory, nil))
+	}
+	return append(parts, rows(own, t.length, t.shownTokens()))
+}
+
+// keysOf and valuesOf return the rows of a head of the sequence of a job.
+func (a *attention[T]) keysOf(r *Runner[T], in []int, kv int, t *tile, seq int) []kernel.Rows[T] {
+	return a.parts(r, in[1], a.keyWidth, kv*a.e, t, seq, func(l *layerPast) Tensor { return l.keys })
+}
+
+func (a *attention[T]) valuesOf(r *Runner[T], in []int, kv int, t *tile, seq int) []kernel.Rows[T] {
+	return a.parts(r, in[2], a.valueWidth, kv*a.ev, t, seq, func(l *layerPast) Tensor { return l.values })
+}
+
+// shownTokens returns the mask of the tokens where hidden ones are left out.
+func (t *tile) shownTokens() []uint8 {
+	if t.compact {
+		return t.mask
+	}
+	return nil
+}
+
+// look finds out which keys the queries of a sequence see.
+func (a *attention[T]) look(r *Runner[T], s *scratch[T], seq int) *tile {
+	lo, hi := r.batch.Range(seq)
+	t := &s.view
+	*t = tile{length: hi - lo}
+	t.memory = r.sets[a.keys].starts[seq+1] - r.sets[a.keys].starts[seq] - t.length + r.batch.prefix(seq)
+	if past := r.batch.past(seq); past != nil && past.Length > 0 {
+		t.past, t.memory = past, past.Length
+	}
+	if r.batch.Mask != nil {
+		t.mask = r.batch.Mask[lo:hi]
+	}
+	if r.batch.Hidden != nil {
+		t.hidden = r.batch.Hidden[r.batch.Sequence(seq)]
+	}
+	t.keys = t.memory + t.length
+	t.compact = a.compact && t.mask != nil && t.hidden == nil
+	t.visible = t.keys
+	if t.compact {
+		s.shown, s.columns = grow(s.shown, t.keys+1), s.columns[:0]
+		for j := range t.keys {
+			s.shown[j] = len(s.columns)
+			if j < t.memory || t.mask[j-t.memory] != 0 {
+				s.columns = append(s.columns, j)
+			}
+		}
+		t.visible = len(s.columns)
+		s.shown[t.keys] = t.visible
+	}
+	return t
+}
+
+// place returns the number of keys in the panels that lie before key j.
+func (s *scratch[T]) place(t *tile, j int) int {
+	if t.compact {
+		return s.shown[j]
+	}
+	return j
+}
+
+// range returns the keys in the panels that a query at a position sees as far
+// as order goes: causal attention, and windows.
+func (a *attention[T]) sees(s *scratch[T], t *tile, position int) (lo, hi int) {
+	hi = t.keys
+	if a.Causal {
+		hi = t.memory + position + 1
+		if a.Window > 0 {
+			lo = max(0, hi-a.Window)
+		}
+	}
+	return s.place(t, lo), s.place(t, hi)
+}
+
+// attend computes one job.
+func (a *attention[T]) attend(r *Runner[T], s *scratch[T], j job, in []int, to int) {
+	t := a.look(r, s, j.sequence)
+	first := r.sets[a.queries].starts[j.sequence]
+	kv := j.head / (a.Heads / a.KeyHeads)
+	if t.visible == 0 {
+		for i := j.lo; i < j.hi; i++ {
+			clear(r.row(to, first+i)[j.head*a.ev : (j.head+1)*a.ev])
+		}
+		return
+	}
+	a.packKeys(r, s, t, j, kv, in)
+	s.values.Stack(a.ev, 1, a.valuesOf(r, in, kv, t, j.sequence)...)
+	for lo := j.lo; lo < j.hi; lo += tileRows {
+		hi := min(lo+tileRows, j.hi)
+		keys := a.scores(r, s, t, j, lo, hi, in)
+		a.normalise(r, s, t, j, lo, hi, keys)
+		z := r.matrix(to)[(first+lo)*a.zWidth+j.head*a.ev:]
+		s.values.Multiply(z, a.zWidth, s.scores, s.width(t), hi-lo, keys, a.ev, false)
+	}
+}
+
+// width returns the row stride of a tile.
+func (s *scratch[T]) width(t *tile) int { return (t.visible + 15) / 16 * 16 }
+
+// packKeys packs what the queries of a head are multiplied by, scaled.
+func (a *attention[T]) packKeys(r *Runner[T], s *scratch[T], t *tile, j job, kv int, in []int) {
+	s.keys.Transpose(a.e, T(a.Factor), a.keysOf(r, in, kv, t, j.sequence)...)
+	if a.Relative != nil {
+		s.relative.Transpose(a.e, T(a.Factor), a.relatives(r, t, j.head, in[3]))
+	}
+	s.scores = grow(s.scores, tileRows*s.width(t))
+}
+
+// relatives returns the rows of the relative positions that a sequence's
+// queries and keys can have: memory + length − 1 down to 1 − length.
+func (a *attention[T]) relatives(r *Runner[T], t *tile, head, b int) kernel.Rows[T] {
+	width := a.Heads * a.e
+	from := r.longestContext() - (t.memory + t.length - 1)
+	return kernel.Rows[T]{Data: r.matrix(b)[from*width+head*a.e:], Stride: width, N: t.keys + t.length - 1}
+}
+
+// scores computes what enters the softmax, for the queries [lo, hi) of a job,
+// and returns the number of keys in the panels that any of them sees.
+func (a *attention[T]) scores(r *Runner[T], s *scratch[T], t *tile, j job, lo, hi int, in []int) int {
+	set := &r.sets[a.queries]
+	first := set.starts[j.sequence]
+	rows, ld := hi-lo, s.width(t)
+	keys := 0
+	for i := lo; i < hi; i++ {
+		_, end := a.sees(s, t, set.position(j.sequence, first+i))
+		keys = max(keys, end)
+	}
+	if a.inspects() {
+		keys = t.visible
+	}
+	q := r.matrix(in[0])[(first+lo)*a.queryWidth+j.head*a.e:]
+	if a.Relative == nil {
+		s.keys.Multiply(s.scores, ld, q, a.queryWidth, rows, a.e, keys, false)
+	} else {
+		a.relativeScores(r, s, t, j, lo, hi, q)
+	}
+	a.mask(r, s, t, j, lo, hi, keys)
+	return keys
+}
+
+// inspects tells whether somebody looks at the scores or the pattern.
+func (a *attention[T]) inspects() bool {
+	return len(a.edits)+len(a.captures)+len(a.gradients) > 0
+}
+
+// relativeScores computes Factor·[(q + Content)·k + (q + Position)·r_{i−j} +
+// (q + Segment)·s_ij].
+func (a *attention[T]) relativeScores(r *Runner[T], s *scratch[T], t *tile, j job, lo, hi int, q []T) {
+	rows, ld := hi-lo, s.width(t)
+	span := t.keys + t.length - 1
+	s.biased, s.term = grow(s.biased, rows*a.e), grow(s.term, rows*span)
+	a.bias(s, q, rows, a.content[j.head*a.e:])
+	s.keys.Multiply(s.scores, ld, s.biased, a.e, rows, a.e, t.keys, false)
+	a.copyOut(r, arch.Content, s, t, j, lo, hi, 1/a.Factor)
+	a.bias(s, q, rows, a.position[j.head*a.e:])
+	s.relative.Multiply(s.term, span, s.biased, a.e, rows, a.e, span, false)
+	a.copyTerm(r, arch.Position, j, t, lo, hi, func(i, key int) T { return s.term[(i-lo)*span+a.shift(r, t, j, i)+key] / T(a.Factor) })
+	for i := lo; i < hi; i++ {
+		at := (i-lo)*span + a.shift(r, t, j, i)
+		kernel.Add(s.scores[(i-lo)*ld:(i-lo)*ld+t.keys], s.term[at:at+t.keys])
+	}
+	if r.batch.TypeIDs == nil {
+		return
+	}
+	a.bias(s, q, rows, a.segment[j.head*a.e:])
+	var value [2]T
+	for i := lo; i < hi; i++ {
+		for k := range value {
+			vector := a.segments[(k*a.Heads+j.head)*a.e:][:a.e]
+			value[k] = T(a.Factor) * kernel.Dot(s.biased[(i-lo)*a.e:(i-lo+1)*a.e], vector)
+		}
+		own := a.typeOf(r, t, j, t.memory+a.at(r, j, i))
+		for key := range t.keys {
+			other := 0
+			if a.typeOf(r, t, j, key) != own {
+				other = 1
+			}
+			s.scores[(i-lo)*ld+key] += value[other]
+		}
+	}
+	a.copyTerm(r, arch.Segment, j, t, lo, hi, func(i, key int) T {
+		other := 0
+		if a.typeOf(r, t, j, key) != a.typeOf(r, t, j, t.memory+a.at(r, j, i)) {
+			other = 1
+		}
+		vector := a.segments[(other*a.Heads+j.head)*a.e:][:a.e]
+		return kernel.Dot(s.biased[(i-lo)*a.e:(i-lo+1)*a.e], vector)
+	})
+}
+
+// at returns the position within its sequence of query i of a job.
+func (a *attention[T]) at(r *Runner[T], j job, i int) int {
+	set := &r.sets[a.queries]
+	return set.position(j.sequence, set.starts[j.sequence]+i)
+}
+
+// shift returns where, among the relative positions of a sequence, those of
+// query i begin: that of its first key.
+func (a *attention[T]) shift(r *Runner[T], t *tile, j job, i int) int {
+	return t.length - 1 - a.at(r, j, i)
+}
+
+// typeOf returns the token type of a key; cached rows have type 0.
+func (a *attention[T]) typeOf(r *Runner[T], t *tile, j job, key int) int32 {
+	if key < t.memory {
+		return 0
+	}
+	lo, _ := r.batch.Range(j.sequence)
+	return r.batch.TypeIDs[lo+key-t.memory]
+}
+
+// bias sets s.biased to q + vector.
+func (a *attention[T]) bias(s *scratch[T], q []T, rows int, vector []T) {
+	for i := range rows {
+		to := s.biased[i*a.e : (i+1)*a.e]
+		copy(to, q[i*a.queryWidth:])
+		kernel.Add(to, vector[:a.e])
+	}
+}
+
+// mask sets the scores of the keys that a query does not see to −Inf, for the
+// first keys of the panels.
+func (a *attention[T]) mask(r *Runner[T], s *scratch[T], t *tile, j job, lo, hi, keys int) {
+	never := T(math.Inf(-1))
+	ld := s.width(t)
+	for i := lo; i < hi; i++ {
+		position := a.at(r, j, i)
+		row := s.scores[(i-lo)*ld:][:keys]
+		from, to := a.sees(s, t, position)
+		for k := 0; k < from; k++ {
+			row[k] = never
+		}
+		for k := to; k < keys; k++ {
+			row[k] = never
+		}
+		if t.compact || t.mask == nil && t.hidden == nil {
+			continue
+		}
+		for k := range t.length {
+			hidden := t.mask != nil && t.mask[k] == 0 || t.hidden != nil && t.hidden[position*t.length+k] != 0
+			if hidden && !(a.SeesSelf && k == position) && t.memory+k < keys {
+				row[t.memory+k] = never
+			}
+		}
+	}
+}
+
+// normalise turns the scores of a tile into the pattern, with what the request
+// does to either.
+func (a *attention[T]) normalise(r *Runner[T], s *scratch[T], t *tile, j job, lo, hi, keys int) {
+	ld := s.width(t)
+	a.change(r, arch.Scores, s.scores, s, t, j, lo, hi)
+	a.copyOut(r, arch.Scores, s, t, j, lo, hi, 1)
+	a.softmax(s.scores, ld, hi-lo, keys)
+	a.change(r, arch.Pattern, s.scores, s, t, j, lo, hi)
+	a.copyOut(r, arch.Pattern, s, t, j, lo, hi, 1)
+}
+
+// softmax turns rows of scores into weights.
+func (a *attention[T]) softmax(x []T, ld, rows, keys int) {
+	if a.Uniform {
+		for i := range rows {
+			row := x[i*ld : i*ld+keys]
+			if !slices.ContainsFunc(row, func(v T) bool { return !math.IsInf(float64(v), -1) }) {
+				clear(row)
+			}
+		}
+	}
+	kernel.SoftmaxRows(x, ld, rows, keys)
+}
+
+// copyOut copies a tile to what captures a stage.
+func (a *attention[T]) copyOut(r *Runner[T], stage arch.Stage, s *scratch[T], t *tile, j job, lo, hi int, factor float64) {
+	if len(a.captures[stage]) == 0 {
+		return
+	}
+	absent := T(0)
+	if stage == arch.Scores {
+		absent = T(math.Inf(-1))
+	}
+	ld := s.width(t)
+	a.copyTerm(r, stage, j, t, lo, hi, func(i, key int) T {
+		if t.compact && (key >= t.memory && t.mask[key-t.memory] == 0) {
+			return absent
+		}
+		v := s.scores[(i-lo)*ld+s.place(t, key)]
+		if factor != 1 {
+			v *= T(factor)
+		}
+		return v
+	})
+}
+
+// copyTerm copies the values of queries [lo, hi) of a job to what captures a
+// stage.
+func (a *attention[T]) copyTerm(r *Runner[T], stage arch.Stage, j job, t *tile, lo, hi int, value func(i, key int) T) {
+	for _, v := range a.captures[stage] {
+		a.copyView(r, v, r.out.Values[v.index], j, t, lo, hi, value)
+	}
+}
+
+// copyView copies the selected values of queries [lo, hi) of a job.
+func (a *attention[T]) copyView(r *Runner[T], v tileView, out Activation, j job, t *tile, lo, hi int, value func(i, key int) T) {
+	a.visit(r, v, j, t, lo, hi, func(i, at, first, end, sequence int) {
+		dst := values[T](out.Sequences[sequence])[at:]
+		for key := first; key < end; key++ {
+			dst[key-first] = value(i, key)
+		}
+	})
+}
+
+// visit calls f for each query of [lo, hi) that a view selects, with where its
+// values begin in the selection and the keys [first, end) that are selected.
+func (a *attention[T]) visit(r *Runner[T], v tileView, j job, t *tile, lo, hi int, f func(i, at, first, end, sequence int)) {
+	sequence := r.batch.Sequence(j.sequence)
+	ranges := v.sel.Ranges
+	if from, to := ranges[0].Bounds(len(r.out.Starts) - 1); sequence < from || sequence >= to {
+		return
+	}
+	h0, h1 := ranges[1].Bounds(a.Heads)
+	if j.head < h0 || j.head >= h1 {
+		return
+	}
+	first, end := ranges[3].Bounds(t.keys)
+	rows := t.length
+	if v.targets {
+		rows = r.sets[arch.Targets].starts[j.sequence+1] - r.sets[arch.Targets].starts[j.sequence]
+	}
+	q0, q1 := ranges[2].Bounds(rows)
+	put := func(i, place int) {
+		if place >= q0 && place < q1 {
+			f(i, ((j.head-h0)*(q1-q0)+place-q0)*(end-first), first, end, sequence)
+		}
+	}
+	for i := lo; i < hi; i++ {
+		position := a.at(r, j, i)
+		if !v.targets {
+			put(i, position)
+			continue
+		}
+		s := &r.sets[arch.Targets]
+		for k, p := range s.index[s.starts[j.sequence]:s.starts[j.sequence+1]] {
+			if p == position {
+				put(i, k)
+			}
+		}
+	}
+}
+
+// change applies the edits of a stage to a tile of all keys.
+func (a *attention[T]) change(r *Runner[T], stage arch.Stage, x []T, s *scratch[T], t *tile, j job, lo, hi int) {
+	ld := s.width(t)
+	for _, e := range a.edits[stage] {
+		a.visit(r, e.tileView, j, t, lo, hi, func(i, at, first, end, sequence int) {
+			row := x[(i-lo)*ld:]
+			if e.edit.Op == point.Mean {
+				average(row[first:end])
+				return
+			}
+			for key := first; key < end; key++ {
+				row[key] = change(e.edit, row[key], a.given(r, e, t, j, at, first, end, key))
+			}
+		})
+	}
+}
+
+// average replaces values by their mean.
+func average[T kernel.Float](x []T) {
+	sum := 0.0
+	for _, v := range x {
+		sum += float64(v)
+	}
+	for i := range x {
+		x[i] = T(sum / float64(len(x)))
+	}
+}
+
+// given returns what an edit gives for a key of the query whose selected values
+// begin at a place of the selection.
+func (a *attention[T]) given(r *Runner[T], e tileEdit, t *tile, j job, at, first, end, key int) T {
+	edit := e.edit
+	if len(edit.Values) == 1 {
+		return T(edit.Values[0])
+	}
+	ranges := e.sel.Ranges
+	b0, _ := ranges[0].Bounds(len(r.out.Starts) - 1)
+	h0, _ := ranges[1].Bounds(a.Heads)
+	// at is (head·queries + query)·keys, with the head known.
+	n := end - first
+	h := j.head - h0
+	rows := t.length
+	if e.targets {
+		rows = r.sets[arch.Targets].starts[j.sequence+1] - r.sets[arch.Targets].starts[j.sequence]
+	}
+	q0, q1 := ranges[2].Bounds(rows)
+	index := [4]int{r.batch.Sequence(j.sequence) - b0, h, at/n - h*(q1-q0), key - first}
+	offset := 0
+	for axis, i := range index {
+		if edit.Shape[axis] == 1 {
+			i = 0
+		}
+		offset = offset*edit.Shape[axis] + i
+	}
+	return T(edit.Values[offset])
+}

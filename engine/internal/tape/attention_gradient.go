@@ -1,0 +1,202 @@
+package tape
+
+import (
+	"context"
+	"slices"
+
+	"github.com/xai-go/xai/engine/arch"
+	"github.com/xai-go/xai/engine/internal/kernel"
+	"github.com/xai-go/xai/engine/point"
+)
+
+// attentionGradient adds the step that passes the cotangent of attention on to
+// queries, keys and values. The pattern is computed again, tile by tile, so
+// that nothing of the size of length² is kept. With P the pattern and S the
+// scores, a head has
+//
+//	dV = Pᵀ·dZ,  dP = dZ·Vᵀ,  dS = P∘(dP − Σ P∘dP),  dQ = Factor·dS·K,  dK = Factor·dSᵀ·Q
+func (p *planner[T]) attentionGradient(i int, in []int, dz int) {
+	n := &p.nodes[i]
+	a := p.attention(i, false)
+	var to [3]int
+	var writes []int
+	for j := range to {
+		x := n.in[j]
+		to[j] = p.buffer(p.nodes[x].rows, p.nodes[x].width)
+		writes = append(writes, to[j])
+	}
+	p.whole(writes, append(slices.Clone(in), dz), func(ctx context.Context, r *Runner[T]) error { return a.backward(ctx, r, in, dz, to) })
+	p.steps[len(p.steps)-1].lasting = len(a.gradients) > 0
+	for j, b := range to {
+		if x := n.in[j]; p.wanted[x] {
+			p.give(x, b)
+		}
+	}
+}
+
+// backward computes the cotangents of queries, keys and values. A job is all
+// queries of all heads that read one key head.
+func (a *attention[T]) backward(ctx context.Context, r *Runner[T], in []int, dz int, to [3]int) error {
+	r.jobs = r.jobs[:0]
+	for i := range r.batch.Sequences() {
+		for kv := range a.KeyHeads {
+			r.jobs = append(r.jobs, job{sequence: i, head: kv})
+		}
+	}
+	return r.jobsOver(ctx, func(worker int, j job) { a.pullBack(r, &r.scratch[worker], j.sequence, j.head, in, dz, to) })
+}
+
+// pullBack computes the cotangents of one key head of one sequence.
+func (a *attention[T]) pullBack(r *Runner[T], s *scratch[T], seq, kv int, in []int, dz int, to [3]int) {
+	t := a.look(r, s, seq)
+	set := &r.sets[a.queries]
+	first, n := set.starts[seq], set.starts[seq+1]-set.starts[seq]
+	s.dkeys, s.dvalues = grow(s.dkeys, t.visible*a.e), grow(s.dvalues, t.visible*a.ev)
+	clear(s.dkeys)
+	clear(s.dvalues)
+	group := a.Heads / a.KeyHeads
+	if t.visible > 0 {
+		keys, vals := a.keysOf(r, in, kv, t, seq), a.valuesOf(r, in, kv, t, seq)
+		s.keyRows.Stack(a.e, T(a.Factor), keys...)
+		s.valueColumns.Transpose(a.ev, 1, vals...)
+	}
+	for h := kv * group; h < (kv+1)*group; h++ {
+		j := job{sequence: seq, head: h, lo: 0, hi: n}
+		if t.visible == 0 {
+			for i := range n {
+				clear(r.row(to[0], first+i)[h*a.e : (h+1)*a.e])
+			}
+			continue
+		}
+		a.packKeys(r, s, t, j, kv, in)
+		for lo := 0; lo < n; lo += tileRows {
+			a.pullTile(r, s, t, j, lo, min(lo+tileRows, n), in, dz, to[0])
+		}
+	}
+	lo := r.sets[a.keys].starts[seq]
+	for key := range t.keys {
+		dk, dv := r.row(to[1], lo+key)[kv*a.e:(kv+1)*a.e], r.row(to[2], lo+key)[kv*a.ev:(kv+1)*a.ev]
+		if t.compact && key >= t.memory && t.mask[key-t.memory] == 0 {
+			clear(dk)
+			clear(dv)
+			continue
+		}
+		k := s.place(t, key)
+		copy(dk, s.dkeys[k*a.e:])
+		copy(dv, s.dvalues[k*a.ev:])
+	}
+}
+
+// pullTile adds the shares of the queries [lo, hi) of a head to the cotangents
+// of its keys and values, and computes those of the queries.
+func (a *attention[T]) pullTile(r *Runner[T], s *scratch[T], t *tile, j job, lo, hi int, in []int, dz, dq int) {
+	first := r.sets[a.queries].starts[j.sequence]
+	rows, ld := hi-lo, s.width(t)
+	keys := a.scores(r, s, t, j, lo, hi, in)
+	a.change(r, arch.Scores, s.scores, s, t, j, lo, hi)
+	a.softmax(s.scores, ld, rows, keys)
+	softmax := s.scores // the softmax, before edits
+	if len(a.edits[arch.Pattern]) > 0 {
+		s.pattern = append(s.pattern[:0], s.scores...)
+		a.change(r, arch.Pattern, s.pattern, s, t, j, lo, hi)
+	}
+	pattern := softmax
+	if len(a.edits[arch.Pattern]) > 0 {
+		pattern = s.pattern
+	}
+	// dV += Pᵀ·dZ and dP = dZ·Vᵀ.
+	out := r.matrix(dz)[(first+lo)*a.zWidth+j.head*a.ev:]
+	s.outRows.Stack(a.ev, 1, kernel.Rows[T]{Data: out, Stride: a.zWidth, N: rows})
+	s.outRows.MultiplyTransposed(s.dvalues, a.ev, pattern, ld, keys, rows, a.ev, true)
+	s.dscores = grow(s.dscores, tileRows*ld)
+	s.valueColumns.Multiply(s.dscores, ld, out, a.zWidth, rows, a.ev, keys, false)
+	a.copyGradient(r, arch.Pattern, s, t, j, lo, hi, keys)
+	a.changeGradient(r, arch.Pattern, s, t, j, lo, hi)
+	kernel.SoftmaxGrad(s.dscores, softmax, s.dscores, ld, rows, keys)
+	a.copyGradient(r, arch.Scores, s, t, j, lo, hi, keys)
+	a.changeGradient(r, arch.Scores, s, t, j, lo, hi)
+	// dQ = Factor·dS·K and dK += Factor·dSᵀ·Q.
+	to := r.matrix(dq)[(first+lo)*a.queryWidth+j.head*a.e:]
+	s.keyRows.Multiply(to, a.queryWidth, s.dscores, ld, rows, keys, a.e, false)
+	q := r.matrix(in[0])[(first+lo)*a.queryWidth+j.head*a.e:]
+	query := kernel.Rows[T]{Data: q, Stride: a.queryWidth, N: rows}
+	if a.Relative != nil {
+		a.pullRelative(r, s, t, j, lo, hi, in, to)
+		a.bias(s, q, rows, a.content[j.head*a.e:])
+		query = kernel.Rows[T]{Data: s.biased, Stride: a.e, N: rows}
+	}
+	s.queryRows.Stack(a.e, T(a.Factor), query)
+	s.queryRows.MultiplyTransposed(s.dkeys, a.e, s.dscores, ld, keys, rows, a.e, true)
+}
+
+// pullRelative adds to the cotangent of the queries what comes through the
+// relative positions and the segments.
+func (a *attention[T]) pullRelative(r *Runner[T], s *scratch[T], t *tile, j job, lo, hi int, in []int, dq []T) {
+	rows, ld, span := hi-lo, s.width(t), t.keys+t.length-1
+	s.relativeRows.Stack(a.e, T(a.Factor), a.relatives(r, t, j.head, in[3]))
+	s.term = grow(s.term, rows*span)
+	clear(s.term)
+	for i := lo; i < hi; i++ {
+		copy(s.term[(i-lo)*span+a.shift(r, t, j, i):], s.dscores[(i-lo)*ld:(i-lo)*ld+t.keys])
+	}
+	s.relativeRows.Multiply(dq, a.queryWidth, s.term, span, rows, span, a.e, true)
+	if r.batch.TypeIDs == nil {
+		return
+	}
+	for i := lo; i < hi; i++ {
+		var sum [2]T
+		own := a.typeOf(r, t, j, t.memory+a.at(r, j, i))
+		for key, d := range s.dscores[(i-lo)*ld : (i-lo)*ld+t.keys] {
+			if a.typeOf(r, t, j, key) != own {
+				sum[1] += d
+			} else {
+				sum[0] += d
+			}
+		}
+		for k, d := range sum {
+			vector := a.segments[(k*a.Heads+j.head)*a.e:][:a.e]
+			kernel.AddScaled(dq[(i-lo)*a.queryWidth:][:a.e], T(a.Factor)*d, vector)
+		}
+	}
+}
+
+// copyGradient copies the cotangent of a stage, in s.dscores, to what is
+// differentiated with respect to it. A key that is left out has none.
+func (a *attention[T]) copyGradient(r *Runner[T], stage arch.Stage, s *scratch[T], t *tile, j job, lo, hi, keys int) {
+	ld := s.width(t)
+	for _, v := range a.gradients[stage] {
+		a.copyView(r, v, r.out.Gradients[v.index], j, t, lo, hi, func(i, key int) T {
+			if t.compact && key >= t.memory && t.mask[key-t.memory] == 0 {
+				return 0
+			}
+			if k := s.place(t, key); k < keys {
+				return s.dscores[(i-lo)*ld+k]
+			}
+			return 0
+		})
+	}
+}
+
+// changeGradient turns the cotangent of an edited stage into that of the stage
+// before the edits.
+func (a *attention[T]) changeGradient(r *Runner[T], stage arch.Stage, s *scratch[T], t *tile, j job, lo, hi int) {
+	ld := s.width(t)
+	edits := a.edits[stage]
+	for k := len(edits) - 1; k >= 0; k-- {
+		e := edits[k]
+		a.visit(r, e.tileView, j, t, lo, hi, func(i, at, first, end, sequence int) {
+			row := s.dscores[(i-lo)*ld:]
+			switch e.edit.Op {
+			case point.Add:
+			case point.Mean:
+				average(row[first:end])
+			case point.Multiply:
+				for key := first; key < end; key++ {
+					row[key] *= a.given(r, e, t, j, at, first, end, key)
+				}
+			default:
+				clear(row[first:end])
+			}
+		})
+	}
+}

@@ -1,0 +1,192 @@
+package tape
+
+import "github.com/xai-go/xai/engine/arch"
+
+// Batch is a ragged batch: sequences of different lengths packed one after
+// another without padding, so that a row is a token. The engine has validated
+// what it holds. Slices of rows are nil where the default is meant.
+type Batch struct {
+	First       int       // index of the first sequence in the request
+	Index       []int     // index of each sequence in the request, where they do not follow First in order
+	Starts      []int     // row in the request at which each sequence begins, and the end: one more than there are sequences
+	IDs         []int32   // [rows]; −1 is the all-zero word embedding. nil if there are Embeds
+	Embeds      []float32 // [rows, Info.Embedding], in place of the word embeddings
+	TypeIDs     []int32   // [rows]; default 0
+	PositionIDs []int32   // [rows]
+	Mask        []uint8   // [rows]; 0 hides a key from all queries of its sequence
+	// Reads are the positions within its sequence that the head reads, for
+	// each sequence of the request; nil stands for all of them.
+	Reads [][]int
+	// Targets are the positions that the query stream predicts, for each
+	// sequence of the request; nil where there are none.
+	Targets [][]int
+	// Hidden has, for each sequence of the request, [length, length]: 1 where a
+	// query (row) cannot see a key. nil hides none.
+	Hidden [][]uint8
+	// Memories has, for each layer, the cached rows of all sequences of the
+	// request, [rows, width], and MemoryStarts where each sequence begins
+	// among them, and the end. nil where there are none.
+	Memories     [][]float32
+	MemoryStarts []int
+	// Prefixes has, for each sequence, the ranges of rows [lo, hi) of the batch
+	// that come before its own ones, in order: what it has in common with
+	// earlier sequences of a causal model. nil where there are none.
+	Prefixes [][][2]int
+	// Alike has, for each row, the row of Tables that holds what a shared
+	// program has computed for tokens like it.
+	Alike  []int32
+	Tables []Tensor
+	// Past has, for each sequence of the request, what was kept of the tokens
+	// before those of the batch; Keep where to keep it, and these, for later.
+	// Entries may be nil, and either may be.
+	Past, Keep []*Past
+}
+
+// Past is what the tokens of a sequence leave behind for those that follow in a
+// causal model: their keys and values, layer by layer. The zero value is that of
+// no token.
+type Past struct {
+	Length int // tokens
+	layers []layerPast
+}
+
+// layerPast is the keys and values of one attention, [Length, width].
+type layerPast struct{ keys, values Tensor }
+
+// Fork returns a copy that can be continued by itself.
+func (p *Past) Fork() *Past {
+	c := &Past{Length: p.Length}
+	for _, l := range p.layers {
+		c.layers = append(c.layers, layerPast{l.keys.cut(), l.values.cut()})
+	}
+	return c
+}
+
+// cut returns a tensor whose values are copied when others are appended.
+func (t Tensor) cut() Tensor {
+	t.F32, t.F64 = t.F32[:len(t.F32):len(t.F32)], t.F64[:len(t.F64):len(t.F64)]
+	return t
+}
+
+// Sequence returns the index of sequence i of b in the request.
+func (b Batch) Sequence(i int) int {
+	if b.Index != nil {
+		return b.Index[i]
+	}
+	return b.First + i
+}
+
+// prefix returns the number of rows before the own ones of sequence i that the
+// batch itself computes.
+func (b Batch) prefix(i int) int {
+	n := 0
+	if b.Prefixes != nil {
+		for _, r := range b.Prefixes[i] {
+			n += r[1] - r[0]
+		}
+	}
+	return n
+}
+
+// past returns what was kept of the tokens before sequence i, or nil.
+func (b Batch) past(i int) *Past {
+	if b.Past == nil {
+		return nil
+	}
+	return b.Past[b.Sequence(i)]
+}
+
+// Sequences returns the number of sequences.
+func (b Batch) Sequences() int { return len(b.Starts) - 1 }
+
+// Rows returns the number of tokens.
+func (b Batch) Rows() int { return b.Starts[len(b.Starts)-1] - b.Starts[0] }
+
+// Range returns the rows [lo, hi) of sequence i, both counted within b.
+func (b Batch) Range(i int) (lo, hi int) {
+	return b.Starts[i] - b.Starts[0], b.Starts[i+1] - b.Starts[0]
+}
+
+// Slice returns the sequences [lo, hi) of b, which share its memory.
+func (b Batch) Slice(lo, hi int) Batch {
+	from, to := b.Starts[lo]-b.Starts[0], b.Starts[hi]-b.Starts[0]
+	s := b
+	s.First, s.Starts = b.First+lo, b.Starts[lo:hi+1]
+	if b.IDs != nil {
+		s.IDs = b.IDs[from:to]
+	}
+	if b.Embeds != nil {
+		width := len(b.Embeds) / b.Rows()
+		s.Embeds = b.Embeds[from*width : to*width]
+	}
+	if b.TypeIDs != nil {
+		s.TypeIDs = b.TypeIDs[from:to]
+	}
+	if b.PositionIDs != nil {
+		s.PositionIDs = b.PositionIDs[from:to]
+	}
+	if b.Mask != nil {
+		s.Mask = b.Mask[from:to]
+	}
+	if b.Alike != nil {
+		s.Alike = b.Alike[from:to]
+	}
+	return s
+}
+
+// Tensor is a value in the number format of the model, row-major: exactly one
+// of F32 and F64 is set.
+type Tensor struct {
+	Shape []int
+	F32   []float32
+	F64   []float64
+}
+
+// NewTensor returns a tensor of zeros.
+func NewTensor(dtype arch.DType, shape ...int) Tensor {
+	n := 1
+	for _, dim := range shape {
+		n *= dim
+	}
+	if dtype == arch.F64 {
+		return Tensor{Shape: shape, F64: make([]float64, n)}
+	}
+	return Tensor{Shape: shape, F32: make([]float32, n)}
+}
+
+// Float64 returns the values as float64, which is exact.
+func (t Tensor) Float64() []float64 {
+	if t.F64 != nil {
+		return t.F64
+	}
+	values := make([]float64, len(t.F32))
+	for i, v := range t.F32 {
+		values[i] = float64(v)
+	}
+	return values
+}
+
+// Float32 returns the values as float32, rounded to nearest even.
+func (t Tensor) Float32() []float32 {
+	if t.F32 != nil {
+		return t.F32
+	}
+	values := make([]float32, len(t.F64))
+	for i, v := range t.F64 {
+		values[i] = float32(v)
+	}
+	return values
+}
+
+// Len returns the number of values.
+func (t Tensor) Len() int { return len(t.F32) + len(t.F64) }
+
+// values returns the values of a tensor whose format is T.
+func values[T float32 | float64](t Tensor) []T {
+	switch any(T(0)).(type) {
+	case float32:
+		return any(t.F32).([]T)
+	default:
+		return any(t.F64).([]T)
+	}
+}

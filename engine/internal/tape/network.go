@@ -1,0 +1,174 @@
+// Package tape runs the graphs of architectures: forward, backwards, and with
+// every named point open to be read, edited and differentiated.
+//
+// A request on a graph becomes a plan, a list of steps over buffers, in four
+// moves: lowering makes real what is virtual in the graph where the request
+// touches it; narrowing drops what nobody reads and moves the last layers to
+// the rows that are read; each operation writes its forward step down, and on
+// the way back its vector-Jacobian product; finally steps are grouped and
+// buffers placed, so that the memory of a run is known before it begins. A plan
+// serves any batch of its form and is shared by all runners.
+package tape
+
+import (
+	"context"
+	"math"
+
+	"github.com/xai-go/xai/engine/arch"
+	"github.com/xai-go/xai/engine/checkpoint"
+	"github.com/xai-go/xai/engine/internal/kernel"
+	"github.com/xai-go/xai/engine/internal/nn"
+	"github.com/xai-go/xai/engine/internal/parallel"
+)
+
+// Network is a loaded model. It is safe for concurrent use.
+type Network interface {
+	// Parameters returns the number of weights.
+	Parameters() int64
+	// Graph returns the graph of a form. Models of one form have the same for
+	// all.
+	Graph(form arch.Form) *arch.Graph
+	// Plan makes the plan of a request, which must fit the graph of its form.
+	Plan(req *Request) Program
+}
+
+// Program is the plan of a request without its number format.
+type Program interface {
+	// Bytes returns the working memory of a runner for groups of a size.
+	Bytes(size Size) int64
+	// BackBytes returns the size of the weights that the way back packs a
+	// second time, for the first runner that needs them.
+	BackBytes() int64
+	// Shared returns the program that computes what a token's id, position and
+	// type alone determine, and the widths of its tables: nil where the request
+	// does not ask for that or nothing is gained. A batch for it lists tokens
+	// that differ from each other, and its output has the Tables, which the
+	// batch of the program itself then reads.
+	Shared() (Program, []int)
+	// Runner returns the working memory for groups of a size. It takes over
+	// that of old, which may be nil.
+	Runner(size Size, old Executor) Executor
+}
+
+// Executor is a [Runner] without its number format.
+type Executor interface {
+	// Forward runs a group and writes its share of out; see [Runner.Forward].
+	Forward(ctx context.Context, pool *parallel.Pool, group Batch, objective Objective, out *Output) error
+}
+
+// network is a model of one number format.
+type network[T kernel.Float] struct {
+	architecture *arch.Architecture
+	weights      *weights[T]
+	parameters   int64
+	graphs       map[arch.Form]*arch.Graph
+}
+
+// forms returns the forms that a model has graphs for.
+func forms(info arch.Info) []arch.Form {
+	if !info.Targets && !info.Memories {
+		return []arch.Form{{}}
+	}
+	var all []arch.Form
+	for i := range 8 {
+		all = append(all, arch.Form{Targets: i&1 != 0, Memory: i&2 != 0, Types: i&4 != 0})
+	}
+	return all
+}
+
+// graphs returns the graphs of all forms of a model.
+func graphs(a *arch.Architecture) (all []*arch.Graph) {
+	for _, form := range forms(a.Info) {
+		all = append(all, a.Graph(form))
+	}
+	return all
+}
+
+// Open loads the weights of an architecture as dtype.
+func Open(ctx context.Context, c *checkpoint.Checkpoint, a *arch.Architecture, dtype arch.DType) (Network, error) {
+	if dtype == arch.F64 {
+		return open[float64](ctx, c, a, dtype)
+	}
+	return open[float32](ctx, c, a, dtype)
+}
+
+func open[T kernel.Float](ctx context.Context, c *checkpoint.Checkpoint, a *arch.Architecture, dtype arch.DType) (Network, error) {
+	n := &network[T]{architecture: a, graphs: map[arch.Form]*arch.Graph{}}
+	for _, form := range forms(a.Info) {
+		g := a.Graph(form)
+		n.graphs[form] = g
+		for _, node := range g.Nodes {
+			if op, ok := node.Op.(arch.Activate); ok {
+				if _, _, err := nn.ActivationByName[T](op.Key, op.Name); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	var err error
+	n.weights, n.parameters, err = load[T](ctx, c, a, dtype)
+	return n, err
+}
+
+// Parameters implements [Network].
+func (n *network[T]) Parameters() int64 { return n.parameters }
+
+// Plan implements [Network].
+func (n *network[T]) Plan(req *Request) Program {
+	return newPlan(n.weights, n.Graph(req.Form), req)
+}
+
+// Graph implements [Network].
+func (n *network[T]) Graph(form arch.Form) *arch.Graph {
+	if len(n.graphs) == 1 {
+		form = arch.Form{}
+	}
+	return n.graphs[form]
+}
+
+// BackBytes implements [Program].
+func (p *Plan[T]) BackBytes() int64 {
+	n := int64(0)
+	seen := map[*linear[T]]bool{}
+	for _, l := range p.back {
+		if !seen[l] {
+			seen[l] = true
+			n += l.Bytes()
+		}
+	}
+	return n
+}
+
+// Shared implements [Program].
+func (p *Plan[T]) Shared() (Program, []int) {
+	if p.shared == nil {
+		return nil, nil
+	}
+	return p.shared, p.shared.tables
+}
+
+// Runner implements [Program].
+func (p *Plan[T]) Runner(size Size, old Executor) Executor {
+	if r, ok := old.(*Runner[T]); ok && r != nil {
+		if r.plan != p || !r.size.Holds(size) {
+			r.bind(p, size)
+		}
+		return r
+	}
+	r := new(Runner[T])
+	r.bind(p, size)
+	return r
+}
+
+// sinusoid is the encoding of a relative position: [sin(p·f) ‖ cos(p·f)] with
+// f_k = 10000^(−2k/width).
+func sinusoid[T kernel.Float](row []T, position, clamp int) {
+	if clamp > 0 {
+		position = max(-clamp, min(position, clamp))
+	}
+	half := len(row) / 2
+	for k := range half {
+		angle := float64(position) * math.Pow(10000, -2*float64(k)/float64(len(row)))
+		row[k], row[half+k] = T(math.Sin(angle)), T(math.Cos(angle))
+	}
+}

@@ -1,0 +1,256 @@
+package tape
+
+import (
+	"context"
+
+	"github.com/xai-go/xai/engine/arch"
+	"github.com/xai-go/xai/engine/internal/kernel"
+)
+
+// Plan is what is run for a request: a list of steps over buffers, the way
+// forward and, with gradients, the way back. It is immutable and serves any
+// batch.
+type Plan[T kernel.Float] struct {
+	req     *Request
+	buffers []buffer
+	phases  []phase[T]
+	back    []*linear[T] // layers whose transposed weights the way back needs
+	uses    worker       // what a worker's scratch must hold
+	shared  *Plan[T]     // computes what the plan imports; nil where that is nothing
+	tables  []int        // widths of what the plan exports
+}
+
+// buffer is a matrix: a row for each member of a set.
+type buffer struct {
+	rows        arch.RowSet
+	width       int
+	first, last int // phases in which it is first written and last read
+	shares      int // an earlier buffer whose memory it takes over, or −1
+}
+
+// step computes some buffers from others.
+type step[T kernel.Float] struct {
+	reads, writes []int
+	// reuse is the buffer among reads that the first of writes may overwrite
+	// row by row if nobody needs it any more, or −1.
+	reuse int
+	// lasting tells that the step writes something beside buffers.
+	lasting bool
+	// Exactly one of each and whole is set. each computes the rows [lo, hi) of
+	// a set and is called for ranges in any order and at the same time.
+	rows  arch.RowSet
+	each  func(r *Runner[T], lo, hi int)
+	whole func(ctx context.Context, r *Runner[T]) error
+}
+
+// phase is one step, or several that go over the rows of a set together: a
+// block of rows runs through all of them while it is in the cache.
+type phase[T kernel.Float] struct {
+	rows  arch.RowSet
+	each  []func(r *Runner[T], lo, hi int)
+	whole func(ctx context.Context, r *Runner[T]) error
+}
+
+// finish drops the steps whose results nobody reads, groups what is left into
+// phases, and settles how long each buffer lives.
+func (p *Plan[T]) finish(steps []step[T]) {
+	steps = p.prune(steps)
+	for i := range p.buffers {
+		p.buffers[i].first, p.buffers[i].last, p.buffers[i].shares = -1, -1, -1
+	}
+	lastStep := make([]int, len(p.buffers))
+	for i, s := range steps {
+		for _, b := range s.reads {
+			lastStep[b] = i
+		}
+		for _, b := range s.writes {
+			lastStep[b] = i
+		}
+	}
+	for i, s := range steps {
+		at := len(p.phases) - 1
+		if s.each == nil || at < 0 || p.phases[at].each == nil || p.phases[at].rows != s.rows {
+			p.phases = append(p.phases, phase[T]{rows: s.rows, whole: s.whole})
+			at++
+		}
+		if s.each != nil {
+			p.phases[at].each = append(p.phases[at].each, s.each)
+		}
+		for _, b := range s.reads {
+			p.buffers[b].last = at
+		}
+		for j, b := range s.writes {
+			to := &p.buffers[b]
+			if to.first < 0 {
+				to.first = at
+				if j == 0 && s.reuse >= 0 && lastStep[s.reuse] == i {
+					if from := p.buffers[s.reuse]; from.rows == to.rows && from.width == to.width {
+						to.shares = s.reuse
+					}
+				}
+			}
+			to.last = at
+		}
+	}
+	// Memory that is taken over lives as long as its last owner.
+	for b := len(p.buffers) - 1; b >= 0; b-- {
+		if from := p.buffers[b].shares; from >= 0 {
+			p.buffers[from].last = max(p.buffers[from].last, p.buffers[b].last)
+		}
+	}
+}
+
+// prune drops steps without any effect.
+func (p *Plan[T]) prune(steps []step[T]) []step[T] {
+	live := make([]bool, len(p.buffers))
+	kept := make([]bool, len(steps))
+	for i := len(steps) - 1; i >= 0; i-- {
+		s := steps[i]
+		kept[i] = s.lasting
+		for _, b := range s.writes {
+			kept[i] = kept[i] || live[b]
+		}
+		if kept[i] {
+			for _, b := range s.reads {
+				live[b] = true
+			}
+		}
+	}
+	var out []step[T]
+	for i, s := range steps {
+		if kept[i] {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// Size bounds the groups that a runner can take.
+type Size struct {
+	Sequences int
+	Tokens    int // of all sequences
+	Reads     int // rows that the head reads, of all sequences
+	Targets   int // of all sequences
+	Memory    int // cached rows of all sequences
+	Longest   int // tokens of the longest sequence
+	Context   int // tokens and cached rows of the longest sequence
+	Threads   int // of the pool that it will be given; 1 for none
+}
+
+// rows returns the number of rows of a set.
+func (s Size) rows(set arch.RowSet) int {
+	switch set {
+	case arch.Tokens:
+		return s.Tokens
+	case arch.Reads:
+		return s.Reads
+	case arch.Targets:
+		return s.Targets
+	case arch.Memory:
+		return s.Memory
+	case arch.Context:
+		return s.Memory + s.Tokens
+	case arch.Relative:
+		return s.Context + s.Longest
+	}
+	panic("tape: no such set of rows")
+}
+
+// Union returns the size of what holds s and t.
+func (s Size) Union(t Size) Size {
+	return Size{
+		Sequences: max(s.Sequences, t.Sequences), Tokens: max(s.Tokens, t.Tokens), Reads: max(s.Reads, t.Reads),
+		Targets: max(s.Targets, t.Targets), Memory: max(s.Memory, t.Memory), Longest: max(s.Longest, t.Longest),
+		Context: max(s.Context, t.Context), Threads: max(s.Threads, t.Threads),
+	}
+}
+
+// Size returns the size of a batch that is run as one group; Threads is 0.
+func (b Batch) Size() Size {
+	s := Size{Sequences: b.Sequences(), Tokens: b.Rows()}
+	for i := range b.Sequences() {
+		lo, hi := b.Range(i)
+		sequence := b.Sequence(i)
+		before := b.prefix(i)
+		if b.Reads == nil {
+			s.Reads += before + hi - lo
+		} else {
+			s.Reads += len(b.Reads[sequence])
+		}
+		if b.Targets != nil {
+			s.Targets += len(b.Targets[sequence])
+		}
+		if b.MemoryStarts != nil {
+			cached := b.MemoryStarts[sequence+1] - b.MemoryStarts[sequence]
+			s.Memory += cached
+			before += cached
+		}
+		if past := b.past(i); past != nil {
+			before += past.Length
+		}
+		s.Longest, s.Context = max(s.Longest, hi-lo), max(s.Context, before+hi-lo)
+	}
+	return s
+}
+
+// Holds tells whether groups of size t fit into s.
+func (s Size) Holds(t Size) bool {
+	return s.Sequences >= t.Sequences && s.Tokens >= t.Tokens && s.Reads >= t.Reads && s.Targets >= t.Targets &&
+		s.Memory >= t.Memory && s.Longest >= t.Longest && s.Context >= t.Context && s.Threads >= t.Threads
+}
+
+// layout places the buffers of a plan in one slice: first fit, lowest first.
+// It returns their offsets and the length of the slice.
+func (p *Plan[T]) layout(size Size) (offsets []int, total int) {
+	type block struct{ lo, hi, last int }
+	var taken []block // in order of lo
+	offsets = make([]int, len(p.buffers))
+	byPhase := make([][]int, len(p.phases))
+	for b, buf := range p.buffers {
+		if buf.first >= 0 {
+			byPhase[buf.first] = append(byPhase[buf.first], b)
+		}
+	}
+	for phase, starting := range byPhase {
+		alive := taken[:0]
+		for _, t := range taken {
+			if t.last >= phase {
+				alive = append(alive, t)
+			}
+		}
+		taken = alive
+		for _, b := range starting {
+			buf := p.buffers[b]
+			if buf.shares >= 0 {
+				offsets[b] = offsets[buf.shares]
+				continue
+			}
+			const line = 16 // values: buffers begin at cache lines
+			need := (size.rows(buf.rows)*buf.width + line - 1) / line * line
+			at, i := 0, 0
+			for ; i < len(taken) && taken[i].lo < at+need; i++ {
+				at = max(at, taken[i].hi)
+			}
+			offsets[b] = at
+			total = max(total, at+need)
+			taken = append(taken, block{})
+			copy(taken[i+1:], taken[i:])
+			taken[i] = block{at, at + need, buf.last}
+		}
+	}
+	return offsets, total
+}
+
+// Bytes returns the working memory of a runner for groups of a size.
+func (p *Plan[T]) Bytes(size Size) int64 {
+	_, total := p.layout(size)
+	var zero T
+	return int64(total)*int64(sizeOf(zero)) + int64(size.Threads)*p.uses.bytes(size, int64(sizeOf(zero)))
+}
+
+func sizeOf[T kernel.Float](v T) int {
+	if _, ok := any(v).(float64); ok {
+		return 8
+	}
+	return 4
+}

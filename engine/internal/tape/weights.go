@@ -1,0 +1,210 @@
+package tape
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+
+	"github.com/xai-go/xai/engine/arch"
+	"github.com/xai-go/xai/engine/checkpoint"
+	"github.com/xai-go/xai/engine/internal/kernel"
+	"github.com/xai-go/xai/engine/internal/nn"
+)
+
+// weights are the tensors that the graphs of a model name, each loaded once.
+// They are immutable but for the transposed matrices, which are packed when a
+// gradient first needs them.
+type weights[T kernel.Float] struct {
+	vectors map[string][]T
+	linears map[string]*linear[T]
+}
+
+// linear is a linear layer with the way back through it.
+type linear[T kernel.Float] struct {
+	*nn.Linear[T]
+	once sync.Once
+	back *nn.Linear[T] // dx = dy·W
+}
+
+// backward returns the layer dx = dy·W.
+func (l *linear[T]) backward() *nn.Linear[T] {
+	l.once.Do(func() { l.back = l.Linear.Transposed() })
+	return l.back
+}
+
+// key tells weights apart.
+func key(w arch.Weight) string { return fmt.Sprintf("%s[%d:%d]%t", w.Name, w.Lo, w.Hi, w.Transposed) }
+
+// named calls f for every weight that the graphs name, each once: for those of
+// linear layers with matrix set.
+func named(graphs []*arch.Graph, f func(w arch.Weight, matrix bool)) {
+	seen := map[string]bool{}
+	visit := func(matrix bool, list ...arch.Weight) {
+		for _, w := range list {
+			if k := fmt.Sprint(key(w), matrix); w.Given() && !seen[k] {
+				seen[k] = true
+				f(w, matrix)
+			}
+		}
+	}
+	for _, g := range graphs {
+		for _, n := range g.Nodes {
+			switch op := n.Op.(type) {
+			case arch.Words:
+				visit(false, op.Table)
+			case arch.Embed:
+				visit(false, op.Table)
+			case arch.Repeat:
+				visit(false, op.Row)
+			case arch.Norm:
+				visit(false, op.Gamma, op.Beta)
+			case arch.Attention:
+				if r := op.Relative; r != nil {
+					visit(false, r.Content, r.Position, r.Segment, r.Segments)
+				}
+			case arch.Linear:
+				visit(true, op.W)
+				visit(false, op.Bias)
+			}
+		}
+	}
+}
+
+// Need returns the bytes that the weights of an architecture take once they are
+// loaded. It reads no weight.
+func Need(c *checkpoint.Checkpoint, a *arch.Architecture, dtype arch.DType) int64 {
+	n := int64(0)
+	named(graphs(a), func(w arch.Weight, matrix bool) {
+		out, in := w.Dims()
+		size := dtype.Size()
+		if matrix && halves(c, a.Prefix, w, dtype) {
+			size = 2
+		}
+		n += int64(out) * int64(in) * size
+	})
+	return n
+}
+
+// halves tells whether a matrix is kept in 16 bits: where it is stored so, or
+// rounding is asked for.
+func halves(c *checkpoint.Checkpoint, prefix string, w arch.Weight, dtype arch.DType) bool {
+	return dtype == arch.BF16 || dtype == arch.F32 && stored16(c, prefix, w)
+}
+
+// stored16 tells whether a weight is stored in 16 bits.
+func stored16(c *checkpoint.Checkpoint, prefix string, w arch.Weight) bool {
+	for _, name := range append([]string{w.Name}, w.Or...) {
+		if info, ok := c.Tensor(prefix, name); ok {
+			return info.DType == checkpoint.BF16 || info.DType == checkpoint.F16
+		}
+	}
+	return false
+}
+
+// load reads everything that the graphs name.
+func load[T kernel.Float](ctx context.Context, c *checkpoint.Checkpoint, a *arch.Architecture, dtype arch.DType) (*weights[T], int64, error) {
+	w := &weights[T]{vectors: map[string][]T{}, linears: map[string]*linear[T]{}}
+	l := &loader[T]{Loader: checkpoint.NewLoader[T](ctx, c, a.Prefix)}
+	named(graphs(a), func(of arch.Weight, matrix bool) {
+		switch {
+		case l.Err() != nil:
+		case matrix:
+			w.linear(l, of, halves(c, a.Prefix, of, dtype), stored16(c, a.Prefix, of))
+		default:
+			w.vector(l, of)
+		}
+	})
+	return w, l.Parameters(), l.Err()
+}
+
+// loader reads tensors, and keeps the one that was read last: the parts of a
+// tensor follow each other.
+type loader[T kernel.Float] struct {
+	*checkpoint.Loader[T]
+	name   string
+	values []T
+	bits   []uint16
+	format checkpoint.DType
+}
+
+// read reads the tensor of a weight: into l.bits where it is stored in 16 bits
+// and these can stay so, else into l.values. It tells whether there is one.
+func (l *loader[T]) read(w arch.Weight, keep bool) bool {
+	name := l.First(w.Name, w.Or...)
+	if w.Optional && !l.Has(name) {
+		return false
+	}
+	if l.name == name && (l.bits != nil) == keep {
+		return true
+	}
+	l.name, l.values, l.bits = name, nil, nil
+	if keep {
+		l.bits, l.format = l.Bits(name, w.Shape...)
+	} else {
+		l.values = l.Tensor(name, w.Shape...)
+	}
+	return l.Err() == nil
+}
+
+// vector loads a tensor that is used as it is stored.
+func (w *weights[T]) vector(l *loader[T], of arch.Weight) {
+	if !l.read(of, false) {
+		return
+	}
+	values := l.values
+	if of.Hi > 0 {
+		values = values[of.Lo:of.Hi]
+	}
+	w.vectors[key(of)] = values
+}
+
+// linear loads and packs the matrix of linear layers; with half in 16 bits, as
+// it is where it is stored so.
+func (w *weights[T]) linear(l *loader[T], of arch.Weight, half, stored bool) {
+	if !l.read(of, half && stored) {
+		return
+	}
+	out, in := of.Dims()
+	var packed any
+	switch {
+	case half && stored:
+		format := kernel.BF16
+		if l.format == checkpoint.F16 {
+			format = kernel.F16
+		}
+		packed = kernel.Pack16(out, in, straight(l.bits, of), format)
+	case half:
+		values := straight(l.values, of)
+		bits := make([]uint16, len(values))
+		for i, v := range values {
+			bits[i] = brainFloat(float32(v))
+		}
+		packed = kernel.Pack16(out, in, bits, kernel.BF16)
+	default:
+		packed = kernel.Pack(out, in, straight(l.values, of))
+	}
+	w.linears[key(of)] = &linear[T]{Linear: nn.FromWeights(packed.(*kernel.Weights[T]), nil)}
+}
+
+// brainFloat returns the bfloat16 nearest to a finite number, ties to even.
+func brainFloat(v float32) uint16 {
+	bits := math.Float32bits(v)
+	return uint16((bits + 0x7fff + bits>>16&1) >> 16)
+}
+
+// straight returns the matrix of a weight, [out, in], from its stored values.
+func straight[E any](values []E, w arch.Weight) []E {
+	out, in := w.Dims()
+	if !w.Transposed {
+		return values[w.Lo*in:][:out*in]
+	}
+	width := len(values) / in
+	matrix := make([]E, out*in)
+	for o := range out {
+		for i := range in {
+			matrix[o*in+i] = values[i*width+w.Lo+o]
+		}
+	}
+	return matrix
+}

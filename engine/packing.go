@@ -1,0 +1,193 @@
+package engine
+
+import (
+	"context"
+	"slices"
+
+	"github.com/xai-go/xai/engine/arch"
+	"github.com/xai-go/xai/engine/internal/tape"
+)
+
+// shareFirst runs what the first layer computes of a token's id, position and
+// type alone, once for all tokens that are alike, and gives the batch what it
+// came to. Where too few are alike it does nothing.
+func (m *Model) shareFirst(ctx context.Context, program tape.Program, r *request, b *tape.Batch) error {
+	shared, widths := program.Shared()
+	if shared == nil {
+		return nil
+	}
+	alike, distinct := tokensAlike(*b)
+	results := int64(0)
+	for _, width := range widths {
+		results += int64(distinct.Rows()) * int64(width) * m.info.DType.Size()
+	}
+	p, err := m.plan(shared, distinct, results, false, false)
+	if err != nil {
+		return err
+	}
+	held, err := m.runners.take(ctx, shared, p.size, p.runners, results)
+	if err != nil {
+		return err
+	}
+	defer m.runners.put(held)
+	out := &Output{Starts: make([]int, distinct.Sequences()+1)}
+	for _, width := range widths {
+		out.Tables = append(out.Tables, tape.NewTensor(m.info.DType, distinct.Rows(), width))
+	}
+	if err := m.run(ctx, p, held.runners, distinct.Sequences(), &request{}, out); err != nil {
+		return err
+	}
+	b.Alike, b.Tables = alike, out.Tables
+	return nil
+}
+
+// reuses tells whether few enough of the tokens of a batch differ from each
+// other that it pays to compute what they share once.
+func (r *request) reuses(in Input, b tape.Batch) bool {
+	const least = 2 // tokens of each kind, on average
+	if r.apart || in.Embeds != nil || b.Rows() < 2*groupRows || len(r.Request.Edits)+len(r.Request.Gradients) > 0 {
+		return false
+	}
+	seen := make(map[token]struct{})
+	for i := range b.Rows() {
+		seen[tokenAt(b, i)] = struct{}{}
+		if len(seen)*least > b.Rows() {
+			return false
+		}
+	}
+	return true
+}
+
+// token is what a token's row begins from.
+type token struct{ id, position, kind int32 }
+
+func tokenAt(b tape.Batch, row int) token {
+	t := token{id: b.IDs[row]}
+	if b.PositionIDs != nil {
+		t.position = b.PositionIDs[row]
+	}
+	if b.TypeIDs != nil {
+		t.kind = b.TypeIDs[row]
+	}
+	return t
+}
+
+// tokensAlike returns, for each row, the place of its token among the distinct
+// ones, and a batch of these, in sequences of one token.
+func tokensAlike(b tape.Batch) ([]int32, tape.Batch) {
+	alike := make([]int32, b.Rows())
+	places := make(map[token]int32)
+	d := tape.Batch{Starts: []int{0}}
+	for row := range alike {
+		t := tokenAt(b, row)
+		at, ok := places[t]
+		if !ok {
+			at = int32(len(places))
+			places[t] = at
+			d.IDs = append(d.IDs, t.id)
+			d.Starts = append(d.Starts, len(d.IDs))
+			if b.PositionIDs != nil {
+				d.PositionIDs = append(d.PositionIDs, t.position)
+			}
+			if b.TypeIDs != nil {
+				d.TypeIDs = append(d.TypeIDs, t.kind)
+			}
+		}
+		alike[row] = at
+	}
+	return alike, d
+}
+
+// A causal model gives tokens that begin alike the same values, whatever
+// follows. Where nobody looks inside, a batch is therefore run as a trie: its
+// sequences are sorted, and of each only what differs from the one before it is
+// computed. The keys and values of the rest are those that are there already,
+// in the same order, so that the bits stay the same.
+
+// prefixRows is the number of rows that sequences share their beginnings
+// within: larger groups share more and leave the cache.
+const prefixRows = 256
+
+// sharesPrefixes tells whether a batch may be run as a trie.
+func (r *request) sharesPrefixes(graph *arch.Graph, in Input, b tape.Batch) bool {
+	return !r.separate && !r.AllReads && causal(graph) && b.Sequences() > 1 && in.Embeds == nil && in.PositionIDs == nil && in.TypeIDs == nil && in.Mask == nil &&
+		b.Past == nil && b.Keep == nil && len(r.Captures)+len(r.Request.Edits)+len(r.Request.Gradients) == 0
+}
+
+// causal tells whether no token of a graph ever sees a later one.
+func causal(graph *arch.Graph) bool {
+	seen := false
+	for _, n := range graph.Nodes {
+		if op, ok := n.Op.(arch.Attention); ok {
+			if !op.Causal || op.Relative != nil {
+				return false
+			}
+			seen = true
+		}
+	}
+	return seen
+}
+
+// tries cuts a batch into groups of at most about so many rows, or of one
+// longer sequence, each a trie.
+func tries(b tape.Batch, rows int) []tape.Batch {
+	order := make([]int, b.Sequences())
+	for i := range order {
+		order[i] = i
+	}
+	ids := func(i int) []int32 { return b.IDs[b.Starts[i]:b.Starts[i+1]] }
+	slices.SortStableFunc(order, func(x, y int) int { return slices.Compare(ids(x), ids(y)) })
+	var groups []tape.Batch
+	var g *tape.Batch
+	var path [][2]int // the rows of the sequence before
+	for at, i := range order {
+		shared := 0
+		if g != nil {
+			shared = common(ids(order[at-1]), ids(i))
+		}
+		if own := len(ids(i)) - shared; g == nil || g.Rows()+own > rows {
+			groups = append(groups, tape.Batch{Starts: []int{0}, Reads: b.Reads})
+			g = &groups[len(groups)-1]
+			path, shared = nil, 0
+		}
+		path = cut(path, shared)
+		g.Prefixes = append(g.Prefixes, slices.Clone(path))
+		g.Index = append(g.Index, i)
+		lo := g.Rows()
+		g.IDs = append(g.IDs, ids(i)[shared:]...)
+		if b.PositionIDs != nil {
+			g.PositionIDs = append(g.PositionIDs, b.PositionIDs[b.Starts[i]+shared:b.Starts[i+1]]...)
+		}
+		if b.Alike != nil {
+			g.Alike, g.Tables = append(g.Alike, b.Alike[b.Starts[i]+shared:b.Starts[i+1]]...), b.Tables
+		}
+		g.Starts = append(g.Starts, len(g.IDs))
+		if hi := g.Rows(); hi > lo {
+			path = append(path, [2]int{lo, hi})
+		}
+	}
+	return groups
+}
+
+// common returns how many tokens two sequences have in common at the beginning.
+func common(x, y []int32) int {
+	n := 0
+	for n < len(x) && n < len(y) && x[n] == y[n] {
+		n++
+	}
+	return n
+}
+
+// cut returns the first n rows of a path.
+func cut(path [][2]int, n int) [][2]int {
+	var first [][2]int
+	for _, r := range path {
+		if n <= 0 {
+			break
+		}
+		r[1] = min(r[1], r[0]+n)
+		n -= r[1] - r[0]
+		first = append(first, r)
+	}
+	return first
+}

@@ -1,0 +1,207 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/xai-go/xai/engine/arch"
+	"github.com/xai-go/xai/engine/internal/tape"
+	"github.com/xai-go/xai/engine/point"
+)
+
+// check refuses selections and edits that do not fit the graph or the batch.
+func (r *request) check(graph *arch.Graph, b tape.Batch) error {
+	known := make(map[string]bool, len(graph.Points))
+	for _, p := range graph.Points {
+		known[p.Name] = true
+	}
+	refuse := func(s point.Selection, format string, args ...any) error {
+		return &PointError{Name: s.Name, Reason: fmt.Sprintf(format, args...)}
+	}
+	is := func(s point.Selection, has bool, what string) error {
+		switch {
+		case !known[s.Point.Name]:
+			return refuse(s, "does not exist for this input: it is a point of another form of the model")
+		case len(s.Ranges) != len(s.Point.Axes):
+			return refuse(s, "has %d ranges for %d axes", len(s.Ranges), len(s.Point.Axes))
+		case !has:
+			return refuse(s, "%s", what)
+		}
+		return nil
+	}
+	for _, s := range r.Captures {
+		if err := is(s, s.Point.Stage != arch.IDs, "is the input itself"); err != nil {
+			return err
+		}
+	}
+	for _, s := range r.Request.Gradients {
+		if err := is(s, s.Point.Differentiable, "has no gradient"); err != nil {
+			return err
+		}
+	}
+	if len(r.Request.Gradients) > 0 && r.objective == nil {
+		return &PointError{Name: r.Request.Gradients[0].Name, Reason: "is to be differentiated without an objective"}
+	}
+	for _, e := range r.Request.Edits {
+		if err := is(e.Selection, e.Point.Editable, "cannot be edited"); err != nil {
+			return err
+		}
+		if err := r.checkEdit(e, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkEdit holds the values of an edit to the shape of what it selects: in
+// every sequence, if it has no axis for them.
+func (r *request) checkEdit(e point.Edit, b tape.Batch) error {
+	if e.Op == point.Mean || len(e.Values) == 1 {
+		return nil
+	}
+	n := 1
+	for _, dim := range e.Shape {
+		n *= dim
+	}
+	if len(e.Shape) != len(e.Ranges) || n != len(e.Values) {
+		return &PointError{Name: e.Name, Reason: fmt.Sprintf("is edited with values of the shape %v, which does not have its %d axes", e.Shape, len(e.Ranges))}
+	}
+	for i := range b.Sequences() {
+		if lo, hi := e.Ranges[0].Bounds(b.Sequences()); e.Point.Axes[0].Letter == "B" && (i < lo || i >= hi) {
+			continue
+		}
+		for axis, dim := range e.Shape {
+			size := extent(b, e.Point, axis, i)
+			if axis == 0 && e.Point.Axes[0].Letter == "B" {
+				size = b.Sequences()
+			}
+			if lo, hi := e.Ranges[axis].Bounds(size); dim != 1 && dim != hi-lo {
+				return &PointError{Name: e.Name, Reason: fmt.Sprintf("is edited with values of the shape %v, but its axis %s has %d values in sequence %d", e.Shape, e.Point.Axes[axis].Letter, hi-lo, i)}
+			}
+		}
+	}
+	return nil
+}
+
+// extent returns the size of an axis of a point in sequence i.
+func extent(b tape.Batch, p arch.Point, axis, i int) int {
+	a := p.Axes[axis]
+	lo, hi := b.Starts[i], b.Starts[i+1]
+	memory := 0
+	if b.MemoryStarts != nil {
+		memory = b.MemoryStarts[i+1] - b.MemoryStarts[i]
+	}
+	if b.Past != nil && b.Past[i] != nil && p.Stage != arch.Out {
+		memory = b.Past[i].Length
+	}
+	switch {
+	case a.Size > 0:
+		return a.Size
+	case a.Letter == "P":
+		return len(b.Targets[i])
+	case a.Letter == "S":
+		return memory + hi - lo
+	case a.Letter == "M":
+		return memory
+	case a.Letter == "R":
+		context, longest := 0, 0
+		for j := range b.Sequences() {
+			n := b.Starts[j+1] - b.Starts[j]
+			m := 0
+			if b.MemoryStarts != nil {
+				m = b.MemoryStarts[j+1] - b.MemoryStarts[j]
+			}
+			context, longest = max(context, n+m), max(longest, n)
+		}
+		return context + longest
+	}
+	return hi - lo
+}
+
+// shape returns the shape of a selection in sequence i, without the axis B, and
+// whether it selects the sequence.
+func shape(b tape.Batch, s point.Selection, i int) ([]int, bool) {
+	var dims []int
+	for axis, a := range s.Point.Axes {
+		if a.Letter == "B" {
+			if lo, hi := s.Ranges[axis].Bounds(b.Sequences()); i < lo || i >= hi {
+				return nil, false
+			}
+			continue
+		}
+		lo, hi := s.Ranges[axis].Bounds(extent(b, s.Point, axis, i))
+		dims = append(dims, hi-lo)
+	}
+	return dims, true
+}
+
+// instances returns of how many tensors a selection consists.
+func instances(b tape.Batch, s point.Selection) int {
+	if s.Point.Axes[0].Letter != "B" {
+		return min(1, b.Sequences())
+	}
+	return b.Sequences()
+}
+
+// bytes returns the size of what the request returns.
+func (r *request) bytes(info Info, b tape.Batch) int64 {
+	values := int64(0)
+	if r.Logits {
+		values += int64(r.starts(b)[b.Sequences()]) * int64(info.Outputs)
+	}
+	for _, list := range [][]point.Selection{r.Captures, r.Request.Gradients} {
+		for _, s := range list {
+			for i := range instances(b, s) {
+				if dims, ok := shape(b, s, i); ok {
+					n := int64(1)
+					for _, dim := range dims {
+						n *= int64(dim)
+					}
+					values += n
+				}
+			}
+		}
+	}
+	return values * info.DType.Size()
+}
+
+// starts returns the row of the logits at which each sequence begins, and the
+// end.
+func (r *request) starts(b tape.Batch) []int {
+	starts := make([]int, 1, b.Sequences()+1)
+	for i := range b.Sequences() {
+		n := b.Starts[i+1] - b.Starts[i]
+		switch {
+		case b.Targets != nil:
+			n = len(b.Targets[i])
+		case b.Reads != nil:
+			n = len(b.Reads[i])
+		}
+		starts = append(starts, starts[i]+n)
+	}
+	return starts
+}
+
+// output allocates what the request returns.
+func (r *request) output(info Info, b tape.Batch) *Output {
+	out := &Output{Starts: r.starts(b), Classes: info.Outputs}
+	if r.Logits {
+		out.Logits = tape.NewTensor(info.DType, out.Starts[b.Sequences()], info.Outputs)
+	}
+	allocate := func(list []point.Selection) (all []Activation) {
+		for _, s := range list {
+			a := Activation{Selection: s, Sequences: make([]Tensor, instances(b, s))}
+			for i := range a.Sequences {
+				if dims, ok := shape(b, s, i); ok {
+					a.Sequences[i] = tape.NewTensor(info.DType, dims...)
+				}
+			}
+			all = append(all, a)
+		}
+		return all
+	}
+	out.Values, out.Gradients = allocate(r.Captures), allocate(r.Request.Gradients)
+	if len(r.Request.Gradients) > 0 {
+		out.Objectives = make([]float64, b.Sequences())
+	}
+	return out
+}
