@@ -12,19 +12,21 @@ import (
 	"github.com/xai-go/xai/engine/internal/parallel"
 )
 
-// Where a pool shares a matrix product, a part has at most rowsPerPart rows
-// and about columnsPerPart columns: small enough that few tokens keep several
-// threads busy, large enough that handing it out costs nothing beside it.
+// A part of a matrix product has at most rowsPerPart rows and about wideColumns
+// columns: its rows are read once for many columns, and its result is still in
+// a cache when the activation comes. Where that leaves a thread of a pool fewer
+// than partsPerThread of them, they have narrowColumns.
 const (
 	rowsPerPart    = 128
-	columnsPerPart = 64
+	wideColumns    = 128
+	narrowColumns  = 64
+	partsPerThread = 3
 )
 
 // Linear is y = x·Wᵀ + b with W [out, in]. It is immutable.
 type Linear[T kernel.Float] struct {
-	out   int
-	whole part[T]
-	parts []part[T]
+	whole        part[T]
+	wide, narrow []part[T]
 }
 
 // part is a range of output columns.
@@ -44,18 +46,28 @@ func NewLinear[T kernel.Float](out, in int, weight, bias []T) *Linear[T] {
 // [out] or nil.
 func FromWeights[T kernel.Float](w *kernel.Weights[T], bias []T) *Linear[T] {
 	out, _ := w.Dims()
-	l := &Linear[T]{out: out, whole: part[T]{0, out, w, bias}}
+	return &Linear[T]{
+		whole:  part[T]{0, out, w, bias},
+		wide:   split(w, bias, wideColumns),
+		narrow: split(w, bias, narrowColumns),
+	}
+}
+
+// split returns parts of about width columns that cover a layer.
+func split[T kernel.Float](w *kernel.Weights[T], bias []T, width int) []part[T] {
+	var parts []part[T]
+	out, _ := w.Dims()
 	panel := w.PanelColumns()
-	width := (columnsPerPart + panel - 1) / panel * panel
+	width = (width + panel - 1) / panel * panel
 	for lo := 0; lo < out; lo += width {
 		hi := min(lo+width, out)
 		of := part[T]{lo: lo, hi: hi, w: w.Columns(lo, hi)}
 		if bias != nil {
 			of.bias = bias[lo:hi]
 		}
-		l.parts = append(l.parts, of)
+		parts = append(parts, of)
 	}
-	return l
+	return parts
 }
 
 // WithBias returns the layer with another bias, [out] or nil, which shares the
@@ -73,15 +85,25 @@ func (l *Linear[T]) Bytes() int64 { return l.whole.w.Bytes() }
 // row stride ldd, x [m, in] with row stride ldx. A nil activation is the
 // identity.
 func (l *Linear[T]) Apply(ctx context.Context, pool *parallel.Pool, dst []T, ldd int, x []T, ldx, m int, activation Activation[T]) error {
-	if pool == nil {
-		l.whole.apply(dst, ldd, x, ldx, 0, m, activation)
+	if pool == nil && activation == nil {
+		l.whole.apply(dst, ldd, x, ldx, 0, m, nil)
 		return ctx.Err()
 	}
-	blocks := (m + rowsPerPart - 1) / rowsPerPart
-	return pool.For(ctx, blocks*len(l.parts), func(_, i int) {
-		row := i / len(l.parts) * rowsPerPart
-		l.parts[i%len(l.parts)].apply(dst, ldd, x, ldx, row, min(m, row+rowsPerPart), activation)
-	})
+	blocks, parts := (m+rowsPerPart-1)/rowsPerPart, l.wide
+	if pool != nil && blocks*len(parts) < partsPerThread*pool.Threads() {
+		parts = l.narrow
+	}
+	apply := func(_, i int) {
+		row := i / len(parts) * rowsPerPart
+		parts[i%len(parts)].apply(dst, ldd, x, ldx, row, min(m, row+rowsPerPart), activation)
+	}
+	if pool != nil {
+		return pool.For(ctx, blocks*len(parts), apply)
+	}
+	for i := range blocks * len(parts) {
+		apply(0, i)
+	}
+	return ctx.Err()
 }
 
 // apply computes rows [lo, hi) of the part's columns.
