@@ -799,14 +799,27 @@ func TestNoAllocation(t *testing.T) {
 		mask[0], mask[3] = 1, 1
 		gamma := randoms(r, in)
 		var scratch Scratch[float32]
+		var panels Panels[float32]
+		scores := make([]float32, m*2*m)
 		const e = in / heads
 		for name, f := range map[string]func(){
 			"Linear":    func() { Linear(dst, out, x, in, m, w, bias) },
 			"Attention": func() { Attention(z, in, x, in, x, in, x, in, m, m, e, 1, mask, nil, &scratch) },
 			"LayerNorm": func() { LayerNorm(z, x, in, gamma, gamma, 1e-5) },
 			"Softmax":   func() { Softmax(z) },
-			"GELU":      func() { GELU(z) },
-			"Add":       func() { Add(z, x) },
+			"Panels": func() {
+				panels.Transpose(e, 1, Rows[float32]{x, in, m, mask}, Rows[float32]{x[e:], in, m, nil})
+				panels.Multiply(scores, 2*m, x, in, m, e, m, false)
+				panels.Stack(e, 2, Rows[float32]{x, in, m, nil})
+				panels.MultiplyTransposed(z, in, scores, 2*m, m, m, e, true)
+			},
+			"LayerNormGrad": func() { LayerNormGrad(z, z, x, in, gamma, 1e-5) },
+			"GELUTanhGrad":  func() { GELUTanhGrad(z, z, x) },
+			"SoftmaxGrad":   func() { SoftmaxGrad(z, x, z, in, m, in) },
+			"Rotate":        func() { Rotate(z, in, m, heads, e, e/2, x[:m*e/2], x[:m*e/2]) },
+			"Dot":           func() { z[0] = Dot(x, z) },
+			"GELU":          func() { GELU(z) },
+			"Add":           func() { Add(z, x) },
 		} {
 			if n := testing.AllocsPerRun(10, f); n != 0 {
 				t.Errorf("%s allocates %v times a call", name, n)
@@ -819,22 +832,48 @@ func TestLengthChecks(t *testing.T) {
 	w := Pack(3, 2, make([]float32, 6))
 	x := make([]float32, 8)
 	var s Scratch[float32]
+	var p Panels[float32]
 	for name, f := range map[string]func(){
-		"Pack short":             func() { Pack(3, 2, x[:5]) },
-		"Linear dst short":       func() { Linear(x[:5], 3, x, 2, 2, w, nil) },
-		"Linear x short":         func() { Linear(x, 3, x[:3], 2, 2, w, nil) },
-		"Linear stride":          func() { Linear(x, 2, x, 2, 2, w, nil) },
-		"Linear bias":            func() { Linear(x, 3, x, 2, 2, w, x[:2]) },
-		"Linear negative":        func() { Linear(x, 3, x, 2, -1, w, nil) },
-		"Columns out of range":   func() { w.Columns(0, 4) },
-		"Columns off panel":      func() { w.Columns(1, 3) },
-		"Add":                    func() { Add(x, x[:3]) },
-		"LayerNorm rows":         func() { LayerNorm(x, x, 3, x[:3], x[:3], 0) },
-		"LayerNorm gamma":        func() { LayerNorm(x, x, 4, x[:3], x[:4], 0) },
-		"LayerNorm zero":         func() { LayerNorm(x[:0], x[:0], 0, x[:0], x[:0], 0) },
-		"Attention mask":         func() { Attention(x, 2, x, 2, x, 2, x, 2, 2, 2, 2, 1, make([]uint8, 3), nil, &s) },
-		"Attention pattern":      func() { Attention(x, 2, x, 2, x, 2, x, 2, 2, 2, 2, 1, nil, x[:3], &s) },
-		"Attention keys short":   func() { Attention(x, 2, x, 2, x[:3], 2, x, 2, 2, 2, 2, 1, nil, nil, &s) },
+		"Pack short":           func() { Pack(3, 2, x[:5]) },
+		"Linear dst short":     func() { Linear(x[:5], 3, x, 2, 2, w, nil) },
+		"Linear x short":       func() { Linear(x, 3, x[:3], 2, 2, w, nil) },
+		"Linear stride":        func() { Linear(x, 2, x, 2, 2, w, nil) },
+		"Linear bias":          func() { Linear(x, 3, x, 2, 2, w, x[:2]) },
+		"Linear negative":      func() { Linear(x, 3, x, 2, -1, w, nil) },
+		"Columns out of range": func() { w.Columns(0, 4) },
+		"Columns off panel":    func() { w.Columns(1, 3) },
+		"Add":                  func() { Add(x, x[:3]) },
+		"LayerNorm rows":       func() { LayerNorm(x, x, 3, x[:3], x[:3], 0) },
+		"LayerNorm gamma":      func() { LayerNorm(x, x, 4, x[:3], x[:4], 0) },
+		"LayerNorm zero":       func() { LayerNorm(x[:0], x[:0], 0, x[:0], x[:0], 0) },
+		"Attention mask":       func() { Attention(x, 2, x, 2, x, 2, x, 2, 2, 2, 2, 1, make([]uint8, 3), nil, &s) },
+		"Attention pattern":    func() { Attention(x, 2, x, 2, x, 2, x, 2, 2, 2, 2, 1, nil, x[:3], &s) },
+		"Attention keys short": func() { Attention(x, 2, x, 2, x[:3], 2, x, 2, 2, 2, 2, 1, nil, nil, &s) },
+		"Stack short":          func() { p.Stack(3, 1, Rows[float32]{x, 3, 3, nil}) },
+		"Stack mask":           func() { p.Stack(2, 1, Rows[float32]{x, 2, 3, make([]uint8, 2)}) },
+		"Transpose stride":     func() { p.Transpose(3, 1, Rows[float32]{x, 2, 2, nil}) },
+		"Multiply depth":       func() { p.Stack(2, 1, Rows[float32]{x, 2, 3, nil}); p.Multiply(x, 2, x, 4, 1, 4, 2, false) },
+		"Multiply columns":     func() { p.Stack(2, 1, Rows[float32]{x, 2, 3, nil}); p.Multiply(x, 3, x, 3, 1, 3, 3, false) },
+		"Multiply negative":    func() { p.Stack(2, 1, Rows[float32]{x, 2, 3, nil}); p.Multiply(x, 2, x, 2, 1, -1, 2, false) },
+		"Multiply short":       func() { p.Stack(2, 1, Rows[float32]{x, 2, 3, nil}); p.Multiply(x[:3], 2, x, 2, 2, 2, 2, false) },
+		"MultiplyTransposed": func() {
+			p.Stack(2, 1, Rows[float32]{x, 2, 3, nil})
+			p.MultiplyTransposed(x, 2, x[:5], 2, 2, 3, 2, false)
+		},
+		"SoftmaxRows":            func() { SoftmaxRows(x, 3, 3, 3) },
+		"SoftmaxGrad":            func() { SoftmaxGrad(x, x[:3], x, 2, 2, 2) },
+		"GELUGrad":               func() { GELUGrad(x, x[:3], x) },
+		"SiLUGrad":               func() { SiLUGrad(x[:3], x, x) },
+		"LayerNormGrad rows":     func() { LayerNormGrad(x, x, x, 3, x[:3], 0) },
+		"LayerNormGrad gamma":    func() { LayerNormGrad(x, x, x, 4, x[:3], 0) },
+		"LayerNormStats mean":    func() { LayerNormStats(x[:1], x[:2], x, 4, 0) },
+		"RMSNorm dst":            func() { RMSNorm(x[:4], x, 4, x[:4], 0) },
+		"Normalize divisor":      func() { Normalize(x, x, 4, nil, x[:1]) },
+		"Affine beta":            func() { Affine(x, x, 4, x[:4], x[:3]) },
+		"AddScaled":              func() { AddScaled(x, 1, x[:3]) },
+		"Dot":                    func() { Dot(x, x[:3]) },
+		"Rotate half":            func() { Rotate(x, 4, 2, 2, 2, 2, x[:4], x[:4]) },
+		"Rotate angles":          func() { Rotate(x, 4, 2, 2, 2, 1, x[:1], x[:2]) },
 		"Attention values short": func() { Attention(x, 2, x, 2, x, 2, x[:3], 2, 2, 2, 2, 1, nil, nil, &s) },
 	} {
 		t.Run(name, func(t *testing.T) {
