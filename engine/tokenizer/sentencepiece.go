@@ -76,7 +76,7 @@ func (f *folder) openPieces(name string, data []byte) (*Tokenizer, error) {
 			return nil, err
 		}
 		if modelType == "" {
-			return nil, &UnsupportedError{name, "", "a SentencePiece model without a tokenizer_class in tokenizer_config.json to say how it is used"}
+			return nil, &UnsupportedError{name, "", "use without a tokenizer_class in tokenizer_config.json, or a model_type in config.json, that says how"}
 		}
 		if s.class = classOfModel(modelType); s.class == nil || !s.class.pieces {
 			return nil, &UnsupportedError{"config.json", "model_type", modelType + " with " + name + " alone"}

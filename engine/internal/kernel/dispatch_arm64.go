@@ -4,7 +4,8 @@ package kernel
 
 var neon = (&assembly{
 	lanes: 4, rows: 8,
-	gemm: gemmNEON, gemmTransposed: gemmTransposedNEON, transpose: transposeNEON, stackRows: stackNEON,
+	gemm: gemmNEON, gemmTransposed: gemmTransposedNEON, gemmBF16: gemmBF16NEON, gemmF16: gemmF16NEON,
+	transpose: transposeNEON, stackRows: stackNEON,
 	softmax: softmaxNEON, layerNorm: layerNormNEON, add: addNEON,
 	gelu: geluNEON, gate: gateNEON, sigmoid: sigmoidNEON, tanh: tanhNEON, relu: reluNEON,
 	peak: peakNEON,

@@ -7,7 +7,8 @@
 // V0 … V15 over the whole depth k, those of row r in V(2r) and V(2r+1). Four
 // steps over k read four values of each row, to V16 … V23, and four rows of
 // the panel, to V24 … V31. There are two loops for each number of rows, one
-// where the rows of x are rows in memory and one where they are columns; in
+// where the rows of x are rows in memory and one where they are columns, and two
+// more for panels of 16 bits; in
 // all of them a value is the same chain of fused multiply-adds, which may be
 // broken off and gone on with where it lies in memory. So the bits of a row
 // depend neither on the tile that it falls into nor on the depth.
@@ -21,7 +22,7 @@
 //	R14      tiles left
 //	R16      rows of a tile
 //	R17      columns of dst
-//	R23      whether the rows of x are columns in memory
+//	R23      what is special: x, whose rows are columns in memory, or the panel
 //	R24      the bytes from a tile's values of x to the next one's
 
 #define QUAD(from, to)   FMOVQ.P 16(from), to
@@ -68,24 +69,51 @@
 #define STEPCOLUMNS7(a, p) STEPCOLUMNS4(a, p); ROW(a+1, 1, p, 8); ROW(a+1, 2, p, 10); ROW(a+1, 3, p, 12)
 #define STEPCOLUMNS8(a, p) STEPCOLUMNS4(a, p); ROW(a+1, 0, p, 8); ROW(a+1, 1, p, 10); ROW(a+1, 2, p, 12); ROW(a+1, 3, p, 14)
 
-// LOADPANEL loads four rows of the panel and moves on in it and in the next.
-#define LOADPANEL                      \
-	FLDPQ	(R8), (F24, F25)       \
-	FLDPQ	32(R8), (F26, F27)     \
-	FLDPQ	64(R8), (F28, F29)     \
-	FLDPQ	96(R8), (F30, F31)     \
-	PRFM	(R10), PLDL2KEEP       \
-	PRFM	64(R10), PLDL2KEEP     \
-	ADD	$128, R8               \
+// PANEL loads four rows of the panel and moves on in it and in the next, and
+// PANELROW one row.
+#define PANEL                            \
+	FLDPQ	(R8), (F24, F25)         \
+	FLDPQ	32(R8), (F26, F27)       \
+	FLDPQ	64(R8), (F28, F29)       \
+	FLDPQ	96(R8), (F30, F31)       \
+	PRFM	(R10), PLDL2KEEP         \
+	PRFM	64(R10), PLDL2KEEP       \
+	ADD	$128, R8                 \
 	ADD	$128, R10
 
+#define PANELROW FLDPQ.P 32(R8), (F24, F25)
+
+// The same for panels of 16 bits, of which WIDENBF16 and WIDENF16 make vectors
+// a-1 and a of float32. The columns of BF16 lie as Half.place says, so that those
+// of its sums are 0, 4, 1, 5 and 2, 6, 3, 7.
+#define PANEL16(widen)                   \
+	FLDPQ	(R8), (F25, F27)         \
+	FLDPQ	32(R8), (F29, F31)       \
+	PRFM	(R10), PLDL2KEEP         \
+	ADD	$64, R8                  \
+	ADD	$64, R10                 \
+	widen(25)                        \
+	widen(27)                        \
+	widen(29)                        \
+	widen(31)
+
+#define PANELROW16(widen) FMOVQ.P 16(R8), F25; widen(25)
+
+#define WIDENBF16(a) SHLL16(a, a-1); SHLL16UPPER(a, a)
+#define WIDENF16(a)  FCVTL(a, a-1); FCVTLUPPER(a, a)
+
+#define PANELBF16    PANEL16(WIDENBF16)
+#define PANELROWBF16 PANELROW16(WIDENBF16)
+#define PANELF16     PANEL16(WIDENF16)
+#define PANELROWF16  PANELROW16(WIDENF16)
+
 // SUMS is the loop over k for one number of rows.
-#define SUMS(load, step, loop, rest, single) \
+#define SUMS(panel, row, load, step, loop, rest, single) \
 	SUBS	$4, R9                 \
 	BLT	rest                   \
 loop:                                  \
 	load(QUAD)                     \
-	LOADPANEL                      \
+	panel                          \
 	step(0, 24)                    \
 	step(1, 26)                    \
 	step(2, 28)                    \
@@ -96,7 +124,7 @@ rest:                                  \
 	ADDS	$4, R9                 \
 	BEQ	finish                 \
 single:                                \
-	FLDPQ.P	32(R8), (F24, F25)     \
+	row                            \
 	load(SINGLE)                   \
 	step(0, 24)                    \
 	SUBS	$1, R9                 \
@@ -112,7 +140,7 @@ loop:                                  \
 	load(F18, F19)                 \
 	load(F20, F21)                 \
 	load(F22, F23)                 \
-	LOADPANEL                      \
+	PANEL                          \
 	step(16, 24)                   \
 	step(18, 26)                   \
 	step(20, 28)                   \
@@ -123,7 +151,7 @@ rest:                                  \
 	ADDS	$4, R9                 \
 	BEQ	finish                 \
 single:                                \
-	FLDPQ.P	32(R8), (F24, F25)     \
+	PANELROW                       \
 	load(F16, F17)                 \
 	step(16, 24)                   \
 	SUBS	$1, R9                 \
@@ -137,6 +165,45 @@ single:                                \
 	SUBS	$1, R22                  \
 	BEQ	start
 
+// ASPACKED puts the columns of a row, in a and b, into the order of BF16, and
+// INORDER back.
+#define ASPACKED(a, b)                   \
+	VZIP1	b.S4, a.S4, V24.S4       \
+	VZIP2	b.S4, a.S4, b.S4         \
+	VMOV	V24.B16, a.B16
+
+#define INORDER(a, b)                    \
+	VUZP1	b.S4, a.S4, V24.S4       \
+	VUZP2	b.S4, a.S4, b.S4         \
+	VMOV	V24.B16, a.B16
+
+#define EACHROW(op)                      \
+	op(V0, V1)                       \
+	op(V2, V3)                       \
+	op(V4, V5)                       \
+	op(V6, V7)                       \
+	op(V8, V9)                       \
+	op(V10, V11)                     \
+	op(V12, V13)                     \
+	op(V14, V15)
+
+// BYROWS goes to the loop for the number of rows, or on where it is one.
+#define BYROWS(two, three, four, five, six, seven, eight) \
+	CMP	$8, R16                  \
+	BEQ	eight                    \
+	CMP	$7, R16                  \
+	BEQ	seven                    \
+	CMP	$6, R16                  \
+	BEQ	six                      \
+	CMP	$5, R16                  \
+	BEQ	five                     \
+	CMP	$4, R16                  \
+	BEQ	four                     \
+	CMP	$3, R16                  \
+	BEQ	three                    \
+	CMP	$2, R16                  \
+	BEQ	two
+
 #define ADDBIAS(a) FADD(24, a, a); FADD(25, a+1, a+1)
 
 #define STOREROW(a, b)                   \
@@ -145,14 +212,29 @@ single:                                \
 	SUBS	$1, R22                  \
 	BEQ	next
 
+#define ROWMAJOR    0
+#define COLUMNMAJOR 1
+#define PANELOFBF16 2
+#define PANELOFF16  3
+
 // func gemmNEON(rows, tiles, k int, x *float32, ldx int, panel, dst *float32, ldd, columns int, add bool, bias, next *float32)
 TEXT ·gemmNEON(SB), NOSPLIT, $0-96
-	MOVD	ZR, R23
+	MOVD	$ROWMAJOR, R23
 	JMP	gemm<>(SB)
 
 // func gemmTransposedNEON(rows, tiles, k int, x *float32, ldx int, panel, dst *float32, ldd, columns int, add bool, bias, next *float32)
 TEXT ·gemmTransposedNEON(SB), NOSPLIT, $0-96
-	MOVD	$1, R23
+	MOVD	$COLUMNMAJOR, R23
+	JMP	gemm<>(SB)
+
+// func gemmBF16NEON(rows, tiles, k int, x *float32, ldx int, panel *uint16, dst *float32, ldd, columns int, add bool, bias *float32, next *uint16)
+TEXT ·gemmBF16NEON(SB), NOSPLIT, $0-96
+	MOVD	$PANELOFBF16, R23
+	JMP	gemm<>(SB)
+
+// func gemmF16NEON(rows, tiles, k int, x *float32, ldx int, panel *uint16, dst *float32, ldd, columns int, add bool, bias *float32, next *uint16)
+TEXT ·gemmF16NEON(SB), NOSPLIT, $0-96
+	MOVD	$PANELOFF16, R23
 	JMP	gemm<>(SB)
 
 TEXT gemm<>(SB), NOSPLIT, $256-96
@@ -166,7 +248,8 @@ TEXT gemm<>(SB), NOSPLIT, $256-96
 	LSL	$2, R13
 	LSL	$2, R12
 	MUL	R13, R16, R24
-	CBZ	R23, tile
+	CMP	$COLUMNMAJOR, R23
+	BNE	tile
 	LSL	$2, R16, R24
 
 tile:
@@ -251,69 +334,91 @@ beginValue:
 	FLDPQ	224(R20), (F14, F15)
 
 start:
-	CBNZ	R23, columns
-	CMP	$8, R16
-	BEQ	rows8
-	CMP	$7, R16
-	BEQ	rows7
-	CMP	$6, R16
-	BEQ	rows6
-	CMP	$5, R16
-	BEQ	rows5
-	CMP	$4, R16
-	BEQ	rows4
-	CMP	$3, R16
-	BEQ	rows3
-	CMP	$2, R16
-	BEQ	rows2
-	SUMS(LOAD1, STEP1, loop1, rest1, single1)
+	CMP	$COLUMNMAJOR, R23
+	BEQ	columns
+	CMP	$PANELOFBF16, R23
+	BEQ	bf16
+	CMP	$PANELOFF16, R23
+	BEQ	f16
+
+	BYROWS(rows2, rows3, rows4, rows5, rows6, rows7, rows8)
+	SUMS(PANEL, PANELROW, LOAD1, STEP1, loop1, rest1, single1)
 rows2:
-	SUMS(LOAD2, STEP2, loop2, rest2, single2)
+	SUMS(PANEL, PANELROW, LOAD2, STEP2, loop2, rest2, single2)
 rows3:
-	SUMS(LOAD3, STEP3, loop3, rest3, single3)
+	SUMS(PANEL, PANELROW, LOAD3, STEP3, loop3, rest3, single3)
 rows4:
-	SUMS(LOAD4, STEP4, loop4, rest4, single4)
+	SUMS(PANEL, PANELROW, LOAD4, STEP4, loop4, rest4, single4)
 rows5:
-	SUMS(LOAD5, STEP5, loop5, rest5, single5)
+	SUMS(PANEL, PANELROW, LOAD5, STEP5, loop5, rest5, single5)
 rows6:
-	SUMS(LOAD6, STEP6, loop6, rest6, single6)
+	SUMS(PANEL, PANELROW, LOAD6, STEP6, loop6, rest6, single6)
 rows7:
-	SUMS(LOAD7, STEP7, loop7, rest7, single7)
+	SUMS(PANEL, PANELROW, LOAD7, STEP7, loop7, rest7, single7)
 rows8:
-	SUMS(LOAD8, STEP8, loop8, rest8, single8)
+	SUMS(PANEL, PANELROW, LOAD8, STEP8, loop8, rest8, single8)
 
 columns:
-	CMP	$8, R16
-	BEQ	columns8
-	CMP	$7, R16
-	BEQ	columns7
-	CMP	$6, R16
-	BEQ	columns6
-	CMP	$5, R16
-	BEQ	columns5
-	CMP	$4, R16
-	BEQ	columns4
-	CMP	$3, R16
-	BEQ	columns3
-	CMP	$2, R16
-	BEQ	columns2
+	BYROWS(columnsRows2, columnsRows3, columnsRows4, columnsRows5, columnsRows6, columnsRows7, columnsRows8)
 	SUMSCOLUMNS(LOADCOLUMNS1, STEPCOLUMNS1, columnsLoop1, columnsRest1, columnsSingle1)
-columns2:
+columnsRows2:
 	SUMSCOLUMNS(LOADCOLUMNS2, STEPCOLUMNS2, columnsLoop2, columnsRest2, columnsSingle2)
-columns3:
+columnsRows3:
 	SUMSCOLUMNS(LOADCOLUMNS3, STEPCOLUMNS3, columnsLoop3, columnsRest3, columnsSingle3)
-columns4:
+columnsRows4:
 	SUMSCOLUMNS(LOADCOLUMNS4, STEPCOLUMNS4, columnsLoop4, columnsRest4, columnsSingle4)
-columns5:
+columnsRows5:
 	SUMSCOLUMNS(LOADCOLUMNS5, STEPCOLUMNS5, columnsLoop5, columnsRest5, columnsSingle5)
-columns6:
+columnsRows6:
 	SUMSCOLUMNS(LOADCOLUMNS6, STEPCOLUMNS6, columnsLoop6, columnsRest6, columnsSingle6)
-columns7:
+columnsRows7:
 	SUMSCOLUMNS(LOADCOLUMNS7, STEPCOLUMNS7, columnsLoop7, columnsRest7, columnsSingle7)
-columns8:
+columnsRows8:
 	SUMSCOLUMNS(LOADCOLUMNS8, STEPCOLUMNS8, columnsLoop8, columnsRest8, columnsSingle8)
 
+bf16:
+	EACHROW(ASPACKED)
+	BYROWS(bfRows2, bfRows3, bfRows4, bfRows5, bfRows6, bfRows7, bfRows8)
+	SUMS(PANELBF16, PANELROWBF16, LOAD1, STEP1, bfLoop1, bfRest1, bfSingle1)
+bfRows2:
+	SUMS(PANELBF16, PANELROWBF16, LOAD2, STEP2, bfLoop2, bfRest2, bfSingle2)
+bfRows3:
+	SUMS(PANELBF16, PANELROWBF16, LOAD3, STEP3, bfLoop3, bfRest3, bfSingle3)
+bfRows4:
+	SUMS(PANELBF16, PANELROWBF16, LOAD4, STEP4, bfLoop4, bfRest4, bfSingle4)
+bfRows5:
+	SUMS(PANELBF16, PANELROWBF16, LOAD5, STEP5, bfLoop5, bfRest5, bfSingle5)
+bfRows6:
+	SUMS(PANELBF16, PANELROWBF16, LOAD6, STEP6, bfLoop6, bfRest6, bfSingle6)
+bfRows7:
+	SUMS(PANELBF16, PANELROWBF16, LOAD7, STEP7, bfLoop7, bfRest7, bfSingle7)
+bfRows8:
+	SUMS(PANELBF16, PANELROWBF16, LOAD8, STEP8, bfLoop8, bfRest8, bfSingle8)
+
+f16:
+	BYROWS(fRows2, fRows3, fRows4, fRows5, fRows6, fRows7, fRows8)
+	SUMS(PANELF16, PANELROWF16, LOAD1, STEP1, fLoop1, fRest1, fSingle1)
+fRows2:
+	SUMS(PANELF16, PANELROWF16, LOAD2, STEP2, fLoop2, fRest2, fSingle2)
+fRows3:
+	SUMS(PANELF16, PANELROWF16, LOAD3, STEP3, fLoop3, fRest3, fSingle3)
+fRows4:
+	SUMS(PANELF16, PANELROWF16, LOAD4, STEP4, fLoop4, fRest4, fSingle4)
+fRows5:
+	SUMS(PANELF16, PANELROWF16, LOAD5, STEP5, fLoop5, fRest5, fSingle5)
+fRows6:
+	SUMS(PANELF16, PANELROWF16, LOAD6, STEP6, fLoop6, fRest6, fSingle6)
+fRows7:
+	SUMS(PANELF16, PANELROWF16, LOAD7, STEP7, fLoop7, fRest7, fSingle7)
+fRows8:
+	SUMS(PANELF16, PANELROWF16, LOAD8, STEP8, fLoop8, fRest8, fSingle8)
+
 finish:
+	CMP	$PANELOFBF16, R23
+	BNE	ordered
+	EACHROW(INORDER)
+
+ordered:
 	MOVD	bias+80(FP), R20
 	CMP	$8, R17
 	BNE	edge

@@ -17,6 +17,16 @@ func gemmNEON(rows, tiles, k int, x *float32, ldx int, panel, dst *float32, ldd,
 //go:noescape
 func gemmTransposedNEON(rows, tiles, k int, x *float32, ldx int, panel, dst *float32, ldd, columns int, add bool, bias, next *float32)
 
+// gemmBF16NEON is gemmNEON for panels of bfloat16, in the order of [Half.place].
+//
+//go:noescape
+func gemmBF16NEON(rows, tiles, k int, x *float32, ldx int, panel *uint16, dst *float32, ldd, columns int, add bool, bias *float32, next *uint16)
+
+// gemmF16NEON is gemmNEON for panels of binary16.
+//
+//go:noescape
+func gemmF16NEON(rows, tiles, k int, x *float32, ldx int, panel *uint16, dst *float32, ldd, columns int, add bool, bias *float32, next *uint16)
+
 // transposeNEON multiplies the 4 rows of src, [4, 4·fours] with row stride ld, by scale
 // and writes them as columns of dst, [4·fours, 4] of a panel 8 wide.
 //

@@ -39,6 +39,13 @@
 #define FCVTNS(n, d)    WORD $(0x4E21A800 | (n)<<5 | (d))
 #define SHL23(n, d)     WORD $(0x4F375400 | (n)<<5 | (d))
 
+// Four uint16 as the upper halves of words, and four binary16 as float32: the
+// lower or the upper ones of n.
+#define SHLL16(n, d)      WORD $(0x2E613800 | (n)<<5 | (d))
+#define SHLL16UPPER(n, d) WORD $(0x6E613800 | (n)<<5 | (d))
+#define FCVTL(n, d)       WORD $(0x0E217800 | (n)<<5 | (d))
+#define FCVTLUPPER(n, d)  WORD $(0x4E217800 | (n)<<5 | (d))
+
 // The forms with one lane of m for all lanes of n.
 #define FMULLANE(m, lane, n, d) WORD $(0x4F809000 | ((lane)&1)<<21 | (m)<<16 | ((lane)>>1)<<11 | (n)<<5 | (d))
 #define FMLALANE(m, lane, n, d) WORD $(0x4F801000 | ((lane)&1)<<21 | (m)<<16 | ((lane)>>1)<<11 | (n)<<5 | (d))
