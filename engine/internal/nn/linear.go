@@ -69,31 +69,63 @@ func (l *Linear[T]) Transposed() *Linear[T] { return FromWeights(l.whole.w.Trans
 // Bytes returns the size of the packed weights.
 func (l *Linear[T]) Bytes() int64 { return l.whole.w.Bytes() }
 
-// Apply computes dst = activation(x·Wᵀ + b) for m rows: dst is [m, out] with
-// row stride ldd, x [m, in] with row stride ldx. A nil activation is the
-// identity.
-func (l *Linear[T]) Apply(ctx context.Context, pool *parallel.Pool, dst []T, ldd int, x []T, ldx, m int, activation Activation[T]) error {
+// Product is one application of a layer, Dst = Activation(X·Wᵀ + b) for M rows:
+// Dst is [M, out] with row stride Ldd, X [M, in] with row stride Ldx. A nil
+// activation is the identity.
+type Product[T kernel.Float] struct {
+	Layer      *Linear[T]
+	Dst        []T
+	Ldd        int
+	X          []T
+	Ldx, M     int
+	Activation Activation[T]
+}
+
+// jobs returns the number of pieces that a pool shares a product in.
+func (p *Product[T]) jobs() int { return (p.M + rowsPerPart - 1) / rowsPerPart * len(p.Layer.parts) }
+
+// job computes one piece.
+func (p *Product[T]) job(i int) {
+	n := len(p.Layer.parts)
+	row := i / n * rowsPerPart
+	p.Layer.parts[i%n].apply(p, row, min(p.M, row+rowsPerPart))
+}
+
+// Multiply computes products that do not depend on each other. Over a pool they
+// are shared as if they were one.
+func Multiply[T kernel.Float](ctx context.Context, pool *parallel.Pool, products ...Product[T]) error {
 	if pool == nil {
-		l.whole.apply(dst, ldd, x, ldx, 0, m, activation)
+		for i := range products {
+			products[i].Layer.whole.apply(&products[i], 0, products[i].M)
+		}
 		return ctx.Err()
 	}
-	blocks := (m + rowsPerPart - 1) / rowsPerPart
-	return pool.For(ctx, blocks*len(l.parts), func(_, i int) {
-		row := i / len(l.parts) * rowsPerPart
-		l.parts[i%len(l.parts)].apply(dst, ldd, x, ldx, row, min(m, row+rowsPerPart), activation)
+	total := 0
+	for i := range products {
+		total += products[i].jobs()
+	}
+	return pool.For(ctx, total, func(_, i int) {
+		for k := range products {
+			n := products[k].jobs()
+			if i < n {
+				products[k].job(i)
+				return
+			}
+			i -= n
+		}
 	})
 }
 
 // apply computes rows [lo, hi) of the part's columns.
-func (p *part[T]) apply(dst []T, ldd int, x []T, ldx, lo, hi int, activation Activation[T]) {
+func (p *part[T]) apply(of *Product[T], lo, hi int) {
 	if lo == hi {
 		return
 	}
-	dst = dst[lo*ldd+p.lo:]
-	kernel.Linear(dst, ldd, x[lo*ldx:], ldx, hi-lo, p.w, p.bias)
-	if activation != nil {
+	dst := of.Dst[lo*of.Ldd+p.lo:]
+	kernel.Linear(dst, of.Ldd, of.X[lo*of.Ldx:], of.Ldx, hi-lo, p.w, p.bias)
+	if of.Activation != nil {
 		for r := range hi - lo {
-			activation(dst[r*ldd : r*ldd+p.hi-p.lo])
+			of.Activation(dst[r*of.Ldd : r*of.Ldd+p.hi-p.lo])
 		}
 	}
 }
