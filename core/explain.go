@@ -70,7 +70,7 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 	if err != nil {
 		return nil, err
 	}
-	if err := explainable(r.Input); err != nil {
+	if err := m.explainable(r.Input); err != nil {
 		return nil, err
 	}
 	for _, need := range info.Needs {

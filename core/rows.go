@@ -10,7 +10,7 @@ import (
 
 // row is one sequence of n tokens as the engine reads it: ids, or embeddings
 // [n,D] in their place. Other slices are nil where the defaults hold (types 0,
-// positions 0…n−1, every token visible).
+// the model's own positions, every token visible, every token read).
 type row struct {
 	n         int
 	ids       []int32
@@ -18,7 +18,19 @@ type row struct {
 	types     []int32
 	positions []int32
 	mask      []uint8
+	streams
 }
+
+// streams is what a row has beside its tokens for a model of two streams.
+type streams struct {
+	targets  []int       // the positions that the query stream predicts
+	hidden   []uint8     // [n,n]: 1 where a query (row) cannot see a key
+	memory   int         // rows of earlier segments
+	memories [][]float32 // for each layer, [memory,D]; nil where there are none
+}
+
+// given reports whether there is anything in it.
+func (s streams) given() bool { return s.targets != nil || s.hidden != nil || s.memories != nil }
 
 // rowKey is a digest of a row: rows of one key have the same logits.
 type rowKey [sha256.Size]byte
@@ -82,25 +94,38 @@ func (r row) replaced(drop []bool, id int32) row {
 	return r
 }
 
-// batch packs rows one after another, ragged.
+// batch packs rows one after another, ragged. Rows of one batch have positions
+// all of them or none, and so with what is for two streams.
 func batch(rows []row) engine.Input {
 	var in engine.Input
-	types, positions, mask := false, false, false
+	types, mask := false, false
 	for _, r := range rows {
 		types = types || r.types != nil
-		positions = positions || r.positions != nil
 		mask = mask || r.mask != nil
 	}
 	for _, r := range rows {
+		in.PositionIDs = append(in.PositionIDs, r.positions...)
+		if r.targets != nil {
+			in.Targets = append(in.Targets, r.targets)
+		}
+		if r.hidden != nil {
+			in.Hidden = append(in.Hidden, r.hidden)
+		}
+		if r.memories != nil {
+			in.MemoryLengths = append(in.MemoryLengths, r.memory)
+			if in.Memories == nil {
+				in.Memories = make([][]float32, len(r.memories))
+			}
+			for l, values := range r.memories {
+				in.Memories[l] = append(in.Memories[l], values...)
+			}
+		}
 		in.IDs = append(in.IDs, r.ids...)
 		in.Embeds = append(in.Embeds, r.embeds...)
 		in.Lengths = append(in.Lengths, r.n)
 		for i := range r.n {
 			if types {
 				in.TypeIDs = append(in.TypeIDs, at(r.types, i, 0))
-			}
-			if positions {
-				in.PositionIDs = append(in.PositionIDs, at(r.positions, i, int32(i)))
 			}
 			if mask {
 				in.Mask = append(in.Mask, at(r.mask, i, 1))
