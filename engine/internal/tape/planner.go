@@ -171,7 +171,7 @@ func (p *planner[T]) compute(i, to int, in []int, captures bool) {
 	width := n.width
 	switch op := n.op.(type) {
 	case arch.Words:
-		table := p.vector(op.Table)
+		table, mean := p.vector(op.Table), p.weights.means[key(op.Table)]
 		p.each(to, nil, func(r *Runner[T], lo, hi int) {
 			for row := lo; row < hi; row++ {
 				x := r.row(to, row)
@@ -180,8 +180,10 @@ func (p *planner[T]) compute(i, to int, in []int, captures bool) {
 					for j, v := range r.batch.Embeds[row*width : (row+1)*width] {
 						x[j] = T(v)
 					}
-				case r.batch.IDs[row] < 0:
+				case r.batch.IDs[row] == ZeroWord:
 					clear(x)
+				case r.batch.IDs[row] == MeanWord:
+					copy(x, mean())
 				default:
 					id := int(r.batch.IDs[row])
 					copy(x, table[id*width:(id+1)*width])
