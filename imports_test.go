@@ -73,7 +73,7 @@ var rules = []rule{
 	{"bench/onnx", nil, nil},
 	{"bench/ort", nil, nil},
 	{"bench/model", []string{"bench/onnx", "engine/checkpoint/safetensors"}, nil},
-	{"bench", []string{"bench/model", "bench/ort", "engine", "engine/checkpoint"}, nil},
+	{"bench", []string{"bench/model", "bench/ort", "engine", "engine/point"}, nil},
 
 	// What several folders share, and tools of tests. Leaves all of them.
 	{"internal/golden", []string{"engine/checkpoint/safetensors"}, nil},

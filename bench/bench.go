@@ -9,12 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/xai-go/xai/bench/model"
 	"github.com/xai-go/xai/bench/ort"
 	"github.com/xai-go/xai/engine"
-	"github.com/xai-go/xai/engine/checkpoint"
+	"github.com/xai-go/xai/engine/point"
 )
 
 // bench measures, case by case.
@@ -29,8 +30,11 @@ type bench struct {
 // The names of our sides. Those of ONNX Runtime are "ort", with what is special
 // about the graph and the batches behind it.
 const (
-	ours     = "xai"
-	distinct = "xai, duplicates once"
+	ours      = "xai"
+	allRows   = "xai all rows"
+	gradients = "xai gradients"
+	distinct  = "xai duplicates once"
+	apart     = "xai without reuse"
 )
 
 // model measures all works of a model, on each number of threads. It writes
@@ -83,27 +87,20 @@ func (b *bench) threads(ctx context.Context, shape model.Shape, dir string, thre
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	m, err := engine.Open(ctx, os.DirFS(dir), engine.WithThreads(threads), engine.WithMemory(8<<30))
-	var absent string
-	if unsupported := (*checkpoint.UnsupportedError)(nil); errors.As(err, &unsupported) {
-		absent = err.Error()
-	} else if err != nil {
+	if err != nil {
 		return err
-	} else {
-		defer m.Close()
 	}
+	defer m.Close()
 	peer := peer{process: p, shape: shape, dir: dir, threads: threads}
 	for _, w := range works {
 		c := Case{
 			Model: shape.Name, Work: w.name, Head: string(w.head), Batch: len(w.sequences), Threads: threads,
-			Tokens: slices.Max(w.lengths()), Distinct: len(w.distinct()), Peak: engine.Peak(threads),
+			Tokens: slices.Max(w.lengths()), Distinct: len(w.distinct()), Kernel: m.Kernel(), Peak: engine.Peak(threads),
 		}
 		for _, n := range w.lengths() {
 			c.All += n
 		}
-		if m != nil {
-			c.Kernel = m.Kernel()
-		}
-		if err := b.measure(ctx, &c, w, m, absent, &peer); err != nil {
+		if err := b.measure(ctx, &c, w, m, &peer); err != nil {
 			return fmt.Errorf("%s, %s of %d × %d tokens, %d threads: %w", shape.Name, w.name, c.Batch, c.Tokens, threads, err)
 		}
 		b.report.Cases = append(b.report.Cases, c)
@@ -113,30 +110,26 @@ func (b *bench) threads(ctx context.Context, shape model.Shape, dir string, thre
 }
 
 // measure compares the logits of all sides of a case, and then their speed.
-func (b *bench) measure(ctx context.Context, c *Case, w work, m *engine.Model, absent string, peer *peer) error {
+func (b *bench) measure(ctx context.Context, c *Case, w work, m *engine.Model, peer *peer) error {
 	var contenders []contender
-	var reference []float64 // logits of the first side
-	if m == nil {
-		c.Absent = append(c.Absent, Side{Name: ours, Reason: absent})
-	} else {
-		out, err := m.Forward(ctx, input(w, nil))
+	var reference []float64 // our logits
+	for _, v := range variants(w) {
+		side, logits, err := own(ctx, v, m, peer.shape, w)
 		if err != nil {
+			return fmt.Errorf("%s: %w", v.name, err)
+		}
+		if reference == nil {
+			reference = logits
+		} else if err := c.compare(v.name, true, logits, pick(reference, v.which, len(w.sequences))); err != nil {
 			return err
 		}
-		reference = out.Logits.Float64()
-		contenders = append(contenders, own(ours, m, peer.shape, w, nil))
-		if c.Distinct < c.Batch {
-			contenders = append(contenders, own(distinct, m, peer.shape, w, w.distinct()))
-		}
+		contenders = append(contenders, side)
 	}
 	for _, graph := range graphs(w) {
 		for _, g := range w.groups {
 			side, logits, err := peer.prepare(w, graph, g)
 			if err != nil {
 				return err
-			}
-			if reference == nil {
-				reference = logits
 			}
 			if err := c.compare(side.name, !graph.Int8, logits, reference); err != nil {
 				return err
@@ -171,8 +164,9 @@ func (b *bench) measure(ctx context.Context, c *Case, w work, m *engine.Model, a
 	return nil
 }
 
-// own reports whether a side is ours.
-func (s Side) own() bool { return s.Name == ours || s.Name == distinct }
+// own reports whether a side is a forward of ours. Gradients are not: they are
+// held against one.
+func (s Side) own() bool { return strings.HasPrefix(s.Name, ours) && s.Name != gradients }
 
 // tolerance is how far the logits of two sides that compute in float32 may be
 // apart, as a share of the largest. They sum in different orders and have their
@@ -200,35 +194,101 @@ func (c *Case) compare(side string, float32s bool, logits, reference []float64) 
 	return nil
 }
 
+// variant is one way of ours to do a work.
+type variant struct {
+	name     string
+	which    []int // indices of the sequences that are run; nil for all
+	cut      bool  // the last layer computes what the head reads
+	gradient bool
+	options  []engine.ForwardOption
+}
+
+// variants returns our ways to do a work, the one that others are compared with
+// first. A forward is held against equal work: whatever the engine could take
+// from one token or sequence for another is computed anew. In the perturbation
+// workload it does what it does for an explanation.
+func variants(w work) []variant {
+	anew := []engine.ForwardOption{engine.Separately(), engine.EveryToken()}
+	cut := w.head != model.All
+	if w.name != "forward" {
+		return []variant{
+			{name: ours, cut: cut},
+			{name: distinct, which: w.distinct(), cut: cut},
+			{name: apart, cut: cut, options: anew},
+		}
+	}
+	all := []variant{{name: ours, cut: cut, options: anew}}
+	if cut {
+		all = append(all,
+			variant{name: allRows, options: append(slices.Clone(anew), engine.AllRows())},
+			variant{name: gradients, cut: true, gradient: true, options: anew})
+	}
+	return all
+}
+
+// own returns one of our sides, which is one call, and its logits.
+func own(ctx context.Context, v variant, m *engine.Model, shape model.Shape, w work) (contender, []float64, error) {
+	in := input(w, v.which)
+	side := contender{name: v.name, operations: shape.Operations(w.head, v.cut, in.Lengths...)}
+	options := v.options
+	if v.gradient {
+		side.operations = 0 // which depend on how it is done
+		embeddings, err := point.Resolve(m.Graph(in), m.Info(), "hook_embed")
+		if err != nil {
+			return side, nil, err
+		}
+		options = append(slices.Clone(options), engine.Gradients(firstLogit, embeddings...))
+	}
+	side.run = func(ctx context.Context, runs int) ([]ort.Run, error) {
+		var times []ort.Run
+		for range runs {
+			before, start := processorTime(), time.Now()
+			if _, err := m.Forward(ctx, in, options...); err != nil {
+				return nil, err
+			}
+			times = append(times, ort.Run{Wall: time.Since(start), Processor: processorTime() - before})
+		}
+		return times, nil
+	}
+	out, err := m.Forward(ctx, in, options...)
+	if err != nil {
+		return side, nil, err
+	}
+	return side, out.Logits.Float64(), nil
+}
+
+// firstLogit is an [engine.Objective]: the first logit of a sequence.
+func firstLogit(_ int, logits, gradient []float64) float64 {
+	gradient[0] = 1
+	return logits[0]
+}
+
 // input returns sequences of a work as a ragged batch, all of them if which is nil.
 func input(w work, which []int) engine.Input {
 	var in engine.Input
 	for i, s := range w.sequences {
-		if which == nil || slices.Contains(which, i) {
-			in.IDs, in.Lengths = append(in.IDs, s...), append(in.Lengths, len(s))
+		if which != nil && !slices.Contains(which, i) {
+			continue
+		}
+		in.IDs, in.Lengths = append(in.IDs, s...), append(in.Lengths, len(s))
+		if w.head == model.Last {
+			in.Reads = append(in.Reads, []int{len(s) - 1})
 		}
 	}
 	return in
 }
 
-// own returns our side: one forward of all sequences that which names.
-func own(name string, m *engine.Model, shape model.Shape, w work, which []int) contender {
-	in := input(w, which)
-	return contender{
-		name:       name,
-		operations: shape.Operations(w.head, w.head != model.All, in.Lengths...),
-		run: func(ctx context.Context, runs int) ([]ort.Run, error) {
-			var times []ort.Run
-			for range runs {
-				before, start := processorTime(), time.Now()
-				if _, err := m.Forward(ctx, in); err != nil {
-					return nil, err
-				}
-				times = append(times, ort.Run{Wall: time.Since(start), Processor: processorTime() - before})
-			}
-			return times, nil
-		},
+// pick returns the values of some of n sequences, all of them if which is nil.
+func pick(values []float64, which []int, n int) []float64 {
+	if which == nil {
+		return values
 	}
+	each := len(values) / n
+	var out []float64
+	for _, i := range which {
+		out = append(out, values[i*each:(i+1)*each]...)
+	}
+	return out
 }
 
 // peer is ONNX Runtime with the graphs of a model.

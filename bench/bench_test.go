@@ -3,6 +3,7 @@ package main
 import (
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,35 +11,55 @@ import (
 	"github.com/xai-go/xai/engine"
 )
 
-// TestOwnSide holds that the engine opens what package model writes, and that
-// all of its sides of a case run.
-func TestOwnSide(t *testing.T) {
-	shape := named(t, "bert-tiny")
-	dir := t.TempDir()
-	if err := shape.Write(dir, 1, nil); err != nil {
-		t.Fatal(err)
-	}
-	m, err := engine.Open(t.Context(), os.DirFS(dir), engine.WithThreads(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
-	w := perturbations(shape, model.Classifier, true, 100, 8, 1)
-	for _, which := range [][]int{nil, w.distinct()} {
-		side := own(ours, m, shape, w, which)
-		times, err := side.run(t.Context(), 3)
-		if err != nil || len(times) != 3 {
-			t.Errorf("three runs: %v, %v", times, err)
+// TestOwnSides holds that the engine opens what package model writes, and that
+// all of its sides of a case run and have the same logits.
+func TestOwnSides(t *testing.T) {
+	for _, c := range []struct {
+		model string
+		head  model.Head
+		each  int // logits of a sequence
+	}{{"bert-tiny", model.Classifier, 2}, {"gpt2-tiny", model.Last, 211}} {
+		shape := named(t, c.model)
+		dir := t.TempDir()
+		if err := shape.Write(dir, 1, nil); err != nil {
+			t.Fatal(err)
 		}
-		for _, r := range times {
-			if r.Wall <= 0 || r.Processor < 0 {
-				t.Errorf("a run took %v, %v of the processor", r.Wall, r.Processor)
+		m, err := engine.Open(t.Context(), os.DirFS(dir), engine.WithThreads(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		for _, w := range []work{forward(shape, c.head, 3, 20, 1), perturbations(shape, c.head, true, 100, 8, 1)} {
+			var reference []float64
+			var most float64
+			for _, v := range variants(w) {
+				side, logits, err := own(t.Context(), v, m, shape, w)
+				if err != nil {
+					t.Fatalf("%s, %s: %v", c.model, v.name, err)
+				}
+				if reference == nil {
+					reference, most = logits, side.operations
+					if want := len(w.sequences) * c.each; len(logits) != want {
+						t.Fatalf("%s: %d logits, want %d", c.model, len(logits), want)
+					}
+				}
+				if !slices.Equal(logits, pick(reference, v.which, len(w.sequences))) {
+					t.Errorf("%s, %s: other logits", c.model, v.name)
+				}
+				if fewer := v.name == distinct || v.name == gradients; fewer != (side.operations < most) {
+					t.Errorf("%s, %s: %v operations, the first side %v", c.model, v.name, side.operations, most)
+				}
+				times, err := side.run(t.Context(), 3)
+				if err != nil || len(times) != 3 {
+					t.Errorf("%s, %s: three runs: %v, %v", c.model, v.name, times, err)
+				}
+				for _, r := range times {
+					if r.Wall <= 0 || r.Processor < 0 {
+						t.Errorf("%s, %s: a run took %v, %v of the processor", c.model, v.name, r.Wall, r.Processor)
+					}
+				}
 			}
 		}
-	}
-	all, some := own(ours, m, shape, w, nil).operations, own(distinct, m, shape, w, w.distinct()).operations
-	if some <= 0 || some >= all {
-		t.Errorf("%v operations without duplicates, %v with them", some, all)
 	}
 }
 
@@ -83,11 +104,11 @@ func TestOthers(t *testing.T) {
 		}
 		return
 	}
-	for sum := 0.0; ; sum++ {
-		if after, _ := readTicks(os.Getpid()); after.own > before.own {
-			if after.busy <= before.busy || after.all <= before.all {
-				t.Errorf("we worked, the machine did not: %v, then %v", before, after)
-			}
+	// Work until all of it has been counted, in ticks of ten milliseconds.
+	for {
+		if after, ok := readTicks(os.Getpid()); !ok {
+			t.Fatal("the ticks can no longer be read")
+		} else if after.own > before.own && after.busy > before.busy && after.all > before.all {
 			return
 		}
 	}

@@ -82,27 +82,28 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		pace: pace{*rounds, *turn}, seed: *seed, report: newReport(), log: stderr,
 	}
 	b.report.Seed, b.report.Rounds, b.report.Turn = *seed, *rounds, float64(turn.Milliseconds())
-	plans := map[string][]work{}
-	names := strings.Split(*models, ",")
-	for _, name := range names {
+	type task struct {
+		shape model.Shape
+		works []work
+	}
+	var tasks []task
+	for _, name := range strings.Split(*models, ",") {
 		shape, err := model.Named(name)
 		if err != nil {
 			return err
 		}
-		if plans[name], err = plan(shape, strings.Split(*kinds, ","), *shapes, *variants, *seed); err != nil {
+		works, err := plan(shape, strings.Split(*kinds, ","), *shapes, *variants, *seed)
+		if err != nil {
 			return err
 		}
+		tasks = append(tasks, task{shape, works})
 	}
 	var err error
 	if b.runtime, err = ort.Install(ctx); err != nil {
 		return err
 	}
-	for _, name := range names {
-		shape, err := model.Named(name)
-		if err != nil {
-			return err
-		}
-		if err = b.model(ctx, shape, counts, plans[name]); err != nil {
+	for _, t := range tasks {
+		if err = b.model(ctx, t.shape, counts, t.works); err != nil {
 			break
 		}
 	}

@@ -55,9 +55,8 @@ type Case struct {
 	// neither side used while they were measured: near 0 on a quiet machine.
 	// It is absent where the system does not tell.
 	Others  *float64 `json:"others,omitempty"`
-	Sides   []Side   `json:"sides"`              // who was measured
-	Absent  []Side   `json:"absent,omitempty"`   // who was not
-	Ratios  []Ratio  `json:"ratios"`             // of ours to all others
+	Sides   []Side   `json:"sides"`
+	Ratios  []Ratio  `json:"ratios"`             // of our forwards to all others
 	Logits  []Check  `json:"logits"`             // compared before
 	Largest float64  `json:"largest_logit"`      // magnitude, of the first side
 	Allowed float64  `json:"allowed_difference"` // between logits of sides that compute in float32

@@ -34,10 +34,10 @@ func (r *Report) markdown(w io.Writer) error {
 	return err
 }
 
-// table writes cases of the same kind. A cell has the median, for our sides the
-// rate and its share of the peak, and for the others how many times as fast as
-// they we are: by the medians, with the quartiles of the rounds, by the fastest
-// runs, and on one thread by the processor times.
+// table writes cases of the same kind. A cell has the median, for our forwards
+// the rate and its share of the peak, and for the others how many times as fast
+// as they the first of ours is: by the medians, with the quartiles of the rounds,
+// by the fastest runs, and on one thread by the processor times.
 func table(b *strings.Builder, cases []Case) {
 	var sides []string
 	for _, c := range cases {
@@ -59,15 +59,6 @@ func table(b *strings.Builder, cases []Case) {
 		}
 		row(b, cells)
 	}
-	var absent []string
-	for _, c := range cases {
-		for _, s := range c.Absent {
-			if line := fmt.Sprintf("\n%s is not measured: %s.\n", s.Name, s.Reason); !slices.Contains(absent, line) {
-				absent = append(absent, line)
-			}
-		}
-	}
-	b.WriteString(strings.Join(absent, ""))
 }
 
 func (c *Case) cell(name string) string {
@@ -116,9 +107,6 @@ func (c *Case) line() string {
 				fmt.Fprintf(&b, " ×%.2f ×%.2f ×%.2f", r.Median, r.Fastest, r.Processor)
 			}
 		}
-	}
-	for _, s := range c.Absent {
-		fmt.Fprintf(&b, "; %s is not measured", s.Name)
 	}
 	return b.String()
 }

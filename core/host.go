@@ -38,6 +38,11 @@ type Options struct {
 	Threads  int              // 0 for all cores
 	DType    string           // "f32", "f64" or "bf16"; empty for f32
 	Memory   int64            // bytes for the weights, the work of all forwards and what they return; 0 for the engine's default
+	// Cache is the memory in bytes, beside Memory, for the evaluations that each
+	// open model remembers, so that no explanation runs a variant that another
+	// one has run: 0 for DefaultCache, negative to remember none. The values of
+	// explanations do not depend on it.
+	Cache int64
 }
 
 // Builtin is what a binary embeds of methods.

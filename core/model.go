@@ -21,6 +21,7 @@ type Model struct {
 	labels    []string
 	head      head // of a classifier of sequences
 	typed     bool // the tokenizer gives a single text token types beside 0
+	cache     *cache
 }
 
 // OpenModel opens a Hugging Face style model folder, or an embedded model by
@@ -45,7 +46,7 @@ func (h *Host) OpenModel(ctx context.Context, ref string) (*Model, error) {
 	if err != nil {
 		return nil, engineError(ref, err)
 	}
-	m := &Model{id: ref, engine: e, tokenizer: tok, labels: e.Labels()}
+	m := &Model{id: ref, engine: e, tokenizer: tok, labels: e.Labels(), cache: newCache(h.options.Cache)}
 	if m.head, err = headOf(e); err != nil {
 		e.Close()
 		return nil, engineError(ref, err)
@@ -194,24 +195,4 @@ func finite[T float32 | float64](x []T) bool {
 		}
 	}
 	return true
-}
-
-// run returns the logits of each row of a classifier of sequences.
-func (m *Model) run(ctx context.Context, rows []row, progress func(done, total int)) ([][]float64, error) {
-	if len(rows) == 0 {
-		return nil, nil
-	}
-	var opts []engine.ForwardOption
-	if progress != nil {
-		opts = append(opts, engine.Progress(progress))
-	}
-	out, err := m.forward(ctx, batch(rows), opts...)
-	if err != nil {
-		return nil, err
-	}
-	logits := make([][]float64, len(rows))
-	for i := range logits {
-		logits[i] = out.Row(i)
-	}
-	return logits, nil
 }

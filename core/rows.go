@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"github.com/xai-go/xai/engine"
 )
@@ -35,16 +36,20 @@ func (s streams) given() bool { return s.targets != nil || s.hidden != nil || s.
 // rowKey is a digest of a row: rows of one key have the same logits.
 type rowKey [sha256.Size]byte
 
-// key returns the row's digest. It uses and returns scratch.
+// key returns the digest of all that the row's logits depend on, but for what
+// is for two streams, which no explanation has. It uses and returns scratch.
 func (r row) key(scratch []byte) (rowKey, []byte) {
 	b := binary.LittleEndian.AppendUint32(scratch[:0], uint32(r.n))
-	for _, part := range [][]int32{r.ids, r.types, r.positions} {
-		b = binary.LittleEndian.AppendUint32(b, uint32(len(part)))
-		for _, v := range part {
+	part := func(length int) { b = binary.LittleEndian.AppendUint32(b, uint32(length)) }
+	for _, values := range [][]int32{r.ids, r.types, r.positions} {
+		part(len(values))
+		for _, v := range values {
 			b = binary.LittleEndian.AppendUint32(b, uint32(v))
 		}
 	}
+	part(len(r.mask))
 	b = append(b, r.mask...)
+	part(len(r.embeds))
 	for _, v := range r.embeds {
 		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
 	}
@@ -91,6 +96,22 @@ func (r row) replaced(drop []bool, id int32) row {
 			clear(r.embeds[i*width : (i+1)*width])
 		}
 	}
+	return r
+}
+
+// hiding returns the row with the tokens that drop marks in their place, but
+// hidden from all others.
+func (r row) hiding(drop []bool) row {
+	if !slices.Contains(drop, true) {
+		return r
+	}
+	mask := make([]uint8, r.n)
+	for i, d := range drop {
+		if !d {
+			mask[i] = at(r.mask, i, 1)
+		}
+	}
+	r.mask = mask
 	return r
 }
 

@@ -91,10 +91,10 @@ func (m *matcher) split(dst []segment, b []byte) []segment {
 			continue // the token before swallowed it
 		}
 		if token.lstrip {
-			start = trimRight(b, at, start)
+			start = trimRight(b, at, start, text.IsSpace)
 		}
 		if token.rstrip {
-			end = trimLeft(b, end, len(b))
+			end = trimLeft(b, end, len(b), text.IsSpace)
 		}
 		if at < start {
 			dst = append(dst, segment{text.Range{Start: at, End: start}, -1})
@@ -140,10 +140,10 @@ func (m *matcher) splitPython(dst []segment, b []byte) []segment {
 		touchesLeft := token.singleWord && left != nil && b[left.End-1] != ' '
 		touchesRight := token.singleWord && right != nil && b[right.Start] != ' '
 		if token.rstrip && right != nil {
-			right.Start = trimLeft(b, right.Start, right.End)
+			right.Start = trimLeft(b, right.Start, right.End, text.IsPythonSpace)
 		}
 		if token.lstrip && left != nil {
-			left.End = trimRight(b, left.Start, left.End)
+			left.End = trimRight(b, left.Start, left.End, text.IsPythonSpace)
 		}
 		switch {
 		case touchesLeft:
@@ -165,10 +165,10 @@ func (m *matcher) splitPython(dst []segment, b []byte) []segment {
 }
 
 // trimLeft returns where the white space that begins at start ends.
-func trimLeft(b []byte, start, end int) int {
+func trimLeft(b []byte, start, end int, blank func(rune) bool) int {
 	for start < end {
 		r, size := utf8.DecodeRune(b[start:end])
-		if !text.IsSpace(r) {
+		if !blank(r) {
 			break
 		}
 		start += size
@@ -177,10 +177,10 @@ func trimLeft(b []byte, start, end int) int {
 }
 
 // trimRight returns where the white space that ends at end begins.
-func trimRight(b []byte, start, end int) int {
+func trimRight(b []byte, start, end int, blank func(rune) bool) int {
 	for start < end {
 		r, size := utf8.DecodeLastRune(b[start:end])
-		if !text.IsSpace(r) {
+		if !blank(r) {
 			break
 		}
 		end -= size

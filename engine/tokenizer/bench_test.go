@@ -57,3 +57,21 @@ func BenchmarkOpen(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkPieces(b *testing.B) {
+	for _, c := range []struct{ name, path, config string }{
+		{"xlnet", "assets/tokenizers/xlnet-base-cased/spiece.model", `{"tokenizer_class":"XLNetTokenizer"}`},
+		{"t5", "assets/tokenizers/t5-base/spiece.model", `{"tokenizer_class":"T5Tokenizer"}`},
+		{"tiny-llama", "models/tok-spm-bpe/spiece.model", `{"tokenizer_class":"LlamaTokenizer"}`},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			tok := openPieces(b, c.path, c.config)
+			ids := tok.AppendIDs(nil, prose["english"])
+			b.SetBytes(int64(len(prose["english"])))
+			b.ReportAllocs()
+			for b.Loop() {
+				ids = tok.AppendIDs(ids[:0], prose["english"])
+			}
+		})
+	}
+}

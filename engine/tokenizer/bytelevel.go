@@ -186,12 +186,13 @@ func (t *trim) read(o object) error {
 	return o.needAll(field{"trim_offsets", &t.spaces}, field{"add_prefix_space", &t.prefix})
 }
 
-// span trims the span of a token of the text s, as process_offsets of the
+// span trims the span of a token of the text s by as many runes as there are
+// blank ones at the ends of how it is spelled, as process_offsets of the
 // tokenizers library does; first says that it is the first token of s.
-func (t trim) span(token *Token, s string, first bool) {
+func (t trim) span(token *Token, s, spelled string, first bool) {
 	blank := func(r rune) bool { return r == text.Space || text.IsSpace(r) }
-	rest := strings.TrimLeftFunc(token.Text, blank)
-	leading := utf8.RuneCountInString(token.Text) - utf8.RuneCountInString(rest)
+	rest := strings.TrimLeftFunc(spelled, blank)
+	leading := utf8.RuneCountInString(spelled[:len(spelled)-len(rest)])
 	if leading == 1 && t.prefix && (first || token.Start == 0) {
 		leading = 0
 	}
@@ -200,8 +201,8 @@ func (t trim) span(token *Token, s string, first bool) {
 		token.Start += size
 		token.RuneStart++
 	}
-	rest = strings.TrimRightFunc(token.Text, blank)
-	trailing := utf8.RuneCountInString(token.Text) - utf8.RuneCountInString(rest)
+	rest = strings.TrimRightFunc(spelled, blank)
+	trailing := utf8.RuneCountInString(spelled[len(rest):])
 	if trailing > token.RuneEnd {
 		return
 	}

@@ -95,13 +95,12 @@ func (t *Tokenizer) Encode(s string, o Options) (*Encoding, error) {
 
 	w := t.work(s, true)
 	defer t.done(w)
-	texts, all := [2]string{s}, [2][]found{w.found}
+	texts, all, kept := [2]string{s}, [2]*worker{w}, [2]int{len(w.found)}
 	if o.Pair != nil {
 		w := t.work(*o.Pair, true)
 		defer t.done(w)
-		texts[1], all[1] = *o.Pair, w.found
+		texts[1], all[1], kept[1] = *o.Pair, w, len(w.found)
 	}
-	kept := [2]int{len(all[0]), len(all[1])}
 	if o.MaxLength != 0 {
 		if o.MaxLength < special {
 			return nil, &LengthError{o.MaxLength, special}
@@ -117,8 +116,8 @@ func (t *Tokenizer) Encode(s string, o Options) (*Encoding, error) {
 			sequence = part.sequence
 			of, n := all[sequence], kept[sequence]
 			e.Tokens = t.appendTokens(e.Tokens, texts[sequence], of, text.Range{Start: 0, End: n}, part)
-			e.Dropped = t.appendTokens(e.Dropped, texts[sequence], of, text.Range{Start: n, End: len(of)}, part)
-			last = lastID(of[:n])
+			e.Dropped = t.appendTokens(e.Dropped, texts[sequence], of, text.Range{Start: n, End: len(of.found)}, part)
+			last = lastID(of.found[:n])
 		case !o.NoSpecial && !(part.once && part.id == last):
 			e.Tokens = append(e.Tokens, Token{
 				ID: part.id, Text: part.token, Word: -1, Sequence: sequence, Type: part.typeID, Special: true,
@@ -129,12 +128,12 @@ func (t *Tokenizer) Encode(s string, o Options) (*Encoding, error) {
 	return e, nil
 }
 
-// appendTokens appends to dst the part r of all that was found in s, which has
-// its place in a template.
-func (t *Tokenizer) appendTokens(dst []Token, s string, all []found, r text.Range, place templatePart) []Token {
+// appendTokens appends to dst the part r of all that w found in s, which has its
+// place in a template.
+func (t *Tokenizer) appendTokens(dst []Token, s string, w *worker, r text.Range, place templatePart) []Token {
 	at, runes := 0, 0 // a place in s, in bytes and in runes
 	for i := r.Start; i < r.End; i++ {
-		f := all[i]
+		f := w.found[i]
 		start, end := int(f.span.Start), int(f.span.End)
 		runes += utf8.RuneCountInString(s[at:start])
 		at = start
@@ -149,11 +148,15 @@ func (t *Tokenizer) appendTokens(dst []Token, s string, all []found, r text.Rang
 			if token.Special {
 				token.Word = -1
 			}
-		} else if token.Text = f.surface; f.surface == "" {
-			token.Text, _ = t.model.Vocabulary().Token(f.id)
+		} else {
+			token.Text = t.spelling(w, f)
 		}
 		if t.trim.spaces {
-			t.trim.span(&token, s, i == 0)
+			spelled := token.Text
+			if f.added >= 0 { // with the white space that it swallowed
+				spelled = s[start:end]
+			}
+			t.trim.span(&token, s, spelled, i == 0)
 		}
 		dst = append(dst, token)
 	}
@@ -178,6 +181,15 @@ func (t *Tokenizer) AppendIDs(dst []int32, s string) []int32 {
 	}
 	t.done(w)
 	return dst
+}
+
+// spelling returns the text of a token that is no added one.
+func (t *Tokenizer) spelling(w *worker, f found) string {
+	if f.surface > 0 {
+		return w.surfaces[f.surface-1]
+	}
+	token, _ := t.model.Vocabulary().Token(f.id)
+	return token
 }
 
 // lastID returns the id of the last token, or -1.
@@ -218,8 +230,9 @@ type found struct {
 	word  int32
 	span  text.Span
 	added int32 // index of the added token, or -1
-	// surface is the text of an unknown token, where tokens are shown so.
-	surface string
+	// surface is the index of the text of an unknown token, where tokens are
+	// shown so, plus one.
+	surface int32
 }
 
 // worker is the scratch space of one run of the pipeline.
@@ -228,6 +241,7 @@ type worker struct {
 	rough, fine       []segment
 	pieces            []model.Piece
 	found             []found
+	surfaces          []string // what unknown tokens stand for
 }
 
 // work runs the pipeline over s. The caller hands the worker back to done.
@@ -236,7 +250,7 @@ func (t *Tokenizer) work(s string, tracked bool) *worker {
 	if w == nil {
 		w = new(worker)
 	}
-	w.found = w.found[:0]
+	w.found, w.surfaces = w.found[:0], w.surfaces[:0]
 	w.base.Reset(s, tracked)
 	if t.prepare != nil {
 		t.prepare.Normalize(&w.base)
@@ -278,7 +292,7 @@ func (t *Tokenizer) work(s string, tracked bool) *worker {
 			}
 		}
 	}
-	if t.dropSpace && len(w.found) > 1 && t.isSpecial(w.found[1]) && t.isSpace(w.found[0]) {
+	if t.dropSpace && len(w.found) > 1 && t.isSpecial(w.found[1]) && w.found[0].added < 0 && t.spelling(w, w.found[0]) == space {
 		w.found = slices.Delete(w.found, 0, 1)
 	}
 	return w
@@ -286,12 +300,6 @@ func (t *Tokenizer) work(s string, tracked bool) *worker {
 
 // isSpecial says whether f is an added token of the model's protocol.
 func (t *Tokenizer) isSpecial(f found) bool { return f.added >= 0 && t.added.tokens[f.added].special }
-
-// isSpace says whether f is a token for a space and no more.
-func (t *Tokenizer) isSpace(f found) bool {
-	token, _ := t.model.Vocabulary().Token(f.id)
-	return f.added < 0 && (token == space || f.surface == space)
-}
 
 func (t *Tokenizer) foundAdded(in *text.Text, s segment, word int32) found {
 	return found{id: t.added.tokens[s.token].id, word: word, span: in.Span(s.Range), added: int32(s.token)}
@@ -317,7 +325,8 @@ func (t *Tokenizer) findWord(w *worker, in *text.Text, r text.Range, word int32)
 		span := in.Span(text.Range{Start: r.Start + p.Start, End: r.Start + p.End})
 		f := found{id: p.ID, word: word, span: span, added: -1}
 		if t.surfaces && p.ID == t.model.Unknown() && (len(in.Spans) > 0 || t.dropSpace) {
-			f.surface = string(b[p.Start:p.End])
+			w.surfaces = append(w.surfaces, string(b[p.Start:p.End]))
+			f.surface = int32(len(w.surfaces))
 		}
 		w.found = append(w.found, f)
 	}

@@ -337,6 +337,27 @@ func TestPieceLaws(t *testing.T) {
 	}
 }
 
+// FuzzPieces opens arbitrary SentencePiece models and encodes text with them.
+func FuzzPieces(f *testing.F) {
+	for _, config := range []string{
+		`{"tokenizer_class":"XLNetTokenizer"}`, `{"tokenizer_class":"T5Tokenizer","legacy":false,"extra_ids":2}`,
+		`{"tokenizer_class":"XLMRobertaTokenizer"}`, `{"tokenizer_class":"AlbertTokenizer","remove_space":false}`,
+	} {
+		f.Add([]byte(pieceModelFile(tinyPieces)), config, "a1, b <s>€ab")
+	}
+	f.Add([]byte(pieceModelFile(tinyPieces, 2, protoFields{3, 2}, 3, protoFields{4, 0})), `{"tokenizer_class":"LlamaTokenizer"}`, " ab  b中")
+	f.Fuzz(func(t *testing.T, data []byte, config, s string) {
+		tok, err := Open(files("spiece.model", string(data), "tokenizer_config.json", config))
+		if err != nil {
+			if !typed(err) {
+				t.Fatalf("%T: %v", err, err)
+			}
+			return
+		}
+		checkText(t, tok, s)
+	})
+}
+
 // TestPieceLinear checks that the time for long texts does not explode.
 func TestPieceLinear(t *testing.T) {
 	tokenizers := pieceTokenizers(t)

@@ -4,12 +4,16 @@
 // A tokenizer is a pipeline: normalizer, pre-tokenizer, model, post-processor,
 // with added tokens found on the way. Open reads it from the files of a model
 // folder in the Hugging Face layout. It follows tokenizer.json where there is
-// one, by the rules of the tokenizers library; a folder that has only vocab.txt
-// follows BertTokenizer of transformers in Python. Both rule sets agree on
-// ordinary text.
+// one, by the rules of the tokenizers library; a folder that has only a
+// vocabulary (vocab.txt, vocab.json and merges.txt, or a SentencePiece model)
+// follows the tokenizer class of transformers in Python that is named for it.
+// Both rule sets agree on ordinary text.
 //
-// One difference to the tokenizers library is intended: a rune that NFC or NFKC
-// composed spans everything it was composed of, not only its first rune.
+// Spans differ from the tokenizers library's on purpose where that loses track:
+// a rune that normalization composed spans everything it was composed of, not
+// only the first rune, and what follows dropped runes stays where it is. They
+// differ from SentencePiece's where one rune becomes several tokens: all of them
+// have its span, not only the last.
 package tokenizer
 
 import (

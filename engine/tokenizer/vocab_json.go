@@ -56,7 +56,7 @@ func (f *folder) openMerges() (*Tokenizer, error) {
 			}
 		}
 	}
-	t := &Tokenizer{model: m, roles: s.roles}
+	t := &Tokenizer{model: m, roles: s.roles, python: true}
 	if err := t.addNamed(s); err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func mergeLines(data string, c *class) string {
 // slow tokenizer of its class. What they do to a text as a whole comes before
 // they look for added tokens.
 func (t *Tokenizer) slowByteLevel(s *settings) error {
-	t.python, t.oddFirst, t.trim = true, true, trim{}
+	t.python, t.oddFirst, t.surfaces, t.trim = true, true, true, trim{}
 	t.single, t.pair = bareSingle, barePair
 	t.prepare, t.normalizer, t.normalized = nil, nil, nil
 	t.decoder, t.between, t.cleanup = byteLevelDecoder{}, " ", s.class != qwen2

@@ -8,7 +8,7 @@ import "fmt"
 // is smaller than 2⁻¹¹⁸. An infinite x has the limit of f′, and NaN gives NaN.
 
 // GELUGrad computes dx = dy·f′(x) for [GELU]: f′(x) = Φ(x) + x·φ(x). The error
-// is at most 4 ulp of the larger of the two terms, whose sum cancels near the
+// is at most 6 ulp of the larger of the two terms, whose sum cancels near the
 // x < 0 where f′ is 0.
 func GELUGrad[T Float](dx, dy, x []T) {
 	checkLengths("gradient of GELU", len(x), len(dx), len(dy))
@@ -21,7 +21,7 @@ func GELUGrad[T Float](dx, dy, x []T) {
 
 // GELUTanhGrad computes dx = dy·f′(x) for [GELUTanh]: with
 // z = 2·√(2/π)·(x + 0.044715·x³), f′(x) = σ(z) + x·z′·σ(z)·σ(−z). The error is
-// at most 4 ulp of the larger of the two terms, and 2.5·|z| more where z < 0:
+// at most 5 ulp of the larger of the two terms, and 2.5·|z| more where z < 0:
 // that is what rounding z means.
 func GELUTanhGrad[T Float](dx, dy, x []T) {
 	gateDerivative(dx, dy, x, geluTanhLinear, geluTanhCubic)
@@ -32,7 +32,7 @@ func GELUTanhGrad[T Float](dx, dy, x []T) {
 func QuickGELUGrad[T Float](dx, dy, x []T) { gateDerivative(dx, dy, x, quickGELULinear, 0) }
 
 // SiLUGrad computes dx = dy·f′(x) for [SiLU]: f′(x) = σ(x) + x·σ(x)·σ(−x). The
-// error is at most 4 ulp of the larger of the two terms.
+// error is at most 5 ulp of the larger of the two terms.
 func SiLUGrad[T Float](dx, dy, x []T) { gateDerivative(dx, dy, x, 1, 0) }
 
 func gateDerivative[T Float](dx, dy, x []T, linear, cubic float64) {
@@ -45,7 +45,7 @@ func gateDerivative[T Float](dx, dy, x []T, linear, cubic float64) {
 }
 
 // SigmoidGrad computes dx = dy·f′(x) for [Sigmoid]: f′(x) = σ(x)·σ(−x). The
-// error is at most 4 ulp.
+// error is at most 5 ulp.
 func SigmoidGrad[T Float](dx, dy, x []T) {
 	checkLengths("gradient of sigmoid", len(x), len(dx), len(dy))
 	if x, ok := any(x).([]float32); ok {
@@ -57,7 +57,7 @@ func SigmoidGrad[T Float](dx, dy, x []T) {
 
 // TanhGrad computes dx = dy·f′(x) for [Tanh]: f′(x) = 1 − tanh²(x), taken as
 // 4·σ(2x)·σ(−2x), which loses nothing where tanh is close to 1. The error is at
-// most 4 ulp.
+// most 5 ulp.
 func TanhGrad[T Float](dx, dy, x []T) {
 	checkLengths("gradient of tanh", len(x), len(dx), len(dy))
 	if x, ok := any(x).([]float32); ok {

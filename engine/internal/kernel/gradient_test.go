@@ -18,16 +18,16 @@ var derivatives = []struct {
 }{
 	{"GELU", GELUGrad[float32], GELUGrad[float64], GELU[float64], func(x float64) float64 {
 		return max(math.Erfc(-x/math.Sqrt2)/2, math.Abs(x)*math.Exp(-x*x/2)/math.Sqrt(2*math.Pi))
-	}, 4, flat},
+	}, 6, flat},
 	{"GELUTanh", GELUTanhGrad[float32], GELUTanhGrad[float64], GELUTanh[float64], func(x float64) float64 {
 		return gateTerms(x, geluTanhLinear, geluTanhCubic)
-	}, 4, func(x float64) float64 { return 2.5 * min(1.6*x+0.0714*x*x*x, 0) }},
+	}, 5, func(x float64) float64 { return 2.5 * min(1.6*x+0.0714*x*x*x, 0) }},
 	{"QuickGELU", QuickGELUGrad[float32], QuickGELUGrad[float64], QuickGELU[float64], func(x float64) float64 {
 		return gateTerms(x, quickGELULinear, 0)
-	}, 4, func(x float64) float64 { return 2.5 * min(1.702*x, 0) }},
-	{"SiLU", SiLUGrad[float32], SiLUGrad[float64], SiLU[float64], func(x float64) float64 { return gateTerms(x, 1, 0) }, 4, flat},
-	{"Sigmoid", SigmoidGrad[float32], SigmoidGrad[float64], Sigmoid[float64], func(x float64) float64 { return logistic(x) * logistic(-x) }, 4, flat},
-	{"Tanh", TanhGrad[float32], TanhGrad[float64], Tanh[float64], func(x float64) float64 { return 4 * logistic(2*x) * logistic(-2*x) }, 4, flat},
+	}, 5, func(x float64) float64 { return 2.5 * min(1.702*x, 0) }},
+	{"SiLU", SiLUGrad[float32], SiLUGrad[float64], SiLU[float64], func(x float64) float64 { return gateTerms(x, 1, 0) }, 5, flat},
+	{"Sigmoid", SigmoidGrad[float32], SigmoidGrad[float64], Sigmoid[float64], func(x float64) float64 { return logistic(x) * logistic(-x) }, 5, flat},
+	{"Tanh", TanhGrad[float32], TanhGrad[float64], Tanh[float64], func(x float64) float64 { return 4 * logistic(2*x) * logistic(-2*x) }, 5, flat},
 	{"ReLU", ReLUGrad[float32], ReLUGrad[float64], ReLU[float64], func(float64) float64 { return 1 }, 0, flat},
 }
 

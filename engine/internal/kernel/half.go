@@ -53,7 +53,7 @@ func pack16(out, in int, w []uint16, outStride, inStride int, format Half) *Weig
 // place returns where a row of a panel holds the value of a column. BF16 is
 // packed so that one load brings two vectors, of which one needs a shift and the
 // other a mask: a column of the first half of the panel is followed by that of
-// the second half.
+// the second half. In the other formats, float32 among them, columns lie in order.
 func (f Half) place(column, columns int) int {
 	if f == BF16 {
 		half := columns / 2

@@ -12,9 +12,8 @@ import (
 // the largest matrix needs and is then reused, so keep one per worker. It must
 // not be used by two goroutines at once.
 //
-// A value of a product is the sum over the rows of B in ascending order, in the
-// blocks that [Linear] has: its bits do not depend on the number of rows or
-// columns that are computed with it.
+// A value of a product is the sum over the rows of B in ascending order: its bits
+// do not depend on the number of rows or columns that are computed with it.
 type Panels[T Float] struct {
 	in, out int
 	// values holds ⌈out/columns⌉ panels of [in, columns] values, as [Weights]

@@ -15,21 +15,21 @@ func (w *Weights[T]) Transposed() *Weights[T] {
 	size := (t.out + n - 1) / n * n * t.in
 	if w.format != 0 {
 		t.halves = make([]uint16, size)
-		transposePanels(t.halves, w.halves, w.out, w.in, n)
+		transposePanels(t.halves, w.halves, w.out, w.in, n, w.format)
 	} else {
 		t.panels = make([]T, size)
-		transposePanels(t.panels, w.panels, w.out, w.in, n)
+		transposePanels(t.panels, w.panels, w.out, w.in, n, w.format)
 	}
 	return t
 }
 
 // transposePanels writes the panels of the transpose of a matrix [out, in] that
-// is packed in panels of n columns.
-func transposePanels[E any](dst, src []E, out, in, n int) {
+// is packed in panels of n columns, which lie as those of the format do.
+func transposePanels[E any](dst, src []E, out, in, n int, format Half) {
 	for o := range out {
-		panel := src[o/n*n*in+o%n:]
+		panel := src[o/n*n*in+format.place(o%n, n):]
 		for i := range in {
-			dst[i/n*n*out+o*n+i%n] = panel[i*n]
+			dst[i/n*n*out+o*n+format.place(i%n, n)] = panel[i*n]
 		}
 	}
 }

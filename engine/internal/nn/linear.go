@@ -12,19 +12,21 @@ import (
 	"github.com/xai-go/xai/engine/internal/parallel"
 )
 
-// Where a pool shares a matrix product, a part has at most rowsPerPart rows
-// and about columnsPerPart columns: small enough that few tokens keep several
-// threads busy, large enough that handing it out costs nothing beside it.
+// A part of a matrix product has at most rowsPerPart rows and about wideColumns
+// columns: its rows are read once for many columns, and its result is still in
+// a cache when the activation comes. Where that leaves a thread of a pool fewer
+// than partsPerThread of them, they have narrowColumns.
 const (
 	rowsPerPart    = 128
-	columnsPerPart = 64
+	wideColumns    = 128
+	narrowColumns  = 64
+	partsPerThread = 3
 )
 
 // Linear is y = x·Wᵀ + b with W [out, in]. It is immutable.
 type Linear[T kernel.Float] struct {
-	out   int
-	whole part[T]
-	parts []part[T]
+	whole        part[T]
+	wide, narrow []part[T]
 }
 
 // part is a range of output columns.
@@ -44,18 +46,28 @@ func NewLinear[T kernel.Float](out, in int, weight, bias []T) *Linear[T] {
 // [out] or nil.
 func FromWeights[T kernel.Float](w *kernel.Weights[T], bias []T) *Linear[T] {
 	out, _ := w.Dims()
-	l := &Linear[T]{out: out, whole: part[T]{0, out, w, bias}}
+	return &Linear[T]{
+		whole:  part[T]{0, out, w, bias},
+		wide:   split(w, bias, wideColumns),
+		narrow: split(w, bias, narrowColumns),
+	}
+}
+
+// split returns parts of about width columns that cover a layer.
+func split[T kernel.Float](w *kernel.Weights[T], bias []T, width int) []part[T] {
+	var parts []part[T]
+	out, _ := w.Dims()
 	panel := w.PanelColumns()
-	width := (columnsPerPart + panel - 1) / panel * panel
+	width = (width + panel - 1) / panel * panel
 	for lo := 0; lo < out; lo += width {
 		hi := min(lo+width, out)
 		of := part[T]{lo: lo, hi: hi, w: w.Columns(lo, hi)}
 		if bias != nil {
 			of.bias = bias[lo:hi]
 		}
-		l.parts = append(l.parts, of)
+		parts = append(parts, of)
 	}
-	return l
+	return parts
 }
 
 // WithBias returns the layer with another bias, [out] or nil, which shares the
@@ -81,39 +93,62 @@ type Product[T kernel.Float] struct {
 	Activation Activation[T]
 }
 
-// jobs returns the number of pieces that a pool shares a product in.
-func (p *Product[T]) jobs() int { return (p.M + rowsPerPart - 1) / rowsPerPart * len(p.Layer.parts) }
-
-// job computes one piece.
-func (p *Product[T]) job(i int) {
-	n := len(p.Layer.parts)
-	row := i / n * rowsPerPart
-	p.Layer.parts[i%n].apply(p, row, min(p.M, row+rowsPerPart))
-}
-
 // Multiply computes products that do not depend on each other. Over a pool they
 // are shared as if they were one.
 func Multiply[T kernel.Float](ctx context.Context, pool *parallel.Pool, products ...Product[T]) error {
 	if pool == nil {
 		for i := range products {
-			products[i].Layer.whole.apply(&products[i], 0, products[i].M)
+			p := &products[i]
+			if p.Activation == nil {
+				p.Layer.whole.apply(p, 0, p.M)
+				continue
+			}
+			for j := range p.jobs(false) {
+				p.job(j, false)
+			}
 		}
 		return ctx.Err()
 	}
-	total := 0
-	for i := range products {
-		total += products[i].jobs()
+	total := func(narrow bool) (n int) {
+		for i := range products {
+			n += products[i].jobs(narrow)
+		}
+		return n
 	}
-	return pool.For(ctx, total, func(_, i int) {
+	n, narrow := total(false), false
+	if n < partsPerThread*pool.Threads() {
+		n, narrow = total(true), true
+	}
+	return pool.For(ctx, n, func(_, i int) {
 		for k := range products {
-			n := products[k].jobs()
+			n := products[k].jobs(narrow)
 			if i < n {
-				products[k].job(i)
+				products[k].job(i, narrow)
 				return
 			}
 			i -= n
 		}
 	})
+}
+
+// parts returns the parts that a product is cut into.
+func (p *Product[T]) parts(narrow bool) []part[T] {
+	if narrow {
+		return p.Layer.narrow
+	}
+	return p.Layer.wide
+}
+
+// jobs returns the number of pieces of a product: parts of some rows.
+func (p *Product[T]) jobs(narrow bool) int {
+	return (p.M + rowsPerPart - 1) / rowsPerPart * len(p.parts(narrow))
+}
+
+// job computes one piece.
+func (p *Product[T]) job(i int, narrow bool) {
+	parts := p.parts(narrow)
+	row := i / len(parts) * rowsPerPart
+	parts[i%len(parts)].apply(p, row, min(p.M, row+rowsPerPart))
 }
 
 // apply computes rows [lo, hi) of the part's columns.

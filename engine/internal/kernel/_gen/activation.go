@@ -15,13 +15,17 @@ const smallest = -87.33654475
 
 // reduced returns r and the integers n with x = n·ln 2 + r, |r| ≤ ln 2/2.
 func (m *machine) reduced(x group) (r, n group) {
-	const high = float32(math.Ln2)
-	low := float32(math.Ln2 - float64(high))
 	n = m.round(m.times(x, m.value(math.Log2E)))
 	r = m.duplicate(x)
-	m.subtractProduct(r, n, m.value(high))
-	m.subtractProduct(r, n, m.value(low))
+	m.subtractNaturals(r, n)
 	return r, n
+}
+
+// subtractNaturals subtracts n·ln 2 from x.
+func (m *machine) subtractNaturals(x, n group) {
+	const high = float32(math.Ln2)
+	m.subtractProduct(x, n, m.value(high))
+	m.subtractProduct(x, n, m.value(float32(math.Ln2-float64(high))))
 }
 
 // remainder returns q(r) with exp(r) = 1 + r + r²·q(r): the polynomial of
@@ -40,17 +44,55 @@ func (m *machine) polynomial(x group, coefficients ...float32) group {
 	return p
 }
 
-// power returns exp(r)·2ⁿ.
-func (m *machine) power(r, n group) group {
-	p := m.remainder(r)
-	m.evolve(p, r, m.value(1))
-	m.evolve(p, r, m.value(1))
-	return m.scale(p, n)
+// quanta returns n, factor·x in steps of 1/lanes, and bits, floats whose lowest
+// bits are n·lanes modulo lanes: n is rounded by adding a number so large that
+// its last place is a step.
+func (m *machine) quanta(x group, factor float32) (n, bits group) {
+	large := m.value(float32(3 << 22 / m.lanes)) // 1.5·2²³ steps
+	bits = m.copies(len(x), m.value(factor))
+	m.evolve(bits, x, large)
+	return m.minus(bits, large), bits
 }
 
-// decay returns exp(x) for x ≤ 0, and 0 below [smallest].
+// power returns exp(factor·r)·2ⁿ for what [machine.quanta] gives, of which bits
+// are clobbered: n is taken
+// apart into ⌊n⌋ and a fraction, one of lanes, whose power of 2 is looked up. The
+// rest, y = factor·r with |y| ≤ ln 2/(2·lanes), is left to 1 + y + c·y² + y³/6,
+// where c, a little more than ½, takes most of what follows along: the error is
+// 2⁻²⁹, or 2⁻²⁵ for lanes of 8.
+func (m *machine) power(r, n, bits group, factor float32) group {
+	bound := math.Ln2 / float64(2*m.lanes)
+	c := float32(0.5 + bound*bound*(math.Sqrt2-1)/12)
+	// The bits of ⌊n⌋, moved to where exponents are, for AVX2, which has no
+	// instruction that rounds n down and scales.
+	var exponents group
+	if !m.wide() {
+		exponents = m.and(bits, m.word(^uint32(m.lanes-1)))
+		for _, e := range exponents {
+			VPSLLD(U8(23-3), e, e)
+		}
+	}
+	root := bits
+	for i := range root {
+		VPERMPS(m.roots(), bits[i], root[i])
+	}
+	for i, e := range exponents {
+		VPADDD(e, root[i], root[i])
+	}
+	q := m.times(m.polynomial(r, factor*factor*factor/6, factor*factor*c, factor), r)
+	m.evolve(q, root, root)
+	if m.wide() {
+		return m.binary(VSCALEFPS, q, n)
+	}
+	return q
+}
+
+// decay returns exp(x) for x ≤ 0, and 0 below [smallest]; x is clobbered.
 func (m *machine) decay(x group) group {
-	return m.keep(m.power(m.reduced(x)), m.compare(notLess, x, m.value(smallest)))
+	near := m.compare(notLess, x, m.value(smallest))
+	n, bits := m.quanta(x, math.Log2E)
+	m.subtractNaturals(x, n)
+	return m.keep(m.power(x, n, bits, 1), near)
 }
 
 func (m *machine) absolute(x group) group { return m.and(x, m.word(math.MaxInt32)) }
@@ -58,9 +100,9 @@ func (m *machine) absolute(x group) group { return m.and(x, m.word(math.MaxInt32
 // negative returns −|x|.
 func (m *machine) negative(x group) group { return m.or(x, m.word(1<<31)) }
 
-// elementwise writes the function that replaces each x by what body returns.
-// prologue, which may be nil, prepares registers before the loop.
-func (m *machine) elementwise(name, signature, doc string, prologue func(), body func(x group) group) {
+// elementwise writes the function that replaces each x, which load loads, by what
+// body returns. prologue, which may be nil, prepares registers before the loop.
+func (m *machine) elementwise(name, signature, doc string, prologue func(), body func(load func() group) group) {
 	TEXT(name+m.suffix, NOSPLIT, signature)
 	Pragma("noescape")
 	Doc(name + m.suffix + " " + doc)
@@ -70,7 +112,7 @@ func (m *machine) elementwise(name, signature, doc string, prologue func(), body
 		prologue()
 	}
 	m.each(n, []reg.Register{x}, func(at [][]Mem, k mask) {
-		m.store(body(m.load(at[0], k)), at[0], k)
+		m.store(body(func() group { return m.load(at[0], k) }), at[0], k)
 	})
 	VZEROUPPER()
 	RET()
@@ -110,34 +152,41 @@ func (m *machine) each(n reg.GPVirtual, pointers []reg.Register, visit func(at [
 // normalTail returns t = |x|, e = exp(−t²/2) and R with Φ(−t) = e·R(t), the
 // lower tail of the normal distribution, and the mask of the lanes where e is
 // not to be taken as 0. R, half of the scaled complementary error function, is
-// a polynomial in s = (t − 3)/(t + 3): of degree 9, with a relative error of
-// 2⁻²⁷ on 0 ≤ t ≤ 13.3 (Remez). What rounding takes from t² is given back to
-// the reduced exponent.
+// v times a polynomial in s = 1 − 2·c·v with v = 1/(t + c): for c = 2.9 and
+// degree 8 with a relative error of 2⁻²⁵·⁶ on 0 ≤ t ≤ 13.22 (Remez).
 func (m *machine) normalTail(x group) (t, e, r group, near mask) {
 	const end = 13.21 // where exp(−t²/2) is about to be flushed to 0
 	t = m.atMost(m.absolute(x), m.value(end))
-	square := m.times(t, t)
-	lost := m.duplicate(t)
-	for i := range t {
-		VFMSUB213PS(square[i], t[i], lost[i])
+	// The division comes first, so that what takes long begins early.
+	v := m.over(m.copies(len(t), m.value(1)), m.plus(t, m.value(2.9)))
+	// exp(−t²/2) = exp(−y/2)·2ⁿ with y = t² + n·2·ln 2. The first product with n
+	// is exact, so that no bit of t² is lost.
+	const high = 5678.0 / (1 << 12) // 13 bits of 2·ln 2, to the 11 of n
+	n, bits := m.quanta(m.times(t, t), -math.Log2E/2)
+	y := m.times(n, m.value(high))
+	for i := range y {
+		VFMADD231PS(t[i], t[i], y[i])
 	}
-	rest, n := m.reduced(m.times(square, m.value(-0.5)))
-	m.subtractProduct(rest, lost, m.value(0.5))
-	e = m.power(rest, n)
+	for i, low := 0, m.shared(m.value(2*math.Ln2-high)); i < len(y); i++ {
+		VFMADD231PS(pick(low, i), n[i], y[i])
+	}
+	e = m.power(y, n, bits, -0.5)
 
-	s := m.over(m.plus(t, m.value(-3)), m.plus(t, m.value(3)))
-	r = m.polynomial(s,
-		5.41508074164e-5, 0.000116037308862, -0.000339911301507, -0.000984182703077, 0.0029047026213,
-		0.0061321830435, -0.0462133138117, 0.123225021699, -0.206402617928, 0.121513947724)
+	s := m.copies(len(t), m.value(1))
+	m.subtractProduct(s, v, m.value(5.8))
+	r = m.times(v, m.polynomial(s,
+		-0.000321738996405, -0.000723405182897, 0.00174201412937, 0.00566161608114, -0.0135621306012,
+		-0.0345252661908, 0.211311409282, -0.495965409395, 0.725277953449))
 	return t, e, r, m.compare(notAtLeast, t, m.value(end))
 }
 
 // gelu writes x·Φ(x) as max(x, 0) − |x|·Φ(−|x|), so that both tails keep their
 // relative accuracy.
 func (m *machine) gelu() {
-	m.elementwise("gelu", "func(x *float32, n int)", "replaces the n values of x by x·Φ(x).", nil, func(x group) group {
-		t, e, r, near := m.normalTail(x)
+	m.elementwise("gelu", "func(x *float32, n int)", "replaces the n values of x by x·Φ(x).", nil, func(load func() group) group {
+		t, e, r, near := m.normalTail(load())
 		y := m.keep(m.times(m.times(r, t), e), near)
+		x := load() // again, rather than keep it in registers
 		return m.minus(m.binary(VMAXPS, m.zeros(len(x)), x), y)
 	})
 }
@@ -152,10 +201,10 @@ func (m *machine) gate() {
 			linear = m.broadcast(NewParamAddr("linear", 16))
 			cubic = m.broadcast(NewParamAddr("cubic", 20))
 		},
-		func(x group) group {
+		func(load func() group) group {
 			// Below −100 the gate is 0. The bound on the square keeps an
 			// infinite one from a cubic that is 0.
-			x = m.atLeast(x, m.value(-100))
+			x := m.atLeast(load(), m.value(-100))
 			z := m.atMost(m.times(x, x), m.value(1e30))
 			for i := range z {
 				VFMADD213PS(linear, cubic, z[i])
@@ -168,7 +217,8 @@ func (m *machine) gate() {
 
 // sigmoid writes 1/(1 + e) or e/(1 + e) with e = exp(−|x|).
 func (m *machine) sigmoid() {
-	m.elementwise("sigmoid", "func(x *float32, n int)", "replaces the n values of x by 1/(1 + exp(−x)).", nil, func(x group) group {
+	m.elementwise("sigmoid", "func(x *float32, n int)", "replaces the n values of x by 1/(1 + exp(−x)).", nil, func(load func() group) group {
+		x := load()
 		e := m.decay(m.negative(x))
 		y := m.choose(m.compare(notLess, x, m.value(0)), m.copies(len(x), m.value(1)), e)
 		return m.over(y, m.plus(e, m.value(1)))
@@ -178,7 +228,8 @@ func (m *machine) sigmoid() {
 // tanh writes (exp(2x) − 1)/(exp(2x) + 1) as d/(d + 2) with d = exp(2|x|) − 1,
 // where small |x| lose nothing: d = 2ⁿ·(exp(r) − 1) + (2ⁿ − 1).
 func (m *machine) tanh() {
-	m.elementwise("tanh", "func(x *float32, n int)", "replaces the n values of x by their hyperbolic tangents.", nil, func(x group) group {
+	m.elementwise("tanh", "func(x *float32, n int)", "replaces the n values of x by their hyperbolic tangents.", nil, func(load func() group) group {
+		x := load()
 		const end = 10 // where tanh rounds to 1
 		t := m.atMost(m.absolute(x), m.value(end))
 		r, n := m.reduced(m.plus(t, t))
@@ -197,7 +248,8 @@ func (m *machine) relu() {
 	var zero vector
 	m.elementwise("relu", "func(x *float32, n int)", "replaces the negative ones of the n values of x by 0.",
 		func() { zero = m.zero() },
-		func(x group) group {
+		func(load func() group) group {
+			x := load()
 			for _, v := range x {
 				VMAXPS(v, zero, v) // the second operand, v, is the result if one is NaN
 			}

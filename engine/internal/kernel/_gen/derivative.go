@@ -9,8 +9,8 @@ import (
 )
 
 // derivative writes the function that computes dx = dy·f′(x), where body returns
-// f′(x).
-func (m *machine) derivative(name, signature, doc string, prologue func(), body func(x group) group) {
+// f′(x) of the x that load loads.
+func (m *machine) derivative(name, signature, doc string, prologue func(), body func(load func() group) group) {
 	TEXT(name+m.suffix, NOSPLIT, signature)
 	Pragma("noescape")
 	Doc(name+m.suffix+" computes the n values of dx = dy·f′(x), f′(x) = "+doc, "dx may be dy or x.")
@@ -20,7 +20,7 @@ func (m *machine) derivative(name, signature, doc string, prologue func(), body 
 		prologue()
 	}
 	m.each(n, []reg.Register{dx, dy, x}, func(at [][]Mem, k mask) {
-		m.store(m.times(body(m.load(at[2], k)), m.load(at[1], k)), at[0], k)
+		m.store(m.times(body(func() group { return m.load(at[2], k) }), m.load(at[1], k)), at[0], k)
 	})
 	VZEROUPPER()
 	RET()
@@ -32,13 +32,13 @@ const derivativeOf = "func(dx, dy, x *float32, n int)"
 // the sum is e·(R(t) − t/√(2π)) for x < 0, with e = exp(−t²/2), and what is
 // missing from 1 for −x.
 func (m *machine) geluGrad() {
-	m.derivative("geluGrad", derivativeOf, "Φ(x) + x·φ(x).", nil, func(x group) group {
-		t, e, r, near := m.normalTail(x)
+	m.derivative("geluGrad", derivativeOf, "Φ(x) + x·φ(x).", nil, func(load func() group) group {
+		t, e, r, near := m.normalTail(load())
 		for i, c := 0, m.shared(m.value(float32(1/math.Sqrt(2*math.Pi)))); i < len(t); i++ {
 			VFNMADD231PS(pick(c, i), t[i], r[i])
 		}
 		y := m.keep(m.times(r, e), near)
-		return m.mirror(x, y)
+		return m.mirror(load(), y)
 	})
 }
 
@@ -58,9 +58,9 @@ func (m *machine) gateGrad() {
 			linear = m.broadcast(NewParamAddr("linear", 32))
 			cubic = m.broadcast(NewParamAddr("cubic", 36))
 		},
-		func(x group) group {
+		func(load func() group) group {
 			// Beyond 100 e is 0.
-			x = m.atMost(m.atLeast(x, m.value(-100)), m.value(100))
+			x := m.atMost(m.atLeast(load(), m.value(-100)), m.value(100))
 			cube := m.times(m.times(x, x), cubic)
 			pull := m.times(m.plus(m.times(cube, m.value(3)), linear), x) // x·z′
 			e := m.decay(m.negative(m.times(m.plus(cube, linear), x)))
@@ -72,14 +72,15 @@ func (m *machine) gateGrad() {
 
 // sigmoidGrad writes σ(x)·σ(−x) as e/(1 + e)² with e = exp(−|x|).
 func (m *machine) sigmoidGrad() {
-	m.derivative("sigmoidGrad", derivativeOf, "σ(x)·σ(−x).", nil, func(x group) group {
-		return m.bell(m.decay(m.negative(x)))
+	m.derivative("sigmoidGrad", derivativeOf, "σ(x)·σ(−x).", nil, func(load func() group) group {
+		return m.bell(m.decay(m.negative(load())))
 	})
 }
 
 // tanhGrad writes 1 − tanh²(x) as 4·e/(1 + e)² with e = exp(−2|x|).
 func (m *machine) tanhGrad() {
-	m.derivative("tanhGrad", derivativeOf, "1 − tanh²(x).", nil, func(x group) group {
+	m.derivative("tanhGrad", derivativeOf, "1 − tanh²(x).", nil, func(load func() group) group {
+		x := load()
 		return m.times(m.bell(m.decay(m.negative(m.plus(x, x)))), m.value(4))
 	})
 }

@@ -421,6 +421,7 @@ type constants struct {
 	names []string
 	words map[string]uint32
 	ones  bool
+	exps  bool
 }
 
 // constant is the address of one of the constants.
@@ -448,6 +449,12 @@ func (m *machine) table() Mem {
 	return NewDataAddr(Symbol{Name: "lanes" + m.suffix, Static: true}, 0)
 }
 
+// roots returns a vector of powers of 2: lane i is 2 to the i/lanes.
+func (m *machine) roots() Mem {
+	m.exps = true
+	return NewDataAddr(Symbol{Name: "roots" + m.suffix, Static: true}, 0)
+}
+
 func (m *machine) emit() {
 	for _, name := range m.names {
 		GLOBL(name, attr.RODATA|attr.NOPTR)
@@ -464,6 +471,12 @@ func (m *machine) emit() {
 				word = 0
 			}
 			DATA(4*i, U32(word))
+		}
+	}
+	if m.exps {
+		GLOBL("roots"+m.suffix, attr.RODATA|attr.NOPTR)
+		for i := range m.lanes {
+			DATA(4*i, U32(math.Float32bits(float32(math.Exp2(float64(i)/float64(m.lanes))))))
 		}
 	}
 }

@@ -46,7 +46,7 @@ func (m *machine) scaleBy() {
 	var a vector
 	m.elementwise("scale", "func(x *float32, n int, a float32)", "multiplies the n values of x by a.",
 		func() { a = m.broadcast(NewParamAddr("a", 16)) },
-		func(x group) group { return m.times(x, a) })
+		func(load func() group) group { return m.times(load(), a) })
 }
 
 // dot writes Σ x·y: as many sums as there are lanes in a group, which whole

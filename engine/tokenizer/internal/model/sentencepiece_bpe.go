@@ -1,7 +1,9 @@
 package model
 
 import (
-	"container/heap"
+	"cmp"
+	"slices"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -12,11 +14,12 @@ import (
 // merge. A token that is not to be used falls back into what it was merged of.
 type SentencePieceBPE struct {
 	vocabulary *Vocabulary
-	kinds      []Kind    // by id
-	scores     []float32 // by id
-	keep       *Trie     // the user-defined tokens
+	kinds      []Kind  // by id
+	ranks      []int32 // by id, 0 for the largest score; noRank for what is not found in text
+	keep       *Trie   // the user-defined tokens
 	unknown    int32
 	bytes      *[256]int32 // the ids of the tokens that stand for a byte, or nil
+	runs       sync.Pool   // of *mergeRun
 }
 
 // NewSentencePieceBPE returns the model over a vocabulary. unknown is the id of
@@ -27,14 +30,25 @@ func NewSentencePieceBPE(tokens []Scored, unknown int32, byteFallback bool) *Sen
 		largest = max(largest, t.ID)
 	}
 	m := &SentencePieceBPE{
-		vocabulary: NewVocabulary(), kinds: make([]Kind, largest+1), scores: make([]float32, largest+1),
+		vocabulary: NewVocabulary(), kinds: make([]Kind, largest+1), ranks: make([]int32, largest+1),
 		keep: NewTrie(), unknown: unknown,
 	}
 	for _, t := range tokens {
 		m.vocabulary.Add(t.Token, t.ID)
-		m.kinds[t.ID], m.scores[t.ID] = t.Kind, float32(t.Score)
+		m.kinds[t.ID] = t.Kind
 		if t.Kind == UserDefined {
 			m.keep.Insert(t.Token, t.ID)
+		}
+	}
+	byScore := slices.Clone(tokens)
+	slices.SortFunc(byScore, func(a, b Scored) int { return cmp.Compare(b.Score, a.Score) })
+	rank := int32(0)
+	for i, t := range byScore {
+		if i > 0 && t.Score != byScore[i-1].Score {
+			rank++
+		}
+		if m.ranks[t.ID] = rank; t.Kind == Reserved {
+			m.ranks[t.ID] = noRank
 		}
 	}
 	if byteFallback {
@@ -43,80 +57,57 @@ func NewSentencePieceBPE(tokens []Scored, unknown int32, byteFallback bool) *Sen
 	return m
 }
 
-// symbol is a part of a text that may still grow. Symbols are a list linked both
-// ways; -1 is no symbol. A symbol that became part of another one is empty.
-type symbol struct {
-	start, end     int
-	previous, next int
+// part is a part of a text that may still grow: its bytes, and the parts beside
+// it, which are -1 where there is none. One that became part of another is
+// empty.
+type part struct {
+	start, end     int32
+	previous, next int32
 	frozen         bool
 }
 
-// symbolPair are neighbours that may become one.
-type symbolPair struct {
-	left, right int
-	size        int // of both, in bytes
-	score       float32
-}
-
-// agenda is a heap of pairs, the best first.
-type agenda []symbolPair
-
-func (a agenda) Len() int { return len(a) }
-func (a agenda) Less(i, j int) bool {
-	if a[i].score != a[j].score {
-		return a[i].score > a[j].score
-	}
-	return a[i].left < a[j].left
-}
-func (a agenda) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
-func (a *agenda) Push(x any)   { *a = append(*a, x.(symbolPair)) }
-func (a *agenda) Pop() any {
-	last := (*a)[len(*a)-1]
-	*a = (*a)[:len(*a)-1]
-	return last
+// mergeRun is the scratch space of one run over a word.
+type mergeRun struct {
+	parts []part
+	heap  rankHeap
+	// split has the length of the first half that a token was merged of that is
+	// not to be used.
+	split map[string]int32
 }
 
 // Append implements Model in O(n log n) for a word of n bytes, for a given
 // longest token.
 func (m *SentencePieceBPE) Append(dst []Piece, word []byte) []Piece {
-	symbols := m.symbols(word)
-	var pairs agenda
-	// split has where a token that is not to be used was merged of two.
-	split := make(map[string]int)
-	add := func(left, right int) {
-		if left < 0 || right < 0 || symbols[left].frozen || symbols[right].frozen {
-			return
-		}
-		both := word[symbols[left].start:symbols[right].end]
-		id, ok := m.vocabulary.ID(string(both))
-		if !ok || m.kinds[id] == Reserved {
-			return
-		}
-		heap.Push(&pairs, symbolPair{left, right, len(both), m.scores[id]})
-		if m.kinds[id] == Unused {
-			split[string(both)] = symbols[right].start - symbols[left].start
-		}
+	run, _ := m.runs.Get().(*mergeRun)
+	if run == nil {
+		run = &mergeRun{split: make(map[string]int32)}
 	}
-	for i := 1; i < len(symbols); i++ {
-		add(i-1, i)
+	m.cut(run, word)
+	for i := range run.parts {
+		m.propose(run, word, int32(i))
 	}
-	for len(pairs) > 0 {
-		p := heap.Pop(&pairs).(symbolPair)
-		left, right := &symbols[p.left], &symbols[p.right]
-		if left.start == left.end || right.start == right.end || right.end-left.start != p.size {
-			continue // one of them has become part of another symbol since
+	for len(run.heap) > 0 {
+		p := run.heap.pop()
+		left := &run.parts[p.left()]
+		if id, ok := m.merged(run, word, p.left()); !ok || m.ranks[id] != p.rank() {
+			continue // one of them has become part of another part since
 		}
+		right := &run.parts[left.next]
 		left.end, left.next = right.end, right.next
 		right.start = right.end
 		if left.next >= 0 {
-			symbols[left.next].previous = p.left
+			run.parts[left.next].previous = p.left()
 		}
-		add(left.previous, p.left)
-		add(p.left, left.next)
+		m.propose(run, word, left.previous)
+		m.propose(run, word, p.left())
 	}
 	first := len(dst)
-	for i := 0; i >= 0; i = symbols[i].next {
-		dst = m.appendSymbol(dst, word, symbols[i].start, symbols[i].end, split)
+	for i := int32(0); i >= 0; i = run.parts[i].next {
+		dst = m.appendPart(dst, run, word, run.parts[i].start, run.parts[i].end)
+	}
+	if cap(run.parts) <= maxLattice {
+		clear(run.split)
+		m.runs.Put(run)
 	}
 	if m.bytes == nil {
 		dst = mergeUnknown(dst, first, first, m.unknown)
@@ -124,35 +115,62 @@ func (m *SentencePieceBPE) Append(dst []Piece, word []byte) []Piece {
 	return m.vocabulary.resolveUnknown(dst, first, word, m.unknown, m.bytes)
 }
 
-// symbols cuts a word, which is not empty, into its runes and its user-defined
-// tokens.
-func (m *SentencePieceBPE) symbols(word []byte) []symbol {
-	var symbols []symbol
+// cut makes the parts of a word, which is not empty: its runes and its
+// user-defined tokens.
+func (m *SentencePieceBPE) cut(run *mergeRun, word []byte) {
+	run.parts = run.parts[:0]
 	for at := 0; at < len(word); {
-		s := symbol{start: at, previous: len(symbols) - 1, next: len(symbols) + 1}
+		i := int32(len(run.parts))
 		_, size := m.keep.Longest(Root, word[at:])
-		if s.frozen = size > 0; !s.frozen {
+		frozen := size > 0
+		if !frozen {
 			_, size = utf8.DecodeRune(word[at:])
 		}
+		run.parts = append(run.parts, part{int32(at), int32(at + size), i - 1, i + 1, frozen})
 		at += size
-		s.end = at
-		symbols = append(symbols, s)
 	}
-	symbols[len(symbols)-1].next = -1
-	return symbols
+	run.parts[len(run.parts)-1].next = -1
 }
 
-// appendSymbol appends the tokens of the symbol word[start:end].
-func (m *SentencePieceBPE) appendSymbol(dst []Piece, word []byte, start, end int, split map[string]int) []Piece {
-	id, ok := m.vocabulary.ID(string(word[start:end]))
+// merged returns the token that a part and the next one are together.
+func (m *SentencePieceBPE) merged(run *mergeRun, word []byte, i int32) (int32, bool) {
+	left := run.parts[i]
+	if left.start == left.end || left.next < 0 || left.frozen || run.parts[left.next].frozen {
+		return 0, false
+	}
+	id, ok := m.vocabulary.id(word[left.start:run.parts[left.next].end])
+	return id, ok && m.ranks[id] != noRank
+}
+
+// propose puts a part and the next one on the heap, if they are a token
+// together. There is no part -1.
+func (m *SentencePieceBPE) propose(run *mergeRun, word []byte, i int32) {
+	if i < 0 {
+		return
+	}
+	id, ok := m.merged(run, word, i)
 	if !ok {
-		return append(dst, Piece{m.unknown, start, end})
+		return
 	}
-	if left, ok := split[string(word[start:end])]; ok && m.kinds[id] == Unused {
-		dst = m.appendSymbol(dst, word, start, start+left, split)
-		return m.appendSymbol(dst, word, start+left, end, split)
+	run.heap.push(rankPair(m.ranks[id], i))
+	if left := run.parts[i]; m.kinds[id] == Unused {
+		run.split[string(word[left.start:run.parts[left.next].end])] = left.end - left.start
 	}
-	return append(dst, Piece{id, start, end})
+}
+
+// appendPart appends the tokens of the part word[start:end].
+func (m *SentencePieceBPE) appendPart(dst []Piece, run *mergeRun, word []byte, start, end int32) []Piece {
+	id, ok := m.vocabulary.id(word[start:end])
+	if !ok {
+		return append(dst, Piece{m.unknown, int(start), int(end)})
+	}
+	if m.kinds[id] == Unused {
+		if left, ok := run.split[string(word[start:end])]; ok {
+			dst = m.appendPart(dst, run, word, start, start+left)
+			return m.appendPart(dst, run, word, start+left, end)
+		}
+	}
+	return append(dst, Piece{id, int(start), int(end)})
 }
 
 // Vocabulary implements Model.

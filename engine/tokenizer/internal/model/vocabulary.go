@@ -29,6 +29,18 @@ func (v *Vocabulary) Add(token string, id int32) {
 // ID returns the id of a token.
 func (v *Vocabulary) ID(token string) (int32, bool) { return v.trie.ID(token) }
 
+// id is ID for bytes.
+func (v *Vocabulary) id(token []byte) (int32, bool) {
+	node := Root
+	for _, c := range token {
+		var ok bool
+		if node, ok = v.trie.Step(node, c); !ok {
+			return 0, false
+		}
+	}
+	return v.trie.ids[node], v.trie.ids[node] >= 0
+}
+
 // Token returns the token that an id stands for.
 func (v *Vocabulary) Token(id int32) (string, bool) {
 	token, ok := v.tokens[id]

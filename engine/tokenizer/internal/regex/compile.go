@@ -157,6 +157,10 @@ func (c *compiler) repetition(n *node, next int) (int, error) {
 		}
 	}
 	if n.max < 0 {
+		// Backtracking engines differ in what comes after a round of nothing.
+		if low, _ := body.width(); low == 0 {
+			return 0, &Error{n.at, true, "repeats without limit what may match nothing"}
+		}
 		loop, err := c.add(n, step{op: fork})
 		if err != nil {
 			return 0, err

@@ -9,8 +9,9 @@
 // of the text remembers it. So the time is linear in the length of the text.
 //
 // What the subset leaves out fails to compile: back-references, conditionals,
-// absent operators, intersections of classes, look-around of unbounded or of
-// more than maxLook runes, and expressions beyond a size that no tokenizer has.
+// absent operators, intersections of classes, loops over what may be nothing,
+// look-around of more than maxLook runes, and expressions beyond a size that no
+// tokenizer has.
 package regex
 
 import (

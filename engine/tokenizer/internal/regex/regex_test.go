@@ -74,10 +74,8 @@ func TestMatches(t *testing.T) {
 		{`\.\\\ \-`, `.\ -`, []string{`.\ -`}},
 		{`a*`, "baac", []string{"", "aa", ""}},
 		{``, "é", []string{"", ""}},
-		{`(a|b|)*c`, "abxc", []string{"c"}},
-		{`(a*)*b`, "aaab", []string{"aaab"}},
 		{`((((a){0}){256}){256}){256}b`, "b", []string{"b"}},
-		{`\w+`, "é\u0301_5\u200d-", []string{"é\u0301_5\u200d"}},
+		{`\w+`, "é\u0301_5½Ⅳⓐ\u200d⅔", []string{"é\u0301_5½Ⅳⓐ"}},
 	} {
 		if got := matches(t, c.expression, c.text); !slices.Equal(got, c.want) {
 			t.Errorf("%s in %q: got %q, want %q", c.expression, c.text, got, c.want)
@@ -116,6 +114,7 @@ func TestErrors(t *testing.T) {
 		{`a{1000}`, true, "has a repetition of more than 256 at byte 1"},
 		{`(a{256}){256}`, true, "takes more than 512 steps at byte 1"},
 		{`a{0,256}`, true, "leaves more than 100 choices at byte 1"},
+		{`(?:a?|b)*`, true, "repeats without limit what may match nothing at byte 8"},
 		{`(?>ab)`, true, "has a group that gives nothing back, of more than one character at byte 0"},
 		{`(?=a*)`, true, "looks around for more than 16 characters or, behind, for any number of them at byte 3"},
 		{`(?<=a?)b`, true, "looks around for more than 16 characters or, behind, for any number of them at byte 4"},
@@ -169,8 +168,7 @@ func expressions() *rapid.Generator[string] {
 }
 
 // TestAgainstRegexp compares the matcher with package regexp, which has the same
-// rules for most of what both know. Loops over nothing, and ^ after the last
-// line feed, are the exceptions.
+// rules for what both know but ^ after the last line feed.
 func TestAgainstRegexp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		expression := expressions().Draw(t, "expression")
@@ -202,7 +200,7 @@ func TestAgainstRegexp(t *testing.T) {
 // of a text, or worse.
 func TestLinear(t *testing.T) {
 	for _, expression := range []string{
-		`a*b|a`, `(a*)*b`, `(a|a)*b`, `(a|aa)+$`, `a*a*a*a*b`, `(?:a?){40}b`, `(?=a{15}b)a|a`, `(?<=a{16})b`, `(a+?)+?b`, `(b??b??b??a)*c`,
+		`a*b|a`, `(a+)*b`, `(a|a)*b`, `(a|aa)+$`, `a*a*a*a*b`, `(?:a?){40}b`, `(?=a{15}b)a|a`, `(?<=a{16})b`, `(a+?)+?b`, `(b??b??b??a)*c`,
 	} {
 		re, err := Compile(expression)
 		if err != nil {

@@ -71,9 +71,12 @@ func (s *set) contains(r rune) bool {
 	return unicode.In(r, s.tables...)
 }
 
-// word are the tables of \w.
+// word are the tables of \w: what is alphabetic, marks, digits and connectors
+// and, as Oniguruma takes the class of Latin-1 from elsewhere, its superscripts
+// and fractions.
 var word = []*unicode.RangeTable{
-	unicode.L, unicode.M, unicode.Nd, unicode.Nl, unicode.Pc, unicode.Other_Alphabetic, unicode.Join_Control,
+	unicode.L, unicode.M, unicode.Nd, unicode.Nl, unicode.Pc, unicode.Other_Alphabetic,
+	{R16: []unicode.Range16{{Lo: '²', Hi: '³', Stride: 1}, {Lo: '¹', Hi: '¹', Stride: 1}, {Lo: '¼', Hi: '¾', Stride: 1}}, LatinOffset: 3},
 }
 
 // property returns the table of a category, a script or a property by its name

@@ -120,7 +120,7 @@ func (n PrefixSpace) Normalize(t *Text) {
 		}
 		return
 	}
-	if r, _ := utf8.DecodeRune(t.Bytes); n.Sparing && classOf(r)&(space|information) != 0 {
+	if r, _ := utf8.DecodeRune(t.Bytes); n.Sparing && IsPythonSpace(r) {
 		return
 	}
 	t.begin()

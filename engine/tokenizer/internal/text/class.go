@@ -127,6 +127,10 @@ func IsSpace(r rune) bool { return classOf(r)&space != 0 }
 // IsSlowSpace says whether Python takes r for white space.
 func IsSlowSpace(r rune) bool { return classOf(r)&(space|information) != 0 }
 
+// IsPythonSpace says whether Python takes r for white space, as it does the
+// separators of information too.
+func IsPythonSpace(r rune) bool { return classOf(r)&(space|information) != 0 }
+
 // IsWord says whether r matches \w of a Unicode regular expression: whether it
 // is alphabetic, a mark, a decimal digit, a connector or a joiner.
 func IsWord(r rune) bool { return classOf(r)&word != 0 }

@@ -114,9 +114,6 @@ func (t *Text) divide(w Range, delimiters []Range, behavior Behavior, invert boo
 	first := len(t.outWords)
 	previous := false // whether the part before was a delimiter
 	part := func(start, end int, delimiter bool) {
-		if start == end {
-			return
-		}
 		merge := false
 		switch behavior {
 		case MergedWithPrevious:
@@ -131,16 +128,27 @@ func (t *Text) divide(w Range, delimiters []Range, behavior Behavior, invert boo
 		case merge && len(t.outWords) > first:
 			t.outWords[len(t.outWords)-1].End = end
 		case !delimiter || behavior != Removed:
-			t.add(start, end)
+			t.outWords = append(t.outWords, Range{start, end})
 		}
 	}
 	start := w.Start
 	for _, d := range delimiters {
-		part(start, w.Start+d.Start, invert)
+		if start < w.Start+d.Start {
+			part(start, w.Start+d.Start, invert)
+		}
 		part(w.Start+d.Start, w.Start+d.End, !invert)
 		start = w.Start + d.End
 	}
-	part(start, w.End, invert)
+	if start < w.End {
+		part(start, w.End, invert)
+	}
+	kept := t.outWords[:first]
+	for _, part := range t.outWords[first:] {
+		if part.Start < part.End {
+			kept = append(kept, part)
+		}
+	}
+	t.outWords = kept
 }
 
 // Punctuation splits at punctuation marks.
