@@ -51,10 +51,10 @@ var rules = []rule{
 	{"core/wasm", []string{"core/internal/...", "sdk", "sdk/abi", "github.com/tetratelabs/wazero/..."}, []string{"core/native", "core/wasm/testdata/...", "plugins/...", "sdk/..."}},
 	{"core/native", []string{"core/internal/...", "sdk"}, []string{"plugins/...", "sdk/..."}},
 	{"core/internal/...", []string{"core/internal/...", "sdk", "sdk/abi"}, nil},
-	{"core/report", []string{"core", "engine/checkpoint/safetensors", "engine/tokenizer", "sdk", "github.com/rivo/uniseg"}, nil},
+	{"core/report", []string{"core", "engine/arch", "engine/checkpoint/safetensors", "engine/tokenizer", "sdk", "github.com/rivo/uniseg"}, nil},
 	{"core", []string{
 		"core/builtin", "core/internal/...", "core/native", "core/wasm",
-		"engine", "engine/checkpoint", "engine/checkpoint/safetensors", "engine/tokenizer", "internal/nearest", "registry", "sdk", "sdk/num",
+		"engine", "engine/arch", "engine/checkpoint", "engine/checkpoint/safetensors", "engine/point", "engine/tokenizer", "internal/nearest", "registry", "sdk", "sdk/num",
 		"github.com/rivo/uniseg",
 	}, []string{"internal/golden", "plugins/..."}},
 

@@ -70,7 +70,7 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 	if err != nil {
 		return nil, err
 	}
-	if err := explainable(r.Input); err != nil {
+	if err := m.explainable(r.Input); err != nil {
 		return nil, err
 	}
 	for _, need := range info.Needs {
@@ -98,7 +98,7 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 	hashed := time.Now()
 	trace("hash", hashed.Sub(encoded))
 
-	value := s.target.value(s.logits[0], m.head)
+	value := s.target.value(s.answers[0].logits, m.head)
 	request := &sdk.Request{
 		Text:   s.enc.texts[0],
 		Tokens: s.enc.tokens,
@@ -248,17 +248,12 @@ func (m *Model) session(ctx context.Context, r *Request) (*session, error) {
 	if len(s.units) == 0 {
 		return nil, &Error{Kind: KindInput, Msg: "the tokenizer finds nothing to explain in the input", Hint: "give a text with at least one word"}
 	}
-	logits, err := m.run(ctx, []row{enc.row}, nil)
-	if err != nil {
+	if err := s.begin(ctx); err != nil {
 		return nil, err
 	}
-	s.logits = logits
-	var key rowKey
-	key, s.scratch = enc.row.key(nil)
-	s.known[key] = 0
 	expr := strings.TrimSpace(r.Target)
 	if expr == "" {
-		expr = strconv.Itoa(argmax(logits[0]))
+		expr = strconv.Itoa(argmax(s.answers[0].logits))
 	}
 	s.target, err = parseTarget(expr, r.Output, m.labels, m.head)
 	return s, err

@@ -84,7 +84,7 @@ func TestEmbeddedModelsMatchTheirCards(t *testing.T) {
 			}
 			model := open(t, host, "builtin:"+name)
 			for _, w := range want.Expected {
-				p, err := model.Predict(context.Background(), []core.Input{{Text: w.Text}})
+				p, err := model.Predict(context.Background(), []core.Input{{Text: w.Text}}, core.PredictOptions{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -95,7 +95,7 @@ func TestEmbeddedModelsMatchTheirCards(t *testing.T) {
 				if diff := cmp.Diff(w.InputIDs, ids); diff != "" {
 					t.Errorf("%q: ids (-want +got):\n%s", w.Text, diff)
 				}
-				golden.Close(t, w.Text, p.Rows[0].Logits, w.Logits, 0.001)
+				golden.Close(t, w.Text, p.Rows[0].Readouts[0].Logits, w.Logits, 0.001)
 				if got := core.DefaultModel(w.Text); got != "builtin:"+name {
 					t.Errorf("%q is explained with %s, want builtin:%s", w.Text, got, name)
 				}

@@ -1,12 +1,12 @@
 package core
 
 import (
-	"context"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/tokenizer"
 	"github.com/xai-go/xai/sdk"
 )
@@ -45,13 +45,25 @@ func (m *Model) encode(in Input) (*encoded, error) {
 			return nil, &Error{Kind: KindInput, Msg: "the text is not valid UTF-8 at byte " + strconv.Itoa(at), Hint: "convert it, for example with iconv -f LATIN1 -t UTF-8"}
 		}
 	}
-	enc, err := m.tokenizer.Encode(in.Text, tokenizer.Options{Pair: in.Pair, MaxLength: m.maxTokens()})
+	o := tokenizer.Options{Pair: in.Pair, MaxLength: m.maxTokens()}
+	if m.engine.Info().Task == arch.QuestionAnswering {
+		o.Truncation = tokenizer.OnlySecond // a question is nothing without its end
+	}
+	enc, err := m.tokenizer.Encode(in.Text, o)
 	if err != nil {
 		return nil, input("the text", err, "")
 	}
+	if len(enc.Tokens) == 0 { // no text, and a tokenizer that adds no special tokens
+		id, ok := m.tokenizer.BosID()
+		if !ok {
+			return nil, &Error{Kind: KindInput, Msg: "the text has no tokens, and the model needs one to begin with", Hint: "give a text"}
+		}
+		text, _ := m.tokenizer.Token(id)
+		enc.Tokens = []tokenizer.Token{{ID: id, Text: text, Word: -1, Special: true}}
+	}
 	e.tokens = tokens(enc.Tokens)
 	e.dropped = tokens(enc.Dropped)
-	e.row = rowOf(enc, in.Pair != nil)
+	e.row = rowOf(enc)
 	for s, text := range e.texts {
 		e.kept = append(e.kept, text[:keptBytes(text, s, e)])
 	}
@@ -104,9 +116,19 @@ func invalidUTF8(text string) int {
 	return -1
 }
 
-// explainable refuses texts that hold nothing to explain.
-func explainable(in Input) error {
-	if in.Raw != nil {
+// explainable refuses texts that hold nothing to explain, and models whose
+// answer is none of a few classes.
+func (m *Model) explainable(in Input) error {
+	if task := m.engine.Info().Task; task != arch.SequenceClassification {
+		return &Error{
+			Kind: KindInput, Msg: "methods explain classifiers of texts, and the model " + m.id + " does " + task,
+			Hint: "xai predict runs it, and xai activations reads, edits and differentiates what it computes",
+		}
+	}
+	if raw := in.Raw; raw != nil {
+		if (streams{raw.Targets, raw.Hidden, raw.Memory, raw.Memories}).given() {
+			return &Error{Kind: KindInput, Msg: "methods explain plain rows of tokens, and this one has perm_mask, target_mapping or mems", Hint: "leave them out"}
+		}
 		return nil
 	}
 	text := in.Text
@@ -123,46 +145,4 @@ func explainable(in Input) error {
 		return &Error{Kind: KindInput, Msg: "the text holds only spaces and control characters", Hint: "give a text with at least one word"}
 	}
 	return nil
-}
-
-// Prediction is a model's output on a batch of inputs.
-type Prediction struct {
-	Labels []string       // the model's classes
-	Kind   string         // "classification", "multi-label" or "regression"
-	Rows   []PredictedRow // one an input
-}
-
-// PredictedRow is a model's output on one input.
-type PredictedRow struct {
-	Logits  []float64
-	Probs   []float64 // nil for a regression
-	Class   int       // the largest logit
-	Tokens  []sdk.Token
-	Dropped []sdk.Token // what truncation cut
-}
-
-// Predict runs the model on each input.
-func (m *Model) Predict(ctx context.Context, inputs []Input) (*Prediction, error) {
-	p := &Prediction{Labels: m.labels, Kind: [...]string{"classification", "multi-label", "regression"}[m.head]}
-	var rows []row
-	for _, in := range inputs {
-		e, err := m.encode(in)
-		if err != nil {
-			return nil, err
-		}
-		rows = append(rows, e.row)
-		p.Rows = append(p.Rows, PredictedRow{Tokens: e.tokens, Dropped: e.dropped})
-	}
-	logits, err := m.run(ctx, rows, nil)
-	if err != nil {
-		return nil, err
-	}
-	for i, l := range logits {
-		p.Rows[i].Logits = l
-		p.Rows[i].Class = argmax(l)
-		if m.head != regression {
-			p.Rows[i].Probs = probs(l, m.head)
-		}
-	}
-	return p, nil
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"math"
 	"slices"
 
 	"github.com/xai-go/xai/engine"
+	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/checkpoint"
 	"github.com/xai-go/xai/engine/tokenizer"
 	"github.com/xai-go/xai/sdk"
@@ -19,7 +19,9 @@ type Model struct {
 	engine    *engine.Model
 	tokenizer *tokenizer.Tokenizer // nil where the folder holds none
 	labels    []string
-	head      head
+	head      head // of a classifier of sequences
+	typed     bool // the tokenizer gives a single text token types beside 0
+	cache     *cache
 }
 
 // OpenModel opens a Hugging Face style model folder, or an embedded model by
@@ -44,23 +46,23 @@ func (h *Host) OpenModel(ctx context.Context, ref string) (*Model, error) {
 	if err != nil {
 		return nil, engineError(ref, err)
 	}
-	if task := e.Info().Task; task != taskClassification {
-		e.Close()
-		return nil, &Error{Kind: KindInput, Msg: "the model " + ref + " does " + task + ", which this version does not explain"}
-	}
-	kind, err := headOf(e)
-	if err != nil {
+	m := &Model{id: ref, engine: e, tokenizer: tok, labels: e.Labels(), cache: newCache(h.options.Cache)}
+	if m.head, err = headOf(e); err != nil {
 		e.Close()
 		return nil, engineError(ref, err)
 	}
-	return &Model{id: ref, engine: e, tokenizer: tok, labels: e.Labels(), head: kind}, nil
+	if tok != nil {
+		enc, err := tok.Encode("", tokenizer.Options{})
+		m.typed = err == nil && slices.ContainsFunc(enc.TypeIDs(), func(t int32) bool { return t != 0 })
+	}
+	return m, nil
 }
-
-// taskClassification is the task whose outputs this version explains.
-const taskClassification = "sequence-classification"
 
 // headOf reads from the configuration what a classifier's logits mean.
 func headOf(e *engine.Model) (head, error) {
+	if e.Info().Task != arch.SequenceClassification {
+		return singleLabel, nil
+	}
 	problem, err := e.Config().ProblemType()
 	switch problem {
 	case checkpoint.Regression:
@@ -75,6 +77,9 @@ func headOf(e *engine.Model) (head, error) {
 func engineError(ref string, err error) error {
 	if option, ok := errors.AsType[*engine.OptionError](err); ok {
 		return &Error{Kind: KindUsage, Msg: option.Option + ": " + option.Reason, Err: err}
+	}
+	if e, ok := errors.AsType[*engine.PointError](err); ok {
+		return &Error{Kind: KindUsage, Msg: "the point " + e.Name + " " + e.Reason, Hint: "xai models points " + ref + " lists what can be read, edited and differentiated", Err: err}
 	}
 	return input(ref, err, "")
 }
@@ -117,7 +122,8 @@ func (m *Model) Ref(ctx context.Context) (ModelRef, error) {
 }
 
 // maxTokens is the longest sequence that the model reads: what its position
-// table holds and, where that is less, what its tokenizer says.
+// table holds and, where that is less, what its tokenizer says; 0 where nothing
+// bounds it.
 func (m *Model) maxTokens() int {
 	n := m.engine.Info().Length
 	if m.tokenizer != nil {
@@ -131,9 +137,9 @@ func (m *Model) maxTokens() int {
 // encodeRow tokenises a text (and its pair), special tokens included. It
 // reports whether it had to cut it to what the model reads.
 func (m *Model) encodeRow(text string, pair *string) (r row, cut bool, err error) {
-	if pair == nil {
+	if limit := m.maxTokens(); pair == nil && !m.typed {
 		ids := m.tokenizer.AppendIDs(nil, text)
-		if len(ids) <= m.maxTokens() {
+		if limit == 0 || len(ids) <= limit {
 			return row{n: len(ids), ids: ids}, false, nil
 		}
 	}
@@ -141,7 +147,7 @@ func (m *Model) encodeRow(text string, pair *string) (r row, cut bool, err error
 	if err != nil {
 		return row{}, false, sdk.NewError(sdk.EInvalid, err.Error())
 	}
-	return rowOf(enc, pair != nil), len(enc.Dropped) > 0, nil
+	return rowOf(enc), len(enc.Dropped) > 0, nil
 }
 
 // unknown counts the tokens that the vocabulary lacks: what the model cannot
@@ -161,38 +167,32 @@ func (m *Model) unknown(tokens []sdk.Token) int {
 }
 
 // rowOf returns the row of an encoding.
-func rowOf(enc *tokenizer.Encoding, pair bool) row {
-	r := row{n: len(enc.Tokens)}
-	for _, t := range enc.Tokens {
-		r.ids = append(r.ids, t.ID)
-		if pair {
-			r.types = append(r.types, t.Type)
-		}
+func rowOf(enc *tokenizer.Encoding) row {
+	r := row{n: len(enc.Tokens), ids: enc.IDs()}
+	if types := enc.TypeIDs(); slices.ContainsFunc(types, func(t int32) bool { return t != 0 }) {
+		r.types = types
 	}
 	return r
 }
 
-// run returns the logits of each row.
-func (m *Model) run(ctx context.Context, rows []row, progress func(done, total int)) ([][]float64, error) {
-	if len(rows) == 0 {
-		return nil, nil
-	}
-	var opts []engine.ForwardOption
-	if progress != nil {
-		opts = append(opts, engine.Progress(progress))
-	}
-	out, err := m.engine.Forward(ctx, batch(rows), opts...)
+// forward runs rows. It refuses a model whose logits are not finite.
+func (m *Model) forward(ctx context.Context, in engine.Input, opts ...engine.ForwardOption) (*engine.Output, error) {
+	out, err := m.engine.Forward(ctx, in, opts...)
 	if err != nil {
 		return nil, engineError(m.id, err)
 	}
-	logits := make([][]float64, len(rows))
-	for i := range logits {
-		logits[i] = out.Row(i)
-		for _, v := range logits[i] {
-			if math.IsNaN(v) || math.IsInf(v, 0) {
-				return nil, &Error{Kind: KindInput, Msg: "the model " + m.id + " answers with numbers that are not finite", Hint: "its weights, or the embeddings it was given, hold NaN or overflow"}
-			}
+	if !finite(out.Logits.F32) || !finite(out.Logits.F64) {
+		return nil, &Error{Kind: KindInput, Msg: "the model " + m.id + " answers with numbers that are not finite", Hint: "its weights, or the embeddings it was given, hold NaN or overflow"}
+	}
+	return out, nil
+}
+
+// finite reports whether x holds neither NaN nor an infinity.
+func finite[T float32 | float64](x []T) bool {
+	for _, v := range x {
+		if v-v != 0 {
+			return false
 		}
 	}
-	return logits, nil
+	return true
 }

@@ -1,11 +1,12 @@
 package core
 
 import (
+	"errors"
 	"fmt"
 	"math"
-	"os"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/xai-go/xai/engine/checkpoint/safetensors"
 	"github.com/xai-go/xai/sdk"
@@ -16,7 +17,7 @@ const maxRawTokens = 1 << 20
 
 // Raw is one row of T tokens that takes the place of a text: ids, or embeddings
 // in their place. Other slices have T elements, or are nil for the defaults:
-// type 0, positions 0…T−1, every token visible and none kept.
+// type 0, the model's own positions, every token visible and none kept.
 type Raw struct {
 	IDs         []int32
 	Embeds      []float32 // [T,D] word embeddings, in place of IDs
@@ -24,6 +25,12 @@ type Raw struct {
 	PositionIDs []int32
 	Mask        []uint8 // 0 hides a token from all others
 	Keep        []uint8 // 1 marks a token that is never dropped nor attributed to
+
+	// Of a model of two streams, XLNet:
+	Targets  []int       // the positions that it predicts; nil runs the content stream alone
+	Hidden   []uint8     // [T,T]: 1 where a query (row) cannot see a key; nil hides none
+	Memory   int         // cached rows of earlier segments
+	Memories [][]float32 // for each layer, [Memory,D]; nil where there are none
 }
 
 // row returns the row as the engine reads it, given the width of an embedding.
@@ -40,145 +47,264 @@ func (r *Raw) row(width int) (row, error) {
 	if n == 0 || (r.IDs == nil) == (r.Embeds == nil) || n*width != len(r.Embeds) && r.IDs == nil {
 		return row{}, &Error{Kind: KindInput, Msg: fmt.Sprintf("the input must have ids, or embeddings of width %d", width)}
 	}
-	return row{n: n, ids: r.IDs, embeds: r.Embeds, types: r.TypeIDs, positions: r.PositionIDs, mask: r.Mask}, nil
+	return row{
+		n: n, ids: r.IDs, embeds: r.Embeds, types: r.TypeIDs, positions: r.PositionIDs, mask: r.Mask,
+		streams: streams{r.Targets, r.Hidden, r.Memory, r.Memories},
+	}, nil
 }
+
+// inputNames are the tensors that a file of inputs may hold, beside mems.N.
+var inputNames = []string{"input_ids", "inputs_embeds", "attention_mask", "token_type_ids", "position_ids", "perm_mask", "target_mapping", "keep"}
 
 // ReadInputs reads raw inputs from a .safetensors file whose tensors bear the
 // names of the reference forward's arguments: input_ids [B,T] or inputs_embeds
-// [B,T,D], attention_mask, token_type_ids and position_ids [B,T], and keep
-// [B,T], which marks tokens that explain leaves alone. A tensor [T] is a batch
-// of one.
+// [B,T,D], attention_mask, token_type_ids and position_ids [B,T]; for XLNet
+// perm_mask [B,T,T], target_mapping [B,P,T], whose rows mark one position each,
+// and mems.N [B,M,D]; and keep [B,T], which marks tokens that explain leaves
+// alone. Without the axis B the batch has one row. Masks may be stored as
+// numbers of any kind.
 func ReadInputs(path string) ([]Input, error) {
-	wrong := func(msg string) error {
-		return &Error{Kind: KindInput, Msg: path + ": " + msg, Hint: "inputs are input_ids (or inputs_embeds), attention_mask, token_type_ids, position_ids and keep, each [batch, tokens]"}
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, &Error{Kind: KindInput, Msg: "cannot open the inputs: " + err.Error(), Hint: "--inputs takes a .safetensors file", Err: err}
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, input(path, err, "")
-	}
-	st, err := safetensors.Open(file, info.Size())
-	if err != nil {
-		return nil, input(path, err, "--inputs takes a .safetensors file")
-	}
-
-	var shape []int // [B,T] of every tensor
-	agree := func(name string, got []int) error {
-		if len(got) == 1 {
-			got = []int{1, got[0]}
-		}
-		if len(got) != 2 || got[0] == 0 || got[1] == 0 {
-			return wrong(fmt.Sprintf("%s has shape %v and must be [batch, tokens]", name, got))
-		}
-		if got[1] > maxRawTokens/got[0] {
-			return wrong(fmt.Sprintf("%s has shape %v, and at most %d tokens are read at once", name, got, maxRawTokens))
-		}
-		if shape == nil {
-			shape = got
-		}
-		if !slices.Equal(shape, got) {
-			return wrong(fmt.Sprintf("%s has shape %v and the other inputs %v", name, got, shape))
-		}
-		return nil
-	}
-	ints := func(name string, low, high int64) ([]int32, error) {
-		t, ok := st.Tensor(name)
-		if !ok {
-			return nil, nil
-		}
-		if err := agree(name, t.Shape); err != nil {
-			return nil, err
-		}
-		values, err := st.ReadI64(name)
-		if err != nil {
-			return nil, input(path, err, "")
-		}
-		out := make([]int32, len(values))
-		for i, v := range values {
-			if v < low || v > high {
-				return nil, wrong(name + " holds " + strconv.FormatInt(v, 10))
-			}
-			out[i] = int32(v)
-		}
-		return out, nil
-	}
-	bits := func(name string) ([]uint8, error) {
-		values, err := ints(name, 0, 1)
-		if values == nil {
-			return nil, err
-		}
-		out := make([]uint8, len(values))
-		for i, v := range values {
-			out[i] = uint8(v)
-		}
-		return out, err
-	}
-
-	var embeds []float32
-	width := 0
-	if t, ok := st.Tensor("inputs_embeds"); ok {
-		dims := t.Shape
-		if len(dims) == 2 {
-			dims = append([]int{1}, dims...)
-		}
-		if len(dims) != 3 || dims[2] == 0 {
-			return nil, wrong(fmt.Sprintf("inputs_embeds has shape %v and must be [batch, tokens, hidden]", t.Shape))
-		}
-		if err := agree("inputs_embeds", dims[:2]); err != nil {
-			return nil, err
-		}
-		width = dims[2]
-		if embeds, err = st.ReadF32("inputs_embeds"); err != nil {
-			return nil, input(path, err, "")
-		}
-	}
-	known := []string{"input_ids", "inputs_embeds", "attention_mask", "token_type_ids", "position_ids", "keep"}
-	for _, name := range st.Names() {
-		if !slices.Contains(known, name) {
-			return nil, wrong("there is no input " + strconv.Quote(name))
-		}
-	}
-	ids, err := ints("input_ids", 0, math.MaxInt32)
+	f, err := openTensors(path, "--inputs takes a .safetensors file")
 	if err != nil {
 		return nil, err
 	}
-	if (ids == nil) == (embeds == nil) {
-		return nil, wrong("it must hold input_ids or inputs_embeds, one of them")
+	defer f.Close()
+	r := &inputReader{tensorFile: f}
+	embeds, width := r.embeds()
+	ids := r.ints("input_ids", math.MaxInt32)
+	if r.err == nil && (ids == nil) == (embeds == nil) {
+		r.fail("it must hold input_ids or inputs_embeds, one of them")
 	}
-	types, err := ints("token_type_ids", 0, math.MaxInt32)
-	if err != nil {
-		return nil, err
+	types, positions := r.ints("token_type_ids", math.MaxInt32), r.ints("position_ids", math.MaxInt32)
+	mask, keep := r.bits("attention_mask"), r.bits("keep")
+	hidden, targets := r.hidden(), r.targets()
+	memories, memory := r.memories()
+	r.known()
+	if r.err != nil {
+		return nil, r.err
 	}
-	positions, err := ints("position_ids", 0, math.MaxInt32)
-	if err != nil {
-		return nil, err
-	}
-	mask, err := bits("attention_mask")
-	if err != nil {
-		return nil, err
-	}
-	keep, err := bits("keep")
-	if err != nil {
-		return nil, err
-	}
-
-	inputs := make([]Input, shape[0])
+	inputs := make([]Input, r.shape[0])
 	for b := range inputs {
-		from, to := b*shape[1], (b+1)*shape[1]
-		inputs[b].Raw = &Raw{
+		n := r.shape[1]
+		from, to := b*n, (b+1)*n
+		raw := &Raw{
 			IDs:         part(ids, from, to),
 			Embeds:      part(embeds, from*width, to*width),
 			TypeIDs:     part(types, from, to),
 			PositionIDs: part(positions, from, to),
 			Mask:        part(mask, from, to),
 			Keep:        part(keep, from, to),
+			Hidden:      part(hidden, from*n, to*n),
+			Memory:      memory,
 		}
+		if targets != nil {
+			raw.Targets = targets[b]
+		}
+		for _, layer := range memories {
+			size := len(layer) / len(inputs)
+			raw.Memories = append(raw.Memories, part(layer, b*size, (b+1)*size))
+		}
+		inputs[b].Raw = raw
 	}
 	return inputs, nil
+}
+
+// inputReader reads the tensors of a file of inputs until the first error.
+type inputReader struct {
+	*tensorFile
+	shape []int // [B,T] of every tensor; nil before the first
+	err   error
+}
+
+// fail reports what is wrong with the file, unless something was before.
+func (r *inputReader) fail(format string, args ...any) {
+	if r.err == nil {
+		r.err = &Error{
+			Kind: KindInput, Msg: r.path + ": " + fmt.Sprintf(format, args...),
+			Hint: "inputs are input_ids (or inputs_embeds), attention_mask, token_type_ids, position_ids and keep, each [batch, tokens]; perm_mask, target_mapping and mems.N for XLNet",
+		}
+	}
+}
+
+// dims returns the shape of a tensor that has so many axes, the batch included;
+// false where there is no such tensor or something is wrong.
+func (r *inputReader) dims(name string, axes ...string) ([]int, bool) {
+	t, ok := r.Tensor(name)
+	if !ok || r.err != nil {
+		return nil, false
+	}
+	dims := t.Shape
+	if len(dims) == len(axes)-1 {
+		dims = append([]int{1}, dims...)
+	}
+	if len(dims) != len(axes) || slices.Contains(dims, 0) {
+		r.fail("%s has shape %v and must be [%s]", name, t.Shape, strings.Join(axes, ", "))
+		return nil, false
+	}
+	return dims, true
+}
+
+// agree holds the first two axes of a tensor to those of the others.
+func (r *inputReader) agree(name string, got []int) {
+	switch {
+	case got[1] > maxRawTokens/got[0]:
+		r.fail("%s has shape %v, and at most %d tokens are read at once", name, got, maxRawTokens)
+	case r.shape == nil:
+		r.shape = got
+	case !slices.Equal(r.shape, got):
+		r.fail("%s has shape %v and the other inputs %v", name, got, r.shape)
+	}
+}
+
+// values returns whole numbers between 0 and high, stored as any format.
+func (r *inputReader) values(name string, high int64) []int64 {
+	values, err := r.ReadI64(name)
+	if _, other := errors.AsType[*safetensors.UnsupportedError](err); other {
+		var floats []float64
+		if floats, err = r.ReadF64(name); err == nil {
+			values = make([]int64, len(floats))
+			for i, v := range floats {
+				if v != math.Trunc(v) || math.Abs(v) > math.MaxInt32 {
+					r.fail("%s holds %v", name, v)
+					return nil
+				}
+				values[i] = int64(v)
+			}
+		}
+	}
+	if err != nil && r.err == nil {
+		r.err = input(r.path, err, "")
+	}
+	for _, v := range values {
+		if v < 0 || v > high {
+			r.fail("%s holds %d", name, v)
+		}
+	}
+	return values
+}
+
+// ints returns a tensor [B,T], nil where there is none.
+func (r *inputReader) ints(name string, high int64) []int32 {
+	dims, ok := r.dims(name, "batch", "tokens")
+	if !ok {
+		return nil
+	}
+	if r.agree(name, dims); r.err != nil {
+		return nil
+	}
+	values := r.values(name, high)
+	out := make([]int32, len(values))
+	for i, v := range values {
+		out[i] = int32(v)
+	}
+	return out
+}
+
+// bits returns a mask [B,T], nil where there is none.
+func (r *inputReader) bits(name string) []uint8 {
+	var out []uint8
+	for _, v := range r.ints(name, 1) {
+		out = append(out, uint8(v))
+	}
+	return out
+}
+
+// embeds returns inputs_embeds [B,T,D] and D.
+func (r *inputReader) embeds() ([]float32, int) {
+	dims, ok := r.dims("inputs_embeds", "batch", "tokens", "hidden")
+	if !ok {
+		return nil, 0
+	}
+	if r.agree("inputs_embeds", dims[:2]); r.err != nil {
+		return nil, 0
+	}
+	values, err := r.ReadF32("inputs_embeds")
+	r.err = input(r.path, err, "")
+	return values, dims[2]
+}
+
+// hidden returns perm_mask [B,T,T].
+func (r *inputReader) hidden() []uint8 {
+	dims, ok := r.dims("perm_mask", "batch", "tokens", "tokens")
+	if !ok {
+		return nil
+	}
+	if r.agree("perm_mask", dims[:2]); r.err == nil && dims[1] != dims[2] {
+		r.fail("perm_mask has shape %v and must be [batch, tokens, tokens]", dims)
+	}
+	if r.err != nil {
+		return nil
+	}
+	values := r.values("perm_mask", 1)
+	out := make([]uint8, len(values))
+	for i, v := range values {
+		out[i] = uint8(v)
+	}
+	return out
+}
+
+// targets returns for each row of the batch the positions that the rows of
+// target_mapping [B,P,T] mark.
+func (r *inputReader) targets() [][]int {
+	dims, ok := r.dims("target_mapping", "batch", "targets", "tokens")
+	if !ok {
+		return nil
+	}
+	if r.agree("target_mapping", []int{dims[0], dims[2]}); r.err != nil {
+		return nil
+	}
+	values := r.values("target_mapping", 1)
+	if r.err != nil {
+		return nil
+	}
+	out := make([][]int, dims[0])
+	for i, row := range slices.Collect(slices.Chunk(values, dims[2])) {
+		at := slices.Index(row, 1)
+		if at < 0 || slices.Contains(row[at+1:], 1) {
+			r.fail("row %d of target_mapping marks no position, or several: each row must hold a single 1", i)
+			return nil
+		}
+		out[i/dims[1]] = append(out[i/dims[1]], at)
+	}
+	return out
+}
+
+// memories returns mems.0, mems.1 …, each [B,M,D], and M.
+func (r *inputReader) memories() (layers [][]float32, m int) {
+	for l := 0; ; l++ {
+		name := fmt.Sprintf("mems.%d", l)
+		dims, ok := r.dims(name, "batch", "memory", "hidden")
+		if !ok {
+			return layers, m
+		}
+		if l == 0 {
+			m = dims[1]
+		}
+		if r.shape != nil && dims[0] != r.shape[0] || dims[1] != m {
+			r.fail("%s has shape %v, and must have one row a row of the batch and be as long as mems.0", name, dims)
+			return nil, 0
+		}
+		values, err := r.ReadF32(name)
+		if err != nil {
+			r.err = input(r.path, err, "")
+			return nil, 0
+		}
+		layers = append(layers, values)
+	}
+}
+
+// known refuses tensors that are no inputs.
+func (r *inputReader) known() {
+	for _, name := range r.Names() {
+		n, err := strconv.Atoi(strings.TrimPrefix(name, "mems."))
+		memory := strings.HasPrefix(name, "mems.") && err == nil && n >= 0
+		if memory {
+			_, memory = r.Tensor("mems.0")
+		}
+		if !slices.Contains(inputNames, name) && !memory {
+			r.fail("there is no input %q", name)
+		}
+	}
 }
 
 // part returns s[from:to], or nil where s is nil.
@@ -197,8 +323,8 @@ func (m *Model) encodeRaw(raw *Raw) (*encoded, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.n > info.Positions {
-		return nil, &Error{Kind: KindInput, Msg: fmt.Sprintf("the input has %d tokens and the model reads %d at most", r.n, info.Positions), Hint: "cut the rows"}
+	if info.Length > 0 && r.n > info.Length && r.positions == nil {
+		return nil, &Error{Kind: KindInput, Msg: fmt.Sprintf("the input has %d tokens and the model reads %d at most", r.n, info.Length), Hint: "cut the rows"}
 	}
 	e := &encoded{raw: true, row: r, texts: []string{""}}
 	special := make(map[int32]bool)
@@ -217,12 +343,7 @@ func (m *Model) encodeRaw(raw *Raw) (*encoded, error) {
 		}
 		t.ID = raw.IDs[i]
 		t.Special = special[t.ID]
-		t.Text = strconv.Itoa(int(t.ID))
-		if m.tokenizer != nil {
-			if text, ok := m.tokenizer.Token(t.ID); ok {
-				t.Text = text
-			}
-		}
+		t.Text = m.token(t.ID)
 	}
 	return e, nil
 }

@@ -4,13 +4,14 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"github.com/xai-go/xai/engine"
 )
 
 // row is one sequence of n tokens as the engine reads it: ids, or embeddings
 // [n,D] in their place. Other slices are nil where the defaults hold (types 0,
-// positions 0…n−1, every token visible).
+// the model's own positions, every token visible, every token read).
 type row struct {
 	n         int
 	ids       []int32
@@ -18,21 +19,37 @@ type row struct {
 	types     []int32
 	positions []int32
 	mask      []uint8
+	streams
 }
+
+// streams is what a row has beside its tokens for a model of two streams.
+type streams struct {
+	targets  []int       // the positions that the query stream predicts
+	hidden   []uint8     // [n,n]: 1 where a query (row) cannot see a key
+	memory   int         // rows of earlier segments
+	memories [][]float32 // for each layer, [memory,D]; nil where there are none
+}
+
+// given reports whether there is anything in it.
+func (s streams) given() bool { return s.targets != nil || s.hidden != nil || s.memories != nil }
 
 // rowKey is a digest of a row: rows of one key have the same logits.
 type rowKey [sha256.Size]byte
 
-// key returns the row's digest. It uses and returns scratch.
+// key returns the digest of all that the row's logits depend on, but for what
+// is for two streams, which no explanation has. It uses and returns scratch.
 func (r row) key(scratch []byte) (rowKey, []byte) {
 	b := binary.LittleEndian.AppendUint32(scratch[:0], uint32(r.n))
-	for _, part := range [][]int32{r.ids, r.types, r.positions} {
-		b = binary.LittleEndian.AppendUint32(b, uint32(len(part)))
-		for _, v := range part {
+	part := func(length int) { b = binary.LittleEndian.AppendUint32(b, uint32(length)) }
+	for _, values := range [][]int32{r.ids, r.types, r.positions} {
+		part(len(values))
+		for _, v := range values {
 			b = binary.LittleEndian.AppendUint32(b, uint32(v))
 		}
 	}
+	part(len(r.mask))
 	b = append(b, r.mask...)
+	part(len(r.embeds))
 	for _, v := range r.embeds {
 		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
 	}
@@ -82,25 +99,54 @@ func (r row) replaced(drop []bool, id int32) row {
 	return r
 }
 
-// batch packs rows one after another, ragged.
+// hiding returns the row with the tokens that drop marks in their place, but
+// hidden from all others.
+func (r row) hiding(drop []bool) row {
+	if !slices.Contains(drop, true) {
+		return r
+	}
+	mask := make([]uint8, r.n)
+	for i, d := range drop {
+		if !d {
+			mask[i] = at(r.mask, i, 1)
+		}
+	}
+	r.mask = mask
+	return r
+}
+
+// batch packs rows one after another, ragged. Rows of one batch have positions
+// all of them or none, and so with what is for two streams.
 func batch(rows []row) engine.Input {
 	var in engine.Input
-	types, positions, mask := false, false, false
+	types, mask := false, false
 	for _, r := range rows {
 		types = types || r.types != nil
-		positions = positions || r.positions != nil
 		mask = mask || r.mask != nil
 	}
 	for _, r := range rows {
+		in.PositionIDs = append(in.PositionIDs, r.positions...)
+		if r.targets != nil {
+			in.Targets = append(in.Targets, r.targets)
+		}
+		if r.hidden != nil {
+			in.Hidden = append(in.Hidden, r.hidden)
+		}
+		if r.memories != nil {
+			in.MemoryLengths = append(in.MemoryLengths, r.memory)
+			if in.Memories == nil {
+				in.Memories = make([][]float32, len(r.memories))
+			}
+			for l, values := range r.memories {
+				in.Memories[l] = append(in.Memories[l], values...)
+			}
+		}
 		in.IDs = append(in.IDs, r.ids...)
 		in.Embeds = append(in.Embeds, r.embeds...)
 		in.Lengths = append(in.Lengths, r.n)
 		for i := range r.n {
 			if types {
 				in.TypeIDs = append(in.TypeIDs, at(r.types, i, 0))
-			}
-			if positions {
-				in.PositionIDs = append(in.PositionIDs, at(r.positions, i, int32(i)))
 			}
 			if mask {
 				in.Mask = append(in.Mask, at(r.mask, i, 1))

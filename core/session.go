@@ -2,10 +2,12 @@ package core
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
 
+	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/engine/tokenizer"
 	"github.com/xai-go/xai/sdk"
 )
@@ -20,7 +22,8 @@ const (
 )
 
 // session is the sdk.Model of one explanation. It builds the rows that a method
-// asks for, runs each distinct one once, and remembers the logits.
+// asks for, runs each distinct one once, unless the model remembers it, and
+// keeps the logits.
 type session struct {
 	model  *Model
 	enc    *encoded
@@ -31,14 +34,38 @@ type session struct {
 	byToken  bool
 	progress func(done, total int)
 
-	known   map[rowKey]int // row → index into logits
-	logits  [][]float64
+	known   map[rowKey]int // row → index into answers
+	answers []answer       // the first is that of the unchanged input
+	call    int            // calls of Forward, this one among them
 	scratch []byte
 
-	evaluations, unique, hits int           // rows asked for, distinct ones among them, rows known from earlier calls
-	original                  bool          // the unchanged input was asked for
+	evaluations, unique, hits int           // rows asked for, distinct ones among them, rows known before the call
 	truncated                 int           // variants longer than the model reads
 	forward                   time.Duration // spent in Forward
+}
+
+// answer is what the model says of a row.
+type answer struct {
+	logits []float64
+	call   int  // of Forward, that ran it; 0 for one that was known
+	asked  bool // by the method
+}
+
+// begin evaluates the unchanged input, before the method begins.
+func (s *session) begin(ctx context.Context) error {
+	var key rowKey
+	key, s.scratch = s.enc.row.key(s.scratch)
+	logits, ok := s.model.cache.get(key)
+	if !ok {
+		all, err := s.model.run(ctx, []row{s.enc.row}, []rowKey{key}, nil)
+		if err != nil {
+			return err
+		}
+		logits = all[0]
+	}
+	s.known[key] = 0
+	s.answers = []answer{{logits: logits}}
+	return nil
 }
 
 // Info implements sdk.Model.
@@ -60,9 +87,9 @@ func (s *session) Forward(ctx context.Context, f *sdk.Forward) (sdk.Reply, error
 		return nil, err
 	}
 	reply := &reply{session: s, target: t, rows: make([]int, n)}
-	before := len(s.logits)
+	s.call++
 	for done := 0; done < n; {
-		if done, err = s.block(ctx, reply, build, done, before, !f.KeepDuplicates); err != nil {
+		if done, err = s.block(ctx, reply, build, done, !f.KeepDuplicates); err != nil {
 			return nil, err
 		}
 	}
@@ -71,13 +98,15 @@ func (s *session) Forward(ctx context.Context, f *sdk.Forward) (sdk.Reply, error
 }
 
 // block builds rows from start on, as many as its bounds allow, runs those that
-// are new, and returns where the next block starts. Logits from before on are
-// of this call.
-func (s *session) block(ctx context.Context, reply *reply, build func(int) (row, error), start, before int, dedup bool) (int, error) {
+// are new, and returns where the next block starts. Where it fails, the session
+// knows nothing more than before.
+func (s *session) block(ctx context.Context, reply *reply, build func(int) (row, error), start int, dedup bool) (int, error) {
 	var fresh []row
 	var keys []rowKey
+	var places []int   // of fresh rows, in added
+	var added []answer // of rows that are new to the session
 	n, end, tokens := len(reply.rows), start, 0
-	pending := make(map[rowKey]int)
+	pending := make(map[rowKey]int) // row → index into answers, once the block is done
 	for ; end < n && end-start < blockRows && tokens < blockTokens; end++ {
 		if end%64 == 0 && ctx.Err() != nil {
 			return 0, ctx.Err()
@@ -88,44 +117,58 @@ func (s *session) block(ctx context.Context, reply *reply, build func(int) (row,
 		}
 		var key rowKey
 		key, s.scratch = r.key(s.scratch)
+		var logits []float64
 		if dedup {
-			if j, ok := s.known[key]; ok {
-				if j < before {
-					s.hits++
-				}
-				if j == 0 && !s.original { // run before the method began
-					s.original = true
-					s.unique++
-				}
+			j, ok := s.known[key]
+			if !ok {
+				j, ok = pending[key]
+			}
+			if ok {
 				reply.rows[end] = j
 				continue
 			}
-			if j, ok := pending[key]; ok {
-				reply.rows[end] = j
-				continue
-			}
+			logits, _ = s.model.cache.get(key)
 		}
-		pending[key] = len(s.logits) + len(fresh)
-		reply.rows[end] = pending[key]
-		fresh, keys = append(fresh, r), append(keys, key)
+		j := len(s.answers) + len(added)
+		pending[key], reply.rows[end] = j, j
+		if logits != nil {
+			added = append(added, answer{logits: logits})
+			continue
+		}
+		fresh, keys, places = append(fresh, r), append(keys, key), append(places, len(added))
+		added = append(added, answer{call: s.call})
 		tokens += r.n
 	}
-	if kept := len(s.logits) + len(fresh); kept*(len(s.model.labels)*8+knownBytes) > maxKnown {
+	if kept := len(s.answers) + len(added); kept*(len(s.model.labels)*8+knownBytes) > maxKnown {
 		return 0, sdk.NewError(sdk.EQuota, "the method has asked for "+strconv.Itoa(kept)+" different variants, more than the host keeps answers for; use fewer samples")
 	}
-	logits, err := s.model.run(ctx, fresh, func(done, total int) {
+	progress := func(done, total int) {
 		if s.progress != nil && total > 0 {
 			s.progress(start+(end-start)*done/total, n)
 		}
-	})
+	}
+	logits, err := s.model.run(ctx, fresh, keys, progress)
 	if err != nil {
 		return 0, err
 	}
-	for i, key := range keys {
-		s.known[key] = len(s.logits) + i
+	if len(fresh) == 0 {
+		progress(1, 1)
 	}
-	s.logits = append(s.logits, logits...)
-	s.unique += len(fresh)
+	for i, place := range places {
+		added[place].logits = logits[i]
+	}
+	s.answers = append(s.answers, added...)
+	maps.Copy(s.known, pending)
+	for _, j := range reply.rows[start:end] {
+		a := &s.answers[j]
+		if a.call < s.call {
+			s.hits++
+		}
+		if !a.asked {
+			a.asked = true
+			s.unique++
+		}
+	}
 	return end, nil
 }
 
@@ -143,7 +186,7 @@ func (s *session) rows(f *sdk.Forward) (int, func(i int) (row, error), error) {
 		if err != nil {
 			return 0, nil, err
 		}
-		if byToken || f.Fill.Kind == sdk.FillZero {
+		if byToken || f.Fill.Kind.InPlace() {
 			return s.tokenRows(f.Units.Shape[0], keep, units, f.Fill)
 		}
 		return s.textRows(f.Units.Shape[0], keep, units, f.Fill)
@@ -229,12 +272,18 @@ func (s *session) fillText(fill sdk.Fill) (string, error) {
 // tokenRows fills in dropped tokens of the original row, without tokenising.
 func (s *session) tokenRows(n int, keep []uint8, units []sdk.Unit, fill sdk.Fill) (int, func(int) (row, error), error) {
 	base := s.enc.row
-	id, remove := int32(0), fill.Kind == sdk.FillDelete
-	if !remove {
-		var err error
-		if id, err = s.fillID(fill); err != nil {
+	var change func(drop []bool) row
+	switch fill.Kind {
+	case sdk.FillDelete:
+		change = base.without
+	case sdk.FillHide:
+		change = base.hiding
+	default:
+		id, err := s.fillID(fill)
+		if err != nil {
 			return 0, nil, err
 		}
+		change = func(drop []bool) row { return base.replaced(drop, id) }
 	}
 	return n, func(i int) (row, error) {
 		drop := make([]bool, base.n)
@@ -245,34 +294,31 @@ func (s *session) tokenRows(n int, keep []uint8, units []sdk.Unit, fill sdk.Fill
 				}
 			}
 		}
-		if remove {
-			r := base.without(drop)
-			if r.n == 0 {
-				return row{}, sdk.NewError(sdk.EUnsupported, "without any token there is nothing to run; use fill=mask or fill=zero")
-			}
-			return r, nil
+		r := change(drop)
+		if r.n == 0 {
+			return row{}, sdk.NewError(sdk.EUnsupported, "without any token there is nothing to run; use fill=mask, fill=zero or fill=hide")
 		}
-		return base.replaced(drop, id), nil
+		return r, nil
 	}, nil
 }
-
-// zeroEmbedding is the id that the engine reads as the zero word embedding.
-const zeroEmbedding = -1
 
 // fillID returns the token that takes the place of a dropped one.
 func (s *session) fillID(fill sdk.Fill) (int32, error) {
 	tok := s.model.tokenizer
 	if fill.Kind == sdk.FillZero {
-		return zeroEmbedding, nil
+		return engine.ZeroWord, nil
 	}
 	if s.enc.row.ids == nil {
-		return 0, sdk.NewError(sdk.EUnsupported, "the input is embeddings, where no token can take a place; use fill=zero or fill=delete")
+		return 0, sdk.NewError(sdk.EUnsupported, "the input is embeddings, where no token can take a place; use fill=zero, fill=hide or fill=delete")
+	}
+	if fill.Kind == sdk.FillAverage {
+		return engine.MeanWord, nil
 	}
 	if fill.Kind == sdk.FillToken {
 		return fill.Token, nil
 	}
 	if tok == nil {
-		return 0, sdk.NewError(sdk.EUnsupported, "the model has no tokenizer to name a fill token; use fill=delete or fill=zero")
+		return 0, sdk.NewError(sdk.EUnsupported, "the model has no tokenizer to name a fill token; use fill=delete, fill=zero, fill=hide or fill=average")
 	}
 	var id int32
 	var ok bool
@@ -310,7 +356,7 @@ func (r *reply) Tensor(name string, index int) (*sdk.Tensor, error) {
 	if name == sdk.ReplyTarget {
 		out := make([]float64, n)
 		for i, j := range r.rows {
-			out[i] = r.target.value(r.session.logits[j], h)
+			out[i] = r.target.value(r.session.answers[j].logits, h)
 		}
 		return sdk.NewTensor(out, n), nil
 	}
@@ -328,7 +374,7 @@ func (r *reply) Tensor(name string, index int) (*sdk.Tensor, error) {
 	c := len(r.session.model.labels)
 	out := make([]float64, 0, n*c)
 	for _, j := range r.rows {
-		out = append(out, scale(r.session.logits[j], h)...)
+		out = append(out, scale(r.session.answers[j].logits, h)...)
 	}
 	return sdk.NewTensor(out, n, c), nil
 }

@@ -1,15 +1,13 @@
 package engine_test
 
 import (
-	"fmt"
 	"math"
+	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/xai-go/xai/engine"
-	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/internal/kernel"
 	"github.com/xai-go/xai/engine/point"
 	"github.com/xai-go/xai/internal/golden"
@@ -63,7 +61,7 @@ type reference struct {
 	compared map[string]bool
 }
 
-// named returns all of a point of the model.
+// named returns the point that a name or an alias stands for.
 func (r *reference) named(t *testing.T, name string) point.Selection {
 	t.Helper()
 	return selectPoint(t, r.model, r.in, name)
@@ -71,54 +69,22 @@ func (r *reference) named(t *testing.T, name string) point.Selection {
 
 func selectPoint(t testing.TB, m *engine.Model, in engine.Input, name string) point.Selection {
 	t.Helper()
-	for _, p := range m.Graph(in).Points {
-		if p.Name == name {
-			s := point.Selection{Name: name, Point: p}
-			for range p.Axes {
-				s.Ranges = append(s.Ranges, point.All)
-			}
-			return s
-		}
+	selections, err := point.Resolve(m.Graph(in), m.Info(), name)
+	if err != nil || len(selections) != 1 {
+		t.Fatalf("%s: %d points, %v", name, len(selections), err)
 	}
-	t.Fatalf("the model has no point %s", name)
-	return point.Selection{}
+	return selections[0]
 }
 
-// point returns the name of the point that an output of the reference
-// implementation is.
-func (r *reference) point(output string) string {
-	kind, index, _ := strings.Cut(output, ".")
-	index, stream, two := strings.Cut(index, ".")
-	i, _ := strconv.Atoi(index)
-	g := ""
-	switch kind {
-	case "hidden_states":
-		if r.in.Targets != nil { // both streams in turns
-			if i%2 == 1 {
-				g = "g."
-			}
-			i /= 2
-		}
-		switch {
-		case i == 0 && g == "":
-			return "hook_full_embed"
-		case i == 0:
-			return "blocks.0.g.hook_resid_pre"
-		case r.model.Graph(r.in).Norm == arch.NormPost:
-			return fmt.Sprintf("blocks.%d.%shook_normalized_resid_post", i-1, g)
-		case i == r.model.Info().Layers:
-			return "ln_final.hook_out"
-		}
-		return fmt.Sprintf("blocks.%d.hook_resid_pre", i)
-	case "attentions":
-		if two && stream == "1" {
-			return fmt.Sprintf("blocks.%d.g.attn.hook_pattern_all", i)
-		}
-		return fmt.Sprintf("blocks.%d.attn.hook_pattern", i)
-	case "embeddings":
-		return "hook_embed"
+var element = regexp.MustCompile(`^(hidden_states|attentions|embeddings)\.(\d+)`)
+
+// alias returns the name of an output of the reference implementation, in whose
+// tuples the cases count with dots; empty for outputs that are no points.
+func alias(output string) string {
+	if !element.MatchString(output) {
+		return ""
 	}
-	return ""
+	return element.ReplaceAllString(output, "$1[$2]")
 }
 
 func forwardCase(t *testing.T, c *golden.Case, dtype engine.DType) {
@@ -135,7 +101,7 @@ func forwardCase(t *testing.T, c *golden.Case, dtype engine.DType) {
 	var names []string
 	var captures []point.Selection
 	for name := range c.Outputs {
-		if p := r.point(name); p != "" {
+		if p := alias(name); p != "" {
 			names, captures = append(names, name), append(captures, r.named(t, p))
 		}
 	}
@@ -261,12 +227,12 @@ func (r *reference) gradients(t *testing.T, dtype engine.DType) {
 			continue
 		}
 		var names []string
-		selections := []point.Selection{r.named(t, "hook_embed")}
+		selections := []point.Selection{r.named(t, "embeddings[0]")}
 		prefix := "grad_" + kind + "."
 		names = append(names, prefix+"embeddings.0")
 		for name := range r.Outputs {
 			if output, ok := strings.CutPrefix(name, prefix); ok && output != "embeddings.0" {
-				names, selections = append(names, name), append(selections, r.named(t, r.point(output)))
+				names, selections = append(names, name), append(selections, r.named(t, alias(output)))
 			}
 		}
 		for _, opts := range [][]engine.ForwardOption{nil, {engine.Recompute()}} {

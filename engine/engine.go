@@ -121,14 +121,6 @@ func Open(ctx context.Context, fsys fs.FS, opts ...Option) (*Model, error) {
 		return nil, err
 	}
 	defer c.Close()
-	modelType, err := c.Config.ModelType()
-	if err != nil {
-		return nil, err
-	}
-	describe, err := arch.Lookup(modelType)
-	if err != nil {
-		return nil, err
-	}
 	architecture, err := describe(c.Config)
 	if err != nil {
 		return nil, err
@@ -155,6 +147,34 @@ func Open(ctx context.Context, fsys fs.FS, opts ...Option) (*Model, error) {
 	}
 	m.runners = newRunners(o.memory, need)
 	return m, nil
+}
+
+// Describe reads what a model is, and the graphs of what it computes, from its
+// config.json alone. Errors are those of package checkpoint. What only weights
+// tell, the number of parameters, is missing, and the number format is [F32].
+func Describe(fsys fs.FS) (*arch.Architecture, error) {
+	config, err := checkpoint.ReadConfig(fsys)
+	if err != nil {
+		return nil, err
+	}
+	architecture, err := describe(config)
+	if err != nil {
+		return nil, err
+	}
+	architecture.Info.DType = F32
+	return architecture, nil
+}
+
+func describe(config *checkpoint.Config) (*arch.Architecture, error) {
+	modelType, err := config.ModelType()
+	if err != nil {
+		return nil, err
+	}
+	open, err := arch.Lookup(modelType)
+	if err != nil {
+		return nil, err
+	}
+	return open(config)
 }
 
 func (o *options) check() error {

@@ -101,20 +101,32 @@ func TestForwardBits(t *testing.T) {
 	})
 }
 
-// TestForwardEmbeds: embeddings in place of ids, and id −1, are what they are
-// said to be.
+// TestForwardEmbeds: embeddings in place of ids, and the ids of no token, are
+// what they are said to be.
 func TestForwardEmbeds(t *testing.T) {
 	m := open(t, odd.model(t))
 	words := odd.tensors(false)[0].Data.([]float32)
-	in := engine.Input{IDs: []int32{5, -1, 9, 100, 0}, Lengths: []int{2, 3}, TypeIDs: []int32{0, 1, 0, 0, 1}}
+	mean := make([]float32, odd.hidden)
+	for j := range mean {
+		sum := 0.0
+		for id := range odd.vocabulary {
+			sum += float64(words[id*odd.hidden+j])
+		}
+		mean[j] = float32(sum / float64(odd.vocabulary))
+	}
+	in := engine.Input{IDs: []int32{5, engine.ZeroWord, 9, 100, engine.MeanWord}, Lengths: []int{2, 3}, TypeIDs: []int32{0, 1, 0, 0, 1}}
 	byEmbeds := in
 	byEmbeds.IDs = nil
 	for _, id := range in.IDs {
-		if id < 0 {
-			byEmbeds.Embeds = append(byEmbeds.Embeds, make([]float32, odd.hidden)...)
-		} else {
-			byEmbeds.Embeds = append(byEmbeds.Embeds, words[int(id)*odd.hidden:(int(id)+1)*odd.hidden]...)
+		word := make([]float32, odd.hidden)
+		switch id {
+		case engine.ZeroWord:
+		case engine.MeanWord:
+			word = mean
+		default:
+			word = words[int(id)*odd.hidden : (int(id)+1)*odd.hidden]
 		}
+		byEmbeds.Embeds = append(byEmbeds.Embeds, word...)
 	}
 	if diff := cmp.Diff(forward(t, m, in).Logits.Float64(), forward(t, m, byEmbeds).Logits.Float64()); diff != "" {
 		t.Errorf("logits of ids and of their embeddings differ:\n%s", diff)
@@ -127,6 +139,49 @@ func TestForwardEmbeds(t *testing.T) {
 	if row := out.Row(1); math.IsNaN(row[0]) {
 		t.Errorf("a NaN in one sequence reached the other: %v", row)
 	}
+}
+
+// TestHiddenTokens: what a hidden token says reaches nobody, but keeps its place;
+// a head that reads the token itself, the last one of a causal model, sees it.
+func TestHiddenTokens(t *testing.T) {
+	onEveryKernel(t, func(t *testing.T, dtype engine.DType) {
+		for name, m := range map[string]*engine.Model{
+			"bert": open(t, odd.model(t), engine.WithDType(dtype)),
+			"gpt2": openGolden(t, "gpt2-lm", engine.WithDType(dtype)),
+		} {
+			logits := func(mask []uint8, ids ...int32) []float64 {
+				in := engine.Input{IDs: ids, Mask: mask}
+				if name == "gpt2" {
+					in.Reads = [][]int{{len(ids) - 1}}
+				}
+				return forward(t, m, in).Logits.Float64()
+			}
+			mask := []uint8{1, 0, 1, 0, 0, 1}
+			if name == "gpt2" {
+				mask[0] = 0 // so that the first tokens see nothing at all
+			}
+			want := logits(mask, 7, 8, 9, 10, 11, 12)
+			if slices.ContainsFunc(want, func(v float64) bool { return math.IsNaN(v) }) {
+				t.Fatalf("%s: %v", name, want)
+			}
+			for _, id := range []int32{engine.ZeroWord, engine.MeanWord, 50} {
+				if got := logits(mask, 7, id, 9, id, 3, 12); !slices.Equal(got, want) {
+					t.Errorf("%s: a hidden token shows through: %v, want %v", name, got, want)
+				}
+			}
+			if got := logits(mask, 7, 8, 50, 10, 11, 12); slices.Equal(got, want) {
+				t.Errorf("%s: a token that is not hidden changes nothing", name)
+			}
+			if got := logits(nil, 7, 9, 12); slices.Equal(got, want) {
+				t.Errorf("%s: hidden tokens take no place", name)
+			}
+			mask[5] = 0
+			hidden := logits(mask, 7, 8, 9, 10, 11, 12)
+			if shows := !slices.Equal(logits(mask, 7, 8, 9, 10, 11, 50), hidden); shows != (name == "gpt2") {
+				t.Errorf("%s: the last token shows in its own row: %t", name, shows)
+			}
+		}
+	})
 }
 
 // TestForwardDefaults: what is not given is what the reference assumes.
@@ -189,7 +244,7 @@ func TestForwardInputErrors(t *testing.T) {
 		want engine.InputError // Reason is not compared
 	}{
 		"id too large":        {engine.Input{IDs: []int32{1, 101}, Lengths: []int{1, 1}}, engine.InputError{Field: "IDs", Sequence: 1, Token: 0}},
-		"id below −1":         {engine.Input{IDs: []int32{1, -2}}, engine.InputError{Field: "IDs", Sequence: 0, Token: 1}},
+		"id below −2":         {engine.Input{IDs: []int32{1, -3}}, engine.InputError{Field: "IDs", Sequence: 0, Token: 1}},
 		"ids and embeddings":  {engine.Input{IDs: ids, Embeds: make([]float32, 44)}, engine.InputError{Field: "Embeds", Sequence: -1, Token: -1}},
 		"part of an embed":    {engine.Input{Embeds: make([]float32, 45)}, engine.InputError{Field: "Embeds", Sequence: -1, Token: -1}},
 		"lengths too short":   {engine.Input{IDs: ids, Lengths: []int{4}}, engine.InputError{Field: "Lengths", Sequence: -1, Token: -1}},
@@ -221,7 +276,7 @@ func TestForwardInputErrors(t *testing.T) {
 		})
 	}
 	for want, in := range map[string]engine.Input{
-		"engine: IDs: token 1 of sequence 0 is 101; the model takes -1 to 100":                     {IDs: []int32{1, 101}},
+		"engine: IDs: token 1 of sequence 0 is 101; the model takes -2 to 100":                     {IDs: []int32{1, 101}},
 		"engine: Lengths: sequence 0 has 201 tokens, but the model has 200 positions: truncate it": {IDs: make([]int32, 201)},
 		"engine: Mask has 1 values for 2 tokens":                                                   {IDs: []int32{1, 2}, Mask: []uint8{1}},
 	} {

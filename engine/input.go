@@ -11,9 +11,8 @@ import (
 // without padding. Each slice but Lengths and Embeds has one value for a token;
 // nil means the default. Forward only reads it.
 type Input struct {
-	// IDs are token ids. −1 stands for a token whose word embedding is all
-	// zeros, which is no token of any vocabulary; its position and type are
-	// added as for any other.
+	// IDs are token ids. [ZeroWord] and [MeanWord] stand for what is no token of
+	// the vocabulary; positions and types are added to them as to any other.
 	IDs []int32
 	// Embeds replaces the word embeddings of IDs, [tokens, Info.Embedding], as
 	// they come out of the lookup: before positions, types and norms. IDs
@@ -53,6 +52,12 @@ type Input struct {
 	// then grows, or in another. For causal models.
 	Past, Keep []*Past
 }
+
+// The ids of what is no token of a vocabulary.
+const (
+	ZeroWord = tape.ZeroWord // −1: a word embedding that is all zeros
+	MeanWord = tape.MeanWord // −2: the mean of the word embeddings of the whole vocabulary
+)
 
 // Past is what tokens leave behind for those that follow in a causal model:
 // keys and values. The zero value is that of no token. It must not be read and
@@ -156,7 +161,7 @@ func (in Input) tokens(info *Info, b *tape.Batch, tokens int) error {
 		values    []int32
 		low, high int // allowed are [low, high)
 	}{
-		{"IDs", in.IDs, -1, info.Vocabulary},
+		{"IDs", in.IDs, int(MeanWord), info.Vocabulary},
 		{"TypeIDs", b.TypeIDs, 0, info.Types},
 		{"PositionIDs", b.PositionIDs, 0, info.Positions},
 	} {

@@ -144,7 +144,7 @@ func randomInput(info engine.Info, seed uint64, lengths ...int) engine.Input {
 	in := engine.Input{Lengths: lengths}
 	for _, n := range lengths {
 		for i := range n {
-			in.IDs = append(in.IDs, int32(random.IntN(info.Vocabulary+1)-1))
+			in.IDs = append(in.IDs, int32(random.IntN(info.Vocabulary+2)-2))
 			in.TypeIDs = append(in.TypeIDs, int32(random.IntN(2)))
 			in.PositionIDs = append(in.PositionIDs, int32(random.IntN(info.Positions)))
 			mask := uint8(1)

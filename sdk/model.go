@@ -52,18 +52,39 @@ type Forward struct {
 	KeepDuplicates bool
 }
 
-// FillKind says what a dropped unit or token becomes.
+// FillKind says what a dropped unit or token becomes, with its code in the ABI.
 type FillKind uint32
 
-// The fill policies.
+// The fill policies. FillZero, FillHide and FillAverage leave the other tokens
+// and all positions alone: a unit of text is dropped token by token.
 const (
-	FillMask   FillKind = iota // the tokenizer's mask token
-	FillPad                    // the tokenizer's padding token
-	FillDelete                 // nothing: the row gets shorter
-	FillZero                   // the zero vector in place of the word embedding
-	FillText                   // Fill.Text
-	FillToken                  // the token Fill.Token
+	FillMask    FillKind = iota // the tokenizer's mask token
+	FillPad                     // the tokenizer's padding token
+	FillDelete                  // nothing: the row gets shorter
+	FillZero                    // the zero vector in place of the word embedding
+	FillText                    // Fill.Text
+	FillToken                   // the token Fill.Token
+	FillHide                    // itself, in its place, but no token attends to it
+	FillAverage                 // the mean word embedding of the vocabulary
 )
+
+// fillNames has the name of each policy at its code.
+var fillNames = [...]string{"mask", "pad", "delete", "zero", "text", "token", "hide", "average"}
+
+// Known reports whether k is one of the policies.
+func (k FillKind) Known() bool { return int64(k) < int64(len(fillNames)) }
+
+// String returns the policy's name.
+func (k FillKind) String() string {
+	if k.Known() {
+		return fillNames[k]
+	}
+	return "unknown"
+}
+
+// InPlace reports whether a dropped token leaves the others as they are, so that
+// nothing is tokenised again.
+func (k FillKind) InPlace() bool { return k == FillZero || k == FillHide || k == FillAverage }
 
 // Fill is a fill policy with its argument.
 type Fill struct {
@@ -72,15 +93,15 @@ type Fill struct {
 	Token int32  // of FillToken
 }
 
-// FillNames are the names of the policies that a parameter "fill" takes, in
-// the order of FillMask … FillText.
-var FillNames = []string{"mask", "pad", "delete", "zero", "text"}
+// FillNames are the names of the policies that a parameter "fill" takes: all
+// but FillToken.
+var FillNames = []string{"mask", "pad", "delete", "zero", "hide", "average", "text"}
 
 // ParseFill returns the policy of that name.
 func ParseFill(name string) (FillKind, bool) {
-	for i, n := range FillNames {
+	for k, n := range fillNames {
 		if n == name {
-			return FillKind(i), true
+			return FillKind(k), true
 		}
 	}
 	return 0, false

@@ -88,14 +88,14 @@ methods it brings, or with yours.`,
 	f := root.PersistentFlags()
 	f.SortFlags = false
 	f.Var(natural{&a.threads}, "threads", "threads to compute with; 0 uses all cores, the result is the same")
-	f.Var(choice{&a.dtype, []string{"f32", "f64"}}, "dtype", "number format to compute in: f32 (default) or f64, the reference")
+	f.Var(choice{&a.dtype, []string{"f32", "f64", "bf16"}}, "dtype", "number format: f32 (default), f64, the reference, or bf16, which rounds the weights to half the memory")
 	f.Var(&a.memory, "memory", "memory for the weights, the work of all forwards and what they return, for example 2GiB (default 4GiB)")
 	f.Var(duration{&a.timeout}, "timeout", "give up after this long, for example 30s")
 	f.StringVar(&a.registry, "registry", "", "look for methods in this methods.toml `FILE` first")
 	f.BoolVar(&a.noColour, "no-color", false, "write without colours (NO_COLOR and CLICOLOR_FORCE are obeyed too)")
 	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))
 	root.SetHelpCommand(helpCommand(root))
-	root.AddCommand(a.explain(), a.predict(), a.tokenize(), a.methods(), a.models(), a.bench(), a.version())
+	root.AddCommand(a.explain(), a.predict(), a.activations(), a.tokenize(), a.methods(), a.models(), a.bench(), a.version())
 	root.InitDefaultCompletionCmd(a.args...)
 	for _, c := range root.Commands() {
 		c.Flags().SortFlags = false
@@ -273,6 +273,37 @@ func (n natural) Set(s string) error {
 	return nil
 }
 
+// seed is the value of a flag that seeds what is drawn at random.
+type seed struct{ value *uint64 }
+
+func (n seed) String() string { return strconv.FormatUint(*n.value, 10) }
+func (n seed) Type() string   { return "N" }
+func (n seed) Set(s string) error {
+	v, err := strconv.ParseUint(s, 10, 64)
+	if err != nil {
+		return usage("use a whole number from 0 to 18446744073709551615", "%q is no seed", s)
+	}
+	*n.value = v
+	return nil
+}
+
+// number is the value of a flag that takes a number between two others.
+type number struct {
+	value     *float64
+	low, high float64
+}
+
+func (n number) String() string { return strconv.FormatFloat(*n.value, 'g', -1, 64) }
+func (n number) Type() string   { return "X" }
+func (n number) Set(s string) error {
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil || !(v >= n.low && v <= n.high) {
+		return usage(fmt.Sprintf("use a number from %g to %g", n.low, n.high), "%q is no such number", s)
+	}
+	*n.value = v
+	return nil
+}
+
 // duration is the value of a flag that takes a length of time.
 type duration struct{ value *time.Duration }
 
@@ -350,6 +381,23 @@ func (a *app) write(f func(io.Writer) error) error {
 		return err
 	}
 	a.clearProgress()
-	_, err := a.stdout.Write(b.Bytes())
+	return a.print(b.String())
+}
+
+// print writes to standard output.
+func (a *app) print(s string) error {
+	_, err := io.WriteString(standard{a.stdout}, s)
 	return err
+}
+
+// standard is standard output, with errors that name it. That nobody reads any
+// more stays what it is.
+type standard struct{ io.Writer }
+
+func (s standard) Write(p []byte) (int, error) {
+	n, err := s.Writer.Write(p)
+	if err != nil && !readerGone(err) {
+		err = fileError(err, "cannot write", "standard output")
+	}
+	return n, err
 }

@@ -42,6 +42,14 @@ func (a *app) complete(cmd *cobra.Command) {
 	}
 }
 
+// completeModel completes a first argument that is a model.
+func (a *app) completeModel(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return a.modelNames(), cobra.ShellCompDirectiveDefault
+}
+
 // modelNames returns the embedded models.
 func (a *app) modelNames() []string {
 	host, err := a.host()

@@ -62,7 +62,7 @@ chooses the format where --format does not.`,
 	f.StringVar(&e.target, "target", "", "what to explain: a `CLASS`, or A - B (default: the class with the largest logit)")
 	f.Var(choice{&e.outputScale, []string{"logit", "prob", "logprob"}}, "output", "scale of the target (default: prob for classes)")
 	f.Var(choice{&e.units, []string{core.UnitsToken, core.UnitsWord, core.UnitsSentence}}, "units", "what gets a score (default: word)")
-	f.Uint64Var(&e.seed, "seed", 0, "seed `N` of whatever is drawn at random; the same seed gives the same result")
+	f.Var(seed{&e.seed}, "seed", "seed of whatever is drawn at random; the same seed gives the same result")
 	f.Var(choice{&e.format, formats}, "format", "how to write the result (default: term)")
 	f.StringVarP(&e.file, "out-file", "o", "", "write to this `FILE`, whole or not at all")
 	f.Var(choice{&e.runtime, []string{core.RuntimeWASM, core.RuntimeNative}}, "runtime", "run the method in its sandbox (wasm) or, to debug a built-in one, in process (native)")
@@ -230,7 +230,7 @@ func predicted(ctx context.Context, model *core.Model, in core.Input, format str
 	if format != "term" {
 		return nil, nil
 	}
-	p, err := model.Predict(ctx, []core.Input{in})
+	p, err := model.Predict(ctx, []core.Input{in}, core.PredictOptions{})
 	if err != nil {
 		return nil, err
 	}

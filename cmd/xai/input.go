@@ -104,7 +104,7 @@ func (s *source) open(a *app, cmd *cobra.Command) (io.ReadCloser, error) {
 
 // fileError says which file could not be used, and why.
 func fileError(err error, what, name string) error {
-	reason, hint := err.Error(), ""
+	reason, hint := err.Error(), "check the path, and whether its disk is full or failing"
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		reason = e.Err.Error()
 	} else if e, ok := errors.AsType[*os.LinkError](err); ok {

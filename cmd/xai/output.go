@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -24,10 +25,7 @@ type output struct {
 
 // openOutput checks that name can be written, before the work is done.
 func (a *app) openOutput(name string) (*output, error) {
-	o := &output{name: name, target: name, mode: 0o666}
-	if real, err := filepath.EvalSymlinks(name); err == nil {
-		o.target = real
-	}
+	o := &output{name: name, target: resolve(name), mode: 0o666}
 	info, err := os.Stat(name)
 	switch {
 	case err == nil && info.IsDir():
@@ -53,13 +51,28 @@ func (a *app) openOutput(name string) (*output, error) {
 	return o, nil
 }
 
+// resolve follows the links at name to the end, also where nothing is there yet.
+func resolve(name string) string {
+	for range 40 { // as many as Linux follows
+		link, err := os.Readlink(name)
+		if err != nil {
+			break
+		}
+		if !filepath.IsAbs(link) {
+			link = filepath.Join(filepath.Dir(name), link)
+		}
+		name = link
+	}
+	return name
+}
+
 // write writes what f lays out.
 func (o *output) write(ctx context.Context, a *app, f func(io.Writer) error) error {
-	var b bytes.Buffer
-	if err := f(&b); err != nil {
-		return err
-	}
 	if o.device {
+		var b bytes.Buffer
+		if err := f(&b); err != nil {
+			return err
+		}
 		return o.writeDevice(b.Bytes())
 	}
 	file, err := a.create(o)
@@ -67,7 +80,10 @@ func (o *output) write(ctx context.Context, a *app, f func(io.Writer) error) err
 		return fileError(err, "cannot write", o.name)
 	}
 	defer a.discard(file.Name())
-	_, err = file.Write(b.Bytes())
+	b := bufio.NewWriterSize(file, 1<<20)
+	if err = f(b); err == nil {
+		err = b.Flush()
+	}
 	if err == nil && o.exists { // the mode of a new file is for the umask to decide
 		err = file.Chmod(o.mode)
 	}
@@ -98,7 +114,10 @@ func (o *output) writeDevice(b []byte) error {
 	if e := f.Close(); err == nil {
 		err = e
 	}
-	return err
+	if err == nil || readerGone(err) {
+		return err
+	}
+	return fileError(err, "cannot write", o.name)
 }
 
 // create creates the file that will take the place of o.

@@ -61,7 +61,7 @@ input is a JSON string, and gives one line of output as soon as it is read.`,
 				if err != nil {
 					return err
 				}
-				return tokenizeLines(ctx, t, in, a.stdout)
+				return tokenizeLines(ctx, t, in, standard{a.stdout})
 			}
 			inputs, err := from.read(a, cmd, args)
 			if err != nil {

@@ -90,7 +90,7 @@ const filmText = "A gripping, beautifully shot film\nwith one dull\tstretch.\n"
 func classes(negative, positive float64) Classes {
 	return ClassesOf(&core.Prediction{
 		Labels: []string{"NEGATIVE", "POSITIVE"},
-		Rows:   []core.PredictedRow{{Logits: []float64{math.Log(negative), math.Log(positive)}, Probs: []float64{negative, positive}, Class: 1}},
+		Rows:   []core.PredictedRow{{Readouts: []core.Readout{{Logits: []float64{math.Log(negative), math.Log(positive)}, Probs: []float64{negative, positive}, Class: 1}}}},
 	}, 0)
 }
 
@@ -217,9 +217,9 @@ func TestTermHostile(t *testing.T) {
 	e.Diagnostics[s] = 1
 	e.Input.Dropped = []core.Token{{Text: s, Start: len(s), End: len(s)}}
 	e.Attributions = append(e.Attributions, core.Attribution{Name: s, Over: s, Values: []core.Float{1}})
-	p := &core.Prediction{Labels: []string{s}, Rows: []core.PredictedRow{{Logits: []float64{1}, Dropped: []sdk.Token{{Text: s}}}}}
+	p := &core.Prediction{Labels: []string{s}, Rows: []core.PredictedRow{{Readouts: []core.Readout{{Logits: []float64{1}}}, Dropped: []sdk.Token{{Text: s}}}}}
 	var predicted, encoded bytes.Buffer
-	if err := (Term{}).Prediction(&predicted, p); err != nil {
+	if err := (Term{}).Prediction(&predicted, p, false); err != nil {
 		t.Fatal(err)
 	}
 	if err := (Term{}).Encoding(&encoded, &tokenizer.Encoding{Tokens: []tokenizer.Token{{Text: s}}}); err != nil {
@@ -498,8 +498,8 @@ func TestSafetensors(t *testing.T) {
 
 func TestPredictionJSON(t *testing.T) {
 	row := core.PredictedRow{
-		Logits: []float64{-1, 1.5}, Probs: []float64{0.25, 0.75}, Class: 1,
-		Tokens: []sdk.Token{{ID: 2, Text: "[CLS]"}, {ID: 9, Text: "好"}},
+		Readouts: []core.Readout{{Logits: []float64{-1, 1.5}, Probs: []float64{0.25, 0.75}, Class: 1}},
+		Tokens:   []sdk.Token{{ID: 2, Text: "[CLS]"}, {ID: 9, Text: "好"}},
 	}
 	for _, c := range []struct {
 		name  string
@@ -514,13 +514,13 @@ func TestPredictionJSON(t *testing.T) {
 			"batch of one", core.Prediction{Labels: []string{"N", "P"}, Rows: []core.PredictedRow{row}}, true,
 			`{"logits":[[-1,1.5]],"probs":[[0.25,0.75]],"labels":[["N","P"]],"label":["P"],"input_ids":[[2,9]],"tokens":[["[CLS]","好"]]}`,
 		}, {
-			"regression", core.Prediction{Labels: []string{"score"}, Rows: []core.PredictedRow{{Logits: []float64{3}}}}, false,
+			"regression", core.Prediction{Labels: []string{"score"}, Rows: []core.PredictedRow{{Readouts: []core.Readout{{Logits: []float64{3}}}}}}, false,
 			`{"logits":[3],"probs":null,"labels":["score"],"label":null,"input_ids":[],"tokens":[]}`,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var b strings.Builder
-			if err := PredictionJSON(&b, &c.p, c.batch); err != nil {
+			if err := PredictionJSON(&b, &c.p, c.batch, false); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(c.want+"\n", b.String()); diff != "" {
@@ -532,16 +532,17 @@ func TestPredictionJSON(t *testing.T) {
 
 func TestPredictionTerm(t *testing.T) {
 	var labels []string
-	row := core.PredictedRow{}
+	var readout core.Readout
 	for i := range 28 {
 		labels = append(labels, "a long label "+string(rune('a'+i%26)))
-		row.Logits = append(row.Logits, float64(i))
-		row.Probs = append(row.Probs, float64(i)/378)
+		readout.Logits = append(readout.Logits, float64(i))
+		readout.Probs = append(readout.Probs, float64(i)/378)
 	}
-	regression := &core.Prediction{Labels: []string{"score"}, Rows: []core.PredictedRow{{Logits: []float64{-2.34567}}}}
+	row := core.PredictedRow{Readouts: []core.Readout{readout}}
+	regression := &core.Prediction{Labels: []string{"score"}, Rows: []core.PredictedRow{{Readouts: []core.Readout{{Logits: []float64{-2.34567}}}}}}
 	var b strings.Builder
 	for _, p := range []*core.Prediction{{Labels: labels, Rows: []core.PredictedRow{row}}, {Labels: labels[:2], Rows: []core.PredictedRow{row, row}}, regression} {
-		if err := (Term{Width: 60}).Prediction(&b, p); err != nil {
+		if err := (Term{Width: 60}).Prediction(&b, p, false); err != nil {
 			t.Fatal(err)
 		}
 		b.WriteString("--\n")

@@ -35,7 +35,7 @@ const (
 func (t Term) Explanation(w io.Writer, e *core.Explanation, classes Classes) error {
 	t = t.defaults()
 	var b strings.Builder
-	t.classes(&b, classes)
+	t.classes(&b, classes, maxClasses)
 	t.target(&b, &e.Target, classes)
 	for i, a := range e.Attributions {
 		rows := rowsOf(&e.Input, a)

@@ -66,15 +66,23 @@ func hidden(r rune) bool {
 
 // Line returns s as it may be written to a terminal, on one line: line breaks
 // and tabs become spaces, and what a terminal would obey becomes a sign for it.
-func Line(s string) string {
+func Line(s string) string { return safe(s, " ", " ") }
+
+// Lines is Line for a text of many lines: line breaks and tabs stay.
+func Lines(s string) string { return safe(s, "\n", "\t") }
+
+// safe puts others in the place of line breaks and tabs.
+func safe(s, line, tab string) string {
 	var b strings.Builder
 	state := -1
 	for s != "" {
 		var cluster string
 		cluster, s, _, state = uniseg.StepString(s, state)
 		switch cluster {
-		case "\n", "\r\n", "\r", "\t":
-			b.WriteByte(' ')
+		case "\n", "\r\n", "\r":
+			b.WriteString(line)
+		case "\t":
+			b.WriteString(tab)
 		default:
 			b.WriteString(visible(cluster))
 		}

@@ -52,7 +52,7 @@ func Open(fsys fs.FS) (*Checkpoint, error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("checkpoint: the model folder cannot be read: %w", err)
 	}
-	config, err := readConfig(fsys)
+	config, err := ReadConfig(fsys)
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,8 @@ type Config struct {
 	values map[string]json.RawMessage
 }
 
-func readConfig(fsys fs.FS) (*Config, error) {
+// ReadConfig reads the config.json of a model folder.
+func ReadConfig(fsys fs.FS) (*Config, error) {
 	file, err := openFile(fsys, ConfigFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &MissingError{File: ConfigFile, Hint: "a model folder holds " + ConfigFile + " and " + WeightsFile + ", as save_pretrained writes them"}

@@ -16,10 +16,16 @@
 // of an axis whose size the model knows, and what is empty, is refused.
 //
 // The stars of a glob also cross dots. Brackets are never part of one.
+//
+// [ParseEdit] reads what is to be done with such a selection, [ParseTarget] sums
+// of single logits.
 package point
 
 import (
 	"math"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/xai-go/xai/engine/arch"
 )
@@ -88,6 +94,35 @@ func (s Selection) Kept() []int {
 		}
 	}
 	return axes
+}
+
+// whole selects all of a point.
+func whole(name string, p arch.Point) Selection {
+	return Selection{Name: name, Point: p, Ranges: slices.Repeat([]Range{All}, len(p.Axes))}
+}
+
+// extent returns how many values the selection has on an axis, and false where
+// the input decides.
+func (s Selection) extent(axis int) (int, bool) {
+	if n := s.Point.Axes[axis].Size; n > 0 {
+		lo, hi := s.Ranges[axis].Bounds(n)
+		return hi - lo, true
+	}
+	return s.Ranges[axis].fixed()
+}
+
+// shape writes the axes that callers see down, with the sizes that are known:
+// [B,T,H=12,E=64].
+func (s Selection) shape() string {
+	var parts []string
+	for _, axis := range s.Kept() {
+		part := s.Point.Axes[axis].Letter
+		if n, ok := s.extent(axis); ok && part != strconv.Itoa(n) {
+			part += "=" + strconv.Itoa(n)
+		}
+		parts = append(parts, part)
+	}
+	return "[" + strings.Join(parts, ",") + "]"
 }
 
 // Op is what an edit does with the values that it selects.

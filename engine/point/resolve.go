@@ -112,7 +112,7 @@ func (n *names) resolve(spec string) ([]Selection, error) {
 		if !ok {
 			return nil, n.unknown(strings.TrimSpace(name), slice)
 		}
-		s := Selection{Name: name + slice, Point: *m.point, Ranges: slices.Repeat([]Range{All}, len(m.point.Axes))}
+		s := whole(name+slice, *m.point)
 		own, err := parseSlice(m.slice, 0)
 		if err == nil {
 			err = s.narrow(own)
@@ -275,29 +275,31 @@ func (it *item) parse() string {
 
 // narrow applies a slice to the axes that no earlier one dropped.
 func (s *Selection) narrow(items []item) error {
-	axes := s.Kept()
+	axes, ranges := s.Kept(), slices.Clone(s.Ranges)
 	used := map[int]bool{}
 	for _, it := range items {
-		at := it.place
-		if at < 0 {
-			at += len(axes)
+		place := it.place
+		if place < 0 {
+			place += len(axes)
 		}
 		if it.letter != "" {
-			at = slices.IndexFunc(axes, func(axis int) bool { return called(s.Point.Axes[axis], it.letter) })
+			place = slices.IndexFunc(axes, func(axis int) bool { return called(s.Point.Axes[axis], it.letter) })
 		}
-		if at < 0 || at >= len(axes) {
-			return mismatch(s.Name, "has no axis for %q: its axes are %s", it.text, shape(s.Point, axes))
+		if place < 0 || place >= len(axes) {
+			return mismatch(s.Name, "has no axis for %q: its axes are %s", it.text, s.shape())
 		}
-		if used[at] {
-			return mismatch(s.Name, "slices axis %s twice", s.Point.Axes[axes[at]].Letter)
+		axis := axes[place]
+		if used[axis] {
+			return mismatch(s.Name, "slices axis %s twice", s.Point.Axes[axis].Letter)
 		}
-		used[at] = true
-		r, reason := it.within(s.Point.Axes[axes[at]])
+		used[axis] = true
+		r, reason := it.within(s.Point.Axes[axis])
 		if reason != "" {
 			return mismatch(s.Name, "%s", reason)
 		}
-		s.Ranges[axes[at]] = r
+		ranges[axis] = r
 	}
+	s.Ranges = ranges
 	return nil
 }
 
@@ -327,19 +329,4 @@ func (it item) within(a arch.Axis) (r Range, reason string) {
 		return r, fmt.Sprintf("is empty at %q", it.text)
 	}
 	return r, ""
-}
-
-// shape writes axes of a point down, with the sizes that the model knows:
-// [B,T,H=12,E=64].
-func shape(p arch.Point, axes []int) string {
-	var parts []string
-	for _, axis := range axes {
-		a := p.Axes[axis]
-		part := a.Letter
-		if a.Size > 0 && part != strconv.Itoa(a.Size) {
-			part += "=" + strconv.Itoa(a.Size)
-		}
-		parts = append(parts, part)
-	}
-	return "[" + strings.Join(parts, ",") + "]"
 }

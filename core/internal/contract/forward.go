@@ -27,7 +27,7 @@ func checkForward(f *sdk.Forward, r *sdk.Request) error {
 	if forms != 1 {
 		return invalid("a forward has exactly one of units, masks, texts and ids")
 	}
-	if f.Fill.Kind > sdk.FillToken {
+	if !f.Fill.Kind.Known() {
 		return invalid("the forward's fill policy is unknown")
 	}
 	if len(f.Fill.Text) > abi.MaxFill {

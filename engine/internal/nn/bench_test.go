@@ -35,7 +35,7 @@ func BenchmarkLinear(b *testing.B) {
 					var times []time.Duration
 					for i := 0; b.Loop(); i++ {
 						start := time.Now()
-						if err := layers[i%len(layers)].Apply(b.Context(), pool, dst, shape.out, x, shape.in, m, nil); err != nil {
+						if err := Multiply(b.Context(), pool, Product[float32]{Layer: layers[i%len(layers)], Dst: dst, Ldd: shape.out, X: x, Ldx: shape.in, M: m}); err != nil {
 							b.Fatal(err)
 						}
 						times = append(times, time.Since(start))

@@ -81,41 +81,86 @@ func (l *Linear[T]) Transposed() *Linear[T] { return FromWeights(l.whole.w.Trans
 // Bytes returns the size of the packed weights.
 func (l *Linear[T]) Bytes() int64 { return l.whole.w.Bytes() }
 
-// Apply computes dst = activation(x·Wᵀ + b) for m rows: dst is [m, out] with
-// row stride ldd, x [m, in] with row stride ldx. A nil activation is the
-// identity.
-func (l *Linear[T]) Apply(ctx context.Context, pool *parallel.Pool, dst []T, ldd int, x []T, ldx, m int, activation Activation[T]) error {
-	if pool == nil && activation == nil {
-		l.whole.apply(dst, ldd, x, ldx, 0, m, nil)
+// Product is one application of a layer, Dst = Activation(X·Wᵀ + b) for M rows:
+// Dst is [M, out] with row stride Ldd, X [M, in] with row stride Ldx. A nil
+// activation is the identity.
+type Product[T kernel.Float] struct {
+	Layer      *Linear[T]
+	Dst        []T
+	Ldd        int
+	X          []T
+	Ldx, M     int
+	Activation Activation[T]
+}
+
+// Multiply computes products that do not depend on each other. Over a pool they
+// are shared as if they were one.
+func Multiply[T kernel.Float](ctx context.Context, pool *parallel.Pool, products ...Product[T]) error {
+	if pool == nil {
+		for i := range products {
+			p := &products[i]
+			if p.Activation == nil {
+				p.Layer.whole.apply(p, 0, p.M)
+				continue
+			}
+			for j := range p.jobs(false) {
+				p.job(j, false)
+			}
+		}
 		return ctx.Err()
 	}
-	blocks, parts := (m+rowsPerPart-1)/rowsPerPart, l.wide
-	if pool != nil && blocks*len(parts) < partsPerThread*pool.Threads() {
-		parts = l.narrow
+	total := func(narrow bool) (n int) {
+		for i := range products {
+			n += products[i].jobs(narrow)
+		}
+		return n
 	}
-	apply := func(_, i int) {
-		row := i / len(parts) * rowsPerPart
-		parts[i%len(parts)].apply(dst, ldd, x, ldx, row, min(m, row+rowsPerPart), activation)
+	n, narrow := total(false), false
+	if n < partsPerThread*pool.Threads() {
+		n, narrow = total(true), true
 	}
-	if pool != nil {
-		return pool.For(ctx, blocks*len(parts), apply)
+	return pool.For(ctx, n, func(_, i int) {
+		for k := range products {
+			n := products[k].jobs(narrow)
+			if i < n {
+				products[k].job(i, narrow)
+				return
+			}
+			i -= n
+		}
+	})
+}
+
+// parts returns the parts that a product is cut into.
+func (p *Product[T]) parts(narrow bool) []part[T] {
+	if narrow {
+		return p.Layer.narrow
 	}
-	for i := range blocks * len(parts) {
-		apply(0, i)
-	}
-	return ctx.Err()
+	return p.Layer.wide
+}
+
+// jobs returns the number of pieces of a product: parts of some rows.
+func (p *Product[T]) jobs(narrow bool) int {
+	return (p.M + rowsPerPart - 1) / rowsPerPart * len(p.parts(narrow))
+}
+
+// job computes one piece.
+func (p *Product[T]) job(i int, narrow bool) {
+	parts := p.parts(narrow)
+	row := i / len(parts) * rowsPerPart
+	parts[i%len(parts)].apply(p, row, min(p.M, row+rowsPerPart))
 }
 
 // apply computes rows [lo, hi) of the part's columns.
-func (p *part[T]) apply(dst []T, ldd int, x []T, ldx, lo, hi int, activation Activation[T]) {
+func (p *part[T]) apply(of *Product[T], lo, hi int) {
 	if lo == hi {
 		return
 	}
-	dst = dst[lo*ldd+p.lo:]
-	kernel.Linear(dst, ldd, x[lo*ldx:], ldx, hi-lo, p.w, p.bias)
-	if activation != nil {
+	dst := of.Dst[lo*of.Ldd+p.lo:]
+	kernel.Linear(dst, of.Ldd, of.X[lo*of.Ldx:], of.Ldx, hi-lo, p.w, p.bias)
+	if of.Activation != nil {
 		for r := range hi - lo {
-			activation(dst[r*ldd : r*ldd+p.hi-p.lo])
+			of.Activation(dst[r*of.Ldd : r*of.Ldd+p.hi-p.lo])
 		}
 	}
 }

@@ -9,7 +9,7 @@ type Batch struct {
 	First       int       // index of the first sequence in the request
 	Index       []int     // index of each sequence in the request, where they do not follow First in order
 	Starts      []int     // row in the request at which each sequence begins, and the end: one more than there are sequences
-	IDs         []int32   // [rows]; −1 is the all-zero word embedding. nil if there are Embeds
+	IDs         []int32   // [rows]; of tokens, ZeroWord or MeanWord. nil if there are Embeds
 	Embeds      []float32 // [rows, Info.Embedding], in place of the word embeddings
 	TypeIDs     []int32   // [rows]; default 0
 	PositionIDs []int32   // [rows]
@@ -41,6 +41,14 @@ type Batch struct {
 	// Entries may be nil, and either may be.
 	Past, Keep []*Past
 }
+
+// The ids of what is no token of a vocabulary: the word embedding that is all
+// zeros, and the mean of all word embeddings. Both have the position and the
+// type of any token.
+const (
+	ZeroWord int32 = -1
+	MeanWord int32 = -2
+)
 
 // Past is what the tokens of a sequence leave behind for those that follow in a
 // causal model: their keys and values, layer by layer. The zero value is that of

@@ -6,6 +6,7 @@ import (
 
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/internal/kernel"
+	"github.com/xai-go/xai/engine/internal/nn"
 )
 
 // backward adds the way back: from the objective to the points that the
@@ -184,8 +185,8 @@ func (p *planner[T]) vjp(i, dy int) {
 		p.plan.back = append(p.plan.back, layer)
 		dx := p.buffer(p.nodes[x].rows, p.nodes[x].width)
 		rows, width, to := n.rows, n.width, p.nodes[x].width
-		p.whole([]int{dx}, []int{dy}, func(ctx context.Context, r *Runner[T]) error {
-			return layer.backward().Apply(ctx, r.pool, r.matrix(dx), to, r.matrix(dy), width, r.count(rows), nil)
+		p.multiply(dx, dy, func(r *Runner[T]) nn.Product[T] {
+			return nn.Product[T]{Layer: layer.backward(), Dst: r.matrix(dx), Ldd: to, X: r.matrix(dy), Ldx: width, M: r.count(rows)}
 		})
 		p.give(x, dx)
 	case arch.Select:

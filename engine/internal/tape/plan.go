@@ -2,9 +2,11 @@ package tape
 
 import (
 	"context"
+	"slices"
 
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/internal/kernel"
+	"github.com/xai-go/xai/engine/internal/nn"
 )
 
 // Plan is what is run for a request: a list of steps over buffers, the way
@@ -36,19 +38,35 @@ type step[T kernel.Float] struct {
 	reuse int
 	// lasting tells that the step writes something beside buffers.
 	lasting bool
-	// Exactly one of each and whole is set. each computes the rows [lo, hi) of
-	// a set and is called for ranges in any order and at the same time.
-	rows  arch.RowSet
-	each  func(r *Runner[T], lo, hi int)
-	whole func(ctx context.Context, r *Runner[T]) error
+	// Exactly one of each, product and whole is set. each computes the rows
+	// [lo, hi) of a set and is called for ranges in any order and at the same
+	// time.
+	rows    arch.RowSet
+	each    func(r *Runner[T], lo, hi int)
+	product func(r *Runner[T]) nn.Product[T]
+	whole   func(ctx context.Context, r *Runner[T]) error
 }
 
-// phase is one step, or several that go over the rows of a set together: a
-// block of rows runs through all of them while it is in the cache.
+// phase is one step, or several that run together: row by row ones over the
+// same rows, where a block of rows runs through all of them while it is in the
+// cache, or products that do not read each other.
 type phase[T kernel.Float] struct {
-	rows  arch.RowSet
-	each  []func(r *Runner[T], lo, hi int)
-	whole func(ctx context.Context, r *Runner[T]) error
+	rows     arch.RowSet
+	each     []func(r *Runner[T], lo, hi int)
+	products []func(r *Runner[T]) nn.Product[T]
+	whole    func(ctx context.Context, r *Runner[T]) error
+}
+
+// takes tells whether a step can run together with a phase, which has written
+// some buffers.
+func (p *phase[T]) takes(s step[T], written map[int]bool) bool {
+	switch {
+	case s.each != nil:
+		return p.each != nil && p.rows == s.rows
+	case s.product != nil:
+		return p.products != nil && !slices.ContainsFunc(s.reads, func(b int) bool { return written[b] })
+	}
+	return false
 }
 
 // finish drops the steps whose results nobody reads, groups what is left into
@@ -67,14 +85,22 @@ func (p *Plan[T]) finish(steps []step[T]) {
 			lastStep[b] = i
 		}
 	}
+	written := map[int]bool{} // by the last phase
 	for i, s := range steps {
 		at := len(p.phases) - 1
-		if s.each == nil || at < 0 || p.phases[at].each == nil || p.phases[at].rows != s.rows {
+		if at < 0 || !p.phases[at].takes(s, written) {
 			p.phases = append(p.phases, phase[T]{rows: s.rows, whole: s.whole})
 			at++
+			clear(written)
+		}
+		for _, b := range s.writes {
+			written[b] = true
 		}
 		if s.each != nil {
 			p.phases[at].each = append(p.phases[at].each, s.each)
+		}
+		if s.product != nil {
+			p.phases[at].products = append(p.phases[at].products, s.product)
 		}
 		for _, b := range s.reads {
 			p.buffers[b].last = at

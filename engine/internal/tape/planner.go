@@ -128,7 +128,7 @@ func (p *planner[T]) fuse(i int, a arch.Activate) bool {
 	for j := len(p.steps) - 1; j >= 0; j-- {
 		if s := &p.steps[j]; len(s.writes) == 1 && s.writes[0] == p.value[x] {
 			f, _ := activation[T](a)
-			s.whole = p.linear(x, p.value[x], s.reads[0], f)
+			s.product = p.product(x, p.value[x], s.reads[0], f)
 			p.value[i] = p.value[x]
 			return true
 		}
@@ -146,15 +146,20 @@ func activation[T kernel.Float](a arch.Activate) (nn.Activation[T], nn.Derivativ
 	return f, derivative
 }
 
-// linear returns the step of the linear layer i.
-func (p *planner[T]) linear(i, to, from int, f nn.Activation[T]) func(ctx context.Context, r *Runner[T]) error {
+// product returns what the linear layer i computes.
+func (p *planner[T]) product(i, to, from int, f nn.Activation[T]) func(r *Runner[T]) nn.Product[T] {
 	n := &p.nodes[i]
 	op := n.op.(arch.Linear)
 	layer := p.weights.linears[key(op.W)].WithBias(p.vector(op.Bias))
 	rows, width, in := n.rows, n.width, p.nodes[n.in[0]].width
-	return func(ctx context.Context, r *Runner[T]) error {
-		return layer.Apply(ctx, r.pool, r.matrix(to), width, r.matrix(from), in, r.count(rows), f)
+	return func(r *Runner[T]) nn.Product[T] {
+		return nn.Product[T]{Layer: layer, Dst: r.matrix(to), Ldd: width, X: r.matrix(from), Ldx: in, M: r.count(rows), Activation: f}
 	}
+}
+
+// multiply adds the step of a product.
+func (p *planner[T]) multiply(to, from int, product func(r *Runner[T]) nn.Product[T]) {
+	p.steps = append(p.steps, step[T]{reads: []int{from}, writes: []int{to}, reuse: -1, product: product})
 }
 
 // vector returns a vector of weights, nil where there is none.
@@ -166,7 +171,7 @@ func (p *planner[T]) compute(i, to int, in []int, captures bool) {
 	width := n.width
 	switch op := n.op.(type) {
 	case arch.Words:
-		table := p.vector(op.Table)
+		table, mean := p.vector(op.Table), p.weights.means[key(op.Table)]
 		p.each(to, nil, func(r *Runner[T], lo, hi int) {
 			for row := lo; row < hi; row++ {
 				x := r.row(to, row)
@@ -175,8 +180,10 @@ func (p *planner[T]) compute(i, to int, in []int, captures bool) {
 					for j, v := range r.batch.Embeds[row*width : (row+1)*width] {
 						x[j] = T(v)
 					}
-				case r.batch.IDs[row] < 0:
+				case r.batch.IDs[row] == ZeroWord:
 					clear(x)
+				case r.batch.IDs[row] == MeanWord:
+					copy(x, mean())
 				default:
 					id := int(r.batch.IDs[row])
 					copy(x, table[id*width:(id+1)*width])
@@ -307,7 +314,7 @@ func (p *planner[T]) compute(i, to int, in []int, captures bool) {
 			}
 		})
 	case arch.Linear:
-		p.whole([]int{to}, in, p.linear(i, to, in[0], nil))
+		p.multiply(to, in[0], p.product(i, to, in[0], nil))
 	case arch.Activate:
 		f, _ := activation[T](op)
 		p.each(to, in, func(r *Runner[T], lo, hi int) {

@@ -18,6 +18,8 @@ type Runner[T kernel.Float] struct {
 	memory  []T
 	scratch []scratch[T] // per worker
 	jobs    []job
+	// products are those of the phase that runs.
+	products []nn.Product[T]
 
 	// Of the group that is run.
 	pool      *parallel.Pool
@@ -100,8 +102,18 @@ func (r *Runner[T]) Forward(ctx context.Context, pool *parallel.Pool, group Batc
 	r.lay(group)
 	for i := range r.plan.phases {
 		p := &r.plan.phases[i]
-		if p.whole != nil {
+		switch {
+		case p.whole != nil:
 			if err := p.whole(ctx, r); err != nil {
+				return err
+			}
+			continue
+		case p.products != nil:
+			r.products = r.products[:0]
+			for _, product := range p.products {
+				r.products = append(r.products, product(r))
+			}
+			if err := nn.Multiply(ctx, pool, r.products...); err != nil {
 				return err
 			}
 			continue

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/xai-go/xai/engine/arch"
@@ -13,11 +14,12 @@ import (
 )
 
 // weights are the tensors that the graphs of a model name, each loaded once.
-// They are immutable but for the transposed matrices, which are packed when a
-// gradient first needs them.
+// They are immutable but for what is made when it is first needed: the
+// transposed matrices of gradients, and the means of tables of words.
 type weights[T kernel.Float] struct {
 	vectors map[string][]T
 	linears map[string]*linear[T]
+	means   map[string]func() []T // of the rows of each table of words
 }
 
 // linear is a linear layer with the way back through it.
@@ -31,6 +33,22 @@ type linear[T kernel.Float] struct {
 func (l *linear[T]) backward() *nn.Linear[T] {
 	l.once.Do(func() { l.back = l.Linear.Transposed() })
 	return l.back
+}
+
+// meanRow returns the mean of the rows of a table, [rows, width], summed in
+// double precision from the first row to the last.
+func meanRow[T kernel.Float](table []T, width int) []T {
+	sum := make([]float64, width)
+	for row := range slices.Chunk(table, width) {
+		for j, v := range row {
+			sum[j] += float64(v)
+		}
+	}
+	mean := make([]T, width)
+	for j, v := range sum {
+		mean[j] = T(v / float64(len(table)/width))
+	}
+	return mean
 }
 
 // key tells weights apart.
@@ -104,7 +122,7 @@ func stored16(c *checkpoint.Checkpoint, prefix string, w arch.Weight) bool {
 
 // load reads everything that the graphs name.
 func load[T kernel.Float](ctx context.Context, c *checkpoint.Checkpoint, a *arch.Architecture, dtype arch.DType) (*weights[T], int64, error) {
-	w := &weights[T]{vectors: map[string][]T{}, linears: map[string]*linear[T]{}}
+	w := &weights[T]{vectors: map[string][]T{}, linears: map[string]*linear[T]{}, means: map[string]func() []T{}}
 	l := &loader[T]{Loader: checkpoint.NewLoader[T](ctx, c, a.Prefix)}
 	named(graphs(a), func(of arch.Weight, matrix bool) {
 		switch {
@@ -115,6 +133,14 @@ func load[T kernel.Float](ctx context.Context, c *checkpoint.Checkpoint, a *arch
 			w.vector(l, of)
 		}
 	})
+	for _, g := range graphs(a) {
+		for _, n := range g.Nodes {
+			if op, ok := n.Op.(arch.Words); ok && w.means[key(op.Table)] == nil {
+				table := w.vectors[key(op.Table)]
+				w.means[key(op.Table)] = sync.OnceValue(func() []T { return meanRow(table, n.Width) })
+			}
+		}
+	}
 	return w, l.Parameters(), l.Err()
 }
 
