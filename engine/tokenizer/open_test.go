@@ -123,6 +123,8 @@ func TestOpenErrors(t *testing.T) {
 			"tokenizer: tokenizer.json: pre_tokenizer.pattern.Regex lacks a ) at byte 2"},
 		{"split", files("tokenizer.json", tinyJSON(t, "pre_tokenizer", `{"type":"Split","pattern":{"String":"a"}}`)),
 			"tokenizer: tokenizer.json: pre_tokenizer.behavior is missing"},
+		{"bytes of bytes", files("tokenizer.json", tinyJSON(t, "pre_tokenizer", sequence("pretokenizers", `{"type":"ByteLevel","add_prefix_space":true}`, 4))),
+			"tokenizer: tokenizer.json: pre_tokenizer.pretokenizers[3] asks for pre-tokenization that makes a text more than 64 times as long, which is not supported"},
 		{"delimiter", files("tokenizer.json", tinyJSON(t, "pre_tokenizer", `{"type":"CharDelimiterSplit","delimiter":""}`)),
 			"tokenizer: tokenizer.json: pre_tokenizer.delimiter should be one character"},
 		{"special tokens twice", files("tokenizer.json", tinyJSON(t, "post_processor", `{"type":"Sequence","processors":[{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true},{"type":"BertProcessing","sep":["[SEP]",3],"cls":["[CLS]",2]},{"type":"RobertaProcessing","sep":["[SEP]",3],"cls":["[CLS]",2],"add_prefix_space":false,"trim_offsets":true}]}`)),

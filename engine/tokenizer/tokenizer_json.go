@@ -17,7 +17,7 @@ import (
 const (
 	maxNesting    = 16   // of sequences of components
 	maxComponents = 64   // normalizers, and pre-tokenizers
-	maxGrowth     = 64   // by how much replacements may lengthen a text, as a factor
+	maxGrowth     = 64   // by how much normalizers, and pre-tokenizers, may lengthen a text, as a factor
 	maxSpecial    = 1024 // special tokens that a template may add
 )
 
@@ -72,7 +72,7 @@ func (f *folder) openJSON(data []byte) (*Tokenizer, error) {
 		if err != nil {
 			return nil, err
 		}
-		r := preTokenizerReader{settings: s}
+		r := preTokenizerReader{settings: s, growth: 1}
 		if t.preTokenizer, err = r.read(o, 0); err != nil {
 			return nil, err
 		}
@@ -348,6 +348,7 @@ func (r *normalizerReader) grow(o object, factor float64) error {
 type preTokenizerReader struct {
 	settings *settings
 	count    int
+	growth   int
 }
 
 func (r *preTokenizerReader) read(o object, depth int) (text.PreTokenizer, error) {
@@ -366,6 +367,10 @@ func (r *preTokenizerReader) read(o object, depth int) (text.PreTokenizer, error
 	case "WhitespaceSplit":
 		return text.WhitespaceSplit{}, nil
 	case "ByteLevel":
+		// A byte of a word and a space before it become two bytes each.
+		if r.growth *= 4; r.growth > maxGrowth {
+			return nil, o.unsupported(fmt.Sprintf("pre-tokenization that makes a text more than %d times as long", maxGrowth))
+		}
 		return readByteLevel(o, r.settings)
 	case "Metaspace":
 		return readMetaspace(o)

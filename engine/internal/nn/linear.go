@@ -18,9 +18,9 @@ import (
 // than partsPerThread of them, they have narrowColumns.
 const (
 	rowsPerPart    = 128
-	wideColumns    = 128
+	wideColumns    = 256
 	narrowColumns  = 64
-	partsPerThread = 3
+	partsPerThread = 6
 )
 
 // Linear is y = x·Wᵀ + b with W [out, in]. It is immutable.
