@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/xai-go/xai/engine/arch"
@@ -185,17 +186,12 @@ type plainRequest struct {
 	logits, allReads, keepRows, reuse bool
 }
 
-// whole tells whether the request reads something that all sequences share, so
-// that they must run together.
+// whole tells whether the request reads or edits something that all sequences
+// share, so that they must run together.
 func (r *request) whole() bool {
-	for _, list := range [][]point.Selection{r.Captures, r.Request.Gradients} {
-		for _, s := range list {
-			if s.Point.Axes[0].Letter != "B" {
-				return true
-			}
-		}
-	}
-	return false
+	shared := func(s point.Selection) bool { return s.Point.Axes[0].Letter != "B" }
+	return slices.ContainsFunc(r.Captures, shared) || slices.ContainsFunc(r.Request.Gradients, shared) ||
+		slices.ContainsFunc(r.Request.Edits, func(e point.Edit) bool { return shared(e.Selection) })
 }
 
 // groupRows is the number of tokens that a thread takes through the whole

@@ -93,7 +93,8 @@ func (p *planner[T]) attention(i int, captures bool) *attention[T] {
 	// A key that an edit makes visible must be there to be seen, a token that
 	// sees itself sees one that others do not, and a weight that is 0 has a
 	// gradient all the same.
-	a.compact = len(a.edits) == 0 && len(a.gradients[arch.Pattern]) == 0 && !op.SeesSelf
+	// The distances of relative positions count hidden keys too.
+	a.compact = len(a.edits) == 0 && len(a.gradients[arch.Pattern]) == 0 && op.Relative == nil
 	p.plan.uses.add(a.e, a.ev, op.Relative != nil, len(p.req.Gradients) > 0)
 	return a
 }
@@ -106,7 +107,8 @@ type scratch[T kernel.Float] struct {
 	relativeRows           kernel.Panels[T]
 	scores, term, biased   []T
 	pattern, dscores       []T
-	dkeys, dvalues, dq     []T
+	dkeys, dvalues         []T
+	uniform                []int // rows of a tile that see no key and weigh all alike
 	shown                  []int // for each key, the number of keys before it that are not hidden
 	columns                []int // of each key that is not hidden, its place among all
 	view                   tile
@@ -237,6 +239,9 @@ func (r *Runner[T]) divide(queries arch.RowSet, heads, block int) {
 func (r *Runner[T]) jobsOver(ctx context.Context, f func(worker int, j job)) error {
 	if r.pool == nil {
 		for _, j := range r.jobs {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			f(0, j)
 		}
 		return ctx.Err()
@@ -390,7 +395,7 @@ func (a *attention[T]) scores(r *Runner[T], s *scratch[T], t *tile, j job, lo, h
 		_, end := a.sees(s, t, set.position(j.sequence, first+i))
 		keys = max(keys, end)
 	}
-	if a.inspects() {
+	if a.Uniform || a.inspects() {
 		keys = t.visible
 	}
 	q := r.matrix(in[0])[(first+lo)*a.queryWidth+j.head*a.e:]
@@ -514,24 +519,25 @@ func (a *attention[T]) mask(r *Runner[T], s *scratch[T], t *tile, j job, lo, hi,
 // does to either.
 func (a *attention[T]) normalise(r *Runner[T], s *scratch[T], t *tile, j job, lo, hi, keys int) {
 	ld := s.width(t)
-	a.change(r, arch.Scores, s.scores, s, t, j, lo, hi)
+	a.change(r, a.edits[arch.Scores], s.scores, s, t, j, lo, hi)
 	a.copyOut(r, arch.Scores, s, t, j, lo, hi, 1)
-	a.softmax(s.scores, ld, hi-lo, keys)
-	a.change(r, arch.Pattern, s.scores, s, t, j, lo, hi)
+	a.softmax(s, ld, hi-lo, keys)
+	a.change(r, a.edits[arch.Pattern], s.scores, s, t, j, lo, hi)
 	a.copyOut(r, arch.Pattern, s, t, j, lo, hi, 1)
 }
 
-// softmax turns rows of scores into weights.
-func (a *attention[T]) softmax(x []T, ld, rows, keys int) {
-	if a.Uniform {
-		for i := range rows {
-			row := x[i*ld : i*ld+keys]
-			if !slices.ContainsFunc(row, func(v T) bool { return !math.IsInf(float64(v), -1) }) {
-				clear(row)
-			}
+// softmax turns rows of scores into weights. It leaves the rows whose weights do
+// not depend on the scores in s.uniform.
+func (a *attention[T]) softmax(s *scratch[T], ld, rows, keys int) {
+	s.uniform = s.uniform[:0]
+	for i := range rows {
+		row := s.scores[i*ld : i*ld+keys]
+		if a.Uniform && !slices.ContainsFunc(row, func(v T) bool { return !hidden(v) }) {
+			clear(row)
+			s.uniform = append(s.uniform, i)
 		}
 	}
-	kernel.SoftmaxRows(x, ld, rows, keys)
+	kernel.SoftmaxRows(s.scores, ld, rows, keys)
 }
 
 // copyOut copies a tile to what captures a stage.
@@ -612,31 +618,46 @@ func (a *attention[T]) visit(r *Runner[T], v tileView, j job, t *tile, lo, hi in
 	}
 }
 
-// change applies the edits of a stage to a tile of all keys.
-func (a *attention[T]) change(r *Runner[T], stage arch.Stage, x []T, s *scratch[T], t *tile, j job, lo, hi int) {
+// change applies edits of a stage to a tile of all keys. A mean is that over the
+// selected keys of a query. Scores of −Inf, those of hidden keys, can only be
+// replaced: they are not scaled, and not part of a mean.
+func (a *attention[T]) change(r *Runner[T], edits []tileEdit, x []T, s *scratch[T], t *tile, j job, lo, hi int) {
 	ld := s.width(t)
-	for _, e := range a.edits[stage] {
+	for _, e := range edits {
 		a.visit(r, e.tileView, j, t, lo, hi, func(i, at, first, end, sequence int) {
 			row := x[(i-lo)*ld:]
 			if e.edit.Op == point.Mean {
-				average(row[first:end])
+				average(row[first:end], row[first:end])
 				return
 			}
 			for key := first; key < end; key++ {
+				if e.edit.Op == point.Multiply && hidden(row[key]) {
+					continue
+				}
 				row[key] = change(e.edit, row[key], a.given(r, e, t, j, at, first, end, key))
 			}
 		})
 	}
 }
 
-// average replaces values by their mean.
-func average[T kernel.Float](x []T) {
-	sum := 0.0
-	for _, v := range x {
-		sum += float64(v)
+// hidden tells whether a score is that of a hidden key.
+func hidden[T kernel.Float](score T) bool { return math.IsInf(float64(score), -1) }
+
+// average replaces the values of x by their mean, but for those whose score is
+// that of a hidden key.
+func average[T kernel.Float](x, scores []T) {
+	sum, n := 0.0, 0
+	for i, v := range x {
+		if !hidden(scores[i]) {
+			sum += float64(v)
+			n++
+		}
 	}
+	mean := T(sum / float64(n))
 	for i := range x {
-		x[i] = T(sum / float64(len(x)))
+		if !hidden(scores[i]) {
+			x[i] = mean
+		}
 	}
 }
 

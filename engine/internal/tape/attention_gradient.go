@@ -15,17 +15,21 @@ import (
 // scores, a head has
 //
 //	dV = Pᵀ·dZ,  dP = dZ·Vᵀ,  dS = P∘(dP − Σ P∘dP),  dQ = Factor·dS·K,  dK = Factor·dSᵀ·Q
+//
+// and, where there are relative positions, dR_p = Factor·Σ dS_ij·(q_i + Position)
+// over all i, j with i − j = p.
 func (p *planner[T]) attentionGradient(i int, in []int, dz int) {
 	n := &p.nodes[i]
 	a := p.attention(i, false)
-	var to [3]int
-	var writes []int
-	for j := range to {
+	var to []int
+	for j := range n.in {
+		if j == relativeInput && !p.wanted[n.in[j]] {
+			break
+		}
 		x := n.in[j]
-		to[j] = p.buffer(p.nodes[x].rows, p.nodes[x].width)
-		writes = append(writes, to[j])
+		to = append(to, p.buffer(p.nodes[x].rows, p.nodes[x].width))
 	}
-	p.whole(writes, append(slices.Clone(in), dz), func(ctx context.Context, r *Runner[T]) error { return a.backward(ctx, r, in, dz, to) })
+	p.whole(to, append(slices.Clone(in), dz), func(ctx context.Context, r *Runner[T]) error { return a.backward(ctx, r, in, dz, to) })
 	p.steps[len(p.steps)-1].lasting = len(a.gradients) > 0
 	for j, b := range to {
 		if x := n.in[j]; p.wanted[x] {
@@ -34,10 +38,27 @@ func (p *planner[T]) attentionGradient(i int, in []int, dz int) {
 	}
 }
 
-// backward computes the cotangents of queries, keys and values. A job is all
-// queries of all heads that read one key head.
-func (a *attention[T]) backward(ctx context.Context, r *Runner[T], in []int, dz int, to [3]int) error {
+// relativeInput is the place of the relative positions among the inputs of an
+// attention.
+const relativeInput = 3
+
+// backward computes the cotangents of queries, keys, values and, where there is
+// a buffer for it, of the relative positions. A job is all queries of all heads
+// that read one key head: of one sequence, or, as relative positions are those
+// of all sequences, of all of them in order.
+func (a *attention[T]) backward(ctx context.Context, r *Runner[T], in []int, dz int, to []int) error {
 	r.jobs = r.jobs[:0]
+	if len(to) > relativeInput {
+		clear(r.matrix(to[relativeInput]))
+		for kv := range a.KeyHeads {
+			r.jobs = append(r.jobs, job{head: kv})
+		}
+		return r.jobsOver(ctx, func(worker int, j job) {
+			for seq := range r.batch.Sequences() {
+				a.pullBack(r, &r.scratch[worker], seq, j.head, in, dz, to)
+			}
+		})
+	}
 	for i := range r.batch.Sequences() {
 		for kv := range a.KeyHeads {
 			r.jobs = append(r.jobs, job{sequence: i, head: kv})
@@ -47,7 +68,7 @@ func (a *attention[T]) backward(ctx context.Context, r *Runner[T], in []int, dz 
 }
 
 // pullBack computes the cotangents of one key head of one sequence.
-func (a *attention[T]) pullBack(r *Runner[T], s *scratch[T], seq, kv int, in []int, dz int, to [3]int) {
+func (a *attention[T]) pullBack(r *Runner[T], s *scratch[T], seq, kv int, in []int, dz int, to []int) {
 	t := a.look(r, s, seq)
 	set := &r.sets[a.queries]
 	first, n := set.starts[seq], set.starts[seq+1]-set.starts[seq]
@@ -70,7 +91,7 @@ func (a *attention[T]) pullBack(r *Runner[T], s *scratch[T], seq, kv int, in []i
 		}
 		a.packKeys(r, s, t, j, kv, in)
 		for lo := 0; lo < n; lo += tileRows {
-			a.pullTile(r, s, t, j, lo, min(lo+tileRows, n), in, dz, to[0])
+			a.pullTile(r, s, t, j, lo, min(lo+tileRows, n), in, dz, to)
 		}
 	}
 	lo := r.sets[a.keys].starts[seq]
@@ -89,20 +110,17 @@ func (a *attention[T]) pullBack(r *Runner[T], s *scratch[T], seq, kv int, in []i
 
 // pullTile adds the shares of the queries [lo, hi) of a head to the cotangents
 // of its keys and values, and computes those of the queries.
-func (a *attention[T]) pullTile(r *Runner[T], s *scratch[T], t *tile, j job, lo, hi int, in []int, dz, dq int) {
+func (a *attention[T]) pullTile(r *Runner[T], s *scratch[T], t *tile, j job, lo, hi int, in []int, dz int, to []int) {
 	first := r.sets[a.queries].starts[j.sequence]
 	rows, ld := hi-lo, s.width(t)
 	keys := a.scores(r, s, t, j, lo, hi, in)
-	a.change(r, arch.Scores, s.scores, s, t, j, lo, hi)
-	a.softmax(s.scores, ld, rows, keys)
-	softmax := s.scores // the softmax, before edits
-	if len(a.edits[arch.Pattern]) > 0 {
+	a.change(r, a.edits[arch.Scores], s.scores, s, t, j, lo, hi)
+	a.softmax(s, ld, rows, keys)
+	softmax, pattern := s.scores, s.scores // before edits and after
+	if edits := a.edits[arch.Pattern]; len(edits) > 0 {
 		s.pattern = append(s.pattern[:0], s.scores...)
-		a.change(r, arch.Pattern, s.pattern, s, t, j, lo, hi)
-	}
-	pattern := softmax
-	if len(a.edits[arch.Pattern]) > 0 {
 		pattern = s.pattern
+		a.change(r, edits, pattern, s, t, j, lo, hi)
 	}
 	// dV += Pᵀ·dZ and dP = dZ·Vᵀ.
 	out := r.matrix(dz)[(first+lo)*a.zWidth+j.head*a.ev:]
@@ -111,17 +129,26 @@ func (a *attention[T]) pullTile(r *Runner[T], s *scratch[T], t *tile, j job, lo,
 	s.dscores = grow(s.dscores, tileRows*ld)
 	s.valueColumns.Multiply(s.dscores, ld, out, a.zWidth, rows, a.ev, keys, false)
 	a.copyGradient(r, arch.Pattern, s, t, j, lo, hi, keys)
-	a.changeGradient(r, arch.Pattern, s, t, j, lo, hi)
+	a.changeGradient(r, arch.Pattern, s, t, j, lo, hi, in)
 	kernel.SoftmaxGrad(s.dscores, softmax, s.dscores, ld, rows, keys)
+	for _, i := range s.uniform {
+		clear(s.dscores[i*ld : i*ld+keys])
+	}
 	a.copyGradient(r, arch.Scores, s, t, j, lo, hi, keys)
-	a.changeGradient(r, arch.Scores, s, t, j, lo, hi)
+	a.changeGradient(r, arch.Scores, s, t, j, lo, hi, in)
+	for _, term := range []arch.Stage{arch.Content, arch.Position, arch.Segment} {
+		a.copyGradient(r, term, s, t, j, lo, hi, keys)
+	}
 	// dQ = Factor·dS·K and dK += Factor·dSᵀ·Q.
-	to := r.matrix(dq)[(first+lo)*a.queryWidth+j.head*a.e:]
-	s.keyRows.Multiply(to, a.queryWidth, s.dscores, ld, rows, keys, a.e, false)
+	dq := r.matrix(to[0])[(first+lo)*a.queryWidth+j.head*a.e:]
+	s.keyRows.Multiply(dq, a.queryWidth, s.dscores, ld, rows, keys, a.e, false)
 	q := r.matrix(in[0])[(first+lo)*a.queryWidth+j.head*a.e:]
 	query := kernel.Rows[T]{Data: q, Stride: a.queryWidth, N: rows}
 	if a.Relative != nil {
-		a.pullRelative(r, s, t, j, lo, hi, in, to)
+		a.pullRelative(r, s, t, j, lo, hi, keys, in, dq)
+		if len(to) > relativeInput {
+			a.pullPositions(r, s, t, j, rows, q, to[relativeInput])
+		}
 		a.bias(s, q, rows, a.content[j.head*a.e:])
 		query = kernel.Rows[T]{Data: s.biased, Stride: a.e, N: rows}
 	}
@@ -130,14 +157,15 @@ func (a *attention[T]) pullTile(r *Runner[T], s *scratch[T], t *tile, j job, lo,
 }
 
 // pullRelative adds to the cotangent of the queries what comes through the
-// relative positions and the segments.
-func (a *attention[T]) pullRelative(r *Runner[T], s *scratch[T], t *tile, j job, lo, hi int, in []int, dq []T) {
+// relative positions and the segments. It leaves the cotangents of the scores,
+// by relative position, in s.term.
+func (a *attention[T]) pullRelative(r *Runner[T], s *scratch[T], t *tile, j job, lo, hi, keys int, in []int, dq []T) {
 	rows, ld, span := hi-lo, s.width(t), t.keys+t.length-1
 	s.relativeRows.Stack(a.e, T(a.Factor), a.relatives(r, t, j.head, in[3]))
 	s.term = grow(s.term, rows*span)
 	clear(s.term)
 	for i := lo; i < hi; i++ {
-		copy(s.term[(i-lo)*span+a.shift(r, t, j, i):], s.dscores[(i-lo)*ld:(i-lo)*ld+t.keys])
+		copy(s.term[(i-lo)*span+a.shift(r, t, j, i):], s.dscores[(i-lo)*ld:(i-lo)*ld+keys])
 	}
 	s.relativeRows.Multiply(dq, a.queryWidth, s.term, span, rows, span, a.e, true)
 	if r.batch.TypeIDs == nil {
@@ -146,7 +174,7 @@ func (a *attention[T]) pullRelative(r *Runner[T], s *scratch[T], t *tile, j job,
 	for i := lo; i < hi; i++ {
 		var sum [2]T
 		own := a.typeOf(r, t, j, t.memory+a.at(r, j, i))
-		for key, d := range s.dscores[(i-lo)*ld : (i-lo)*ld+t.keys] {
+		for key, d := range s.dscores[(i-lo)*ld : (i-lo)*ld+keys] {
 			if a.typeOf(r, t, j, key) != own {
 				sum[1] += d
 			} else {
@@ -160,17 +188,31 @@ func (a *attention[T]) pullRelative(r *Runner[T], s *scratch[T], t *tile, j job,
 	}
 }
 
+// pullPositions adds the share of the queries of a tile, whose cotangents of
+// the scores pullRelative has put into s.term, to the cotangent dr of the
+// relative positions.
+func (a *attention[T]) pullPositions(r *Runner[T], s *scratch[T], t *tile, j job, rows int, q []T, dr int) {
+	a.bias(s, q, rows, a.position[j.head*a.e:])
+	s.queryRows.Stack(a.e, T(a.Factor), kernel.Rows[T]{Data: s.biased, Stride: a.e, N: rows})
+	to, span := a.relatives(r, t, j.head, dr), t.keys+t.length-1
+	s.queryRows.MultiplyTransposed(to.Data, to.Stride, s.term, span, span, rows, a.e, true)
+}
+
 // copyGradient copies the cotangent of a stage, in s.dscores, to what is
-// differentiated with respect to it. A key that is left out has none.
+// differentiated with respect to it. A key that is left out has none. The terms
+// of relative scores are those before the factor.
 func (a *attention[T]) copyGradient(r *Runner[T], stage arch.Stage, s *scratch[T], t *tile, j job, lo, hi, keys int) {
-	ld := s.width(t)
+	ld, factor := s.width(t), T(1)
+	if stage != arch.Scores && stage != arch.Pattern {
+		factor = T(a.Factor)
+	}
 	for _, v := range a.gradients[stage] {
 		a.copyView(r, v, r.out.Gradients[v.index], j, t, lo, hi, func(i, key int) T {
 			if t.compact && key >= t.memory && t.mask[key-t.memory] == 0 {
 				return 0
 			}
 			if k := s.place(t, key); k < keys {
-				return s.dscores[(i-lo)*ld+k]
+				return factor * s.dscores[(i-lo)*ld+k]
 			}
 			return 0
 		})
@@ -178,18 +220,23 @@ func (a *attention[T]) copyGradient(r *Runner[T], stage arch.Stage, s *scratch[T
 }
 
 // changeGradient turns the cotangent of an edited stage into that of the stage
-// before the edits.
-func (a *attention[T]) changeGradient(r *Runner[T], stage arch.Stage, s *scratch[T], t *tile, j job, lo, hi int) {
+// before the edits. Means of scores compute the scores again, which tell what
+// was hidden.
+func (a *attention[T]) changeGradient(r *Runner[T], stage arch.Stage, s *scratch[T], t *tile, j job, lo, hi int, in []int) {
 	ld := s.width(t)
 	edits := a.edits[stage]
 	for k := len(edits) - 1; k >= 0; k-- {
 		e := edits[k]
+		if e.edit.Op == point.Mean && stage == arch.Scores {
+			a.scores(r, s, t, j, lo, hi, in)
+			a.change(r, edits[:k], s.scores, s, t, j, lo, hi)
+		}
 		a.visit(r, e.tileView, j, t, lo, hi, func(i, at, first, end, sequence int) {
 			row := s.dscores[(i-lo)*ld:]
 			switch e.edit.Op {
 			case point.Add:
 			case point.Mean:
-				average(row[first:end])
+				average(row[first:end], s.scores[(i-lo)*ld:][first:end])
 			case point.Multiply:
 				for key := first; key < end; key++ {
 					row[key] *= a.given(r, e, t, j, at, first, end, key)

@@ -20,10 +20,10 @@ func (p *planner[T]) backward(logits int) {
 			p.wanted[i] = p.wanted[i] || p.wanted[x]
 		}
 	}
+	p.seed(logits)
 	if !p.wanted[logits] {
 		return // the objective does not depend on any of them: the gradients are 0
 	}
-	p.seed(logits)
 	block := p.nodes[logits].block
 	for i := len(p.nodes) - 1; i >= 0; i-- {
 		if p.req.Recompute && p.nodes[i].block != block {
@@ -38,15 +38,14 @@ func (p *planner[T]) backward(logits int) {
 			continue
 		}
 		n, dy := &p.nodes[i], p.grad[i]
-		gradient := func(r *Runner[T], u use) *Activation { return &r.out.Gradients[u.index] }
 		for _, u := range n.gradients {
-			p.capture(dy, n.rows, u, gradient)
+			p.differentiate(dy, n.rows, u)
 		}
 		for j := len(n.edits) - 1; j >= 0; j-- {
 			p.editGradient(dy, n.rows, n.edits[j])
 		}
 		for _, u := range n.below {
-			p.capture(dy, n.rows, u, gradient)
+			p.differentiate(dy, n.rows, u)
 		}
 		p.vjp(i, dy)
 	}

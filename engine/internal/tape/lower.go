@@ -19,8 +19,8 @@ type node struct {
 
 	edits     []use // applied to the value in this order
 	captures  []use // copied out of the value, edited
-	gradients []use // copied out of the value's cotangent, as its consumers read it
-	// below are gradients copied out of the cotangent before the edits: what
+	gradients []use // added up from the value's cotangent, as its consumers read it
+	// below are gradients taken from the cotangent before the edits: of what
 	// goes into the sum that the node is.
 	below []use
 	inner inner // of attention
@@ -147,7 +147,7 @@ func (l *lowering) value(v arch.Value) int {
 		}
 		return l.watch(l.push(v, op, n.Width, x), v, arch.Out)
 	case arch.Norm:
-		return l.watch(l.norm(v, op, l.at[op.X], true), v, arch.Out)
+		return l.norm(v, op, l.at[op.X], true)
 	case arch.Linear:
 		return l.watch(l.linear(v, op), v, arch.Out)
 	case arch.Attention:
@@ -179,8 +179,10 @@ func (l *lowering) value(v arch.Value) int {
 	return l.watch(i, v, arch.Out)
 }
 
-// norm lowers a norm of x: to its parts where the request looks into it. Only
-// the norm that bears the points' names answers for them.
+// norm lowers a norm of x: to its parts where the request looks into it. Where
+// several consumers norm what they read by themselves, edits are made in all of
+// the norms and gradients are the sum of theirs; what is captured is that of
+// the norm that bears the points' names.
 func (l *lowering) norm(v arch.Value, op arch.Norm, x int, named bool) int {
 	points := v
 	if op.Like != arch.None {
@@ -193,19 +195,20 @@ func (l *lowering) norm(v arch.Value, op arch.Norm, x int, named bool) int {
 	inside := func(kind int) bool {
 		return len(l.uses(kind, points, arch.Divisor))+len(l.uses(kind, points, arch.Normalized)) > 0
 	}
-	if !inside(edited) && !(named && (inside(captured) || inside(differentiated))) {
-		return l.push(v, op, width, x)
-	}
 	watch := func(i int, stage arch.Stage) int {
 		if named {
 			return l.watch(i, points, stage)
 		}
 		l.nodes[i].edits = l.uses(edited, points, stage)
+		l.nodes[i].gradients = l.uses(differentiated, points, stage)
 		return i
+	}
+	if !inside(edited) && !inside(differentiated) && !(named && inside(captured)) {
+		return watch(l.push(v, op, width, x), arch.Out)
 	}
 	s := watch(l.push(v, divisor{op}, 1, x), arch.Divisor)
 	y := watch(l.push(v, normalize{op}, width, x, s), arch.Normalized)
-	return l.push(v, affine{op}, width, y)
+	return watch(l.push(v, affine{op}, width, y), arch.Out)
 }
 
 // linear lowers a linear layer: head by head where the request changes what a

@@ -105,7 +105,7 @@ func (p *planner[T]) forward(i int, captures bool) {
 	}
 	if captures {
 		for _, u := range n.captures {
-			p.capture(to, n.rows, u, func(r *Runner[T], u use) *Activation { return &r.out.Values[u.index] })
+			p.capture(to, n.rows, u)
 		}
 	}
 }

@@ -117,11 +117,23 @@ func (r *Runner[T]) visit(v *view, set arch.RowSet, lo, hi int, f func(seq, plac
 	})
 }
 
-// capture copies the selected part of a buffer to an activation of the output.
-func (p *planner[T]) capture(from int, set arch.RowSet, u use, to func(*Runner[T], use) *Activation) {
+// capture copies the selected part of a value to the output.
+func (p *planner[T]) capture(from int, set arch.RowSet, u use) {
+	p.copyOut(from, set, u, func(o *Output) *Activation { return &o.Values[u.index] }, func(_, x T) T { return x })
+}
+
+// differentiate adds the selected part of a cotangent to a gradient of the
+// output, which is zero at first: several nodes may be parts of one point.
+func (p *planner[T]) differentiate(from int, set arch.RowSet, u use) {
+	p.copyOut(from, set, u, func(o *Output) *Activation { return &o.Gradients[u.index] }, func(sum, x T) T { return sum + x })
+}
+
+// copyOut combines the selected part of a buffer with an activation of the
+// output.
+func (p *planner[T]) copyOut(from int, set arch.RowSet, u use, to func(*Output) *Activation, combine func(old, x T) T) {
 	v := viewOf(u)
 	p.steps = append(p.steps, step[T]{reads: []int{from}, reuse: -1, lasting: true, rows: set, each: func(r *Runner[T], lo, hi int) {
-		out := to(r, u)
+		out := to(r.out)
 		r.visit(v, set, lo, hi, func(seq, place, row int) {
 			i := r.batch.Sequence(seq)
 			if !v.batch {
@@ -129,7 +141,7 @@ func (p *planner[T]) capture(from int, set arch.RowSet, u use, to func(*Runner[T
 			}
 			dst, src := values[T](out.Sequences[i])[place*v.width:], r.row(from, row)
 			for j, c := range v.columns {
-				dst[v.heads[j]] = src[c]
+				dst[v.heads[j]] = combine(dst[v.heads[j]], src[c])
 			}
 		})
 	}})

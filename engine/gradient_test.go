@@ -1,0 +1,88 @@
+package engine_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/xai-go/xai/engine"
+	"github.com/xai-go/xai/engine/point"
+)
+
+// near tells whether two numbers agree to a relative precision, of which small
+// ones need less.
+func near(x, y, precision float64) bool {
+	return math.Abs(x-y) <= precision*(1+math.Abs(x)+math.Abs(y))
+}
+
+// eachForm runs a test on every kind of model in double precision, with inputs
+// of every form that it takes.
+func eachForm(t *testing.T, f func(t *testing.T, m *engine.Model, in engine.Input)) {
+	for _, k := range kinds() {
+		m := open(t, k.folder(t, 1), engine.WithDType(engine.F64), engine.WithThreads(2))
+		for _, w := range inputs(m.Info()) {
+			t.Run(k.name+"/"+w.String(), func(t *testing.T) { f(t, m, w.input(m.Info(), 2, 5, 1, 3)) })
+		}
+	}
+}
+
+// TestGradients holds the gradient with respect to every point of every kind of
+// model to differences of the objective.
+func TestGradients(t *testing.T) {
+	eachForm(t, func(t *testing.T, m *engine.Model, in engine.Input) {
+		checkGradients(t, m, in, nil, differentiable(m, in))
+	})
+}
+
+// TestGradientsOfEdited does so where values are edited on the way, at these
+// points and at others: the gradient is that at the edited value.
+func TestGradientsOfEdited(t *testing.T) {
+	seed := uint64(0)
+	eachForm(t, func(t *testing.T, m *engine.Model, in engine.Input) {
+		for range 3 {
+			seed++
+			random := rand.New(rand.NewPCG(seed, 6))
+			edits := randomEdits(random, m, in, 3)
+			points := differentiable(m, in)
+			random.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
+			points = points[:5]
+			for _, e := range edits {
+				points = append(points, wholeOf(e.Point))
+			}
+			if checkGradients(t, m, in, edits, points); t.Failed() {
+				for _, e := range edits {
+					t.Logf("edit %d of %s %v by %v %v", e.Op, e.Name, e.Ranges, e.Shape, e.Values)
+				}
+				t.FailNow()
+			}
+		}
+	})
+}
+
+// checkGradients compares the gradients of points, each alone and all together,
+// with differences, with edits in place.
+func checkGradients(t *testing.T, m *engine.Model, in engine.Input, edits []point.Edit, points []point.Selection) {
+	t.Helper()
+	random := rand.New(rand.NewPCG(3, 4))
+	objective := quadratic(5)
+	together := forward(t, m, in, engine.Edits(edits...), engine.Gradients(objective, points...))
+	for i, p := range points {
+		alone := forward(t, m, in, engine.Edits(edits...), engine.Gradients(objective, p)).Gradients[0]
+		direction := directions(random, alone)
+		got := along(alone, direction)
+		if other := along(together.Gradients[i], direction); !near(got, other, 1e-11) {
+			t.Errorf("%s: slope %v, but %v beside other gradients", p.Name, got, other)
+		}
+		if !p.Point.Editable {
+			continue
+		}
+		want := slope(func(h float64) float64 {
+			moved := slices.Concat(edits, adds(alone, direction, h))
+			return total(forward(t, m, in, engine.Edits(moved...)), objective)
+		})
+		if !near(got, want, 2e-6) {
+			t.Errorf("%s: slope %v, want %v", p.Name, got, want)
+		}
+	}
+}
