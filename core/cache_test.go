@@ -113,9 +113,12 @@ func TestRowKeys(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		x, y := drawn(t), drawn(t)
 		a, scratch := x.key(nil)
-		b, _ := y.key(scratch)
+		b, scratch := y.key(scratch)
 		if same := reflect.DeepEqual(x, y); same != (a == b) {
 			t.Fatalf("%+v and %+v: keys equal %t", x, y, a == b)
+		}
+		if again, _ := x.key(scratch); again != a {
+			t.Fatalf("%+v has two keys", x)
 		}
 	})
 }
