@@ -247,7 +247,7 @@ func (a *Activations) add(of string, from *engine.Activation) error {
 		}
 	}
 	if len(tensors) == 0 {
-		return usage(s.Name+" selects nothing of an input of "+strconv.Itoa(len(a.Rows))+" sequences, the shortest of "+strconv.Itoa(a.shortest())+" tokens", "indices count from 0, and from the end where they are negative")
+		return usage(s.Name+" selects nothing of the input", "its rows have "+a.sizes()+" tokens; indices count from 0, and from the end where they are negative")
 	}
 	dims := slices.Clone(tensors[0].Shape) // without B
 	for _, tensor := range tensors {
@@ -268,12 +268,13 @@ func (a *Activations) add(of string, from *engine.Activation) error {
 	return nil
 }
 
-func (a *Activations) shortest() int {
-	n := len(a.Rows[0].Tokens)
+// sizes lists the lengths of the rows.
+func (a *Activations) sizes() string {
+	var lengths []string
 	for _, r := range a.Rows {
-		n = min(n, len(r.Tokens))
+		lengths = append(lengths, strconv.Itoa(len(r.Tokens)))
 	}
-	return n
+	return strings.Join(first(lengths, 8), ", ")
 }
 
 // joined returns tensors one after another, each padded with zeros to dims. A

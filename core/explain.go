@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -134,7 +135,7 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 	x := &Explanation{
 		Schema: Schema,
 		Model:  ref,
-		Method: MethodRef{Name: info.Name, Version: info.Version, SHA256: entry.SHA256, Runtime: r.Runtime, Params: params},
+		Method: MethodRef{Name: info.Name, Version: info.Version, SHA256: entry.SHA256, Runtime: r.Runtime, Params: s.settled(params)},
 		Input:  s.enc.ref(s.units),
 		Target: Target{
 			Kind: request.Target.Kind, Index: request.Target.Index, Label: request.Target.Label,
@@ -213,6 +214,17 @@ func (h *Host) runner(ctx context.Context, e registry.Entry, info sdk.Info, r *R
 		hint = "did you mean " + near + "? " + hint
 	}
 	return nil, "", usage("unknown runtime "+strconv.Quote(r.Runtime), hint)
+}
+
+// settled returns the parameters with the fill that the method asked for in the
+// place of auto, so that a result says what was done. It is the same run.
+func (s *session) settled(params sdk.Params) sdk.Params {
+	if params["fill"] != "auto" || len(s.fills) != 1 || int(s.fills[0]) >= len(sdk.FillNames) {
+		return params
+	}
+	params = maps.Clone(params)
+	params["fill"] = sdk.FillNames[s.fills[0]]
+	return params
 }
 
 // limitsOf translates the limits of the registry; zeros stand for the

@@ -39,6 +39,8 @@ type session struct {
 	call    int            // calls of Forward, this one among them
 	scratch []byte
 
+	fills []sdk.FillKind // that were asked for, each once
+
 	evaluations, unique, hits int           // rows asked for, distinct ones among them, rows known before the call
 	truncated                 int           // variants longer than the model reads
 	forward                   time.Duration // spent in Forward
@@ -85,6 +87,9 @@ func (s *session) Forward(ctx context.Context, f *sdk.Forward) (sdk.Reply, error
 	n, build, err := s.rows(f)
 	if err != nil {
 		return nil, err
+	}
+	if (f.Units != nil || f.Masks != nil) && !slices.Contains(s.fills, f.Fill.Kind) {
+		s.fills = append(s.fills, f.Fill.Kind)
 	}
 	reply := &reply{session: s, target: t, rows: make([]int, n)}
 	s.call++

@@ -54,7 +54,7 @@ func TestRunOutput(t *testing.T) {
 		name string
 		w    io.Writer
 		want int
-	}{{"closed pipe", closedPipe{}, 0}, {"full disk", fullDisk{}, 1}} {
+	}{{"closed pipe", closedPipe{}, 0}, {"full disk", fullDisk{}, 3}} {
 		var stderr bytes.Buffer
 		if got := run(t.Context(), []string{"version"}, nil, c.w, &stderr, os.Getenv); got != c.want {
 			t.Errorf("%s: exit code %d, want %d (%s)", c.name, got, c.want, stderr.String())

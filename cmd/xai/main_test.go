@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -144,12 +145,43 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 		b := binary.LittleEndian.AppendUint64(nil, uint64(len(head)))
 		ts.Check(os.WriteFile(ts.MkAbs(args[0]), append(append(b, head...), data...), 0o666))
 	},
+	// tensors FILE WANT: the names and shapes of the tensors, in order.
+	"tensors": func(ts *testscript.TestScript, _ bool, args []string) {
+		var got []string
+		for name, raw := range header(ts, args[0]) {
+			var t struct{ Shape []int }
+			ts.Check(json.Unmarshal(raw, &t))
+			if name != "__metadata__" {
+				got = append(got, name+strings.ReplaceAll(fmt.Sprint(t.Shape), " ", ","))
+			}
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(strings.Fields(args[1]), got); diff != "" {
+			ts.Fatalf("tensors (-want +got):\n%s", diff)
+		}
+	},
+	// metadata FILE KEY WANT: an entry of the metadata of a file of tensors.
+	"metadata": func(ts *testscript.TestScript, _ bool, args []string) {
+		var m map[string]string
+		ts.Check(json.Unmarshal(header(ts, args[0])["__metadata__"], &m))
+		if m[args[1]] != args[2] {
+			ts.Fatalf("%s is %s", args[1], m[args[1]])
+		}
+	},
 	// model HOW DIR: a copy of a model folder that is damaged in some way.
 	"model": func(ts *testscript.TestScript, _ bool, args []string) {
 		dir := ts.MkAbs(args[1])
 		ts.Check(os.CopyFS(dir, os.DirFS(filepath.Join(ts.Getenv("MODELS"), "bert-text"))))
 		damage(ts, args[0], dir)
 	},
+}
+
+// header reads the header of a .safetensors file.
+func header(ts *testscript.TestScript, file string) (entries map[string]json.RawMessage) {
+	b, err := os.ReadFile(ts.MkAbs(file))
+	ts.Check(err)
+	ts.Check(json.Unmarshal(b[8:8+binary.LittleEndian.Uint64(b)], &entries))
+	return entries
 }
 
 var errorForm = regexp.MustCompile(`\A(note: [^\n]+\n)*error: [^\n]+\n(hint: [^\n]+\n)?\z`)
