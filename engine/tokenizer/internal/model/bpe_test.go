@@ -48,7 +48,6 @@ func (m plainBPE) encode(word string) (tokens []string, spans [][2]int) {
 			spans[n-1][1]++
 			bytes = nil
 		default:
-			bytes = []string{"<unk>"}
 			tokens, spans, unknown = append(tokens, "<unk>"), append(spans, [2]int{i, i + 1}), append(unknown, true)
 			continue
 		}
