@@ -83,7 +83,7 @@ func (Method) Info() sdk.Info {
 			},
 			{
 				Name: "fill", Type: sdk.Enum, Default: auto, Values: append([]string{auto}, sdk.FillNames...),
-				Doc: "what a dropped unit becomes; auto is text where mask_string is given, else the mask token, or delete where the tokenizer has none; under compat=lime it is delete with bow and text without",
+				Doc: "what a dropped unit becomes; auto is text where mask_string is given, else the mask token, or delete where the tokenizer has none; under compat=lime it is delete with bow and text without; zero, average (the mean word embedding of the vocabulary) and hide (from the attention of all tokens) keep every other token in its place",
 			},
 			{
 				Name: "mask_string", Type: sdk.String, Default: "",

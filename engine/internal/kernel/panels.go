@@ -208,6 +208,14 @@ func (p *Panels[T]) multiply(dst []T, ldd int, a []T, lda int, transposed bool, 
 	}
 }
 
+// grow returns a slice of n values, reusing s where it is long enough.
+func grow[T Float](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
+}
+
 // PanelsBytes returns an upper bound of the memory, in bytes, that a [Panels]
 // keeps for a matrix [in, out].
 func PanelsBytes[T Float](in, out int) int64 {

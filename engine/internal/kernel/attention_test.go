@@ -2,20 +2,15 @@ package kernel
 
 import "fmt"
 
+// What follows composes the kernels to attention, as the engine does, so that
+// they are tested together.
+
 // Scratch is the working memory of [Attention]. The zero value is ready; it
 // grows to what the largest call needs and is then reused, so keep one per
 // worker. It must not be used by two calls at once.
 type Scratch[T Float] struct {
 	keys, values Panels[T]
 	scores       []T
-}
-
-// grow returns a slice of n values, reusing s where it is long enough.
-func grow[T Float](s []T, n int) []T {
-	if cap(s) < n {
-		return make([]T, n)
-	}
-	return s[:n]
 }
 
 // queriesTogether is the number of queries whose scores are held at once.

@@ -1,0 +1,47 @@
+package core
+
+import (
+	"math"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/xai-go/xai/engine/point"
+	"github.com/xai-go/xai/sdk"
+)
+
+// TestObjectiveGradient is the law of an objective: what it adds to the gradient
+// is what its value changes by.
+func TestObjectiveGradient(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const rows, classes = 3, 4
+		o := &objective{
+			output:  rapid.SampledFrom([]sdk.Output{sdk.Logit, sdk.Prob, sdk.LogProb}).Draw(t, "output"),
+			head:    rapid.SampledFrom([]head{singleLabel, multiLabel}).Draw(t, "head"),
+			spans:   rapid.Bool().Draw(t, "spans"),
+			classes: classes,
+		}
+		term := rapid.Custom(func(t *rapid.T) point.Term {
+			return point.Term{
+				Row: rapid.IntRange(0, rows-1).Draw(t, "row"), Class: rapid.IntRange(0, classes-1).Draw(t, "class"),
+				Weight: rapid.Float64Range(-2, 2).Draw(t, "weight"),
+			}
+		})
+		o.terms = [][]point.Term{rapid.SliceOfN(term, 1, 3).Draw(t, "terms")}
+		logits := rapid.SliceOfN(rapid.Float64Range(-4, 4), rows*classes, rows*classes).Draw(t, "logits")
+		grad := make([]float64, len(logits))
+		o.value(0, logits, grad)
+		at := func(i int, x float64) float64 {
+			old := logits[i]
+			logits[i] = x
+			defer func() { logits[i] = old }()
+			return o.value(0, logits, make([]float64, len(logits)))
+		}
+		const h = 1e-4
+		for i, v := range logits {
+			if slope := (at(i, v+h) - at(i, v-h)) / (2 * h); math.Abs(slope-grad[i]) > 1e-6 {
+				t.Errorf("%s: the gradient at %d is %v, and the slope %v", o.output, i, grad[i], slope)
+			}
+		}
+	})
+}
