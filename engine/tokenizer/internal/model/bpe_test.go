@@ -239,7 +239,7 @@ func TestBPELinear(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		n := 1 << 20
+		n := 1 << 18
 		if pieces := b.Append(nil, []byte(strings.Repeat("a", n))); len(pieces) != n>>11 {
 			t.Errorf("%d pieces, want %d", len(pieces), n>>11)
 		}
