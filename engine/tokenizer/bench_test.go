@@ -11,6 +11,8 @@ var prose = map[string]string{
 	"chinese": strings.Repeat("酒店非常干净,服务也很好。房间的设施有点旧,但是位置不错。\n", 100),
 }
 
+const realGPT2 = assets + "/assets/tokenizers/gpt2"
+
 func BenchmarkAppendIDs(b *testing.B) {
 	for _, c := range []struct {
 		name, dir, text string
@@ -21,6 +23,9 @@ func BenchmarkAppendIDs(b *testing.B) {
 		{"english/short", english, prose["english"][:112], false},
 		{"chinese/tokenizer.json", chinese, prose["chinese"], false},
 		{"chinese/vocab.txt", chinese, prose["chinese"], true},
+		{"english/gpt2", realGPT2, prose["english"], true},
+		{"chinese/gpt2", realGPT2, prose["chinese"], true},
+		{"one word/gpt2", realGPT2, strings.Repeat("unbelievably", 1000), true},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			tok := openFolder(b, c.dir, c.slow)
@@ -46,7 +51,7 @@ func BenchmarkEncode(b *testing.B) {
 }
 
 func BenchmarkOpen(b *testing.B) {
-	for _, dir := range []string{english, assets + "/assets/tokenizers/bert-base-uncased"} {
+	for _, dir := range []string{english, assets + "/assets/tokenizers/bert-base-uncased", realGPT2} {
 		b.Run(dir, func(b *testing.B) {
 			openFolder(b, dir, false)
 			for b.Loop() {

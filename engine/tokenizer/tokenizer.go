@@ -7,7 +7,11 @@
 // one, by the rules of the tokenizers library; a folder that has only a
 // vocabulary (vocab.txt, vocab.json and merges.txt, or a SentencePiece model)
 // follows the tokenizer class of transformers in Python that is named for it.
-// Both rule sets agree on ordinary text.
+// Both rule sets agree on ordinary text. Where both lie, the Python class decides
+// what is no component's: which of two texts truncation cuts more, and that spans
+// keep the space that a byte-level token begins with. A tokenizer.json of
+// CLIPTokenizer, which is another than CLIPTokenizerFast, stands in for its
+// vocabulary.
 //
 // Spans differ from the tokenizers library's on purpose where that loses track:
 // a rune that normalization composed spans everything it was composed of, not
