@@ -91,10 +91,9 @@ func (p *planner[T]) attention(i int, captures bool) *attention[T] {
 		a.gradients[u.sel.Point.Stage] = append(a.gradients[u.sel.Point.Stage], view(u))
 	}
 	// A key that an edit makes visible must be there to be seen, a token that
-	// sees itself sees one that others do not, and a weight that is 0 has a
-	// gradient all the same.
-	// The distances of relative positions count hidden keys too.
-	a.compact = len(a.edits) == 0 && len(a.gradients[arch.Pattern]) == 0 && op.Relative == nil
+	// sees itself sees one that others do not, and the distances of relative
+	// positions count hidden keys too.
+	a.compact = len(a.edits) == 0 && !op.SeesSelf && op.Relative == nil
 	p.plan.uses.add(a.e, a.ev, op.Relative != nil, len(p.req.Gradients) > 0)
 	return a
 }
@@ -551,7 +550,7 @@ func (a *attention[T]) copyOut(r *Runner[T], stage arch.Stage, s *scratch[T], t 
 	}
 	ld := s.width(t)
 	a.copyTerm(r, stage, j, t, lo, hi, func(i, key int) T {
-		if t.compact && (key >= t.memory && t.mask[key-t.memory] == 0) {
+		if t.leavesOut(key) {
 			return absent
 		}
 		v := s.scores[(i-lo)*ld+s.place(t, key)]

@@ -87,6 +87,7 @@ func (a *attention[T]) pullBack(r *Runner[T], s *scratch[T], seq, kv int, in []i
 			for i := range n {
 				clear(r.row(to[0], first+i)[h*a.e : (h+1)*a.e])
 			}
+			a.copyPatternGradient(r, s, t, j, 0, n, 0, in, dz)
 			continue
 		}
 		a.packKeys(r, s, t, j, kv, in)
@@ -97,7 +98,7 @@ func (a *attention[T]) pullBack(r *Runner[T], s *scratch[T], seq, kv int, in []i
 	lo := r.sets[a.keys].starts[seq]
 	for key := range t.keys {
 		dk, dv := r.row(to[1], lo+key)[kv*a.e:(kv+1)*a.e], r.row(to[2], lo+key)[kv*a.ev:(kv+1)*a.ev]
-		if t.compact && key >= t.memory && t.mask[key-t.memory] == 0 {
+		if t.leavesOut(key) {
 			clear(dk)
 			clear(dv)
 			continue
@@ -128,16 +129,16 @@ func (a *attention[T]) pullTile(r *Runner[T], s *scratch[T], t *tile, j job, lo,
 	s.outRows.MultiplyTransposed(s.dvalues, a.ev, pattern, ld, keys, rows, a.ev, true)
 	s.dscores = grow(s.dscores, tileRows*ld)
 	s.valueColumns.Multiply(s.dscores, ld, out, a.zWidth, rows, a.ev, keys, false)
-	a.copyGradient(r, arch.Pattern, s, t, j, lo, hi, keys)
+	a.copyPatternGradient(r, s, t, j, lo, hi, keys, in, dz)
 	a.changeGradient(r, arch.Pattern, s, t, j, lo, hi, in)
 	kernel.SoftmaxGrad(s.dscores, softmax, s.dscores, ld, rows, keys)
 	for _, i := range s.uniform {
 		clear(s.dscores[i*ld : i*ld+keys])
 	}
-	a.copyGradient(r, arch.Scores, s, t, j, lo, hi, keys)
+	a.copyScoresGradient(r, arch.Scores, 1, s, t, j, lo, hi, keys)
 	a.changeGradient(r, arch.Scores, s, t, j, lo, hi, in)
-	for _, term := range []arch.Stage{arch.Content, arch.Position, arch.Segment} {
-		a.copyGradient(r, term, s, t, j, lo, hi, keys)
+	for _, term := range []arch.Stage{arch.Content, arch.Position, arch.Segment} { // before the factor
+		a.copyScoresGradient(r, term, T(a.Factor), s, t, j, lo, hi, keys)
 	}
 	// dQ = Factor·dS·K and dK += Factor·dSᵀ·Q.
 	dq := r.matrix(to[0])[(first+lo)*a.queryWidth+j.head*a.e:]
@@ -198,25 +199,43 @@ func (a *attention[T]) pullPositions(r *Runner[T], s *scratch[T], t *tile, j job
 	s.queryRows.MultiplyTransposed(to.Data, to.Stride, s.term, span, span, rows, a.e, true)
 }
 
-// copyGradient copies the cotangent of a stage, in s.dscores, to what is
-// differentiated with respect to it. A key that is left out has none. The terms
-// of relative scores are those before the factor.
-func (a *attention[T]) copyGradient(r *Runner[T], stage arch.Stage, s *scratch[T], t *tile, j job, lo, hi, keys int) {
-	ld, factor := s.width(t), T(1)
-	if stage != arch.Scores && stage != arch.Pattern {
-		factor = T(a.Factor)
-	}
+// copyScoresGradient copies a factor times the cotangent of the scores, in
+// s.dscores, to what is differentiated with respect to a stage. A key that is
+// left out has none.
+func (a *attention[T]) copyScoresGradient(r *Runner[T], stage arch.Stage, factor T, s *scratch[T], t *tile, j job, lo, hi, keys int) {
+	ld := s.width(t)
 	for _, v := range a.gradients[stage] {
 		a.copyView(r, v, r.out.Gradients[v.index], j, t, lo, hi, func(i, key int) T {
-			if t.compact && key >= t.memory && t.mask[key-t.memory] == 0 {
-				return 0
-			}
-			if k := s.place(t, key); k < keys {
+			if k := s.place(t, key); k < keys && !t.leavesOut(key) {
 				return factor * s.dscores[(i-lo)*ld+k]
 			}
 			return 0
 		})
 	}
+}
+
+// copyPatternGradient copies the cotangent of the pattern, in s.dscores, to what
+// is differentiated with respect to it. The weight of a key that is left out is
+// 0 and has a cotangent all the same: what its value would add.
+func (a *attention[T]) copyPatternGradient(r *Runner[T], s *scratch[T], t *tile, j job, lo, hi, keys int, in []int, dz int) {
+	ld, kv := s.width(t), j.head/(a.Heads/a.KeyHeads)
+	queries, own := r.sets[a.queries].starts[j.sequence], r.sets[a.keys].starts[j.sequence]
+	for _, v := range a.gradients[arch.Pattern] {
+		a.copyView(r, v, r.out.Gradients[v.index], j, t, lo, hi, func(i, key int) T {
+			if t.leavesOut(key) {
+				return kernel.Dot(r.row(dz, queries+i)[j.head*a.ev:(j.head+1)*a.ev], r.row(in[2], own+key)[kv*a.ev:(kv+1)*a.ev])
+			}
+			if k := s.place(t, key); k < keys {
+				return s.dscores[(i-lo)*ld+k]
+			}
+			return 0
+		})
+	}
+}
+
+// leavesOut tells whether a key is not in the panels.
+func (t *tile) leavesOut(key int) bool {
+	return t.compact && key >= t.memory && t.mask[key-t.memory] == 0
 }
 
 // changeGradient turns the cotangent of an edited stage into that of the stage
