@@ -1,0 +1,59 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestGuide runs the commands of docs/activations.md, one after another in one
+// folder, and compares what they print with what the guide shows. Numbers may
+// differ in their last digits on other machines, so they count by their place.
+func TestGuide(t *testing.T) {
+	if testing.Short() {
+		t.Skip("commands take a while")
+	}
+	guide, err := os.ReadFile("../../docs/activations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	blocks := regexp.MustCompile("(?s)```sh\n(.*?)```\n(?:```\n(.*?)```\n)?").FindAllStringSubmatch(string(guide), -1)
+	if len(blocks) < 6 {
+		t.Fatalf("the guide has %d blocks of commands", len(blocks))
+	}
+	words := regexp.MustCompile(`"[^"]*"|'[^']*'|\S+`)
+	for _, block := range blocks {
+		var stdout, stderr bytes.Buffer
+		for line := range strings.Lines(block[1]) {
+			var args []string
+			for _, word := range words.FindAllString(line, -1) {
+				args = append(args, strings.Trim(word, `"'`))
+			}
+			if code := run(t.Context(), args[1:], nil, &stdout, &stderr, os.Getenv); code != 0 {
+				t.Errorf("%s: exit code %d: %s", line, code, stderr.String())
+			}
+		}
+		if block[2] == "" {
+			continue
+		}
+		if diff := cmp.Diff(places(block[2]), places(stdout.String())); diff != "" {
+			t.Errorf("%s (-guide +printed):\n%s", block[1], diff)
+		}
+	}
+}
+
+// places returns the lines of a table with # for numbers and one space between
+// columns.
+func places(text string) []string {
+	number := regexp.MustCompile(`-?\d+(\.\d+)?(e-?\d+)?`)
+	var lines []string
+	for line := range strings.Lines(text) {
+		lines = append(lines, number.ReplaceAllString(strings.Join(strings.Fields(line), " "), "#"))
+	}
+	return lines
+}
