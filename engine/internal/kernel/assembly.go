@@ -28,6 +28,8 @@ type assembly struct {
 
 	gemmBF16, gemmF16 microkernel[uint16]
 
+	integers *integers
+
 	gradients *gradients
 }
 
@@ -55,6 +57,13 @@ type gradients struct {
 	rotate         func(x *float32, ld, rows, heads, e, half int, cos, sin *float32, sign float32)
 }
 
+// integers is the code for weights of 8 bits.
+type integers struct {
+	group    int // inputs that lie together: 4 bytes of activations, or 2 words
+	gemm     func(rows, tiles, k int, x *uint32, ldx int, panel *uint32, dst *float32, ldd, columns int, bias *float32, next *uint32)
+	quantize func(dst *uint32, stride int, x *float32, ldx, rows, n int)
+}
+
 // microkernel is the product of tiles of rows with a panel of numbers of type E.
 type microkernel[E float32 | uint16] func(rows, tiles, k int, x *float32, ldx int, panel *E, dst *float32, ldd, columns int, add bool, bias *float32, next *E)
 
@@ -71,6 +80,9 @@ func (a *assembly) family(name string) *family {
 	f.linear = a.linear
 	if a.gemmBF16 != nil {
 		f.linear16 = a.linear16
+	}
+	if a.integers != nil {
+		a.enter8(&f)
 	}
 	f.product = a.product
 	f.interleave = a.interleave
@@ -98,6 +110,15 @@ func (a *assembly) family(name string) *family {
 		a.gradients.enter(&f)
 	}
 	return &f
+}
+
+// enter8 puts the code for weights of 8 bits in place of the loops of f.
+func (a *assembly) enter8(f *family) {
+	f.group = a.integers.group
+	f.quantize = func(words []uint32, stride int, x []float32, ldx, m, n, _ int) {
+		a.integers.quantize(&words[0], stride, &x[0], ldx, m, n)
+	}
+	f.product8 = a.product8
 }
 
 // enter puts the code in place of the loops of f.

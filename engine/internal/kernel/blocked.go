@@ -109,6 +109,39 @@ func (a *assembly) linear16(dst []float32, ldd int, x []float32, ldx, m int, w *
 	blocked(a, gemm, dst, ldd, x, ldx, ldx, 1, m, w.halves, w.in, w.in, w.out, bias, false)
 }
 
+// product8 is the product of rows of integers. Its sums stay in registers over
+// the whole inner dimension, so panels are as deep as that: 96 KiB at most in
+// the models at hand, which a second-level cache keeps beside the rows.
+func (a *assembly) product8(dst []float32, ldd int, rows []uint32, stride, m int, w *Weights[float32], bias []float32) {
+	size, steps := w.panelWords(), w.steps()
+	blocks := (m + rowsTogether - 1) / rowsTogether
+	for block := range blocks {
+		first, last := m*block/blocks, m*(block+1)/blocks
+		tiles := (last - first + a.rows - 1) / a.rows
+		height, higher := (last-first)/tiles, (last-first)%tiles
+		for c := 0; c < w.out; c += w.columns {
+			var b *float32
+			if bias != nil {
+				b = &bias[c]
+			}
+			var next *uint32 // of the next panel
+			if tiles > 1 {
+				next = &w.words[min(c+w.columns, w.out-1)/w.columns*size]
+			}
+			panel, columns, r := &w.words[c/w.columns*size], min(w.columns, w.out-c), first
+			if higher > 0 {
+				var now *uint32 // one of the calls fetches what is next
+				if higher >= tiles-higher {
+					now, next = next, nil
+				}
+				a.integers.gemm(height+1, higher, steps, &rows[r*stride], stride, panel, &dst[r*ldd+c], ldd, columns, b, now)
+				r += higher * (height + 1)
+			}
+			a.integers.gemm(height, tiles-higher, steps, &rows[r*stride], stride, panel, &dst[r*ldd+c], ldd, columns, b, next)
+		}
+	}
+}
+
 // interleave packs a vector of rows by transposition, four columns at a time.
 func (a *assembly) interleave(panel []float32, columns int, rows []float32, ld, n, in int, scale float32) {
 	fours := in / 4

@@ -17,8 +17,11 @@ type family struct {
 	name       string
 	columns    int // panel width of Weights and Panels
 	lanes      int // rows that interleave takes; divides columns
+	group      int // inputs whose 8-bit weights lie together
 	linear     func(dst []float32, ldd int, x []float32, ldx, m int, w *Weights[float32], bias []float32)
 	linear16   func(dst []float32, ldd int, x []float32, ldx, m int, w *Weights[float32], bias []float32)
+	quantize   func(words []uint32, stride int, x []float32, ldx, m, n, group int)
+	product8   func(dst []float32, ldd int, rows []uint32, stride, m int, w *Weights[float32], bias []float32)
 	product    func(dst []float32, ldd int, x []float32, ldx int, transposed bool, m int, panels []float32, stride, in, out int, bias []float32, add bool)
 	interleave func(panel []float32, columns int, rows []float32, ld, n, in int, scale float32)
 	stack      func(panel []float32, columns int, rows []float32, ld, n, width int, scale float32)
@@ -58,8 +61,11 @@ var generic = &family{
 	name:       "generic",
 	columns:    genericColumns,
 	lanes:      genericColumns,
+	group:      4,
 	linear:     linear[float32],
 	linear16:   linear16,
+	quantize:   quantize,
+	product8:   product8,
 	product:    product[float32],
 	interleave: interleave[float32],
 	stack:      stack[float32],

@@ -7,9 +7,11 @@ import "golang.org/x/sys/cpu"
 //go:generate go -C _gen run . -isa avx512 -pkg kernel -out ../avx512_amd64.s -stubs ../avx512_amd64.go
 //go:generate go -C _gen run . -isa avx512 -set grad -pkg kernel -out ../grad_avx512_amd64.s -stubs ../grad_avx512_amd64.go
 //go:generate go -C _gen run . -isa avx512 -set half -pkg kernel -out ../half_avx512_amd64.s -stubs ../half_avx512_amd64.go
+//go:generate go -C _gen run . -isa avx512 -set int8 -pkg kernel -out ../int8_avx512_amd64.s -stubs ../int8_avx512_amd64.go
 //go:generate go -C _gen run . -isa avx2 -pkg kernel -out ../avx2_amd64.s -stubs ../avx2_amd64.go
 //go:generate go -C _gen run . -isa avx2 -set grad -pkg kernel -out ../grad_avx2_amd64.s -stubs ../grad_avx2_amd64.go
 //go:generate go -C _gen run . -isa avx2 -set half -pkg kernel -out ../half_avx2_amd64.s -stubs ../half_avx2_amd64.go
+//go:generate go -C _gen run . -isa avx2 -set int8 -pkg kernel -out ../int8_avx2_amd64.s -stubs ../int8_avx2_amd64.go
 
 var avx512 = (&assembly{
 	lanes: 16, rows: 12,
@@ -19,6 +21,7 @@ var avx512 = (&assembly{
 	peak:           peakAVX512,
 	gemmTransposed: gemmTransposedAVX512, stackRows: stackAVX512,
 	gemmBF16: gemmBF16AVX512, gemmF16: gemmF16AVX512,
+	integers: integersAVX512(),
 	gradients: &gradients{
 		layerNormStats: layerNormStatsAVX512, rmsNormStats: rmsNormStatsAVX512, normalize: normalizeAVX512,
 		affine: affineAVX512, gain: gainAVX512, rmsNorm: rmsNormAVX512,
@@ -36,6 +39,7 @@ var avx2 = (&assembly{
 	peak:           peakAVX2,
 	gemmTransposed: gemmTransposedAVX2, stackRows: stackAVX2,
 	gemmBF16: gemmBF16AVX2, gemmF16: gemmF16AVX2,
+	integers: &integers{2, gemmWordsAVX2, quantizeWordsAVX2},
 	gradients: &gradients{
 		layerNormStats: layerNormStatsAVX2, rmsNormStats: rmsNormStatsAVX2, normalize: normalizeAVX2,
 		affine: affineAVX2, gain: gainAVX2, rmsNorm: rmsNormAVX2,
@@ -45,6 +49,21 @@ var avx2 = (&assembly{
 	},
 }).family("avx2")
 
+// The code for weights of 8 bits, which give the same bits: by products of four
+// bytes, or by those of two words.
+var (
+	bytesAVX512 = &integers{4, gemmBytesAVX512, quantizeBytesAVX512}
+	wordsAVX512 = &integers{2, gemmWordsAVX512, quantizeWordsAVX512}
+)
+
+// integersAVX512 returns the faster code that the processor has.
+func integersAVX512() *integers {
+	if cpu.X86.HasAVX512VNNI {
+		return bytesAVX512
+	}
+	return wordsAVX512
+}
+
 // available returns the families that this processor can run, the fastest
 // first. The flags of package cpu include that the operating system saves the
 // wide registers.
@@ -52,7 +71,7 @@ func available() []*family {
 	families := []*family{generic}
 	if cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasBMI2 && cpu.X86.HasF16C {
 		families = append([]*family{avx2}, families...)
-		if cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL {
+		if cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL {
 			families = append([]*family{avx512}, families...)
 		}
 	}

@@ -60,7 +60,6 @@ rows1x1:
 
 tile1x1:
 	MOVQ       DX, R9
-	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
 	TESTB      R11, R11
@@ -207,7 +206,6 @@ rows2x1:
 	SHRQ  $0x01, R8
 
 tile2x1:
-	MOVQ       DX, R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -380,7 +378,6 @@ rows3x1:
 	SHRQ  $0x01, R8
 
 tile3x1:
-	MOVQ       DX, R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -578,9 +575,6 @@ rows4x1:
 	SHRQ  $0x01, R8
 
 tile4x1:
-	MOVQ       DX, R9
-	LEAQ       (AX)(AX*2), R10
-	LEAQ       (R9)(R10*1), R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -803,9 +797,6 @@ rows5x1:
 	SHRQ  $0x01, R8
 
 tile5x1:
-	MOVQ       DX, R9
-	LEAQ       (AX)(AX*2), R10
-	LEAQ       (R9)(R10*1), R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -1053,9 +1044,6 @@ rows6x1:
 	SHRQ  $0x01, R8
 
 tile6x1:
-	MOVQ       DX, R9
-	LEAQ       (AX)(AX*2), R10
-	LEAQ       (R9)(R10*1), R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -1329,7 +1317,6 @@ rows1x2:
 
 tile1x2:
 	MOVQ       DX, R9
-	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
 	TESTB      R11, R11
@@ -1497,7 +1484,6 @@ rows2x2:
 	SHRQ  $0x01, R8
 
 tile2x2:
-	MOVQ       DX, R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -1705,7 +1691,6 @@ rows3x2:
 	SHRQ  $0x01, R8
 
 tile3x2:
-	MOVQ       DX, R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -1952,9 +1937,6 @@ rows4x2:
 	SHRQ  $0x01, R8
 
 tile4x2:
-	MOVQ       DX, R9
-	LEAQ       (AX)(AX*2), R10
-	LEAQ       (R9)(R10*1), R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -2240,9 +2222,6 @@ rows5x2:
 	SHRQ  $0x01, R8
 
 tile5x2:
-	MOVQ       DX, R9
-	LEAQ       (AX)(AX*2), R10
-	LEAQ       (R9)(R10*1), R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -2567,9 +2546,6 @@ rows6x2:
 	SHRQ  $0x01, R8
 
 tile6x2:
-	MOVQ       DX, R9
-	LEAQ       (AX)(AX*2), R10
-	LEAQ       (R9)(R10*1), R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11

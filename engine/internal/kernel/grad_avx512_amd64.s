@@ -84,7 +84,6 @@ rows1x1:
 
 tile1x1:
 	MOVQ       DX, R9
-	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
 	TESTB      R11, R11
@@ -231,7 +230,6 @@ rows2x1:
 	SHRQ  $0x01, R8
 
 tile2x1:
-	MOVQ       DX, R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -404,7 +402,6 @@ rows3x1:
 	SHRQ  $0x01, R8
 
 tile3x1:
-	MOVQ       DX, R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -602,9 +599,6 @@ rows4x1:
 	SHRQ  $0x01, R8
 
 tile4x1:
-	MOVQ       DX, R9
-	LEAQ       (AX)(AX*2), R10
-	LEAQ       (R9)(R10*1), R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -827,9 +821,6 @@ rows5x1:
 	SHRQ  $0x01, R8
 
 tile5x1:
-	MOVQ       DX, R9
-	LEAQ       (AX)(AX*2), R10
-	LEAQ       (R9)(R10*1), R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -1077,9 +1068,6 @@ rows6x1:
 	SHRQ  $0x01, R8
 
 tile6x1:
-	MOVQ       DX, R9
-	LEAQ       (AX)(AX*2), R10
-	LEAQ       (R9)(R10*1), R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -1352,10 +1340,6 @@ rows7x1:
 	SHRQ  $0x01, R8
 
 tile7x1:
-	MOVQ       DX, R9
-	LEAQ       (AX)(AX*2), R10
-	LEAQ       (R9)(R10*1), R9
-	LEAQ       (R9)(R10*1), R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -1653,10 +1637,6 @@ rows8x1:
 	SHRQ  $0x01, R8
 
 tile8x1:
-	MOVQ       DX, R9
-	LEAQ       (AX)(AX*2), R10
-	LEAQ       (R9)(R10*1), R9
-	LEAQ       (R9)(R10*1), R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -1979,10 +1959,6 @@ rows9x1:
 	SHRQ  $0x01, R8
 
 tile9x1:
-	MOVQ       DX, R9
-	LEAQ       (AX)(AX*2), R10
-	LEAQ       (R9)(R10*1), R9
-	LEAQ       (R9)(R10*1), R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -2330,11 +2306,6 @@ rows10x1:
 	SHRQ  $0x01, R8
 
 tile10x1:
-	MOVQ       DX, R9
-	LEAQ       (AX)(AX*2), R10
-	LEAQ       (R9)(R10*1), R9
-	LEAQ       (R9)(R10*1), R9
-	LEAQ       (R9)(R10*1), R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -2707,11 +2678,6 @@ rows11x1:
 	SHRQ  $0x01, R8
 
 tile11x1:
-	MOVQ       DX, R9
-	LEAQ       (AX)(AX*2), R10
-	LEAQ       (R9)(R10*1), R9
-	LEAQ       (R9)(R10*1), R9
-	LEAQ       (R9)(R10*1), R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -3109,11 +3075,6 @@ rows12x1:
 	SHRQ  $0x01, R8
 
 tile12x1:
-	MOVQ       DX, R9
-	LEAQ       (AX)(AX*2), R10
-	LEAQ       (R9)(R10*1), R9
-	LEAQ       (R9)(R10*1), R9
-	LEAQ       (R9)(R10*1), R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -3537,7 +3498,6 @@ rows1x2:
 
 tile1x2:
 	MOVQ       DX, R9
-	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
 	TESTB      R11, R11
@@ -3705,7 +3665,6 @@ rows2x2:
 	SHRQ  $0x01, R8
 
 tile2x2:
-	MOVQ       DX, R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -3913,7 +3872,6 @@ rows3x2:
 	SHRQ  $0x01, R8
 
 tile3x2:
-	MOVQ       DX, R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -4160,9 +4118,6 @@ rows4x2:
 	SHRQ  $0x01, R8
 
 tile4x2:
-	MOVQ       DX, R9
-	LEAQ       (AX)(AX*2), R10
-	LEAQ       (R9)(R10*1), R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -4448,9 +4403,6 @@ rows5x2:
 	SHRQ  $0x01, R8
 
 tile5x2:
-	MOVQ       DX, R9
-	LEAQ       (AX)(AX*2), R10
-	LEAQ       (R9)(R10*1), R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -4775,9 +4727,6 @@ rows6x2:
 	SHRQ  $0x01, R8
 
 tile6x2:
-	MOVQ       DX, R9
-	LEAQ       (AX)(AX*2), R10
-	LEAQ       (R9)(R10*1), R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -5141,10 +5090,6 @@ rows7x2:
 	SHRQ  $0x01, R8
 
 tile7x2:
-	MOVQ       DX, R9
-	LEAQ       (AX)(AX*2), R10
-	LEAQ       (R9)(R10*1), R9
-	LEAQ       (R9)(R10*1), R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -5547,10 +5492,6 @@ rows8x2:
 	SHRQ  $0x01, R8
 
 tile8x2:
-	MOVQ       DX, R9
-	LEAQ       (AX)(AX*2), R10
-	LEAQ       (R9)(R10*1), R9
-	LEAQ       (R9)(R10*1), R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -5992,10 +5933,6 @@ rows9x2:
 	SHRQ  $0x01, R8
 
 tile9x2:
-	MOVQ       DX, R9
-	LEAQ       (AX)(AX*2), R10
-	LEAQ       (R9)(R10*1), R9
-	LEAQ       (R9)(R10*1), R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -6476,11 +6413,6 @@ rows10x2:
 	SHRQ  $0x01, R8
 
 tile10x2:
-	MOVQ       DX, R9
-	LEAQ       (AX)(AX*2), R10
-	LEAQ       (R9)(R10*1), R9
-	LEAQ       (R9)(R10*1), R9
-	LEAQ       (R9)(R10*1), R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -7000,11 +6932,6 @@ rows11x2:
 	SHRQ  $0x01, R8
 
 tile11x2:
-	MOVQ       DX, R9
-	LEAQ       (AX)(AX*2), R10
-	LEAQ       (R9)(R10*1), R9
-	LEAQ       (R9)(R10*1), R9
-	LEAQ       (R9)(R10*1), R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11
@@ -7563,11 +7490,6 @@ rows12x2:
 	SHRQ  $0x01, R8
 
 tile12x2:
-	MOVQ       DX, R9
-	LEAQ       (AX)(AX*2), R10
-	LEAQ       (R9)(R10*1), R9
-	LEAQ       (R9)(R10*1), R9
-	LEAQ       (R9)(R10*1), R9
 	MOVQ       DX, R9
 	LEAQ       (AX)(AX*2), R10
 	MOVB       add+72(FP), R11

@@ -36,6 +36,8 @@ type Weights[T Float] struct {
 	panels  []T
 	halves  []uint16 // the panels of weights of 16 bits, instead of panels
 	format  Half     // of halves; 0 if there are none
+	words   []uint32 // the panels of weights of 8 bits, instead of panels
+	group   int      // inputs that lie together in words; 0 if there are none
 	columns int
 	family  *family
 }
@@ -86,11 +88,16 @@ func (w *Weights[T]) Columns(lo, hi int) *Weights[T] {
 	}
 	v := *w
 	v.out = hi - lo
-	first, last := lo*w.in, (hi+w.columns-1)/w.columns*w.columns*w.in
-	if w.format != 0 {
-		v.halves = w.halves[first:last]
-	} else {
-		v.panels = w.panels[first:last]
+	first, last := lo/w.columns, (hi+w.columns-1)/w.columns
+	size := w.columns * w.in
+	switch {
+	case w.group != 0:
+		size = w.panelWords()
+		v.words = w.words[first*size : last*size]
+	case w.format != 0:
+		v.halves = w.halves[first*size : last*size]
+	default:
+		v.panels = w.panels[first*size : last*size]
 	}
 	return &v
 }
@@ -111,7 +118,10 @@ func Linear[T Float](dst []T, ldd int, x []T, ldx, m int, w *Weights[T], bias []
 	if x, ok := any(x).([]float32); ok {
 		w := any(w).(*Weights[float32])
 		multiply := w.family.linear
-		if w.format != 0 {
+		switch {
+		case w.group != 0:
+			multiply = linear8
+		case w.format != 0:
 			multiply = w.family.linear16
 		}
 		multiply(any(dst).([]float32), ldd, x, ldx, m, w, any(bias).([]float32))

@@ -38,6 +38,28 @@ func (m *machine) gemm(transposed bool, e element) {
 		"nil the memory from there on, as much as panel, is brought closer meanwhile.",
 		fmt.Sprintf("1 ≤ rows ≤ %d, 1 ≤ tiles, 1 ≤ k, 1 ≤ columns ≤ %d; ldx and ldd count elements.", m.tileRows, 2*m.lanes))
 	load := e.prepare(m)
+	left := byRows
+	if transposed {
+		left = byColumns
+	}
+	m.shapes(func(rows, vectors int) {
+		m.tiles(rows, vectors, left, tileProduct{
+			bytes: 2 * m.lanes * e.size,
+			load:  load,
+			multiply: func(sums, b group, a Mem) {
+				value := m.broadcast(a)
+				for i := range b {
+					VFMADD231PS(b[i], value, sums[i])
+				}
+			},
+			begin: m.begin,
+		})
+	})
+}
+
+// shapes writes the choice among the loops for each number of rows of a tile and
+// of vectors in one, and these loops.
+func (m *machine) shapes(loop func(rows, vectors int)) {
 	columns, rows := Load(Param("columns"), GP64()), Load(Param("rows"), GP64())
 	label := func(rows, vectors int) string { return fmt.Sprintf("rows%dx%d", rows, vectors) }
 	CMPQ(columns, U8(m.lanes))
@@ -54,15 +76,29 @@ func (m *machine) gemm(transposed bool, e element) {
 	for vectors := 1; vectors <= 2; vectors++ {
 		for r := 1; r <= m.tileRows; r++ {
 			Label(label(r, vectors))
-			m.tiles(r, vectors, transposed, 2*m.lanes*e.size, load)
+			loop(r, vectors)
 		}
 	}
 }
 
+// tileProduct is what a tile computes.
+type tileProduct struct {
+	bytes int // of a row of the panel
+	// load loads the first one or two vectors of a row of the panel.
+	load func(row Mem, to group)
+	// multiply adds the products of a, a word, with vectors of the panel.
+	multiply func(sums, b group, a Mem)
+	// begin returns the sums that a tile begins with.
+	begin func(name string, dst, ldd reg.Register, rows, vectors int) []group
+	// dequantize turns sums of integers into numbers; nil if they are. left and
+	// panel have arrived at what is behind their last steps.
+	dequantize func(sums []group, left left, panel reg.Register)
+}
+
 // tiles writes the loop over the tiles of the given number of rows, and of one
-// or two vectors of columns. A row of the panel has the given number of bytes;
-// load loads its first vectors to registers.
-func (m *machine) tiles(rows, vectors int, transposed bool, bytes int, load func(row Mem, to group)) {
+// or two vectors of columns.
+func (m *machine) tiles(rows, vectors int, find func(x, ldx reg.Register, rows int) left, of tileProduct) {
+	bytes := of.bytes
 	name := func(s string) string { return fmt.Sprintf("%s%dx%d", s, rows, vectors) }
 	ldx, ldd := Load(Param("ldx"), GP64()), Load(Param("ldd"), GP64())
 	x, dst := Load(Param("x"), GP64()), Load(Param("dst"), GP64())
@@ -85,20 +121,14 @@ func (m *machine) tiles(rows, vectors int, transposed bool, bytes int, load func
 	SHRQ(U8(1), share)
 
 	Label(name("tile"))
-	left := byRows(x, ldx, rows)
-	if transposed {
-		left = byColumns(x, ldx, rows)
-	}
-	sums := m.begin(name("begin"), dst, ldd, rows, vectors)
+	left := find(x, ldx, rows)
+	sums := of.begin(name("begin"), dst, ldd, rows, vectors)
 	panel := Load(Param("panel"), GP64())
 	step := func(u int) {
 		b := m.group(vectors)
-		load(Mem{Base: panel, Disp: u * bytes}, b)
+		of.load(Mem{Base: panel, Disp: u * bytes}, b)
 		for r := range rows {
-			a := m.broadcast(left.at(r, u))
-			for i := range b {
-				VFMADD231PS(b[i], a, sums[r][i])
-			}
+			of.multiply(sums[r], b, left.at(r, u))
 		}
 	}
 	advance := func(steps int) {
@@ -139,6 +169,9 @@ func (m *machine) tiles(rows, vectors int, transposed bool, bytes int, load func
 	JNZ(LabelRef(name("single")))
 
 	Label(name("finish"))
+	if of.dequantize != nil {
+		of.dequantize(sums, left, panel)
+	}
 	columns := GP64()
 	Load(Param("columns"), columns)
 	CMPQ(columns, U8(vectors*m.lanes))
@@ -261,6 +294,26 @@ func byColumns(x, ldx reg.Register, rows int) left {
 	}
 }
 
+// beginZero returns sums of zeros, and brings closer where they will be stored.
+func (m *machine) beginZero(_ string, dst, ldd reg.Register, rows, vectors int) []group {
+	sums := make([]group, rows)
+	for r := range sums {
+		sums[r] = m.group(vectors)
+	}
+	m.zeroTile(sums, dst, ldd)
+	return sums
+}
+
+// zeroTile clears the sums of a tile.
+func (m *machine) zeroTile(sums []group, dst, ldd reg.Register) {
+	m.eachRow(dst, ldd, len(sums), len(sums[0]), func(r int, at []Mem) {
+		for half, p := range at {
+			PREFETCHT0(p)
+			m.clear(sums[r][half])
+		}
+	})
+}
+
 // begin returns the sums of a tile: zeros, or what dst holds.
 func (m *machine) begin(name string, dst, ldd reg.Register, rows, vectors int) []group {
 	sums := make([]group, rows)
@@ -270,12 +323,7 @@ func (m *machine) begin(name string, dst, ldd reg.Register, rows, vectors int) [
 	add, columns := Load(Param("add"), GP8()), GP64()
 	TESTB(add, add)
 	JNZ(LabelRef(name + "Add"))
-	m.eachRow(dst, ldd, rows, vectors, func(r int, at []Mem) {
-		for half, p := range at {
-			PREFETCHT0(p)
-			m.clear(sums[r][half])
-		}
-	})
+	m.zeroTile(sums, dst, ldd)
 	JMP(LabelRef(name + "Done"))
 	Label(name + "Add")
 	load := func(k mask) {

@@ -34,11 +34,20 @@ var sets = map[string][]func(m *machine){
 	"half": {
 		func(m *machine) { m.gemm(false, bf16) }, func(m *machine) { m.gemm(false, f16) },
 	},
+	"int8": {
+		func(m *machine) {
+			if m.wide() {
+				m.gemm8(fourBytes)
+				m.quantize(fourBytes)
+			}
+		},
+		func(m *machine) { m.gemm8(twoWords) }, func(m *machine) { m.quantize(twoWords) },
+	},
 }
 
 func main() {
 	isa := flag.String("isa", "", "instruction set: avx512 or avx2")
-	set := flag.String("set", "", "kernels to write: none, grad or half")
+	set := flag.String("set", "", "kernels to write: none, grad, half or int8")
 	flag.Parse()
 	var m *machine
 	switch *isa {
