@@ -58,6 +58,30 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// TestParameters: a tensor of which several layers take a part, or that two of
+// them share, counts once.
+func TestParameters(t *testing.T) {
+	for _, model := range []string{"gpt2-lm", "bert-mlm", "xlnet-lm"} {
+		fsys := golden.ModelFS(t, model)
+		text, err := fs.ReadFile(fsys, checkpoint.WeightsFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, err := safetensors.Open(bytes.NewReader(text), int64(len(text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := int64(0)
+		for _, name := range file.Names() {
+			info, _ := file.Tensor(name)
+			want += int64(info.Elements())
+		}
+		if got := open(t, fsys).Info().Parameters; got != want {
+			t.Errorf("%s has %d parameters, want %d", model, got, want)
+		}
+	}
+}
+
 // TestOpenNames: legacy names and a file without the base prefix make the same
 // model.
 func TestOpenNames(t *testing.T) {

@@ -1,5 +1,7 @@
 package arch
 
+import "iter"
+
 // Weight names a tensor of a checkpoint.
 type Weight struct {
 	Name string   // in the reference implementation's spelling, base prefix included
@@ -39,4 +41,42 @@ func (w Weight) Dims() (out, in int) {
 		out = w.Hi - w.Lo
 	}
 	return out, in
+}
+
+// Weights returns the weights that the graph names in the order of its
+// operations, as often as these read them; the second value tells that it is
+// the matrix of a linear layer.
+func (g *Graph) Weights() iter.Seq2[Weight, bool] {
+	return func(yield func(Weight, bool) bool) {
+		all := func(matrix bool, list ...Weight) bool {
+			for _, w := range list {
+				if w.Given() && !yield(w, matrix) {
+					return false
+				}
+			}
+			return true
+		}
+		for _, n := range g.Nodes {
+			more := true
+			switch op := n.Op.(type) {
+			case Words:
+				more = all(false, op.Table)
+			case Embed:
+				more = all(false, op.Table)
+			case Repeat:
+				more = all(false, op.Row)
+			case Norm:
+				more = all(false, op.Gamma, op.Beta)
+			case Linear:
+				more = all(true, op.W) && all(false, op.Bias)
+			case Attention:
+				if r := op.Relative; r != nil {
+					more = all(false, r.Content, r.Position, r.Segment, r.Segments)
+				}
+			}
+			if !more {
+				return
+			}
+		}
+	}
 }

@@ -295,15 +295,6 @@ func TestAlternatives(t *testing.T) {
 	if info, ok := c.Tensor("bert.", "bert.b.weight"); !ok || info.Name != "bert.b.gamma" || info.DType != F32 {
 		t.Errorf("bert.b.weight is %v", info)
 	}
-	if got := l.Optional("bert.a.weight", 1); !cmp.Equal(got, []float32{1}) {
-		t.Errorf("Optional = %v", got)
-	}
-	if got := l.Optional("bert.a.bias", 1); got != nil || l.Err() != nil {
-		t.Errorf("Optional of nothing = %v, %v", got, l.Err())
-	}
-	if got := l.Optional("bert.a.weight", 2); got != nil || !errors.As(l.Err(), new(*TensorError)) {
-		t.Errorf("Optional of another shape = %v, %v", got, l.Err())
-	}
 }
 
 func TestNonFinite(t *testing.T) {

@@ -20,6 +20,7 @@ type Loader[T float32 | float64] struct {
 	checkpoint *Checkpoint
 	prefix     string
 	parameters int64
+	counted    map[string]bool // the names of tensors among parameters
 	err        error
 }
 
@@ -27,7 +28,7 @@ type Loader[T float32 | float64] struct {
 // stand outside of the base model, where prefix may be absent from the file.
 // It stops between tensors when ctx is cancelled.
 func NewLoader[T float32 | float64](ctx context.Context, c *Checkpoint, prefix string) *Loader[T] {
-	return &Loader[T]{ctx: ctx, checkpoint: c, prefix: prefix}
+	return &Loader[T]{ctx: ctx, checkpoint: c, prefix: prefix, counted: map[string]bool{}}
 }
 
 // Info describes a tensor without reading it: its format, shape, and the name
@@ -59,15 +60,6 @@ func (l *Loader[T]) Tensor(name string, shape ...int) []T {
 	return load(l, name, shape, readAs[T], nonFinite[T])
 }
 
-// Optional returns what Tensor does, or nil without an error where there is no
-// tensor of that name.
-func (l *Loader[T]) Optional(name string, shape ...int) []T {
-	if !l.Has(name) {
-		return nil
-	}
-	return l.Tensor(name, shape...)
-}
-
 // Bits returns the bits of the values of a tensor that is stored in 16 bits,
 // and their format, F16 or BF16. That the tensor is stored so is up to the
 // caller, who asks [Loader.Info].
@@ -81,7 +73,8 @@ func (l *Loader[T]) Bits(name string, shape ...int) ([]uint16, DType) {
 // the container, or that of the context.
 func (l *Loader[T]) Err() error { return l.err }
 
-// Parameters returns the number of values read so far.
+// Parameters returns the number of values of the tensors read so far. A tensor
+// that was read several times, as tied weights are, counts once.
 func (l *Loader[T]) Parameters() int64 { return l.parameters }
 
 // load reads a tensor by read and holds its shape and its values to what they
@@ -112,7 +105,10 @@ func load[T float32 | float64, V any](l *Loader[T], name string, shape []int, re
 		l.err = &ValueError{File: f.name, Name: info.Name, At: coordinates(i, shape), Value: value}
 		return nil
 	}
-	l.parameters += int64(len(values))
+	if !l.counted[info.Name] {
+		l.counted[info.Name] = true
+		l.parameters += int64(len(values))
+	}
 	return values
 }
 

@@ -28,7 +28,7 @@ func Weights(t *testing.T, folder fs.FS, unread ...string) {
 	for _, form := range Forms(a.Info) {
 		g := a.Graph(form)
 		Check(t, a, form, g)
-		for _, w := range weights(g) {
+		for w := range g.Weights() {
 			names := append([]string{w.Name}, w.Or...)
 			i := slices.IndexFunc(names, func(name string) bool { return stored[name] != nil })
 			if i < 0 {
@@ -67,29 +67,6 @@ func shapes(t *testing.T, folder fs.FS) map[string][]int {
 		stored[name] = info.Shape
 	}
 	return stored
-}
-
-// weights returns the weights that a graph names.
-func weights(g *arch.Graph) (all []arch.Weight) {
-	for _, n := range g.Nodes {
-		switch op := n.Op.(type) {
-		case arch.Words:
-			all = append(all, op.Table)
-		case arch.Embed:
-			all = append(all, op.Table)
-		case arch.Repeat:
-			all = append(all, op.Row)
-		case arch.Norm:
-			all = append(all, op.Gamma, op.Beta)
-		case arch.Linear:
-			all = append(all, op.W, op.Bias)
-		case arch.Attention:
-			if r := op.Relative; r != nil {
-				all = append(all, r.Content, r.Position, r.Segment, r.Segments)
-			}
-		}
-	}
-	return slices.DeleteFunc(all, func(w arch.Weight) bool { return !w.Given() })
 }
 
 // Unembedding tests that the last layer of a language model has the weight

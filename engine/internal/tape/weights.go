@@ -55,36 +55,32 @@ func meanRow[T kernel.Float](table []T, width int) []T {
 func key(w arch.Weight) string { return fmt.Sprintf("%s[%d:%d]%t", w.Name, w.Lo, w.Hi, w.Transposed) }
 
 // named calls f for every weight that the graphs name, each once: for those of
-// linear layers with matrix set.
+// linear layers with matrix set. What is read of one tensor, such as the table
+// of words and the unembedding that is tied to it, follows each other.
 func named(graphs []*arch.Graph, f func(w arch.Weight, matrix bool)) {
+	type reading struct {
+		w      arch.Weight
+		matrix bool
+	}
+	var tensors []string
+	readings := map[string][]reading{}
 	seen := map[string]bool{}
-	visit := func(matrix bool, list ...arch.Weight) {
-		for _, w := range list {
-			if k := fmt.Sprint(key(w), matrix); w.Given() && !seen[k] {
-				seen[k] = true
-				f(w, matrix)
+	for _, g := range graphs {
+		for w, matrix := range g.Weights() {
+			k := fmt.Sprint(key(w), matrix)
+			if seen[k] {
+				continue
 			}
+			seen[k] = true
+			if readings[w.Name] == nil {
+				tensors = append(tensors, w.Name)
+			}
+			readings[w.Name] = append(readings[w.Name], reading{w, matrix})
 		}
 	}
-	for _, g := range graphs {
-		for _, n := range g.Nodes {
-			switch op := n.Op.(type) {
-			case arch.Words:
-				visit(false, op.Table)
-			case arch.Embed:
-				visit(false, op.Table)
-			case arch.Repeat:
-				visit(false, op.Row)
-			case arch.Norm:
-				visit(false, op.Gamma, op.Beta)
-			case arch.Attention:
-				if r := op.Relative; r != nil {
-					visit(false, r.Content, r.Position, r.Segment, r.Segments)
-				}
-			case arch.Linear:
-				visit(true, op.W)
-				visit(false, op.Bias)
-			}
+	for _, name := range tensors {
+		for _, r := range readings[name] {
+			f(r.w, r.matrix)
 		}
 	}
 }
@@ -144,8 +140,8 @@ func load[T kernel.Float](ctx context.Context, c *checkpoint.Checkpoint, a *arch
 	return w, l.Parameters(), l.Err()
 }
 
-// loader reads tensors, and keeps the one that was read last: the parts of a
-// tensor follow each other.
+// loader reads tensors, and keeps the one that was read last, because [named]
+// lets the parts of a tensor follow each other.
 type loader[T kernel.Float] struct {
 	*checkpoint.Loader[T]
 	name   string
