@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -106,8 +107,8 @@ func (m *Model) Forward(ctx context.Context, in Input, opts ...ForwardOption) (*
 		return nil, err
 	}
 	r.AllReads = graph.Read.From == arch.Every && in.Reads == nil
-	if (in.Past != nil || in.Keep != nil) && (!causal(graph) || len(r.Request.Gradients) > 0) {
-		return nil, inputError("Past", "is for causal models without relative positions, and not for gradients")
+	if err := m.checkPast(in, r, graph); err != nil {
+		return nil, err
 	}
 	if err := r.check(graph, batch); err != nil {
 		return nil, err
@@ -137,6 +138,39 @@ func (m *Model) Forward(ctx context.Context, in Input, opts ...ForwardOption) (*
 		return nil, err
 	}
 	return out, nil
+}
+
+// checkPast refuses a Past that the model cannot take up, and a Keep that two
+// sequences would write, or one while another reads it.
+func (m *Model) checkPast(in Input, r *request, graph *arch.Graph) error {
+	if in.Past == nil && in.Keep == nil {
+		return nil
+	}
+	if !causal(graph) || len(r.Request.Gradients) > 0 {
+		return inputError("Past", "is for causal models without relative positions, and not for gradients")
+	}
+	kept := make(map[*Past]int)
+	for i, to := range in.Keep {
+		if to == nil {
+			continue
+		}
+		if j, twice := kept[to]; twice {
+			return &InputError{"Keep", i, -1, fmt.Sprintf("is to be kept where sequence %d is: give each a Past of its own", j)}
+		}
+		kept[to] = i
+	}
+	for i, past := range in.Past {
+		if past == nil {
+			continue
+		}
+		if j, writes := kept[past]; writes && j != i {
+			return &InputError{"Past", i, -1, fmt.Sprintf("continues what sequence %d grows: keep that one elsewhere", j)}
+		}
+		if !m.network.Continues(past) {
+			return &InputError{"Past", i, -1, "continues what this model has not kept, or not to the end: begin with an empty Past"}
+		}
+	}
+	return nil
 }
 
 // form tells which of the model's graphs an input needs.
@@ -232,7 +266,7 @@ func (m *Model) plan(program tape.Program, b tape.Batch, results int64, whole, t
 	}
 	p := plan{groups: groups(even), runners: threads}
 	p.size = size(p.groups, 1)
-	if len(p.groups) >= threads && !whole && m.runners.fits(program, p.size, p.runners, results) {
+	if len(p.groups) >= threads && !whole && m.runners.fits(program, p.size, p.runners, results) == nil {
 		return p, nil
 	}
 	shared := threads > 1 && b.Rows()*m.info.Hidden*m.info.Hidden >= shareFrom
@@ -240,18 +274,15 @@ func (m *Model) plan(program tape.Program, b tape.Batch, results int64, whole, t
 	if whole {
 		limits = []int{b.Rows()}
 	}
+	var err error
 	for _, rows := range limits {
 		p = plan{groups: groups(rows), runners: 1, shared: shared}
 		p.size = size(p.groups, threads)
-		if m.runners.fits(program, p.size, p.runners, results) {
+		if err = m.runners.fits(program, p.size, p.runners, results); err == nil {
 			return p, nil
 		}
 	}
-	return p, &MemoryError{
-		What:   "the weights and this forward",
-		Need:   m.runners.weights + results + int64(p.runners)*program.Bytes(p.size),
-		Budget: m.runners.budget,
-	}
+	return plan{}, err
 }
 
 // partition cuts a batch into groups of consecutive sequences of at most the

@@ -2,9 +2,13 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
+
+	"github.com/xai-go/xai/engine/arch"
+	"github.com/xai-go/xai/engine/checkpoint"
 )
 
 // Generation says how a continuation is drawn. The zero value is greedy: the
@@ -31,8 +35,16 @@ type Generated struct {
 // Generate continues a prompt token by token. Keys and values are kept, so that
 // each step computes one token. It ends early, without an error, where the
 // model has no further position. The bits of a step are those of a forward of
-// all tokens so far.
+// all tokens so far. A model of another task than [arch.CausalLM] is a
+// [*checkpoint.UnsupportedError], settings without a meaning are an
+// [*OptionError]; other errors are those of [Model.Forward] and of g.Each.
 func (m *Model) Generate(ctx context.Context, prompt []int32, g Generation) (*Generated, error) {
+	if m.info.Task != arch.CausalLM {
+		return nil, &checkpoint.UnsupportedError{
+			What: "to continue texts with " + m.info.Architecture,
+			Hint: fmt.Sprintf("its task is %s; open a model for %s", m.info.Task, arch.CausalLM),
+		}
+	}
 	if len(prompt) == 0 {
 		return nil, inputError("IDs", "are empty: generation needs a token to begin with")
 	}

@@ -10,17 +10,19 @@ import (
 
 // check refuses selections and edits that do not fit the graph or the batch.
 func (r *request) check(graph *arch.Graph, b tape.Batch) error {
-	known := make(map[string]bool, len(graph.Points))
+	known := make(map[string]arch.Point, len(graph.Points))
 	for _, p := range graph.Points {
-		known[p.Name] = true
+		known[p.Name] = p
 	}
 	refuse := func(s point.Selection, format string, args ...any) error {
 		return &PointError{Name: s.Name, Reason: fmt.Sprintf(format, args...)}
 	}
 	is := func(s point.Selection, has bool, what string) error {
+		// A point of another graph may bear the name of one of this graph.
+		p, ok := known[s.Point.Name]
 		switch {
-		case !known[s.Point.Name]:
-			return refuse(s, "does not exist for this input: it is a point of another form of the model")
+		case !ok || p.Node != s.Point.Node || p.Stage != s.Point.Stage || len(p.Axes) != len(s.Point.Axes):
+			return refuse(s, "is not of this input's graph: select it on Graph of an input with the same fields")
 		case len(s.Ranges) != len(s.Point.Axes):
 			return refuse(s, "has %d ranges for %d axes", len(s.Ranges), len(s.Point.Axes))
 		case !has:
@@ -103,16 +105,8 @@ func extent(b tape.Batch, p arch.Point, axis, i int) int {
 	case a.Letter == "M":
 		return memory
 	case a.Letter == "R":
-		context, longest := 0, 0
-		for j := range b.Sequences() {
-			n := b.Starts[j+1] - b.Starts[j]
-			m := 0
-			if b.MemoryStarts != nil {
-				m = b.MemoryStarts[j+1] - b.MemoryStarts[j]
-			}
-			context, longest = max(context, n+m), max(longest, n)
-		}
-		return context + longest
+		size := b.Size()
+		return size.Context + size.Longest
 	}
 	return hi - lo
 }

@@ -59,21 +59,31 @@ func (r *runners) pack(bytes int64) error {
 	return nil
 }
 
-// fits reports whether n runners of a size and results of that many bytes can
-// ever be had at the same time.
-func (r *runners) fits(program tape.Program, size tape.Size, n int, results int64) bool {
+// fits returns nil if n runners of a size and results of that many bytes can
+// ever be had at the same time, and otherwise a [*MemoryError].
+func (r *runners) fits(program tape.Program, size tape.Size, n int, results int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.weights+results+int64(n)*program.Bytes(size) <= r.budget
+	return r.room(results + int64(n)*program.Bytes(size))
+}
+
+// room returns a [*MemoryError] unless so many bytes fit beside the weights. It
+// is called with r.mu held.
+func (r *runners) room(bytes int64) error {
+	if need := r.weights + bytes; need > r.budget {
+		return &MemoryError{What: "the weights and this forward", Need: need, Budget: r.budget}
+	}
+	return nil
 }
 
 // take returns n runners of a program for a size, and counts the bytes of the
-// results until put. It waits until they fit; the caller has made sure that
-// they can.
+// results until put. It waits until they fit, and returns a [*MemoryError] if
+// they cannot: the weights may have grown since fits was asked.
 func (r *runners) take(ctx context.Context, program tape.Program, size tape.Size, n int, results int64) (*held, error) {
 	bytes := program.Bytes(size)
 	for {
 		r.mu.Lock()
+		err := r.room(results + int64(n)*bytes)
 		h, ok := r.reserve(program, size, n, bytes, results)
 		changed := r.changed
 		r.mu.Unlock()
@@ -86,6 +96,9 @@ func (r *runners) take(ctx context.Context, program tape.Program, size tape.Size
 				h.runners = append(h.runners, s.runner)
 			}
 			return h, nil
+		}
+		if err != nil {
+			return nil, err
 		}
 		select {
 		case <-changed:

@@ -25,11 +25,14 @@ import (
 type Network interface {
 	// Parameters returns the number of weights.
 	Parameters() int64
-	// Graph returns the graph of a form. Models of one form have the same for
-	// all.
+	// Graph returns the graph of a form. Models without targets and memories
+	// have one for all forms.
 	Graph(form arch.Form) *arch.Graph
 	// Plan makes the plan of a request, which must fit the graph of its form.
 	Plan(req *Request) Program
+	// Continues tells whether p is what a forward of this model has kept, of
+	// all of its layers and in its number format.
+	Continues(p *Past) bool
 }
 
 // Program is the plan of a request without its number format.
@@ -58,10 +61,9 @@ type Executor interface {
 
 // network is a model of one number format.
 type network[T kernel.Float] struct {
-	architecture *arch.Architecture
-	weights      *weights[T]
-	parameters   int64
-	graphs       map[arch.Form]*arch.Graph
+	weights    *weights[T]
+	parameters int64
+	graphs     map[arch.Form]*arch.Graph
 }
 
 // forms returns the forms that a model has graphs for.
@@ -93,7 +95,7 @@ func Open(ctx context.Context, c *checkpoint.Checkpoint, a *arch.Architecture, d
 }
 
 func open[T kernel.Float](ctx context.Context, c *checkpoint.Checkpoint, a *arch.Architecture, dtype arch.DType) (Network, error) {
-	n := &network[T]{architecture: a, graphs: map[arch.Form]*arch.Graph{}}
+	n := &network[T]{graphs: map[arch.Form]*arch.Graph{}}
 	for _, form := range forms(a.Info) {
 		g := a.Graph(form)
 		n.graphs[form] = g
@@ -124,6 +126,27 @@ func (n *network[T]) Graph(form arch.Form) *arch.Graph {
 		form = arch.Form{}
 	}
 	return n.graphs[form]
+}
+
+// Continues implements [Network]. A forward that failed on the way, or left
+// layers out, has kept rows that Length does not count, or not all of them.
+func (n *network[T]) Continues(p *Past) bool {
+	graph, layers := n.Graph(arch.Form{}), 0
+	for _, node := range graph.Nodes {
+		op, ok := node.Op.(arch.Attention)
+		if !ok {
+			continue
+		}
+		var l layerPast
+		if layers < len(p.layers) {
+			l = p.layers[layers]
+		}
+		layers++
+		if len(values[T](l.keys)) != p.Length*graph.Nodes[op.Key].Width || len(values[T](l.values)) != p.Length*graph.Nodes[op.Value].Width {
+			return false
+		}
+	}
+	return len(p.layers) <= layers
 }
 
 // BackBytes implements [Program].
