@@ -94,7 +94,7 @@ func (p *planner[T]) attention(i int, captures bool) *attention[T] {
 	// sees itself sees one that others do not, and the distances of relative
 	// positions count hidden keys too.
 	a.compact = len(a.edits) == 0 && !op.SeesSelf && op.Relative == nil
-	p.plan.uses.add(a.e, a.ev, op.Relative != nil, len(p.req.Gradients) > 0)
+	p.plan.uses.add(&op, a.e, a.ev, len(p.req.Gradients) > 0)
 	return a
 }
 
@@ -113,35 +113,45 @@ type scratch[T kernel.Float] struct {
 	view                   tile
 }
 
-// worker is what the scratch of a worker must hold, for the planner's budget.
+// worker is what the attentions of a plan need beside buffers.
 type worker struct {
-	e, ev              int
+	e, ev, heads       int
 	relative, gradient bool
 }
 
-func (w *worker) add(e, ev int, relative, gradient bool) {
-	w.e, w.ev = max(w.e, e), max(w.ev, ev)
-	w.relative, w.gradient = w.relative || relative, w.gradient || gradient
+func (w *worker) add(a *arch.Attention, e, ev int, gradient bool) {
+	w.e, w.ev, w.heads = max(w.e, e), max(w.ev, ev), max(w.heads, a.Heads)
+	w.relative, w.gradient = w.relative || a.Relative != nil, w.gradient || gradient
 }
 
-// bytes returns an upper bound for numbers of the given size.
-func (w *worker) bytes(size Size, number int64) int64 {
-	if w.e == 0 {
+// jobs returns an upper bound of the number of jobs of an attention.
+func (w *worker) jobs(size Size) int {
+	return w.heads * (size.Sequences + size.Tokens/queryBlock)
+}
+
+// scratchBytes returns an upper bound of the scratch of one worker.
+func scratchBytes[T kernel.Float](w worker, size Size) int64 {
+	if w.heads == 0 {
 		return 0
 	}
-	keys := int64(size.Context) + 64
-	head := int64(w.e+w.ev) + 128
-	n := keys * (head + tileRows)
+	keys, span := size.Context, size.Context+size.Longest
+	ld := (keys + 15) / 16 * 16
+	panels := kernel.PanelsBytes[T](w.e, keys) + kernel.PanelsBytes[T](keys, w.ev)
+	numbers := tileRows * ld
 	if w.relative {
-		n += 2 * keys * (head + tileRows)
+		panels += kernel.PanelsBytes[T](w.e, span)
+		numbers += tileRows * (span + w.e)
 	}
 	if w.gradient {
-		n += 3*keys*(head+tileRows) + 4*tileRows*head
+		panels += kernel.PanelsBytes[T](keys, w.e) + kernel.PanelsBytes[T](w.ev, keys)
+		panels += kernel.PanelsBytes[T](tileRows, w.e) + kernel.PanelsBytes[T](tileRows, w.ev)
+		numbers += 2*tileRows*ld + keys*(w.e+w.ev)
 		if w.relative {
-			n += 2 * keys * head
+			panels += kernel.PanelsBytes[T](span, w.e)
 		}
 	}
-	return n*number + keys*16
+	const word = 8
+	return panels + int64(numbers)*number[T]() + word*int64(2*keys+1+2*tileRows)
 }
 
 // grow returns a slice of n values, reusing s where it is long enough.

@@ -119,8 +119,9 @@ func (a *attention[T]) pullTile(r *Runner[T], s *scratch[T], t *tile, j job, lo,
 	a.softmax(s, ld, rows, keys)
 	softmax, pattern := s.scores, s.scores // before edits and after
 	if edits := a.edits[arch.Pattern]; len(edits) > 0 {
-		s.pattern = append(s.pattern[:0], s.scores...)
+		s.pattern = grow(s.pattern, len(s.scores))
 		pattern = s.pattern
+		copy(pattern, s.scores)
 		a.change(r, edits, pattern, s, t, j, lo, hi)
 	}
 	// dV += Pᵀ·dZ and dP = dZ·Vᵀ.

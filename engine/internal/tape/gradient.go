@@ -56,18 +56,22 @@ func (p *planner[T]) seed(logits int) {
 	n := &p.nodes[logits]
 	from, to, set, width := p.value[logits], p.buffer(n.rows, n.width), n.rows, n.width
 	p.grad[logits] = to
+	p.plan.objective = buffer{rows: set, width: width}
 	p.steps = append(p.steps, step[T]{reads: []int{from}, writes: []int{to}, reuse: -1, lasting: true, whole: func(ctx context.Context, r *Runner[T]) error {
 		s := &r.sets[set]
-		var x, dx []float64
 		for seq := range r.batch.Sequences() {
-			lo, hi := s.starts[seq], s.starts[seq+1]
-			x, dx = x[:0], dx[:0]
-			for _, v := range r.span(from, lo, hi) {
-				x, dx = append(x, float64(v)), append(dx, 0)
+			if err := ctx.Err(); err != nil {
+				return err
 			}
-			r.out.Objectives[r.batch.Sequence(seq)] = r.objective(r.batch.Sequence(seq), x, dx)
-			for j, v := range dx {
-				r.memory[r.offsets[to]+lo*width+j] = T(v)
+			lo, hi := s.starts[seq], s.starts[seq+1]
+			r.logits, r.dlogits = grow(r.logits, (hi-lo)*width), grow(r.dlogits, (hi-lo)*width)
+			for j, v := range r.span(from, lo, hi) {
+				r.logits[j], r.dlogits[j] = float64(v), 0
+			}
+			r.out.Objectives[r.batch.Sequence(seq)] = r.objective(r.batch.Sequence(seq), r.logits, r.dlogits)
+			dy := r.span(to, lo, hi)
+			for j, v := range r.dlogits {
+				dy[j] = T(v)
 			}
 		}
 		return ctx.Err()

@@ -17,9 +17,12 @@ type Plan[T kernel.Float] struct {
 	buffers []buffer
 	phases  []phase[T]
 	back    []*linear[T] // layers whose transposed weights the way back needs
-	uses    worker       // what a worker's scratch must hold
-	shared  *Plan[T]     // computes what the plan imports; nil where that is nothing
-	tables  []int        // widths of what the plan exports
+	uses    worker       // what its attentions need beside buffers
+	// objective is the form of the logits that an objective is given; of no
+	// width without one.
+	objective buffer
+	shared    *Plan[T] // computes what the plan imports; nil where that is nothing
+	tables    []int    // widths of what the plan exports
 }
 
 // buffer is a matrix: a row for each member of a set.
@@ -44,6 +47,7 @@ type step[T kernel.Float] struct {
 	rows    arch.RowSet
 	each    func(r *Runner[T], lo, hi int)
 	product func(r *Runner[T]) nn.Product[T]
+	rounds  bool // the product is of a layer of 8 bits, which rounds what it reads
 	whole   func(ctx context.Context, r *Runner[T]) error
 }
 
@@ -54,6 +58,7 @@ type phase[T kernel.Float] struct {
 	rows     arch.RowSet
 	each     []func(r *Runner[T], lo, hi int)
 	products []func(r *Runner[T]) nn.Product[T]
+	rounds   []int // buffers of which products read rounded copies
 	whole    func(ctx context.Context, r *Runner[T]) error
 }
 
@@ -101,6 +106,9 @@ func (p *Plan[T]) finish(steps []step[T]) {
 		}
 		if s.product != nil {
 			p.phases[at].products = append(p.phases[at].products, s.product)
+		}
+		if s.rounds && !slices.Contains(p.phases[at].rounds, s.reads[0]) {
+			p.phases[at].rounds = append(p.phases[at].rounds, s.reads[0])
 		}
 		for _, b := range s.reads {
 			p.buffers[b].last = at
@@ -267,15 +275,37 @@ func (p *Plan[T]) layout(size Size) (offsets []int, total int) {
 	return offsets, total
 }
 
-// Bytes returns the working memory of a runner for groups of a size.
+// Bytes returns the working memory of a runner for groups of a size, or a little
+// more.
 func (p *Plan[T]) Bytes(size Size) int64 {
 	_, total := p.layout(size)
-	var zero T
-	return int64(total)*int64(sizeOf(zero)) + int64(size.Threads)*p.uses.bytes(size, int64(sizeOf(zero)))
+	return int64(total)*number[T]() + p.aside(size)
 }
 
-func sizeOf[T kernel.Float](v T) int {
-	if _, ok := any(v).(float64); ok {
+// aside returns an upper bound of the working memory beside buffers: the scratch
+// of workers, rounded copies of what layers of 8 bits read, what an objective is
+// given, and lists of rows and of jobs.
+func (p *Plan[T]) aside(size Size) int64 {
+	const word, perJob = 8, 4 * 8
+	n := int64(size.Threads) * scratchBytes[T](p.uses, size)
+	if o := p.objective; o.width > 0 {
+		n += 2 * word * int64(size.rows(o.rows)) * int64(o.width)
+	}
+	n += perJob * int64(p.uses.jobs(size))
+	rounded := int64(0)
+	for i := range p.phases {
+		copies := int64(0)
+		for _, b := range p.phases[i].rounds {
+			copies += kernel.Bytes8(size.rows(p.buffers[b].rows), p.buffers[b].width)
+		}
+		rounded = max(rounded, copies)
+	}
+	return n + rounded + word*int64((len(Runner[T]{}.sets)+1)*(size.Sequences+2)+size.Reads+size.Targets)
+}
+
+// number returns the bytes of a number.
+func number[T kernel.Float]() int64 {
+	if _, ok := any(T(0)).(float64); ok {
 		return 8
 	}
 	return 4

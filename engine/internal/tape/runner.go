@@ -16,8 +16,12 @@ type Runner[T kernel.Float] struct {
 	size    Size
 	offsets []int
 	memory  []T
+	bytes   int64        // an upper bound of all that it holds
+	aside   int64        // of that, beside the memory
 	scratch []scratch[T] // per worker
 	jobs    []job
+	// logits and dlogits are what an objective is given.
+	logits, dlogits []float64
 	// products are those of the phase that runs.
 	products []nn.Product[T]
 
@@ -56,17 +60,28 @@ func (s *rows) position(seq, i int) int {
 // together.
 const blockRows = 16
 
-// bind makes the runner one of a plan, for groups of a size.
+// bind makes the runner one of a plan, for groups of a size. Of its old memory
+// it keeps the buffers, where they are large enough and leave room for the rest
+// within the larger of what it had and what it now needs.
 func (r *Runner[T]) bind(p *Plan[T], size Size) {
 	offsets, total := p.layout(size)
-	r.plan, r.size, r.offsets = p, size, offsets
-	if cap(r.memory) < total {
-		r.memory = make([]T, total)
+	aside := p.aside(size)
+	memory, limit := r.memory, max(r.bytes, int64(total)*number[T]()+aside)
+	if cap(memory) < total || int64(cap(memory))*number[T]()+aside > limit {
+		memory = make([]T, total)
 	}
-	r.memory = r.memory[:total]
-	for len(r.scratch) < size.Threads {
-		r.scratch = append(r.scratch, scratch[T]{})
+	*r = Runner[T]{
+		plan: p, size: size, offsets: offsets,
+		memory: memory[:total], bytes: int64(cap(memory))*number[T]() + aside,
+		scratch: make([]scratch[T], size.Threads),
 	}
+	r.jobs = grow(r.jobs, p.uses.jobs(size))
+	for set := range r.sets {
+		s := &r.sets[set]
+		s.starts = grow(s.starts, size.Sequences+1)
+	}
+	r.sets[arch.Reads].index, r.sets[arch.Reads].before = grow(r.sets[arch.Reads].index, size.Reads), grow(r.sets[arch.Reads].before, size.Sequences)
+	r.sets[arch.Targets].index = grow(r.sets[arch.Targets].index, size.Targets)
 }
 
 // matrix returns a buffer, [rows, width].
@@ -194,8 +209,8 @@ func pick(to []int, reads [][]int, sequence, length int) []int {
 	return to
 }
 
-// context returns the longest context of the group, which the positions of
-// Relative count down from.
+// longestContext returns the length of the longest context of the group, which
+// the positions of Relative count down from.
 func (r *Runner[T]) longestContext() int {
 	starts, n := r.sets[arch.Context].starts, 0
 	for i := range len(starts) - 1 {
