@@ -108,7 +108,7 @@ type tensor struct {
 // at the widths in use.
 func (s Shape) random(seed uint64) []tensor {
 	var all []tensor
-	add := func(name string, mean, deviation float32, shape ...int) {
+	s.weights(func(name string, mean, deviation float32, shape ...int) {
 		h := fnv.New64a()
 		h.Write([]byte(name))
 		source := rand.New(rand.NewPCG(seed, h.Sum64()))
@@ -121,7 +121,13 @@ func (s Shape) random(seed uint64) []tensor {
 			t.values[i] = mean + deviation*float32(source.NormFloat64())
 		}
 		all = append(all, t)
-	}
+	})
+	return all
+}
+
+// weights calls add for every weight of a shape, with the mean and the standard
+// deviation that it is drawn with.
+func (s Shape) weights(add func(name string, mean, deviation float32, shape ...int)) {
 	matrix := func(name string, shape ...int) { add(name+".weight", 0, 0.04, shape...) }
 	// linear is [out, in] in BERT and [in, out] in GPT-2.
 	linear := func(name string, rows, columns, out int) {
@@ -146,7 +152,7 @@ func (s Shape) random(seed uint64) []tensor {
 			linear(p+"mlp.c_proj", f, h, h)
 		}
 		norm("transformer.ln_f")
-		return all
+		return
 	}
 	matrix("bert.embeddings.word_embeddings", s.Vocabulary, h)
 	matrix("bert.embeddings.position_embeddings", s.Positions, h)
@@ -165,7 +171,6 @@ func (s Shape) random(seed uint64) []tensor {
 	}
 	linear("bert.pooler.dense", h, h, h)
 	linear("classifier", s.Labels, h, s.Labels)
-	return all
 }
 
 // config returns the configuration under Hugging Face's names.
