@@ -261,7 +261,7 @@ func (in Input) memories(info *Info, b *tape.Batch) error {
 	b.MemoryStarts = []int{0}
 	for i, n := range in.MemoryLengths {
 		if n < 0 || n > len(in.Memories[0]) {
-			return &InputError{"MemoryLengths", i, -1, fmt.Sprintf("has %d cached rows, more than are given", n)}
+			return &InputError{"MemoryLengths", i, -1, fmt.Sprintf("has %d cached rows; Memories hold %d of all sequences", n, len(in.Memories[0])/info.Hidden)}
 		}
 		b.MemoryStarts = append(b.MemoryStarts, b.MemoryStarts[i]+n)
 	}

@@ -206,7 +206,7 @@ type RelativeTerms struct {
 	Segments                   Weight // [2, heads, width of a head]: same type, other type
 }
 
-// Inputs implements [Op].
+// Inputs implements [Op], here and for all of them.
 func (Words) Inputs() []Value      { return nil }
 func (Embed) Inputs() []Value      { return nil }
 func (Repeat) Inputs() []Value     { return nil }
@@ -223,7 +223,6 @@ func (o Linear) Inputs() []Value   { return []Value{o.X} }
 func (o Activate) Inputs() []Value { return []Value{o.X} }
 func (o Edge) Inputs() []Value     { return []Value{o.X} }
 
-// Inputs implements [Op].
 func (o Attention) Inputs() []Value {
 	in := []Value{o.Query, o.Key, o.Value}
 	if o.Relative != nil {

@@ -84,14 +84,14 @@ func demands(nodes []node, logits int, req *Request) []demand {
 		if needs[i] == nothing {
 			continue
 		}
-		_, leaf := n.op.(arch.Words)
-		if _, ok := n.op.(arch.Embed); ok || leaf {
+		switch n.op.(type) {
+		case arch.Words, arch.Embed: // they look up what each token carries
 			needs[i] = everything
 			continue
 		}
 		for j, x := range n.in {
 			need := everything
-			switch op := n.op.(type) {
+			switch n.op.(type) {
 			case arch.Select:
 				if n.rows == arch.Reads {
 					need = few
@@ -102,7 +102,6 @@ func demands(nodes []node, logits int, req *Request) []demand {
 				}
 			case arch.Spread, arch.Concat:
 			default:
-				_ = op
 				if n.rows == arch.Tokens {
 					need = needs[i]
 				}

@@ -31,7 +31,7 @@ type Request struct {
 // Objective is the scalar whose gradients are asked for. It is given the
 // logits that the head reads of one sequence, [reads, outputs] row-major,
 // returns its value and adds its gradient to grad, which is zero at first. It
-// is called from several goroutines at a time.
+// is called from several goroutines at a time, and must keep neither slice.
 type Objective func(sequence int, logits []float64, grad []float64) float64
 
 // Output is the result of a forward. Each group writes its own sequences.
