@@ -42,6 +42,7 @@ type Report struct {
 	Kernel  string  `json:"kernel"`
 	Threads int     `json:"threads"`
 	Peak    float64 `json:"peak_gflops"` // fused multiply-adds on as many threads
+	Model   string  `json:"model"`       // whose shape Lengths and Batches are of
 	Lengths []Point `json:"lengths,omitempty"`
 	Batches []Point `json:"batches,omitempty"`
 	Large   *Large  `json:"large,omitempty"`
@@ -76,19 +77,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	what := f.String("what", "length,batch,large", "what to measure, with commas between")
 	threads := f.Int("threads", 0, "threads; 0 for all")
 	rounds := f.Int("rounds", 5, "runs of each size, of which the median counts")
+	name := f.String("model", "bert-base", "`model` whose shape length and batch are measured on: a classifier of ./bench")
 	longest := f.Int("longest", 4096, "tokens of the longest text")
 	plots := f.String("plots", "", "`folder` to draw length.svg, memory.svg and batch.svg in")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	r := Report{}
+	r := Report{Model: *name}
 	for _, part := range strings.Split(*what, ",") {
 		var err error
 		switch part {
 		case "length":
-			r.Lengths, err = measure(ctx, &r, *threads, *rounds, *longest, lengths(*longest), stderr)
+			r.Lengths, err = measure(ctx, &r, *name, *threads, *rounds, *longest, lengths(*longest), stderr)
 		case "batch":
-			r.Batches, err = measure(ctx, &r, *threads, *rounds, 32, batches(), stderr)
+			r.Batches, err = measure(ctx, &r, *name, *threads, *rounds, 32, batches(), stderr)
 		case "large":
 			r.Large, err = large(ctx, &r, *threads, stderr)
 		default:
@@ -127,9 +129,9 @@ func batches() (all []size) {
 	return all
 }
 
-// measure runs a classifier of BERT-base's shape on inputs of the sizes.
-func measure(ctx context.Context, r *Report, threads, rounds, positions int, sizes []size, log io.Writer) ([]Point, error) {
-	shape, err := model.Named("bert-base")
+// measure runs a classifier on inputs of the sizes.
+func measure(ctx context.Context, r *Report, name string, threads, rounds, positions int, sizes []size, log io.Writer) ([]Point, error) {
+	shape, err := model.Named(name)
 	if err != nil {
 		return nil, err
 	}
@@ -298,7 +300,7 @@ func draw(folder string, r Report) error {
 	texts := func(p Point) float64 { return float64(p.Sequences) }
 	forward := func(p Point) float64 { return p.Milliseconds }
 	gradient := func(p Point) float64 { return p.Gradient }
-	machine := fmt.Sprintf("shape of BERT-base, f32, %s, %d threads", r.Kernel, r.Threads)
+	machine := fmt.Sprintf("shape of %s, f32, %s, %d threads", r.Model, r.Kernel, r.Threads)
 	for name, c := range map[string]chart{
 		"length.svg": {
 			title: "Time of one text", note: machine, x: "tokens", y: "milliseconds",

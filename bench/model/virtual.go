@@ -46,14 +46,14 @@ func (s Shape) Virtual(half bool) (fs.FS, error) {
 	}
 	head := binary.LittleEndian.AppendUint64(nil, uint64(len(text)))
 	return virtualFolder{
-		MapFS:   fstest.MapFS{"config.json": {Data: config}},
+		config:  fstest.MapFS{"config.json": {Data: config}},
 		weights: virtualFile{head: append(head, text...), size: int64(8+len(text)) + at, half: half},
 	}, nil
 }
 
 // virtualFolder is a folder with a virtual file of weights.
 type virtualFolder struct {
-	fstest.MapFS
+	config  fstest.MapFS
 	weights virtualFile
 }
 
@@ -65,7 +65,7 @@ func (f virtualFolder) Open(name string) (fs.File, error) {
 		file := f.weights
 		return &file, nil
 	}
-	return f.MapFS.Open(name)
+	return f.config.Open(name)
 }
 
 // Stat implements [fs.StatFS].
@@ -73,7 +73,7 @@ func (f virtualFolder) Stat(name string) (fs.FileInfo, error) {
 	if name == virtualName {
 		return f.weights.Stat()
 	}
-	return f.MapFS.Stat(name)
+	return f.config.Stat(name)
 }
 
 // virtualFile is a file of weights: its head, then numbers of ±0.03 or so.
