@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/xai-go/xai/engine"
@@ -83,6 +84,34 @@ func checkGradients(t *testing.T, m *engine.Model, in engine.Input, edits []poin
 		})
 		if !near(got, want, 2e-6) {
 			t.Errorf("%s: slope %v, want %v", p.Name, got, want)
+		}
+	}
+}
+
+// TestGradientsOfLong holds the gradients of sequences whose attention takes
+// several tiles of queries to differences, and single precision to double.
+func TestGradientsOfLong(t *testing.T) {
+	for _, i := range []int{0, 10, 15} { // BERT, GPT-2 and a causal XLNet
+		k := kinds()[i]
+		fsys := k.folder(t, 4)
+		m, single := open(t, fsys, engine.WithDType(engine.F64)), open(t, fsys)
+		w := inputs(m.Info())[len(inputs(m.Info()))-1]
+		in := w.input(m.Info(), 6, 110)
+		var points []point.Selection
+		for _, p := range differentiable(m, in) {
+			for _, part := range []string{"hook_embed", "0.attn.hook_q", "0.attn.hook_k", "0.attn.hook_v", "0.attn.hook_r", "0.attn.hook_pattern"} {
+				if strings.HasSuffix(p.Name, part) {
+					points = append(points, p)
+				}
+			}
+		}
+		checkGradients(t, m, in, nil, points)
+		want := forward(t, m, in, engine.Gradients(quadratic(5), points...))
+		got := forward(t, single, in, engine.Gradients(quadratic(5), points...))
+		for i, p := range points {
+			if d := farthest(t, joined(got.Gradients[i]), joined(want.Gradients[i])); !(d < 1e-4) {
+				t.Errorf("%s: the gradient at %s is off by %.3g in single precision", k.name, p.Name, d)
+			}
 		}
 	}
 }
