@@ -1,6 +1,8 @@
 // Package engine runs pre-trained language models: it opens a checkpoint and
-// answers batched forward passes, with attention patterns and hidden states
-// where they are asked for.
+// answers batched forward passes, in which every named point of the model can be
+// read, edited and differentiated with respect to ([Capture], [Edits],
+// [Gradients]; package point has the names), and continues texts
+// ([Model.Generate]).
 //
 // Its workload is thousands of variants of one input. Batches are therefore
 // ragged: sequences of different lengths lie one after another and nothing is
@@ -62,8 +64,8 @@ type options struct {
 // means GOMAXPROCS. Results do not depend on it.
 func WithThreads(n int) Option { return func(o *options) { o.threads = n } }
 
-// WithDType sets the number format, "f32" (the default, also for ""), "f64" or
-// "bf16".
+// WithDType sets the number format, "f32" (the default, also for ""), "f64",
+// "bf16" or "int8".
 func WithDType(d DType) Option { return func(o *options) { o.dtype = d } }
 
 // WithMemory sets a budget in bytes for the weights, the working memory of all
@@ -210,9 +212,9 @@ func (m *Model) Kernel() string { return m.kernel }
 // Threads returns the number of threads that forwards share.
 func (m *Model) Threads() int { return m.pool.Threads() }
 
-// WeightsDigest returns the SHA-256 of the file of weights in hexadecimal. The
-// first call reads the file again, and fails if it is no longer the file that
-// was opened.
+// WeightsDigest returns a SHA-256 of the weights in hexadecimal: that of their
+// file, or of several as [checkpoint.Checkpoint.Digest] has it. The first call
+// reads the files again, and fails if they are no longer those that were opened.
 func (m *Model) WeightsDigest(ctx context.Context) (string, error) {
 	m.digest.Lock()
 	defer m.digest.Unlock()

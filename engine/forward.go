@@ -12,16 +12,28 @@ import (
 	"github.com/xai-go/xai/engine/point"
 )
 
-// Output is the result of a forward.
+// Output is the result of a forward: Logits [rows, Classes] of all sequences,
+// those of sequence i from row Starts[i] to Starts[i+1]; Values and Gradients in
+// the order of the request; and one of Objectives for each sequence. Row(i)
+// returns a row of the logits as float64.
 type Output = tape.Output
 
-// Activation is the selected part of a point, sequence by sequence.
+// Activation is the selected part of a point: a tensor for each of Sequences,
+// without the axis B, which is empty where the selection leaves the sequence
+// out; or a single one where all sequences share the point.
 type Activation = tape.Activation
 
-// Tensor is a value in the number format of the model.
+// Tensor is a value in the number format of the model: Shape and, row-major,
+// F32 or F64. Float32() and Float64() return the values in either format.
 type Tensor = tape.Tensor
 
-// Objective is a scalar of a sequence's logits with its gradient at them.
+// Objective is a scalar of a sequence's logits with its gradient at them, a
+//
+//	func(sequence int, logits, grad []float64) float64
+//
+// that is given the rows of logits of a sequence one after another, adds the
+// gradient to grad, which is zero at first, and returns the value. It is called
+// from several goroutines at a time, and keeps neither slice.
 type Objective = tape.Objective
 
 // ForwardOption asks a forward for more than the logits, or for less work.
@@ -87,8 +99,9 @@ func Progress(f func(done, total int)) ForwardOption {
 }
 
 // Forward runs all sequences of the input through the model. It returns an
-// [*InputError] for what the model cannot take, a [*MemoryError] for what
-// cannot fit, and the error of ctx soon after it is cancelled.
+// [*InputError] for what the model cannot take, a [*PointError] for what cannot
+// be read, edited or differentiated, a [*MemoryError] for what cannot fit,
+// [ErrClosed] after Close, and the error of ctx soon after it is cancelled.
 func (m *Model) Forward(ctx context.Context, in Input, opts ...ForwardOption) (*Output, error) {
 	r := &request{Request: tape.Request{Logits: true}}
 	for _, option := range opts {
