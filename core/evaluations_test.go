@@ -101,3 +101,25 @@ func TestExplanationsAtTheSameTime(t *testing.T) {
 		wg.Wait()
 	}
 }
+
+// TestResultsNameTheFill: a fill that the method has chosen by itself is named,
+// so that the result says what was done.
+func TestResultsNameTheFill(t *testing.T) {
+	host := newHost(t, core.Options{})
+	model := open(t, host, "builtin:sentiment-en")
+	for _, test := range []struct {
+		params map[string]string
+		want   string
+	}{
+		{nil, "mask"},
+		{map[string]string{"mask_string": "…"}, "text"},
+		{map[string]string{"compat": "lime"}, "delete"},
+		{map[string]string{"compat": "lime", "bow": "false"}, "text"},
+		{map[string]string{"fill": "hide"}, "hide"},
+		{map[string]string{"fill": "average"}, "average"},
+	} {
+		if got := explain(t, host, model, 1, test.params).Method.Params["fill"]; got != test.want {
+			t.Errorf("%v: fill %v, want %s", test.params, got, test.want)
+		}
+	}
+}

@@ -219,11 +219,11 @@ func (h *Host) runner(ctx context.Context, e registry.Entry, info sdk.Info, r *R
 // settled returns the parameters with the fill that the method asked for in the
 // place of auto, so that a result says what was done. It is the same run.
 func (s *session) settled(params sdk.Params) sdk.Params {
-	if params["fill"] != "auto" || len(s.fills) != 1 || int(s.fills[0]) >= len(sdk.FillNames) {
+	if params["fill"] != "auto" || len(s.fills) != 1 || !slices.Contains(sdk.FillNames, s.fills[0].String()) {
 		return params
 	}
 	params = maps.Clone(params)
-	params["fill"] = sdk.FillNames[s.fills[0]]
+	params["fill"] = s.fills[0].String()
 	return params
 }
 

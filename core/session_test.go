@@ -14,7 +14,7 @@ import (
 )
 
 // started returns the session of an explanation whose method is the test.
-func started(t *testing.T, m *Model, r Request) *session {
+func started(t testing.TB, m *Model, r Request) *session {
 	t.Helper()
 	if r.Units == "" {
 		r.Units = UnitsWord
@@ -26,7 +26,7 @@ func started(t *testing.T, m *Model, r Request) *session {
 	return s
 }
 
-func openBuiltin(t *testing.T, o Options) *Model {
+func openBuiltin(t testing.TB, o Options) *Model {
 	t.Helper()
 	h, err := New(o)
 	if err != nil {
