@@ -40,7 +40,7 @@ var rules = []rule{
 	{"engine/internal/kernel", []string{"golang.org/x/sys/cpu"}, []string{"gonum.org/v1/gonum/..."}},
 	{"engine/tokenizer/...", []string{"engine/tokenizer/...", "github.com/rivo/uniseg", "golang.org/x/text/unicode/norm"}, []string{"internal/golden"}},
 	{"engine/arch/archtest", []string{"engine/arch", "engine/checkpoint/...", "github.com/google/go-cmp/..."}, []string{"engine/arch/..."}},
-	{"engine/...", []string{"engine/...", "internal/nearest"}, []string{"internal/golden", "gonum.org/v1/gonum/..."}},
+	{"engine/...", []string{"engine/...", "internal/nearest"}, []string{"bench/model", "internal/golden", "gonum.org/v1/gonum/..."}},
 
 	// The registry: a leaf, and the only place that knows TOML.
 	{"registry", []string{"internal/nearest", "github.com/BurntSushi/toml"}, nil},
@@ -73,6 +73,7 @@ var rules = []rule{
 	{"bench/onnx", nil, nil},
 	{"bench/ort", nil, nil},
 	{"bench/model", []string{"bench/onnx", "engine/checkpoint/safetensors"}, nil},
+	{"bench/growth", []string{"bench/model", "engine", "engine/point"}, nil},
 	{"bench", []string{"bench/model", "bench/ort", "engine", "engine/point"}, nil},
 
 	// What several folders share, and tools of tests. Leaves all of them.
