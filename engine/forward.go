@@ -126,6 +126,9 @@ func (m *Model) Forward(ctx context.Context, in Input, opts ...ForwardOption) (*
 	if err := r.check(graph, batch); err != nil {
 		return nil, err
 	}
+	if m.info.DType == INT8 && len(r.Request.Gradients) > 0 {
+		return nil, &PointError{Name: r.Request.Gradients[0].Name, Reason: "has no gradient in a model of 8 bits, which goes in steps: open it as " + string(F32)}
+	}
 	results := r.bytes(m.info, batch)
 	r.Reuse = r.reuses(in, batch)
 	if r.Reuse {

@@ -184,7 +184,7 @@ func TestOpenErrors(t *testing.T) {
 		})
 	}
 	for name, option := range map[string]engine.Option{
-		"dtype": engine.WithDType("int8"), "threads": engine.WithThreads(-1), "memory": engine.WithMemory(-1),
+		"dtype": engine.WithDType("int4"), "threads": engine.WithThreads(-1), "memory": engine.WithMemory(-1),
 	} {
 		var wrong *engine.OptionError
 		if _, err := engine.Open(t.Context(), valid, option); !errors.As(err, &wrong) || wrong.Option != name {

@@ -18,10 +18,13 @@ type DType string
 
 // The number formats. F64 is the reference: plain Go loops in double
 // precision. BF16 computes in single precision from weights rounded to 16 bits.
+// INT8 computes the linear layers of the blocks in integers of 8 bits and the
+// rest in single precision.
 const (
 	F32  DType = "f32"
 	F64  DType = "f64"
 	BF16 DType = "bf16"
+	INT8 DType = "int8"
 )
 
 // Size returns the bytes of one number of an activation.

@@ -89,8 +89,9 @@ func weight8(panel []uint32, columns, group, c, i int) int32 {
 // Rows8 are rows of activations in 8 bits, rounded as [PackInt8] says: once for
 // all the columns of a layer, or of several layers. The zero value is ready, and
 // its memory is reused. Different rows may be set, and rows that are set read,
-// on different goroutines at once.
-type Rows8 struct {
+// on different goroutines at once. Weights of 8 bits are all of float32, and so
+// are these rows.
+type Rows8[T Float] struct {
 	m, in  int
 	family *family
 	// words holds for each row the values of a group of inputs in a word, the
@@ -103,11 +104,17 @@ type Rows8 struct {
 const behind = 8
 
 // stride returns the words of a row.
-func (q *Rows8) stride() int { return steps8(q.in, q.family.group) + behind }
+func (q *Rows8[T]) stride() int { return steps8(q.in, q.family.group) + behind }
+
+// Bytes8 returns the size of m rows of n activations in 8 bits, or of a few more.
+func Bytes8(m, n int) int64 { return int64(m) * int64(steps8(n, 2)+behind) * 4 }
+
+// Integers tells whether the weights are of 8 bits.
+func (w *Weights[T]) Integers() bool { return w.group != 0 }
 
 // Reset makes room for m rows of activations of a layer.
-func (q *Rows8) Reset(m int, w *Weights[float32]) {
-	if w.group == 0 {
+func (q *Rows8[T]) Reset(m int, w *Weights[T]) {
+	if !w.Integers() {
 		panic("kernel: rows in 8 bits for weights that are not")
 	}
 	q.m, q.in, q.family = m, w.in, w.family
@@ -119,21 +126,21 @@ func (q *Rows8) Reset(m int, w *Weights[float32]) {
 }
 
 // Set rounds rows [lo, hi) of x, [m, in] with row stride ldx.
-func (q *Rows8) Set(x []float32, ldx, lo, hi int) {
+func (q *Rows8[T]) Set(x []T, ldx, lo, hi int) {
 	checkMatrix("x", len(x), q.m, q.in, ldx)
 	if lo < 0 || hi < lo || hi > q.m {
 		panic(fmt.Sprintf("kernel: rows [%d, %d) of %d", lo, hi, q.m))
 	}
 	if lo < hi && q.in > 0 {
 		stride := q.stride()
-		q.family.quantize(q.words[lo*stride:hi*stride], stride, x[lo*ldx:], ldx, hi-lo, q.in, q.family.group)
+		q.family.quantize(q.words[lo*stride:hi*stride], stride, any(x[lo*ldx:]).([]float32), ldx, hi-lo, q.in, q.family.group)
 	}
 }
 
 // Linear8 is [Linear] for rows that are rounded already: m of them from the row
 // lo. w is of the layer that q was made ready for, or of one with as many inputs
 // that was packed for the same family.
-func Linear8(dst []float32, ldd int, q *Rows8, lo, m int, w *Weights[float32], bias []float32) {
+func Linear8[T Float](dst []T, ldd int, q *Rows8[T], lo, m int, w *Weights[T], bias []T) {
 	checkMatrix("dst", len(dst), m, w.out, ldd)
 	if bias != nil && len(bias) != w.out {
 		panic(fmt.Sprintf("kernel: bias has %d values for %d outputs", len(bias), w.out))
@@ -149,17 +156,17 @@ func Linear8(dst []float32, ldd int, q *Rows8, lo, m int, w *Weights[float32], b
 			copy(dst[r*ldd:], bias)
 		}
 	default:
-		w.family.product8(dst, ldd, q.words[lo*stride:], stride, m, w, bias)
+		w.family.product8(any(dst).([]float32), ldd, q.words[lo*stride:], stride, m, any(w).(*Weights[float32]), any(bias).([]float32))
 	}
 }
 
 // rows8 holds rows for linear8, to be reused.
-var rows8 = sync.Pool{New: func() any { return new(Rows8) }}
+var rows8 = sync.Pool{New: func() any { return new(Rows8[float32]) }}
 
 // linear8 is Linear for weights of 8 bits, some rows at a time.
 func linear8(dst []float32, ldd int, x []float32, ldx, m int, w *Weights[float32], bias []float32) {
 	const together = 144
-	q := rows8.Get().(*Rows8)
+	q := rows8.Get().(*Rows8[float32])
 	defer rows8.Put(q)
 	for lo := 0; lo < m; lo += together {
 		rows := min(together, m-lo)

@@ -55,7 +55,7 @@ func TestInt8(t *testing.T) {
 					if m > 0 && r.IntN(2) == 0 {
 						Linear(dst.values[lo:], ldd, x, ldx, m, part, b)
 					} else if m > 0 { // rounded once, multiplied in two pieces
-						var q Rows8
+						var q Rows8[float32]
 						cut := r.IntN(m + 1)
 						q.Reset(m, packed)
 						q.Set(x, ldx, cut, m)
@@ -242,7 +242,7 @@ func TestInt8Size(t *testing.T) {
 			t.Errorf("Bytes() = %d, want %d", w.Bytes(), want)
 		}
 		if n := testing.AllocsPerRun(10, func() {
-			Linear(make([]float32, 0, 0), 64, nil, 256, 0, w, nil)
+			Linear(nil, 64, nil, 256, 0, w, nil)
 		}); n != 0 {
 			t.Errorf("no rows allocate %v times", n)
 		}
@@ -253,10 +253,10 @@ func TestInt8Size(t *testing.T) {
 		for name, f := range map[string]func(){
 			"too deep":       func() { PackInt8(0, Int8Depth+1, nil) },
 			"transposed":     func() { w.Transposed() },
-			"not of 8 bits":  func() { new(Rows8).Reset(1, Pack(1, 1, []float32{1})) },
-			"other inputs":   func() { var q Rows8; q.Reset(1, w); Linear8(dst, 1, &q, 0, 1, PackInt8(1, 1, x), nil) },
-			"too many rows":  func() { var q Rows8; q.Reset(1, w); Linear8(dst, 64, &q, 0, 2, w, nil) },
-			"rows not there": func() { var q Rows8; q.Reset(1, w); q.Set(x, 256, 0, 2) },
+			"not of 8 bits":  func() { new(Rows8[float32]).Reset(1, Pack(1, 1, []float32{1})) },
+			"other inputs":   func() { var q Rows8[float32]; q.Reset(1, w); Linear8(dst, 1, &q, 0, 1, PackInt8(1, 1, x), nil) },
+			"too many rows":  func() { var q Rows8[float32]; q.Reset(1, w); Linear8(dst, 64, &q, 0, 2, w, nil) },
+			"rows not there": func() { var q Rows8[float32]; q.Reset(1, w); q.Set(x, 256, 0, 2) },
 		} {
 			func() {
 				defer func() {
@@ -309,7 +309,7 @@ func BenchmarkInt8(b *testing.B) {
 		}
 		b.Run(fmt.Sprintf("in=%d/quantize", shape.in), func(b *testing.B) {
 			const m = 128
-			var q Rows8
+			var q Rows8[float32]
 			x := randoms(r, m*shape.in)
 			q.Reset(m, packed["int8"][0])
 			for b.Loop() {

@@ -78,6 +78,9 @@ func (l *Linear[T]) WithBias(bias []T) *Linear[T] { return FromWeights(l.whole.w
 // weights a second time.
 func (l *Linear[T]) Transposed() *Linear[T] { return FromWeights(l.whole.w.Transposed(), nil) }
 
+// Integers tells whether the weights are of 8 bits.
+func (l *Linear[T]) Integers() bool { return l.whole.w.Integers() }
+
 // Bytes returns the size of the packed weights.
 func (l *Linear[T]) Bytes() int64 { return l.whole.w.Bytes() }
 
@@ -91,11 +94,17 @@ type Product[T kernel.Float] struct {
 	X          []T
 	Ldx, M     int
 	Activation Activation[T]
+
+	rounded *kernel.Rows8[T] // X, while a layer of 8 bits is multiplied
 }
 
 // Multiply computes products that do not depend on each other. Over a pool they
 // are shared as if they were one.
 func Multiply[T kernel.Float](ctx context.Context, pool *parallel.Pool, products ...Product[T]) error {
+	defer release(products)
+	if err := round(ctx, pool, products); err != nil {
+		return err
+	}
 	if pool == nil {
 		for i := range products {
 			p := &products[i]
@@ -157,7 +166,11 @@ func (p *part[T]) apply(of *Product[T], lo, hi int) {
 		return
 	}
 	dst := of.Dst[lo*of.Ldd+p.lo:]
-	kernel.Linear(dst, of.Ldd, of.X[lo*of.Ldx:], of.Ldx, hi-lo, p.w, p.bias)
+	if of.rounded != nil {
+		kernel.Linear8(dst, of.Ldd, of.rounded, lo, hi-lo, p.w, p.bias)
+	} else {
+		kernel.Linear(dst, of.Ldd, of.X[lo*of.Ldx:], of.Ldx, hi-lo, p.w, p.bias)
+	}
 	if of.Activation != nil {
 		for r := range hi - lo {
 			of.Activation(dst[r*of.Ldd : r*of.Ldd+p.hi-p.lo])

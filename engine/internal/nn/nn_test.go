@@ -40,10 +40,10 @@ func testLinear[T kernel.Float](t *testing.T, tolerance float64) {
 			x := random[T](m*in + pad)
 			ldd := out + pad
 			alone, shared := make([]T, m*ldd), make([]T, m*ldd)
-			if err := Multiply(t.Context(), nil, Product[T]{l, alone, ldd, x, in, m, kernel.ReLU[T]}); err != nil {
+			if err := Multiply(t.Context(), nil, Product[T]{l, alone, ldd, x, in, m, kernel.ReLU[T], nil}); err != nil {
 				t.Fatal(err)
 			}
-			if err := Multiply(t.Context(), pool, Product[T]{l, shared, ldd, x, in, m, kernel.ReLU[T]}); err != nil {
+			if err := Multiply(t.Context(), pool, Product[T]{l, shared, ldd, x, in, m, kernel.ReLU[T], nil}); err != nil {
 				t.Fatal(err)
 			}
 			if !slices.Equal(alone, shared) {
@@ -70,7 +70,7 @@ func testLinear[T kernel.Float](t *testing.T, tolerance float64) {
 	cancel()
 	l := NewLinear(2, 2, make([]T, 4), make([]T, 2))
 	for _, p := range []*parallel.Pool{nil, pool} {
-		if err := Multiply(ctx, p, Product[T]{l, make([]T, 2), 2, make([]T, 2), 2, 1, nil}); !errors.Is(err, context.Canceled) {
+		if err := Multiply(ctx, p, Product[T]{l, make([]T, 2), 2, make([]T, 2), 2, 1, nil, nil}); !errors.Is(err, context.Canceled) {
 			t.Errorf("cancelled: %v", err)
 		}
 	}

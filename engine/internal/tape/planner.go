@@ -315,6 +315,7 @@ func (p *planner[T]) compute(i, to int, in []int, captures bool) {
 		})
 	case arch.Linear:
 		p.multiply(to, in[0], p.product(i, to, in[0], nil))
+		p.steps[len(p.steps)-1].rounds = p.weights.linears[key(op.W)].Integers()
 	case arch.Activate:
 		f, _ := activation[T](op)
 		p.each(to, in, func(r *Runner[T], lo, hi int) {

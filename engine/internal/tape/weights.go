@@ -89,10 +89,15 @@ func named(graphs []*arch.Graph, f func(w arch.Weight, matrix bool)) {
 // loaded. It reads no weight.
 func Need(c *checkpoint.Checkpoint, a *arch.Architecture, dtype arch.DType) int64 {
 	n := int64(0)
+	integers := integers(a, dtype)
 	named(graphs(a), func(w arch.Weight, matrix bool) {
 		out, in := w.Dims()
 		size := dtype.Size()
-		if matrix && halves(c, a.Prefix, w, dtype) {
+		switch {
+		case matrix && integers[key(w)]:
+			size = 1
+			n += 8 * int64(out) // scales and sums
+		case matrix && halves(c, a.Prefix, w, dtype):
 			size = 2
 		}
 		n += int64(out) * int64(in) * size
@@ -100,10 +105,29 @@ func Need(c *checkpoint.Checkpoint, a *arch.Architecture, dtype arch.DType) int6
 	return n
 }
 
+// integers returns the keys of the matrices that are kept in 8 bits where that
+// is asked for: those of the blocks. What comes behind them reads few rows, and
+// its errors would reach the logits as they are.
+func integers(a *arch.Architecture, dtype arch.DType) map[string]bool {
+	if dtype != arch.INT8 {
+		return nil
+	}
+	keys := map[string]bool{}
+	for _, g := range graphs(a) {
+		for _, n := range g.Nodes {
+			if op, ok := n.Op.(arch.Linear); ok && n.Block >= 0 && n.Block < a.Info.Layers {
+				_, in := op.W.Dims()
+				keys[key(op.W)] = in <= kernel.Int8Depth
+			}
+		}
+	}
+	return keys
+}
+
 // halves tells whether a matrix is kept in 16 bits: where it is stored so, or
-// rounding is asked for.
+// rounding to them is asked for.
 func halves(c *checkpoint.Checkpoint, prefix string, w arch.Weight, dtype arch.DType) bool {
-	return dtype == arch.BF16 || dtype == arch.F32 && stored16(c, prefix, w)
+	return dtype == arch.BF16 || dtype != arch.F64 && stored16(c, prefix, w)
 }
 
 // stored16 tells whether a weight is stored in 16 bits.
@@ -120,9 +144,12 @@ func stored16(c *checkpoint.Checkpoint, prefix string, w arch.Weight) bool {
 func load[T kernel.Float](ctx context.Context, c *checkpoint.Checkpoint, a *arch.Architecture, dtype arch.DType) (*weights[T], int64, error) {
 	w := &weights[T]{vectors: map[string][]T{}, linears: map[string]*linear[T]{}, means: map[string]func() []T{}}
 	l := &loader[T]{Loader: checkpoint.NewLoader[T](ctx, c, a.Prefix)}
+	integers := integers(a, dtype)
 	named(graphs(a), func(of arch.Weight, matrix bool) {
 		switch {
 		case l.Err() != nil:
+		case matrix && integers[key(of)]:
+			w.integers(l, of)
 		case matrix:
 			w.linear(l, of, halves(c, a.Prefix, of, dtype), stored16(c, a.Prefix, of))
 		default:
@@ -209,6 +236,16 @@ func (w *weights[T]) linear(l *loader[T], of arch.Weight, half, stored bool) {
 	w.linears[key(of)] = &linear[T]{Linear: nn.FromWeights(packed.(*kernel.Weights[T]), nil)}
 }
 
+// integers loads the matrix of linear layers and packs it in 8 bits.
+func (w *weights[T]) integers(l *loader[T], of arch.Weight) {
+	if !l.read(of, false) {
+		return
+	}
+	out, in := of.Dims()
+	packed := kernel.PackInt8(out, in, any(straight(l.values, of)).([]float32))
+	w.linears[key(of)] = &linear[T]{Linear: nn.FromWeights(any(packed).(*kernel.Weights[T]), nil)}
+}
+
 // brainFloat returns the bfloat16 nearest to a finite number, ties to even.
 func brainFloat(v float32) uint16 {
 	bits := math.Float32bits(v)
@@ -223,9 +260,14 @@ func straight[E any](values []E, w arch.Weight) []E {
 	}
 	width := len(values) / in
 	matrix := make([]E, out*in)
-	for o := range out {
-		for i := range in {
-			matrix[o*in+i] = values[i*width+w.Lo+o]
+	const block = 32 // rows and columns that stay in the cache together
+	for o0 := 0; o0 < out; o0 += block {
+		for i0 := 0; i0 < in; i0 += block {
+			for o := o0; o < min(o0+block, out); o++ {
+				for i := i0; i < min(i0+block, in); i++ {
+					matrix[o*in+i] = values[i*width+w.Lo+o]
+				}
+			}
 		}
 	}
 	return matrix
