@@ -28,8 +28,8 @@ const (
 func (t *Tokenizer) PadSide() Side { return t.padSide }
 
 // Pad lines up encodings that are shorter than the longest, or than length, by
-// the padding token with the token type of padding, which is 0 for most models. It fails where one has to be lengthened
-// and there is no such token.
+// the padding token with the token type of padding, which is 0 for most models.
+// It fails where one has to be lengthened and there is no such token.
 func (t *Tokenizer) Pad(encodings []*Encoding, length int, side Side) (*Batch, error) {
 	pad, ok := t.PadID()
 	for _, e := range encodings {

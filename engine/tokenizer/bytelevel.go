@@ -164,15 +164,6 @@ func readPattern(o object) (text.Pattern, int, error) {
 	return re, re.MinLength(), nil
 }
 
-// robertaTemplates returns the templates <s> A </s> and <s> A </s></s> B </s>,
-// all of one token type.
-func robertaTemplates(clsToken string, clsID int32, sepToken string, sepID int32) (single, pair template) {
-	cls := templatePart{sequence: -1, id: clsID, token: clsToken}
-	sep := templatePart{sequence: -1, id: sepID, token: sepToken}
-	first, second := templatePart{sequence: 0}, templatePart{sequence: 1}
-	return template{cls, first, sep}, template{cls, first, sep, sep, second, sep}
-}
-
 // trim says whether the spans of tokens leave out the white space at the ends
 // of the tokens. The zero value keeps it.
 type trim struct {

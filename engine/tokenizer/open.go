@@ -115,9 +115,17 @@ func (f *folder) peek(name string) ([]byte, error) {
 	return data, nil
 }
 
-// load returns a file. It allocates by what the file holds, not by what its
-// size is said to be.
+// load returns a file, which must be a regular one: to open a named pipe waits
+// for somebody to write into it. It allocates by what the file holds, not by
+// what its size is said to be.
 func (f *folder) load(name string) ([]byte, error) {
+	info, err := fs.Stat(f.fsys, name)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &MalformedError{name, "", "is no regular file"}
+	}
 	file, err := f.fsys.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)

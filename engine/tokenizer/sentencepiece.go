@@ -251,10 +251,7 @@ func (t *Tokenizer) pieceTemplates(s *settings, o pieceOptions, name string) (si
 	special := func(role, token string, typeID int32) templatePart {
 		id, ok := t.role(token)
 		if !ok && err == nil {
-			err = &MalformedError{name, "", "lacks the " + role + " token " + token}
-			if token == "" {
-				err = &MalformedError{s.config.file, "", "names no " + role + " token"}
-			}
+			err = lacks(name, role, token)
 		}
 		return templatePart{sequence: -1, typeID: typeID, id: id, token: token}
 	}

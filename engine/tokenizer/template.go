@@ -1,5 +1,7 @@
 package tokenizer
 
+import "slices"
+
 // templatePart is a place in a template: a sequence of tokens, or one special
 // token.
 type templatePart struct {
@@ -29,6 +31,25 @@ var (
 	bareSingle = template{{sequence: 0}}
 	barePair   = template{{sequence: 0}, {sequence: 1, typeID: 1}}
 )
+
+// bertTemplates returns the templates [CLS] A [SEP] and [CLS] A [SEP] B [SEP].
+func bertTemplates(clsToken string, clsID int32, sepToken string, sepID int32) (single, pair template) {
+	special := func(token string, id, typeID int32) templatePart {
+		return templatePart{sequence: -1, typeID: typeID, id: id, token: token}
+	}
+	single = template{special(clsToken, clsID, 0), {sequence: 0}, special(sepToken, sepID, 0)}
+	pair = append(slices.Clone(single), templatePart{sequence: 1, typeID: 1}, special(sepToken, sepID, 1))
+	return single, pair
+}
+
+// robertaTemplates returns the templates <s> A </s> and <s> A </s></s> B </s>,
+// all of one token type.
+func robertaTemplates(clsToken string, clsID int32, sepToken string, sepID int32) (single, pair template) {
+	cls := templatePart{sequence: -1, id: clsID, token: clsToken}
+	sep := templatePart{sequence: -1, id: sepID, token: sepToken}
+	first, second := templatePart{sequence: 0}, templatePart{sequence: 1}
+	return template{cls, first, sep}, template{cls, first, sep, sep, second, sep}
+}
 
 // Strategy says which text loses tokens when text and pair are too long. Tokens
 // go from the end.

@@ -117,15 +117,7 @@ func (f *folder) openVocab(data []byte) (*Tokenizer, error) {
 	}
 	t.preTokenizer = text.SlowBertPreTokenizer{NeverSplit: whole}
 	if o.lowercase {
-		// The slow tokenizer looks for added tokens in text that is lower case
-		// already, but for the tokens that it finds in the original.
-		exempt := special
-		for _, token := range t.added.tokens {
-			if !token.special && token.normalized {
-				exempt = append(exempt, token.content)
-			}
-		}
-		t.prepare = text.LowercaseExcept{Find: prefixFinder(exempt)}
+		t.prepare = lowercaseExcept(t, s)
 	}
 	return t, nil
 }
@@ -172,19 +164,11 @@ func readVocab(data []byte) (*model.Vocabulary, error) {
 	return v, nil
 }
 
+// lacks is the error for a role whose token no file names, or that the
+// vocabulary in a file does not have.
 func lacks(file, role, token string) error {
 	if token == "" {
 		return &MalformedError{"tokenizer_config.json", "", "names no " + role + " token"}
 	}
 	return &MalformedError{file, "", "lacks the " + role + " token " + token}
-}
-
-// bertTemplates returns the templates [CLS] A [SEP] and [CLS] A [SEP] B [SEP].
-func bertTemplates(clsToken string, clsID int32, sepToken string, sepID int32) (single, pair template) {
-	special := func(token string, id, typeID int32) templatePart {
-		return templatePart{sequence: -1, typeID: typeID, id: id, token: token}
-	}
-	single = template{special(clsToken, clsID, 0), {sequence: 0}, special(sepToken, sepID, 0)}
-	pair = append(slices.Clone(single), templatePart{sequence: 1, typeID: 1}, special(sepToken, sepID, 1))
-	return single, pair
 }
