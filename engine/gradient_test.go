@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -111,6 +112,86 @@ func TestGradientsOfLong(t *testing.T) {
 		for i, p := range points {
 			if d := farthest(t, joined(got.Gradients[i]), joined(want.Gradients[i])); !(d < 1e-4) {
 				t.Errorf("%s: the gradient at %s is off by %.3g in single precision", k.name, p.Name, d)
+			}
+		}
+	}
+}
+
+// TestGradientsOfMemories holds the gradient with respect to memories, which no
+// edit can move, to differences of the memories that are given.
+func TestGradientsOfMemories(t *testing.T) {
+	for _, i := range []int{14, 15, 17} { // XLNet: both ways, causal, a classifier
+		k := kinds()[i]
+		m := open(t, k.folder(t, 1), engine.WithDType(engine.F64), engine.WithThreads(2))
+		w := inputs(m.Info())[len(inputs(m.Info()))-1]
+		in := w.input(m.Info(), 2, 5, 1, 3)
+		random, objective, d := rand.New(rand.NewPCG(3, 4)), quadratic(5), m.Info().Hidden
+		for l, given := range in.Memories {
+			// Memories are in single precision: values and steps that it holds.
+			base, step := make([]float32, len(given)), make([]float32, len(given))
+			for j := range given {
+				base[j], step[j] = float32(random.IntN(256)-128)/64, float32(random.IntN(5)-2)
+			}
+			mems := selectPoint(t, m, in, blockPoint(l, "hook_mems"))
+			at := func(h float64) engine.Input {
+				moved := in
+				moved.Memories = slices.Clone(in.Memories)
+				moved.Memories[l] = make([]float32, len(base))
+				for j := range base {
+					moved.Memories[l][j] = base[j] + float32(h)*step[j]
+				}
+				return moved
+			}
+			out := forward(t, m, at(0), engine.Capture(mems), engine.Gradients(objective, mems))
+			got, row := 0.0, 0
+			for s, g := range out.Gradients[0].Sequences {
+				for j, v := range g.Float64() {
+					got += v * float64(step[row*d+j])
+					if float64(base[row*d+j]) != out.Values[0].Sequences[s].Float64()[j] {
+						t.Fatalf("%s: memory %d of sequence %d is not what was given", k.name, j, s)
+					}
+				}
+				row += g.Len() / d
+			}
+			want := slope(func(h float64) float64 { return total(forward(t, m, at(h)), objective) })
+			if got == 0 || !near(got, want, 2e-6) {
+				t.Errorf("%s: %s: slope %v, want %v", k.name, mems.Name, got, want)
+			}
+		}
+	}
+}
+
+func blockPoint(layer int, name string) string { return fmt.Sprintf("blocks.%d.%s", layer, name) }
+
+// TestTermsOfScores: a term of XLNet's scores has the gradient of the scores
+// times their factor, that before edits of the scores, and the terms add up to
+// the scores.
+func TestTermsOfScores(t *testing.T) {
+	k := kinds()[14]
+	m := open(t, k.folder(t, 1), engine.WithDType(engine.F64))
+	in := with{types: true, memories: true}.input(m.Info(), 2, 5, 3)
+	factor := 1 / math.Sqrt(float64(m.Info().Hidden/m.Info().Heads))
+	scores := selectPoint(t, m, in, "attn_scores0")
+	points := []point.Selection{scores}
+	for _, term := range []string{"content", "position", "segment"} {
+		points = append(points, selectPoint(t, m, in, "blocks.0.attn.hook_scores_"+term))
+	}
+	doubled := point.Edit{Selection: scores, Op: point.Multiply, Values: []float64{2}}
+	for _, edits := range [][]point.Edit{nil, {doubled}} {
+		times := 1 + float64(len(edits))
+		out := forward(t, m, in, engine.Edits(edits...), engine.Capture(points...), engine.Gradients(quadratic(5), points...))
+		for s := range in.Lengths {
+			of := func(list []engine.Activation, i int) []float64 { return list[i].Sequences[s].Float64() }
+			for j, v := range of(out.Values, 0) {
+				sum := of(out.Values, 1)[j] + of(out.Values, 2)[j] + of(out.Values, 3)[j]
+				if !near(v, times*factor*sum, 1e-13) {
+					t.Fatalf("score %v, its terms add up to %v", v, times*factor*sum)
+				}
+				for i := 1; i < len(points); i++ {
+					if got, want := of(out.Gradients, i)[j], times*factor*of(out.Gradients, 0)[j]; !near(got, want, 1e-13) {
+						t.Fatalf("%s has the gradient %v, want %v", points[i].Name, got, want)
+					}
+				}
 			}
 		}
 	}
