@@ -12,7 +12,6 @@ package tape
 
 import (
 	"context"
-	"math"
 
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/checkpoint"
@@ -147,51 +146,4 @@ func (n *network[T]) Continues(p *Past) bool {
 		}
 	}
 	return len(p.layers) <= layers
-}
-
-// BackBytes implements [Program].
-func (p *Plan[T]) BackBytes() int64 {
-	n := int64(0)
-	seen := map[*linear[T]]bool{}
-	for _, l := range p.back {
-		if !seen[l] {
-			seen[l] = true
-			n += l.Bytes()
-		}
-	}
-	return n
-}
-
-// Shared implements [Program].
-func (p *Plan[T]) Shared() (Program, []int) {
-	if p.shared == nil {
-		return nil, nil
-	}
-	return p.shared, p.shared.tables
-}
-
-// Runner implements [Program].
-func (p *Plan[T]) Runner(size Size, old Executor) Executor {
-	if r, ok := old.(*Runner[T]); ok && r != nil {
-		if r.plan != p || !r.size.Holds(size) {
-			r.bind(p, size)
-		}
-		return r
-	}
-	r := new(Runner[T])
-	r.bind(p, size)
-	return r
-}
-
-// sinusoid is the encoding of a relative position: [sin(p·f) ‖ cos(p·f)] with
-// f_k = 10000^(−2k/width).
-func sinusoid[T kernel.Float](row []T, position, clamp int) {
-	if clamp > 0 {
-		position = max(-clamp, min(position, clamp))
-	}
-	half := len(row) / 2
-	for k := range half {
-		angle := float64(position) * math.Pow(10000, -2*float64(k)/float64(len(row)))
-		row[k], row[half+k] = T(math.Sin(angle)), T(math.Cos(angle))
-	}
 }

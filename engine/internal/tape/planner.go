@@ -3,6 +3,7 @@ package tape
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/internal/kernel"
@@ -50,7 +51,7 @@ func newPlan[T kernel.Float](w *weights[T], graph *arch.Graph, req *Request) *Pl
 
 // newPlanner returns a planner that has written the way forward down.
 func newPlanner[T kernel.Float](w *weights[T], req *Request, nodes []node) *planner[T] {
-	p := &planner[T]{weights: w, plan: &Plan[T]{req: req}, req: req, nodes: nodes}
+	p := &planner[T]{weights: w, plan: &Plan[T]{}, req: req, nodes: nodes}
 	p.value, p.grad, p.wanted = make([]int, len(nodes)), make([]int, len(nodes)), make([]bool, len(nodes))
 	for i := range nodes {
 		p.grad[i] = -1
@@ -373,4 +374,17 @@ func (p *planner[T]) answer(logits int) {
 			copy(values[T](r.out.Logits)[at*width:], r.row(from, row))
 		})
 	}})
+}
+
+// sinusoid is the encoding of a relative position: [sin(p·f) ‖ cos(p·f)] with
+// f_k = 10000^(−2k/width).
+func sinusoid[T kernel.Float](row []T, position, clamp int) {
+	if clamp > 0 {
+		position = max(-clamp, min(position, clamp))
+	}
+	half := len(row) / 2
+	for k := range half {
+		angle := float64(position) * math.Pow(10000, -2*float64(k)/float64(len(row)))
+		row[k], row[half+k] = T(math.Sin(angle)), T(math.Cos(angle))
+	}
 }

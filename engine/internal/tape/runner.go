@@ -17,7 +17,6 @@ type Runner[T kernel.Float] struct {
 	offsets []int
 	memory  []T
 	bytes   int64        // an upper bound of all that it holds
-	aside   int64        // of that, beside the memory
 	scratch []scratch[T] // per worker
 	jobs    []job
 	// logits and dlogits are what an objective is given.

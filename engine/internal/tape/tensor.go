@@ -1,0 +1,60 @@
+package tape
+
+import "github.com/xai-go/xai/engine/arch"
+
+// Tensor is a value in the number format of the model, row-major: exactly one
+// of F32 and F64 is set.
+type Tensor struct {
+	Shape []int
+	F32   []float32
+	F64   []float64
+}
+
+// NewTensor returns a tensor of zeros.
+func NewTensor(dtype arch.DType, shape ...int) Tensor {
+	n := 1
+	for _, dim := range shape {
+		n *= dim
+	}
+	if dtype == arch.F64 {
+		return Tensor{Shape: shape, F64: make([]float64, n)}
+	}
+	return Tensor{Shape: shape, F32: make([]float32, n)}
+}
+
+// Float64 returns the values as float64, which is exact.
+func (t Tensor) Float64() []float64 {
+	if t.F64 != nil {
+		return t.F64
+	}
+	values := make([]float64, len(t.F32))
+	for i, v := range t.F32 {
+		values[i] = float64(v)
+	}
+	return values
+}
+
+// Float32 returns the values as float32, rounded to nearest even.
+func (t Tensor) Float32() []float32 {
+	if t.F32 != nil {
+		return t.F32
+	}
+	values := make([]float32, len(t.F64))
+	for i, v := range t.F64 {
+		values[i] = float32(v)
+	}
+	return values
+}
+
+// Len returns the number of values.
+func (t Tensor) Len() int { return len(t.F32) + len(t.F64) }
+
+// values returns the values of a tensor whose format is T.
+func values[T float32 | float64](t Tensor) []T {
+	switch any(T(0)).(type) {
+	case float32:
+		return any(t.F32).([]T)
+	default:
+		return any(t.F64).([]T)
+	}
+}
