@@ -62,6 +62,26 @@ func TestGradientsOfEdited(t *testing.T) {
 	})
 }
 
+// TestGradientsOfEditedScores does so for means and factors of scores some of
+// which are hidden, and for hidden ones that an edit shows.
+func TestGradientsOfEditedScores(t *testing.T) {
+	for _, i := range []int{0, 10, 15} { // BERT, GPT-2 and a causal XLNet
+		m := open(t, kinds()[i].folder(t, 4), engine.WithDType(engine.F64))
+		in := with{mask: true, types: true}.input(m.Info(), 6, 6, 3)
+		scores := selectPoint(t, m, in, "attn_scores0")
+		part := func(op point.Op, lo, hi int, values ...float64) point.Edit {
+			s := scores
+			s.Ranges = slices.Clone(s.Ranges)
+			s.Ranges[3] = point.Range{Lo: lo, Hi: hi}
+			return point.Edit{Selection: s, Op: op, Values: values}
+		}
+		mean, show, factor := part(point.Mean, 1, 5), part(point.Replace, 2, 4, 0.5), part(point.Multiply, 0, point.End, -2)
+		for _, edits := range [][]point.Edit{{mean}, {mean, show}, {show, mean}, {factor}, {factor, show, mean, factor}} {
+			checkGradients(t, m, in, edits, []point.Selection{scores, selectPoint(t, m, in, "embed"), selectPoint(t, m, in, "pattern0")})
+		}
+	}
+}
+
 // checkGradients compares the gradients of points, each alone and all together,
 // with differences, with edits in place.
 func checkGradients(t *testing.T, m *engine.Model, in engine.Input, edits []point.Edit, points []point.Selection) {
