@@ -35,6 +35,7 @@ const (
 	gradients = "xai gradients"
 	distinct  = "xai duplicates once"
 	apart     = "xai without reuse"
+	eight     = "xai int8"
 )
 
 // model measures all works of a model, on each number of threads. It writes
@@ -91,6 +92,11 @@ func (b *bench) threads(ctx context.Context, shape model.Shape, dir string, thre
 		return err
 	}
 	defer m.Close()
+	m8, err := engine.Open(ctx, os.DirFS(dir), engine.WithThreads(threads), engine.WithMemory(8<<30), engine.WithDType(engine.INT8))
+	if err != nil {
+		return err
+	}
+	defer m8.Close()
 	peer := peer{process: p, shape: shape, dir: dir, threads: threads}
 	for _, w := range works {
 		c := Case{
@@ -100,7 +106,7 @@ func (b *bench) threads(ctx context.Context, shape model.Shape, dir string, thre
 		for _, n := range w.lengths() {
 			c.All += n
 		}
-		if err := b.measure(ctx, &c, w, m, &peer); err != nil {
+		if err := b.measure(ctx, &c, w, m, m8, &peer); err != nil {
 			return fmt.Errorf("%s, %s of %d × %d tokens, %d threads: %w", shape.Name, w.name, c.Batch, c.Tokens, threads, err)
 		}
 		b.report.Cases = append(b.report.Cases, c)
@@ -109,18 +115,23 @@ func (b *bench) threads(ctx context.Context, shape model.Shape, dir string, thre
 	return nil
 }
 
-// measure compares the logits of all sides of a case, and then their speed.
-func (b *bench) measure(ctx context.Context, c *Case, w work, m *engine.Model, peer *peer) error {
+// measure compares the logits of all sides of a case, and then their speed. m8
+// is m in 8 bits.
+func (b *bench) measure(ctx context.Context, c *Case, w work, m, m8 *engine.Model, peer *peer) error {
 	var contenders []contender
 	var reference []float64 // our logits
 	for _, v := range variants(w) {
-		side, logits, err := own(ctx, v, m, peer.shape, w)
+		runs := m
+		if v.int8 {
+			runs = m8
+		}
+		side, logits, err := own(ctx, v, runs, peer.shape, w)
 		if err != nil {
 			return fmt.Errorf("%s: %w", v.name, err)
 		}
 		if reference == nil {
 			reference = logits
-		} else if err := c.compare(v.name, true, logits, pick(reference, v.which, len(w.sequences))); err != nil {
+		} else if err := c.compare(v.name, !v.int8, logits, pick(reference, v.which, len(w.sequences))); err != nil {
 			return err
 		}
 		contenders = append(contenders, side)
@@ -200,6 +211,7 @@ type variant struct {
 	which    []int // indices of the sequences that are run; nil for all
 	cut      bool  // the last layer computes what the head reads
 	gradient bool
+	int8     bool // the model in 8 bits
 	options  []engine.ForwardOption
 }
 
@@ -215,9 +227,10 @@ func variants(w work) []variant {
 			{name: ours, cut: cut},
 			{name: distinct, which: w.distinct(), cut: cut},
 			{name: apart, cut: cut, options: anew},
+			{name: eight, cut: cut, int8: true},
 		}
 	}
-	all := []variant{{name: ours, cut: cut, options: anew}}
+	all := []variant{{name: ours, cut: cut, options: anew}, {name: eight, cut: cut, int8: true, options: anew}}
 	if cut {
 		all = append(all,
 			variant{name: allRows, options: append(slices.Clone(anew), engine.AllRows())},
