@@ -372,7 +372,7 @@ func TestForwardRows(t *testing.T) {
 		"ids of bytes":       {&abi.Forward{Rows: abi.FieldIDs, Handle: wide, Extra: wide}, sdk.EInvalid},
 		"units of no token":  {&abi.Forward{Rows: abi.FieldUnits, Handle: g.tensorOf(sdk.U8, 1, 1), Over: far}, sdk.ERange},
 		"over without units": {&abi.Forward{Rows: abi.FieldMasks, Handle: masks, Over: over}, sdk.EInvalid},
-		"unknown fill":       {&abi.Forward{Rows: abi.FieldMasks, Handle: masks, Fill: sdk.Fill{Kind: 6}}, sdk.EInvalid},
+		"unknown fill":       {&abi.Forward{Rows: abi.FieldMasks, Handle: masks, Fill: sdk.Fill{Kind: sdk.FillAverage + 1}}, sdk.EInvalid},
 		"unknown want":       {&abi.Forward{Rows: abi.FieldMasks, Handle: masks, Want: []abi.Want{5}}, sdk.EUnsupported},
 	} {
 		g.want(name, forward(c.f), c.want)
