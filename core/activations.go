@@ -58,6 +58,7 @@ type Activation struct {
 	Point string   // its canonical name
 	Axes  []string // letters of the axes that no index dropped
 	engine.Tensor
+	IDs []int64 // of hook_tokens, in place of numbers
 }
 
 // Activations runs the model and returns what it computed at the points, after
@@ -85,9 +86,15 @@ func (m *Model) Activations(ctx context.Context, r ActivationsRequest) (*Activat
 	if err != nil {
 		return nil, err
 	}
+	if selections, err = out.tokens(selections); err != nil {
+		return nil, err
+	}
 	edits, err := m.edits(graph, r.Edits)
 	if err != nil {
 		return nil, err
+	}
+	if len(selections) == 0 {
+		return out, nil
 	}
 	opts := []engine.ForwardOption{engine.WithoutLogits(), engine.Capture(selections...), engine.Edits(edits...)}
 	if r.GradOf != "" {
@@ -247,7 +254,7 @@ func (a *Activations) add(of string, from *engine.Activation) error {
 		}
 	}
 	if len(tensors) == 0 {
-		return usage(s.Name+" selects nothing of the input", "its rows have "+a.sizes()+" tokens; indices count from 0, and from the end where they are negative")
+		return a.nothing(s)
 	}
 	dims := slices.Clone(tensors[0].Shape) // without B
 	for _, tensor := range tensors {
@@ -266,6 +273,48 @@ func (a *Activations) add(of string, from *engine.Activation) error {
 	}
 	a.Tensors = append(a.Tensors, t)
 	return nil
+}
+
+// tokens appends the token ids that are asked for, which no forward computes,
+// and returns the other selections.
+func (a *Activations) tokens(selections []point.Selection) ([]point.Selection, error) {
+	var others []point.Selection
+	for _, s := range selections {
+		if s.Point.Stage != arch.IDs {
+			others = append(others, s)
+			continue
+		}
+		longest := 0
+		for _, r := range a.Rows {
+			longest = max(longest, len(r.Tokens))
+		}
+		first, last := s.Ranges[0].Bounds(len(a.Rows))
+		lo, hi := s.Ranges[1].Bounds(longest)
+		if first >= last || lo >= hi {
+			return nil, a.nothing(s)
+		}
+		t := Activation{Name: s.Name, Point: s.Point.Name}
+		t.Shape = []int{}
+		for _, axis := range s.Kept() {
+			t.Axes, t.Shape = append(t.Axes, s.Point.Axes[axis].Letter), append(t.Shape, []int{last - first, hi - lo}[axis])
+		}
+		for _, r := range a.Rows[first:last] {
+			for i := lo; i < hi; i++ {
+				id := int64(0) // padding
+				if i < len(r.Tokens) {
+					id = int64(r.Tokens[i].ID)
+				}
+				t.IDs = append(t.IDs, id)
+			}
+		}
+		a.Tensors = append(a.Tensors, t)
+	}
+	return others, nil
+}
+
+// nothing is the error for a selection outside of the input.
+func (a *Activations) nothing(s point.Selection) error {
+	return usage(s.Name+" selects nothing of the input", "its rows have "+a.sizes()+" tokens; indices count from 0, and from the end where they are negative")
 }
 
 // sizes lists the lengths of the rows.

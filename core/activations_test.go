@@ -78,6 +78,27 @@ func compare(t *testing.T, one, all core.Activation, i int) {
 	}
 }
 
+// TestActivationsTokens reads the one point that is no activation.
+func TestActivationsTokens(t *testing.T) {
+	m := goldenModel(t, "bert-text", "f32")
+	x, err := m.Activations(t.Context(), core.ActivationsRequest{Inputs: []core.Input{{Text: "the film was good"}, {Text: "great"}}, Points: []string{"hook_tokens,hook_tokens[1,t=:2]"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, part := x.Tensors[0], x.Tensors[1]
+	if !slices.Equal(all.Shape, []int{2, 6}) || !slices.Equal(part.Shape, []int{2}) || !slices.Equal(part.IDs, all.IDs[6:8]) {
+		t.Errorf("%v and %v", all, part)
+	}
+	for i, token := range x.Rows[0].Tokens {
+		if all.IDs[i] != int64(token.ID) {
+			t.Errorf("token %d is %d, want %d", i, all.IDs[i], token.ID)
+		}
+	}
+	if all.IDs[11] != 0 {
+		t.Errorf("padding is %d", all.IDs[11])
+	}
+}
+
 // TestActivationsPatch holds the workflow of a clean and a corrupt run: a patch
 // of all that passes a layer makes one into the other, a patch of what the other
 // run has at the same place changes nothing.
@@ -137,7 +158,8 @@ func TestActivationsRefuses(t *testing.T) {
 		{"syntax", bert, core.ActivationsRequest{Points: []string{"logits["}}, core.KindUsage, "byte"},
 		{"empty", bert, core.ActivationsRequest{Points: []string{"hook_embed[t=90:95]"}}, core.KindUsage, "selects nothing"},
 		{"no such sequence", bert, core.ActivationsRequest{Points: []string{"hook_embed[b=3]"}}, core.KindUsage, "selects nothing"},
-		{"the input", bert, core.ActivationsRequest{Points: []string{"hook_tokens"}}, core.KindUsage, "hook_tokens"},
+		{"an edit of the input", bert, core.ActivationsRequest{Points: points, Edits: []string{"hook_tokens=3"}}, core.KindUsage, "hook_tokens"},
+		{"no such token", bert, core.ActivationsRequest{Points: []string{"hook_tokens[t=90]"}}, core.KindUsage, "selects nothing"},
 		{"unknown class", bert, core.ActivationsRequest{Points: points, GradOf: "nosuch"}, core.KindUsage, "no class"},
 		{"a token of a classifier", bert, core.ActivationsRequest{Points: points, GradOf: "token:3@1"}, core.KindUsage, "does not apply"},
 		{"a class of a language model", gpt, core.ActivationsRequest{Points: points, GradOf: "3"}, core.KindUsage, "names no position"},

@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,6 +42,14 @@ func TestReadInputsRefuses(t *testing.T) {
 		{"a mask of twos", []safetensors.Tensor{ids, {Name: "attention_mask", Shape: []int{1, 2}, Data: []int64{1, 2}}}, "attention_mask"},
 		{"an unknown name", []safetensors.Tensor{ids, {Name: "labels", Shape: []int{1, 2}, Data: []int64{1, 2}}}, "labels"},
 		{"ids and embeddings", []safetensors.Tensor{ids, {Name: "inputs_embeds", Shape: []int{1, 2, 1}, Data: []float32{1, 2}}}, "one of them"},
+		{"a target of two", []safetensors.Tensor{ids, {Name: "target_mapping", Shape: []int{1, 1, 2}, Data: []float32{1, 1}}}, "single 1"},
+		{"a target of none", []safetensors.Tensor{ids, {Name: "target_mapping", Shape: []int{1, 1, 2}, Data: []float32{0, 0}}}, "single 1"},
+		{"half a target", []safetensors.Tensor{ids, {Name: "target_mapping", Shape: []int{1, 1, 2}, Data: []float32{0, 0.5}}}, "0.5"},
+		{"a permutation of other tokens", []safetensors.Tensor{ids, {Name: "perm_mask", Shape: []int{1, 2, 3}, Data: make([]float32, 6)}}, "perm_mask"},
+		{"a flat permutation", []safetensors.Tensor{ids, {Name: "perm_mask", Shape: []int{4}, Data: make([]float32, 4)}}, "perm_mask"},
+		{"memories of another batch", []safetensors.Tensor{ids, {Name: "mems.0", Shape: []int{2, 1, 1}, Data: []float32{1, 2}}}, "mems.0"},
+		{"memories without the first", []safetensors.Tensor{ids, {Name: "mems.1", Shape: []int{1, 1, 1}, Data: []float32{1}}}, "mems.1"},
+		{"memories of other lengths", []safetensors.Tensor{ids, {Name: "mems.0", Shape: []int{1, 1, 1}, Data: []float32{1}}, {Name: "mems.1", Shape: []int{1, 2, 1}, Data: []float32{1, 2}}}, "mems.1"},
 		{"no tokens", []safetensors.Tensor{{Name: "input_ids", Shape: []int{1, 0}, Data: []int64{}}}, "shape"},
 	}
 	for _, test := range tests {
@@ -56,4 +65,47 @@ func TestReadInputsRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzReadInputs feeds files of any content: they are refused with an error of
+// the input's kind, or give rows that agree with each other.
+func FuzzReadInputs(f *testing.F) {
+	for _, tensors := range [][]safetensors.Tensor{
+		{{Name: "input_ids", Shape: []int{1, 2}, Data: []int64{2, 3}}, {Name: "attention_mask", Shape: []int{1, 2}, Data: []uint8{1, 0}}},
+		{{Name: "inputs_embeds", Shape: []int{2, 1, 2}, Data: []float32{1, 2, 3, 4}}, {Name: "keep", Shape: []int{2, 1}, Data: []uint8{1, 0}}},
+		{
+			{Name: "input_ids", Shape: []int{1, 2}, Data: []int32{2, 3}}, {Name: "perm_mask", Shape: []int{1, 2, 2}, Data: []float32{0, 1, 0, 0}},
+			{Name: "target_mapping", Shape: []int{1, 1, 2}, Data: []float32{0, 1}}, {Name: "mems.0", Shape: []int{1, 1, 2}, Data: []float32{5, 6}},
+		},
+	} {
+		var b bytes.Buffer
+		if err := safetensors.Write(&b, tensors, nil); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b.Bytes())
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		path := filepath.Join(t.TempDir(), "in.safetensors")
+		if err := os.WriteFile(path, data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		inputs, err := core.ReadInputs(path)
+		if err != nil {
+			if core.KindOf(err) != core.KindInput {
+				t.Fatalf("%T %v", err, err)
+			}
+			return
+		}
+		for _, in := range inputs {
+			r, first := in.Raw, inputs[0].Raw
+			if len(r.IDs) != len(first.IDs) || len(r.Embeds) != len(first.Embeds) || len(r.Memories) != len(first.Memories) || r.IDs != nil && r.Hidden != nil && len(r.Hidden) != len(r.IDs)*len(r.IDs) {
+				t.Fatalf("rows %+v and %+v", r, first)
+			}
+			for _, at := range r.Targets {
+				if r.IDs != nil && (at < 0 || at >= len(r.IDs)) {
+					t.Fatalf("target %d of %d tokens", at, len(r.IDs))
+				}
+			}
+		}
+	})
 }

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/xai-go/xai/core"
 )
 
 // complete registers shell completion for the flags of cmd that have few
@@ -28,6 +31,7 @@ func (a *app) complete(cmd *cobra.Command) {
 	register("model", values(a.modelNames, cobra.ShellCompDirectiveDefault))
 	register("method", values(a.methodNames, cobra.ShellCompDirectiveNoFileComp))
 	register("param", values(func() []string { return a.paramNames(cmd) }, cobra.ShellCompDirectiveNoSpace|cobra.ShellCompDirectiveNoFileComp))
+	register("points", values(func() []string { return a.pointNames(cmd) }, cobra.ShellCompDirectiveNoSpace|cobra.ShellCompDirectiveNoFileComp))
 	for _, flag := range []string{"format", "output", "units", "runtime"} {
 		if f := cmd.Flags().Lookup(flag); f != nil {
 			if c, ok := f.Value.(choice); ok {
@@ -74,6 +78,24 @@ func (a *app) methodNames() []string {
 	names := make([]string, len(list.Entries))
 	for i, e := range list.Entries {
 		names[i] = e.Name
+	}
+	return names
+}
+
+// pointNames returns the points of the model that cmd was given.
+func (a *app) pointNames(cmd *cobra.Command) []string {
+	host, err := a.host()
+	if err != nil {
+		return nil
+	}
+	defer host.Close()
+	points, err := host.Points(cmp.Or(cmd.Flag("model").Value.String(), core.DefaultModel("")), "")
+	if err != nil {
+		return nil
+	}
+	names := make([]string, len(points))
+	for i, p := range points {
+		names[i] = p.Name
 	}
 	return names
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/rivo/uniseg"
+
 	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/engine/checkpoint/safetensors"
 )
@@ -26,8 +28,11 @@ func ActivationsSafetensors(w io.Writer, a *core.Activations) error {
 	for _, t := range a.Tensors {
 		axes[t.Name] = append([]string{}, t.Axes...)
 		var data any = t.F32
-		if t.F64 != nil {
+		switch {
+		case t.F64 != nil:
 			data = t.F64
+		case t.IDs != nil:
+			data = t.IDs
 		}
 		tensors = append(tensors, safetensors.Tensor{Name: t.Name, Shape: t.Shape, Data: data})
 	}
@@ -95,10 +100,19 @@ type summary struct {
 	Other int        `json:"not_finite"` // values that are left out of the numbers before: masked scores are −Inf
 }
 
+// numbers returns the values of a tensor, whatever they are.
+func numbers(t core.Activation) []float64 {
+	values := t.Float64()
+	for _, id := range t.IDs {
+		values = append(values, float64(id))
+	}
+	return values
+}
+
 func summarize(t core.Activation) summary {
 	s := summary{Name: t.Name, Axes: append([]string{}, t.Axes...), Shape: t.Shape}
 	low, high, sum, squares := math.Inf(1), math.Inf(-1), 0.0, 0.0
-	values := t.Float64()
+	values := numbers(t)
 	for _, v := range values {
 		if v-v != 0 {
 			s.Other++
@@ -150,7 +164,7 @@ func (t Term) Activations(w io.Writer, a *core.Activations) error {
 		cells := []string{Line(s.Name), shape(s), number(float64(s.Min)), number(float64(s.Mean)), number(float64(s.Max)), number(float64(s.Norm))}
 		switch {
 		case len(s.Shape) == 0:
-			cells = []string{cells[0], "", number(tensor.Float64()[0])}
+			cells = []string{cells[0], "", number(numbers(tensor)[0])}
 		case s.Other > 0:
 			cells = append(cells, fmt.Sprintf("(%d not finite)", s.Other))
 		}
@@ -159,13 +173,13 @@ func (t Term) Activations(w io.Writer, a *core.Activations) error {
 	widths := make([]int, 8)
 	for _, cells := range lines {
 		for i, c := range cells {
-			widths[i] = max(widths[i], len([]rune(c)))
+			widths[i] = max(widths[i], uniseg.StringWidth(c))
 		}
 	}
 	for i, cells := range lines {
 		var line strings.Builder
 		for k, c := range cells {
-			pad := strings.Repeat(" ", widths[k]-len([]rune(c)))
+			pad := blanks(c, widths[k])
 			if k > 1 && k < 6 { // numbers end in line
 				c = pad + c
 			} else {

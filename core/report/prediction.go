@@ -267,7 +267,7 @@ func predictionOf(p *core.Prediction, r *core.PredictedRow, all bool) prediction
 			out.Logits, out.Probs, out.Labels, out.Positions = logits, probs, nil, positions
 			break
 		}
-		out.top(p, r, positions)
+		out.top(p.Task, r, positions)
 	default:
 		out.Logits, out.Probs = logits[0], probs[0]
 		label := &labels[0]
@@ -280,7 +280,7 @@ func predictionOf(p *core.Prediction, r *core.PredictedRow, all bool) prediction
 }
 
 // top fills in the most probable tokens.
-func (out *prediction) top(p *core.Prediction, r *core.PredictedRow, positions []int) {
+func (p *prediction) top(task string, r *core.PredictedRow, positions []int) {
 	n := len(r.Readouts)
 	logits, probs, labels, ids := make([][]core.Float, n), make([][]core.Float, n), make([][]string, n), make([][]int32, n)
 	for i, readout := range r.Readouts {
@@ -289,11 +289,11 @@ func (out *prediction) top(p *core.Prediction, r *core.PredictedRow, positions [
 			labels[i], ids[i] = append(labels[i], cmp.Or(c.Text, c.Token)), append(ids[i], c.ID)
 		}
 	}
-	if p.Task == arch.CausalLM {
-		out.Logits, out.Probs, out.Labels, out.IDs = logits[0], probs[0], labels[0], ids[0]
+	if task == arch.CausalLM {
+		p.Logits, p.Probs, p.Labels, p.IDs = logits[0], probs[0], labels[0], ids[0]
 		return
 	}
-	out.Logits, out.Probs, out.Labels, out.IDs, out.Positions = logits, probs, labels, ids, positions
+	p.Logits, p.Probs, p.Labels, p.IDs, p.Positions = logits, probs, labels, ids, positions
 }
 
 func answersOf(spans []core.Answer) []answer {

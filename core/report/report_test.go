@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -15,6 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xai-go/xai/core"
+	"github.com/xai-go/xai/engine"
+	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/checkpoint/safetensors"
 	"github.com/xai-go/xai/engine/tokenizer"
 	"github.com/xai-go/xai/sdk"
@@ -225,14 +228,30 @@ func TestTermHostile(t *testing.T) {
 	if err := (Term{}).Encoding(&encoded, &tokenizer.Encoding{Tokens: []tokenizer.Token{{Text: s}}}); err != nil {
 		t.Fatal(err)
 	}
+	token := sdk.Token{Text: s}
+	choice := core.Choice{Token: s, Text: s}
+	for _, p := range []*core.Prediction{
+		{Task: arch.TokenClassification, Labels: []string{s}, Rows: []core.PredictedRow{{Tokens: []sdk.Token{token}, Readouts: []core.Readout{{Logits: []float64{1}, Probs: []float64{1}}}}}},
+		{Task: arch.QuestionAnswering, Rows: []core.PredictedRow{{Spans: []core.Answer{{Text: s}}}}},
+		{Task: arch.MaskedLM, Rows: []core.PredictedRow{{Tokens: []sdk.Token{token, token}, Readouts: []core.Readout{{Top: []core.Choice{choice}}, {Position: 1, Top: []core.Choice{{Token: s}}}}}}},
+	} {
+		if err := (Term{}).Prediction(&predicted, p, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var activations bytes.Buffer
+	if err := (Term{}).Activations(&activations, &core.Activations{Objective: &core.Objective{Expr: s, Values: []float64{1}}, Tensors: []core.Activation{{Name: s, Tensor: engine.Tensor{Shape: []int{}, F32: []float32{1}}}}}); err != nil {
+		t.Fatal(err)
+	}
 	for name, got := range map[string]string{
+		"activations": activations.String(), "lines": Lines(s),
 		"explanation": render(t, Term{}, e, ClassesOf(p, 0)), "prediction": predicted.String(), "encoding": encoded.String(), "line": Line(s),
 	} {
 		if !utf8.ValidString(got) {
 			t.Errorf("%s: the output is not UTF-8", name)
 		}
 		for _, r := range strings.ReplaceAll(got, "\n", "") {
-			if hidden(r) {
+			if hidden(r) && (r != '\t' || name != "lines") {
 				t.Errorf("%s: %U reaches the terminal", name, r)
 			}
 		}
@@ -528,6 +547,112 @@ func TestPredictionJSON(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTasksJSON holds the JSON form of each task: one row, and a batch.
+func TestTasksJSON(t *testing.T) {
+	tokens := []sdk.Token{{ID: 2, Text: "a"}, {ID: 9, Text: "b"}}
+	readouts := []core.Readout{{Logits: []float64{1, 2}, Probs: []float64{0.25, 0.75}, Class: 1}, {Position: 1, Logits: []float64{3, 2}, Probs: []float64{0.5, 0.5}}}
+	top := func(position int) core.Readout {
+		return core.Readout{Position: position, Top: []core.Choice{{ID: 7, Token: "Ġx", Text: " x", Logit: 2, Prob: 0.5}, {ID: 8, Token: "y", Logit: 1, Prob: 0.25}}}
+	}
+	const (
+		read  = `,"input_ids":[2,9],"tokens":["a","b"]}`
+		batch = `,"input_ids":[[2,9]],"tokens":[["a","b"]]}`
+	)
+	for _, c := range []struct {
+		name      string
+		p         core.Prediction
+		all       bool
+		one, rows string
+	}{
+		{
+			"tokens", core.Prediction{Task: arch.TokenClassification, Labels: []string{"O", "P"}, Rows: []core.PredictedRow{{Tokens: tokens, Readouts: readouts}}}, false,
+			`{"logits":[[1,2],[3,2]],"probs":[[0.25,0.75],[0.5,0.5]],"labels":["O","P"],"label":["P","O"]` + read,
+			`{"logits":[[[1,2],[3,2]]],"probs":[[[0.25,0.75],[0.5,0.5]]],"labels":[["O","P"]],"label":[["P","O"]]` + batch,
+		}, {
+			"spans", core.Prediction{Task: arch.QuestionAnswering, Labels: []string{"start", "end"}, Rows: []core.PredictedRow{{
+				Tokens: tokens, Readouts: readouts, Spans: []core.Answer{
+					{Tokens: [2]int{0, 1}, Span: &core.Span{Sequence: 1, Start: 3, End: 5}, Text: "ab", StartLogit: 1, EndLogit: 2, Prob: 0.5}, {Tokens: [2]int{1, 1}},
+				},
+			}}}, false,
+			`{"logits":[[1,2],[3,2]],"probs":[[0.25,0.75],[0.5,0.5]],"labels":["start","end"],"spans":[{"text":"ab","start":3,"end":5,"tokens":[0,1],"start_logit":1,"end_logit":2,"prob":0.5},{"text":"","start":null,"end":null,"tokens":[1,1],"start_logit":0,"end_logit":0,"prob":0}]` + read,
+			"",
+		}, {
+			"next token", core.Prediction{Task: arch.CausalLM, Rows: []core.PredictedRow{{Tokens: tokens, Readouts: []core.Readout{top(1)}}}}, false,
+			`{"logits":[2,1],"probs":[0.5,0.25],"labels":[" x","y"],"ids":[7,8]` + read,
+			`{"logits":[[2,1]],"probs":[[0.5,0.25]],"labels":[[" x","y"]],"ids":[[7,8]]` + batch,
+		}, {
+			"masks", core.Prediction{Task: arch.MaskedLM, Rows: []core.PredictedRow{{Tokens: tokens, Readouts: []core.Readout{top(1)}}}}, false,
+			`{"logits":[[2,1]],"probs":[[0.5,0.25]],"labels":[[" x","y"]],"ids":[[7,8]],"positions":[1]` + read,
+			`{"logits":[[[2,1]]],"probs":[[[0.5,0.25]]],"labels":[[[" x","y"]]],"ids":[[[7,8]]],"positions":[[1]]` + batch,
+		}, {
+			"every logit", core.Prediction{Task: arch.CausalLM, Rows: []core.PredictedRow{{Tokens: tokens, Readouts: readouts}}}, true,
+			`{"logits":[[1,2],[3,2]],"probs":[[0.25,0.75],[0.5,0.5]],"labels":null,"positions":[0,1]` + read,
+			"",
+		},
+	} {
+		for _, form := range []struct {
+			batch bool
+			want  string
+		}{{false, c.one}, {true, c.rows}} {
+			var b strings.Builder
+			if err := PredictionJSON(&b, &c.p, form.batch, c.all); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(form.want+"\n", b.String()); form.want != "" && diff != "" {
+				t.Errorf("%s: %s", c.name, diff)
+			}
+		}
+	}
+}
+
+// TestActivationsForms holds the file and both summaries of the same values.
+func TestActivationsForms(t *testing.T) {
+	a := &core.Activations{
+		Model: "m", DType: "f32", Kernel: "generic",
+		Rows:      []core.ActivationsRow{{Tokens: []sdk.Token{{ID: 5}, {ID: 6}}}, {Tokens: []sdk.Token{{ID: 7}}}},
+		Objective: &core.Objective{Expr: "1", Output: sdk.Logit, Values: []float64{0.5, -1}},
+		Tensors: []core.Activation{
+			{Name: "x", Axes: []string{"B", "T"}, Tensor: engine.Tensor{Shape: []int{2, 2}, F32: []float32{3, -4, 0, float32(math.Inf(-1))}}},
+			{Name: "y[0,1]", Tensor: engine.Tensor{Shape: []int{}, F64: []float64{0.25}}},
+			{Name: "hook_tokens", Axes: []string{"B", "T"}, Tensor: engine.Tensor{Shape: []int{2, 2}}, IDs: []int64{5, 6, 7, 0}},
+		},
+	}
+	var file, text, term bytes.Buffer
+	if err := ActivationsSafetensors(&file, a); err != nil {
+		t.Fatal(err)
+	}
+	st, err := safetensors.Open(bytes.NewReader(file.Bytes()), int64(file.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"input_ids", "hook_tokens"} {
+		if ids, err := st.ReadI64(name); err != nil || !slices.Equal(ids, []int64{5, 6, 7, 0}) {
+			t.Errorf("%s is %v, %v", name, ids, err)
+		}
+	}
+	if x, err := st.ReadF32("x"); err != nil || !slices.Equal(x, a.Tensors[0].F32) {
+		t.Errorf("x is %v, %v", x, err)
+	}
+	want := map[string]string{
+		"schema": ActivationsSchema, "model": `"m"`, "dtype": `"f32"`, "kernel": `"generic"`, "lengths": "[2,1]",
+		"axes": `{"hook_tokens":["B","T"],"x":["B","T"],"y[0,1]":[]}`, "target": `{"expr":"1","output":"logit","values":[0.5,-1]}`,
+	}
+	if diff := cmp.Diff(want, st.Metadata()); diff != "" {
+		t.Errorf("metadata (-want +got):\n%s", diff)
+	}
+	if err := ActivationsJSON(&text, a); err != nil {
+		t.Fatal(err)
+	}
+	const first = `{"model":"m","tensors":[{"name":"x","axes":["B","T"],"shape":[2,2],"min":-4,"mean":-0.3333333333333333,"max":3,"norm":5,"not_finite":1},`
+	if !strings.HasPrefix(text.String(), first) {
+		t.Errorf("JSON: %s", text.String())
+	}
+	if err := (Term{}).Activations(&term, a); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "activations.txt", term.String())
 }
 
 func TestPredictionTerm(t *testing.T) {

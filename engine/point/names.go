@@ -58,7 +58,7 @@ var aliases = []struct{ alias, points string }{
 	{"unembed.hook_out", "hook_logits"},
 
 	// The outputs of Hugging Face Transformers, those of [names.outputs] aside.
-	{"logits", "hook_logits hook_cls_logits hook_token_logits"},
+	{"logits", "hook_logits hook_cls_logits hook_token_logits nsp_head.hook_nsp_out"},
 	{"start_logits", "hook_span_logits[...,0]"},
 	{"end_logits", "hook_span_logits[...,1]"},
 	{"pooler_output", "pooler.hook_pooler_out"},

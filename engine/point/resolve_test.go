@@ -1,6 +1,7 @@
 package point_test
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"reflect"
@@ -106,6 +107,22 @@ func TestAliases(t *testing.T) {
 				t.Errorf("%s: %s is %s as %s, want %s", c.model, alias, got.Point.Name, got.Name, name)
 			}
 		}
+	}
+}
+
+// TestNextSentence holds what the logits of a head are called that no golden
+// model has.
+func TestNextSentence(t *testing.T) {
+	text, err := fs.ReadFile(golden.ModelFS(t, "bert-seqcls"), checkpoint.ConfigFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := archtest.Parse(bytes.Replace(text, []byte("ForSequenceClassification"), []byte("ForNextSentencePrediction"), 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := (model{a.Graph(arch.Form{}), a.Info}).one(t, "logits"); got.Point.Name != "nsp_head.hook_nsp_out" {
+		t.Errorf("logits is %s", got.Point.Name)
 	}
 }
 
