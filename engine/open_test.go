@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xai-go/xai/engine"
+	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/checkpoint"
 	"github.com/xai-go/xai/engine/checkpoint/safetensors"
 	"github.com/xai-go/xai/internal/golden"
@@ -230,4 +231,32 @@ func FuzzOpen(f *testing.F) {
 			t.Fatalf("%d bytes were allocated for files of %d bytes, on a budget of %d", took, len(config)+len(weights), budget)
 		}
 	})
+}
+
+// TestDescribe holds what a configuration alone says to what the opened model
+// does, and that it reads nothing else.
+func TestDescribe(t *testing.T) {
+	for _, name := range []string{"bert-qa", "gpt2-lm", "xlnet-lm"} {
+		fsys := golden.ModelFS(t, name)
+		text, err := fs.ReadFile(fsys, checkpoint.ConfigFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := engine.Describe(fstest.MapFS{checkpoint.ConfigFile: {Data: text}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := open(t, fsys)
+		want := m.Info()
+		want.Parameters = 0
+		if diff := cmp.Diff(want, a.Info); diff != "" {
+			t.Errorf("%s (-opened +described):\n%s", name, diff)
+		}
+		if diff := cmp.Diff(m.Graph(engine.Input{}).Points, a.Graph(arch.Form{}).Points); diff != "" {
+			t.Errorf("%s: points (-opened +described):\n%s", name, diff)
+		}
+	}
+	if _, err := engine.Describe(fstest.MapFS{}); err == nil {
+		t.Error("a folder without a configuration is described")
+	}
 }
