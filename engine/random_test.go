@@ -21,6 +21,7 @@ import (
 type kind struct {
 	name   string
 	config map[string]any
+	first  bool // of its family: the layers of others are the same but for options
 }
 
 // kinds are models of every family with every kind of head, and the options
@@ -37,7 +38,8 @@ func kinds() (all []kind) {
 			c[options[i].(string)] = options[i+1]
 			name += fmt.Sprintf(",%s=%v", options[i], options[i+1])
 		}
-		all = append(all, kind{name, c})
+		first := len(all) == 0 || all[len(all)-1].config["model_type"] != c["model_type"]
+		all = append(all, kind{name, c, first})
 	}
 	bert := map[string]any{
 		"model_type": "bert", "vocab_size": 29, "hidden_size": 15, "num_hidden_layers": 2, "num_attention_heads": 3,
@@ -261,6 +263,13 @@ func total(out *engine.Output, objective engine.Objective) float64 {
 		sum += objective(i, x, make([]float64, len(x)))
 	}
 	return sum
+}
+
+// points returns those of a list that are worth a look at a kind of model: all of
+// them where it is the first of its family, and otherwise those of one layer and
+// outside of layers.
+func (k kind) points(all []point.Selection) []point.Selection {
+	return slices.DeleteFunc(all, func(s point.Selection) bool { return !k.first && s.Point.Layer == 0 })
 }
 
 // wholeOf selects all of a point.
