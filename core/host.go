@@ -36,7 +36,7 @@ type Options struct {
 	Registry string           // a methods.toml that replaces the search; empty searches
 	CacheDir string           // for compiled modules; empty for the user's cache folder
 	Threads  int              // 0 for all cores
-	DType    string           // "f32", "f64" or "bf16"; empty for f32
+	DType    string           // "f32", "f64", "bf16" or "int8"; empty for f32
 	Memory   int64            // bytes for the weights, the work of all forwards and what they return; 0 for the engine's default
 	// Cache is the memory in bytes, beside Memory, for the evaluations that each
 	// open model remembers, so that no explanation runs a variant that another
@@ -75,9 +75,9 @@ func New(o Options) (*Host, error) {
 	switch o.DType {
 	case "":
 		o.DType = "f32"
-	case "f32", "f64", "bf16":
+	case "f32", "f64", "bf16", "int8":
 	default:
-		return nil, usage("unknown dtype "+o.DType, "use f32, f64 or bf16")
+		return nil, usage("unknown dtype "+o.DType, "use f32, f64, bf16 or int8")
 	}
 	if o.Threads < 0 {
 		return nil, usage("the number of threads is negative", "use --threads 0 for all cores")

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -20,6 +21,7 @@ type Model struct {
 	tokenizer *tokenizer.Tokenizer // nil where the folder holds none
 	labels    []string
 	head      head // of a classifier of sequences
+	memory    int64
 	typed     bool // the tokenizer gives a single text token types beside 0
 	cache     *cache
 }
@@ -39,14 +41,13 @@ func (h *Host) OpenModel(ctx context.Context, ref string) (*Model, error) {
 		tok = nil // raw inputs need none
 	}
 	opts := []engine.Option{engine.WithThreads(h.options.Threads), engine.WithDType(engine.DType(h.options.DType))}
-	if h.options.Memory > 0 {
-		opts = append(opts, engine.WithMemory(h.options.Memory))
-	}
+	memory := cmp.Or(h.options.Memory, engine.DefaultMemory)
+	opts = append(opts, engine.WithMemory(memory))
 	e, err := engine.Open(ctx, fsys, opts...)
 	if err != nil {
 		return nil, engineError(ref, err)
 	}
-	m := &Model{id: ref, engine: e, tokenizer: tok, labels: e.Labels(), cache: newCache(h.options.Cache)}
+	m := &Model{id: ref, engine: e, tokenizer: tok, labels: e.Labels(), memory: memory, cache: newCache(h.options.Cache)}
 	if m.head, err = headOf(e); err != nil {
 		e.Close()
 		return nil, engineError(ref, err)

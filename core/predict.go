@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/tokenizer"
 	"github.com/xai-go/xai/sdk"
@@ -91,6 +92,11 @@ func (m *Model) Predict(ctx context.Context, inputs []Input, o PredictOptions) (
 		reads = append(reads, m.reads(e, o))
 		p.Rows = append(p.Rows, PredictedRow{Tokens: e.tokens, Dropped: e.dropped})
 	}
+	if m.labels == nil && o.All {
+		if err := m.affordable(rows); err != nil {
+			return nil, err
+		}
+	}
 	in := batch(rows)
 	switch p.Task {
 	case arch.CausalLM, arch.MaskedLM:
@@ -130,6 +136,21 @@ func (m *Model) Predict(ctx context.Context, inputs []Input, o PredictOptions) (
 		}
 	}
 	return p, nil
+}
+
+// affordable refuses to keep every logit of a language model where they do not
+// fit beside what the engine counts: logits and probabilities as float64, and the
+// text of both.
+func (m *Model) affordable(rows []row) error {
+	const bytes = 2 * (8 + 20)
+	tokens := int64(0)
+	for _, r := range rows {
+		tokens += int64(r.n)
+	}
+	if need := tokens * int64(m.engine.Info().Outputs) * bytes; need > m.memory {
+		return engineError(m.id, &engine.MemoryError{What: "the logits of all tokens", Need: need, Budget: m.memory})
+	}
+	return nil
 }
 
 // question encodes an input as the task of the model wants it.

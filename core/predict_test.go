@@ -319,6 +319,11 @@ func TestPredictRefuses(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
+	small := open(t, newHost(t, core.Options{Memory: 2 << 20}), filepath.Join("..", "testdata", "conformance", "models", "gpt2-text"))
+	many := core.Input{Raw: &core.Raw{IDs: make([]int32, 64)}}
+	if _, err := small.Predict(t.Context(), []core.Input{many, many}, core.PredictOptions{All: true}); core.KindOf(err) != core.KindInput || !strings.Contains(err.Error(), "the logits of all tokens need 2.7 MiB") {
+		t.Errorf("every logit in little memory: %v", err)
+	}
 	host := newHost(t, core.Options{})
 	bert := open(t, host, filepath.Join("..", "testdata", "conformance", "models", "bert-text"))
 	if _, err := bert.Generate(t.Context(), core.Input{Text: "a"}, core.Generation{Tokens: 1}); core.KindOf(err) != core.KindInput {
