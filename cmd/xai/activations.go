@@ -45,8 +45,8 @@ F is a .safetensors file, as -o writes it; without #NAME the tensor is that of t
 point's own name.
 
 With -o the tensors go to a .safetensors FILE, with input_ids and, in the metadata,
-the lengths of the sequences: shorter ones are padded with zeros. Without -o a
-summary of each tensor is printed.`,
+the lengths of the sequences: shorter ones are padded with zeros. Without -o, or
+with --format, a summary of each tensor is printed.`,
 		Example: examples(
 			`xai activations "Not bad at all." --points 'blocks.*.attn.hook_pattern' -o pattern.safetensors`, "the attention of every layer",
 			`xai activations "Not bad at all." --points hook_embed --grad-of POSITIVE --output logprob`, "a gradient at the embeddings, as a summary",
@@ -79,8 +79,8 @@ func (r *activation) run(cmd *cobra.Command, args []string) error {
 		return usage("add --points NAMES; xai models points MODEL lists them", "no point is asked for")
 	case r.request.GradOf == "" && (r.outputScale != "" || r.request.Recompute):
 		return usage("add --grad-of TARGET", "--output and --recompute are for gradients, and none is asked for")
-	case r.file != "" && r.format != "":
-		return usage("leave one of them out", "-o writes a .safetensors file, and --format is of the summary")
+	case r.file == "-" && r.format != "":
+		return usage("leave one of them out", "the tensors go to standard output, and so would the summary")
 	}
 	if _, terminal := terminalWidth(r.stdout); terminal && r.file == "-" {
 		return usage("name a file with -o", "safetensors is a binary format and standard output is a terminal")
@@ -113,10 +113,13 @@ func (r *activation) run(cmd *cobra.Command, args []string) error {
 	write := func(w io.Writer) error { return report.ActivationsSafetensors(w, result) }
 	switch {
 	case out != nil:
-		return out.write(ctx, r.app, write)
+		if err := out.write(ctx, r.app, write); err != nil || r.format == "" {
+			return err
+		}
 	case r.file == "-":
 		return write(standard{r.stdout})
-	case r.format == "json":
+	}
+	if r.format == "json" {
 		return r.write(func(w io.Writer) error { return report.ActivationsJSON(w, result) })
 	}
 	return r.write(func(w io.Writer) error { return r.term().Activations(w, result) })
