@@ -546,7 +546,21 @@ func (a *attention[T]) softmax(s *scratch[T], ld, rows, keys int) {
 			s.uniform = append(s.uniform, i)
 		}
 	}
-	kernel.SoftmaxRows(s.scores, ld, rows, keys)
+	if !a.Causal || a.Uniform {
+		kernel.SoftmaxRows(s.scores, ld, rows, keys)
+		return
+	}
+	// The order of a sum may depend on its length, and how many keys lie behind
+	// those that a query sees depends on who shares its tile.
+	for i := range rows {
+		row := s.scores[i*ld : i*ld+keys]
+		n := keys
+		for n > 0 && hidden(row[n-1]) {
+			n--
+		}
+		kernel.SoftmaxRows(row, ld, 1, n)
+		clear(row[n:])
+	}
 }
 
 // copyOut copies a tile to what captures a stage.
