@@ -40,7 +40,8 @@ type Request struct {
 	// Log receives the method's log lines.
 	Log func(level sdk.Level, message string)
 	// Trace receives the time that each phase took: "load" (of the module),
-	// "encode", "hash" (of the weights), "forward", "method" (its own part).
+	// "encode", "hash" (of the weights), "forward", "method" (its own part), and
+	// in 8 bits "float32" (what is computed in that, too).
 	Trace func(phase string, d time.Duration)
 }
 
@@ -124,6 +125,9 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 		}
 		return nil
 	}
+	if m.float32 != nil {
+		s.sample = new(sample)
+	}
 	result, err := run(ctx, s, request)
 	if err != nil {
 		return nil, methodError(info.Name, err)
@@ -159,6 +163,20 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 	}
 	if err := x.fill(result, s); err != nil {
 		return nil, methodError(info.Name, err)
+	}
+	if m.float32 != nil {
+		begin := time.Now()
+		changes, err := s.inFloat32(ctx, r, result, func(s *session, value float64) (*sdk.Explanation, error) {
+			again := *request
+			again.Target, again.Log = s.target.describe(m.labels, m.head, value), nil
+			again.Progress = func(int, int) error { return ctx.Err() }
+			return run(ctx, s, &again)
+		})
+		if err != nil {
+			return nil, methodError(info.Name, err)
+		}
+		maps.Copy(x.Diagnostics, changes)
+		trace("float32", time.Since(begin))
 	}
 	x.Provenance.WallSeconds = time.Since(start).Seconds()
 	return x, nil

@@ -36,8 +36,14 @@ type Options struct {
 	Registry string           // a methods.toml that replaces the search; empty searches
 	CacheDir string           // for compiled modules; empty for the user's cache folder
 	Threads  int              // 0 for all cores
-	DType    string           // "f32", "f64", "bf16" or "int8"; empty for f32
-	Memory   int64            // bytes for the weights, the work of all forwards and what they return; 0 for the engine's default
+	// DType is "f32", "f64", "bf16" or "int8"; empty for f32. An explanation in
+	// int8 says how far it is from one in f32, for which the model is opened in
+	// f32 too, and run on some of the variants.
+	DType string
+	// Memory is a budget in bytes, that of each model, for the weights, the work
+	// of all forwards and what they return; 0 for the engine's default. In int8 the
+	// model in f32 beside the other has as much again.
+	Memory int64
 	// Cache is the memory in bytes, beside Memory, for the evaluations that each
 	// open model remembers, so that no explanation runs a variant that another
 	// one has run: 0 for DefaultCache, negative to remember none. The values of

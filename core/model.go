@@ -24,11 +24,17 @@ type Model struct {
 	memory    int64
 	typed     bool // the tokenizer gives a single text token types beside 0
 	cache     *cache
+	float32   *float32s // of a model in 8 bits; nil of others
 }
 
 // OpenModel opens a Hugging Face style model folder, or an embedded model by
 // its name builtin:NAME.
 func (h *Host) OpenModel(ctx context.Context, ref string) (*Model, error) {
+	return h.open(ctx, ref, engine.DType(h.options.DType))
+}
+
+// open opens a model in a number format.
+func (h *Host) open(ctx context.Context, ref string, dtype engine.DType) (*Model, error) {
 	fsys, err := h.folder(ref)
 	if err != nil {
 		return nil, err
@@ -40,7 +46,7 @@ func (h *Host) OpenModel(ctx context.Context, ref string) (*Model, error) {
 		}
 		tok = nil // raw inputs need none
 	}
-	opts := []engine.Option{engine.WithThreads(h.options.Threads), engine.WithDType(engine.DType(h.options.DType))}
+	opts := []engine.Option{engine.WithThreads(h.options.Threads), engine.WithDType(dtype)}
 	memory := cmp.Or(h.options.Memory, engine.DefaultMemory)
 	opts = append(opts, engine.WithMemory(memory))
 	e, err := engine.Open(ctx, fsys, opts...)
@@ -51,6 +57,9 @@ func (h *Host) OpenModel(ctx context.Context, ref string) (*Model, error) {
 	if m.head, err = headOf(e); err != nil {
 		e.Close()
 		return nil, engineError(ref, err)
+	}
+	if dtype == engine.INT8 {
+		m.float32 = &float32s{open: func(ctx context.Context) (*Model, error) { return h.open(ctx, ref, engine.F32) }}
 	}
 	if tok != nil {
 		enc, err := tok.Encode("", tokenizer.Options{})
@@ -86,7 +95,12 @@ func engineError(ref string, err error) error {
 }
 
 // Close releases the model's threads.
-func (m *Model) Close() { m.engine.Close() }
+func (m *Model) Close() {
+	m.engine.Close()
+	if m.float32 != nil {
+		m.float32.close()
+	}
+}
 
 // ID returns the reference that the model was opened by.
 func (m *Model) ID() string { return m.id }

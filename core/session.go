@@ -39,7 +39,8 @@ type session struct {
 	call    int            // calls of Forward, this one among them
 	scratch []byte
 
-	fills []sdk.FillKind // that were asked for, each once
+	fills  []sdk.FillKind // that were asked for, each once
+	sample *sample        // of the rows asked for; nil where nobody needs one
 
 	evaluations, unique, hits int           // rows asked for, distinct ones among them, rows known before the call
 	truncated                 int           // variants longer than the model reads
@@ -136,6 +137,7 @@ func (s *session) block(ctx context.Context, reply *reply, build func(int) (row,
 		}
 		j := len(s.answers) + len(added)
 		pending[key], reply.rows[end] = j, j
+		s.sample.offer(key, r)
 		if logits != nil {
 			added = append(added, answer{logits: logits})
 			continue

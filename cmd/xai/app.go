@@ -88,7 +88,7 @@ methods it brings, or with yours.`,
 	f := root.PersistentFlags()
 	f.SortFlags = false
 	f.Var(natural{&a.threads}, "threads", "threads to compute with; 0 uses all cores, the result is the same")
-	f.Var(choice{&a.dtype, []string{"f32", "f64", "bf16", "int8"}}, "dtype", "number format: f32 (default); f64, the reference; bf16, weights in half the memory; int8, in a quarter")
+	f.Var(choice{&a.dtype, []string{"f32", "f64", "bf16", "int8"}}, "dtype", "number format: f32 (default); f64, the reference; bf16, weights in half the memory; int8, in a quarter, which is faster: an explanation then opens the model in f32 too and says how far it is from that")
 	f.Var(&a.memory, "memory", "memory for the weights, the work of all forwards and what they return, for example 2GiB (default 4GiB)")
 	f.Var(duration{&a.timeout}, "timeout", "give up after this long, for example 30s")
 	f.StringVar(&a.registry, "registry", "", "look for methods in this methods.toml `FILE` first")

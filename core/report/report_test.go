@@ -170,6 +170,25 @@ func TestTermDoubt(t *testing.T) {
 	}
 }
 
+// TestTermInt8: what 8 bits change stands in a line of its own.
+func TestTermInt8(t *testing.T) {
+	e := explain("A fine film", unit{"fine", 0.5}, unit{"film", -0.1})
+	plain := render(t, Term{}, e, nil)
+	if strings.Contains(plain, "8 bits") {
+		t.Errorf("a model in float32 mentions 8 bits:\n%s", plain)
+	}
+	e.Diagnostics["float32_value"], e.Diagnostics["float32_variants"] = 0.968, 64
+	e.Diagnostics["float32_change_mean"], e.Diagnostics["float32_change_largest"] = 0.0012, 0.0075
+	const want = "  8 bits: 0.972 instead of 0.968 in float32\n  64 variants off by 0.0012 on average, 0.0075 at most\n"
+	if got := render(t, Term{}, e, nil); !strings.Contains(got, want) || strings.Contains(got, "float32 variants") {
+		t.Errorf("no line %q in\n%s", want, got)
+	}
+	e.Diagnostics["float32_variants"], e.Diagnostics["float32_attribution_change"] = 5, 0.003
+	if got := render(t, Term{Width: 120}, e, nil); !strings.Contains(got, "0.0075 at most\n  scores by 0.003 at most\n") {
+		t.Errorf("the change of scores is missing in\n%s", got)
+	}
+}
+
 func TestTermLong(t *testing.T) {
 	got := render(t, Term{}, explain(strings.Repeat("\n", 1000)+"dull", unit{"dull", 1}), nil)
 	if n := strings.Count(got, "\n"); n > maxLines+20 || !strings.Contains(got, "\n  … and 601 more lines\n") {

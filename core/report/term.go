@@ -54,6 +54,7 @@ func (t Term) Explanation(w io.Writer, e *core.Explanation, classes Classes) err
 	b.WriteByte('\n')
 	t.doubt(&b, &e.Target)
 	t.facts(&b, diagnostics(e))
+	t.facts(&b, rounding(e))
 	t.facts(&b, provenance(e))
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -394,10 +395,28 @@ func diagnostics(e *core.Explanation) []fact {
 	for _, name := range []string{"r2", "completeness_gap", "evaluations", "unique_evaluations", "cache_hits"} {
 		delete(rest, name)
 	}
+	maps.DeleteFunc(rest, func(name string, _ core.Float) bool { return strings.HasPrefix(name, "float32_") })
 	for _, a := range e.Attributions[min(1, len(e.Attributions)):] { // those stand below their table
 		maps.DeleteFunc(rest, func(name string, _ core.Float) bool { return strings.HasPrefix(name, a.Name+".") })
 	}
 	return append(out, others(rest, "")...)
+}
+
+// rounding says what 8 bits change, where they do.
+func rounding(e *core.Explanation) []fact {
+	value, ok := e.Diagnostics["float32_value"]
+	if !ok {
+		return nil
+	}
+	out := []fact{fact("8 bits: " + number(float64(e.Target.Value)) + " instead of " + number(float64(value)) + " in float32")}
+	if n := e.Diagnostics["float32_variants"]; n > 0 {
+		out = append(out, fact(fmt.Sprintf("%.0f variants off by %s on average, %s at most", float64(n),
+			number(float64(e.Diagnostics["float32_change_mean"])), number(float64(e.Diagnostics["float32_change_largest"])))))
+	}
+	if change, ok := e.Diagnostics["float32_attribution_change"]; ok {
+		out = append(out, fact("scores by "+number(float64(change))+" at most"))
+	}
+	return out
 }
 
 // others lists the diagnostics whose names begin with prefix.

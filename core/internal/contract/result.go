@@ -11,7 +11,10 @@ import (
 
 // HostDiagnostics are the names of the diagnostics that the host adds to an
 // explanation.
-var HostDiagnostics = []string{"evaluations", "unique_evaluations", "cache_hits"}
+var HostDiagnostics = []string{
+	"evaluations", "unique_evaluations", "cache_hits",
+	"float32_value", "float32_variants", "float32_change_mean", "float32_change_largest", "float32_attribution_change",
+}
 
 // wrong returns the error of a method that broke the contract.
 func wrong(message string) error {

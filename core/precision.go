@@ -1,0 +1,149 @@
+package core
+
+import (
+	"bytes"
+	"context"
+	"math"
+	"slices"
+	"sync"
+
+	"github.com/xai-go/xai/engine"
+	"github.com/xai-go/xai/sdk"
+)
+
+// A model in 8 bits answers a little differently than it does in float32, and so
+// it is explained a little differently. How much so is part of the result: some
+// of the variants that the method asked for are run in float32 too, and where
+// there are few of them, the whole method.
+
+// The diagnostics of an explanation in 8 bits.
+const (
+	diagFloat32Value      = "float32_value"              // of the target, for the unchanged input
+	diagFloat32Variants   = "float32_variants"           // that were run in float32 too
+	diagFloat32Mean       = "float32_change_mean"        // of the target in them, in magnitude
+	diagFloat32Largest    = "float32_change_largest"     // the same
+	diagFloat32Attributed = "float32_attribution_change" // the largest of an attribution, in magnitude; where there are few variants
+)
+
+// sampleRows is the number of variants that are run in float32 too.
+const sampleRows = 64
+
+// sample draws rows from those of a session: of all distinct ones those whose
+// digests are the smallest, which is a uniform draw that depends neither on
+// their order nor on what the model remembers. A nil sample draws none.
+type sample struct {
+	keys []rowKey // ascending
+	rows []row
+}
+
+// offer has a row take part.
+func (s *sample) offer(key rowKey, r row) {
+	if s == nil || len(s.keys) == sampleRows && compareKeys(key, s.keys[sampleRows-1]) >= 0 {
+		return
+	}
+	at, found := slices.BinarySearchFunc(s.keys, key, compareKeys)
+	if found {
+		return
+	}
+	s.keys, s.rows = slices.Insert(s.keys, at, key), slices.Insert(s.rows, at, r)
+	s.keys, s.rows = s.keys[:min(len(s.keys), sampleRows)], s.rows[:min(len(s.rows), sampleRows)]
+}
+
+func compareKeys(a, b rowKey) int { return bytes.Compare(a[:], b[:]) }
+
+// float32s is a model in float32 beside one in 8 bits, opened when it is first
+// asked for.
+type float32s struct {
+	open func(ctx context.Context) (*Model, error)
+
+	mu     sync.Mutex
+	closed bool
+	model  *Model
+}
+
+// get opens the model.
+func (f *float32s) get(ctx context.Context) (*Model, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return nil, engineError("", engine.ErrClosed)
+	}
+	if f.model == nil {
+		m, err := f.open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		f.model = m
+	}
+	return f.model, nil
+}
+
+// close releases its threads.
+func (f *float32s) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closed = true
+	if f.model != nil {
+		f.model.Close()
+	}
+}
+
+// inFloat32 returns the diagnostics of an explanation by a model in 8 bits,
+// which result is and s has made: the same in float32. again runs the method on
+// another session.
+func (s *session) inFloat32(ctx context.Context, r Request, result *sdk.Explanation, again func(*session, float64) (*sdk.Explanation, error)) (Diagnostics, error) {
+	m, err := s.model.float32.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.Progress = nil
+	r.Target = s.target.expr // which need not be the class with the largest logit here
+	exact, err := m.session(ctx, &r)
+	if err != nil {
+		return nil, err
+	}
+	value := exact.target.value(exact.answers[0].logits, m.head)
+	d := Diagnostics{diagFloat32Value: Float(value)}
+
+	logits, err := m.run(ctx, s.sample.rows, s.sample.keys, nil)
+	if err != nil {
+		return nil, err
+	}
+	sum, largest, n := 0.0, 0.0, 0
+	for i, key := range s.sample.keys {
+		j, ok := s.known[key]
+		if !ok {
+			continue // of a forward that failed
+		}
+		change := math.Abs(s.target.value(s.answers[j].logits, s.model.head) - exact.target.value(logits[i], m.head))
+		sum, largest, n = sum+change, max(largest, change), n+1
+	}
+	d[diagFloat32Variants] = Float(n)
+	if n > 0 {
+		d[diagFloat32Mean], d[diagFloat32Largest] = Float(sum/float64(n)), Float(largest)
+	}
+	if s.unique > sampleRows {
+		return d, nil
+	}
+	want, err := again(exact, value)
+	if err != nil {
+		return nil, err
+	}
+	if change, ok := changeOf(result.Attributions[0].Values, want.Attributions[0].Values); ok {
+		d[diagFloat32Attributed] = Float(change)
+	}
+	return d, nil
+}
+
+// changeOf returns the largest difference of attributions to the same units; a
+// method may cut other ones for other answers.
+func changeOf(a, b []float64) (float64, bool) {
+	if len(a) != len(b) {
+		return 0, false
+	}
+	largest := 0.0
+	for i := range a {
+		largest = max(largest, math.Abs(a[i]-b[i]))
+	}
+	return largest, true
+}
