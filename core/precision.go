@@ -3,6 +3,7 @@ package core
 import (
 	"bytes"
 	"context"
+	"errors"
 	"math"
 	"slices"
 	"sync"
@@ -70,6 +71,9 @@ func (f *float32s) get(ctx context.Context) (*Model, error) {
 	}
 	if f.model == nil {
 		m, err := f.open(ctx)
+		if e, ok := errors.AsType[*Error](err); ok && e.Hint == "" {
+			e.Hint = "an explanation in int8 is compared with float32, for which the model is opened in that, too"
+		}
 		if err != nil {
 			return nil, err
 		}
