@@ -2,6 +2,7 @@ package core_test
 
 import (
 	"context"
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -70,5 +71,31 @@ func TestExplainInt8Target(t *testing.T) {
 	m.Close()
 	if _, err := host.Explain(context.Background(), m, request(4, nil)); err == nil || strings.Contains(err.Error(), "panic") {
 		t.Errorf("a closed model: %v", err)
+	}
+}
+
+// TestExplainInt8Memory: where the model in float32 does not fit beside the one
+// in 8 bits, the error says why there is to be one.
+func TestExplainInt8Memory(t *testing.T) {
+	r := request(3, map[string]string{"num_samples": "20"})
+	said := false
+	for memory := int64(5 << 20); ; memory += 64 << 10 {
+		host := newHost(t, core.Options{DType: "int8", Memory: memory, Threads: 1})
+		m, err := host.OpenModel(context.Background(), "builtin:sentiment-en")
+		if err == nil {
+			_, err = host.Explain(context.Background(), m, r)
+			m.Close()
+		}
+		if err == nil {
+			break
+		}
+		e, ok := errors.AsType[*core.Error](err)
+		if !ok || e.Kind != core.KindInput {
+			t.Fatalf("%d bytes: %v", memory, err)
+		}
+		said = said || strings.Contains(e.Msg, "f32") && strings.Contains(e.Hint, "is compared with float32")
+	}
+	if !said {
+		t.Error("no budget is too small for float32 alone")
 	}
 }
