@@ -93,7 +93,18 @@ func (m *Model) Activations(ctx context.Context, r ActivationsRequest) (*Activat
 	if err != nil {
 		return nil, err
 	}
-	if len(selections) == 0 {
+	for _, e := range edits {
+		switch ok, err := m.engine.Selects(in, e.Selection); {
+		case err != nil:
+			return nil, engineError(m.id, err)
+		case !ok: // the answer would be that of the model as it is
+			return nil, out.nothing(e.Selection)
+		}
+	}
+	switch {
+	case len(selections) == 0 && r.GradOf != "":
+		return nil, usage("hook_tokens has no gradient", "ask for the gradient at hook_embed, or leave --grad-of out")
+	case len(selections) == 0:
 		return out, nil
 	}
 	opts := []engine.ForwardOption{engine.WithoutLogits(), engine.Capture(selections...), engine.Edits(edits...)}
@@ -262,8 +273,12 @@ func (a *Activations) add(of string, from *engine.Activation) error {
 			dims[axis] = max(dims[axis], dim)
 		}
 	}
-	t.Tensor = joined(tensors, dims)
-	from.Sequences = nil
+	joint, ok := from.Joined()
+	if !ok {
+		joint = padded(tensors, dims)
+	}
+	t.Tensor = joint
+	*from = engine.Activation{}
 	if batched {
 		dims = append([]int{len(tensors)}, dims...)
 	}
@@ -326,12 +341,8 @@ func (a *Activations) sizes() string {
 	return strings.Join(first(lengths, 8), ", ")
 }
 
-// joined returns tensors one after another, each padded with zeros to dims. A
-// single one is returned as it is.
-func joined(tensors []engine.Tensor, dims []int) engine.Tensor {
-	if len(tensors) == 1 {
-		return tensors[0]
-	}
+// padded returns tensors one after another, each padded with zeros to dims.
+func padded(tensors []engine.Tensor, dims []int) engine.Tensor {
 	size := 1
 	for _, dim := range dims {
 		size *= dim

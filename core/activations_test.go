@@ -257,3 +257,23 @@ func TestPoints(t *testing.T) {
 		}
 	}
 }
+
+// TestActivationsNothing refuses what could only mislead: an edit of nothing,
+// which would leave the answer as it was, and a gradient of nothing.
+func TestActivationsNothing(t *testing.T) {
+	m := goldenModel(t, "bert-text", "f32")
+	texts := []core.Input{{Text: "the film was good , and the plot was thin"}, {Text: "great"}}
+	for _, r := range []core.ActivationsRequest{
+		{Inputs: texts[1:], Points: []string{"logits"}, Edits: []string{"resid_pre1[t=9]=zero"}},
+		{Inputs: texts[1:], Points: []string{"logits"}, Edits: []string{"pattern0[s=-9]=mean"}},
+		{Inputs: texts, Points: []string{"logits"}, Edits: []string{"resid_pre1[b=1,t=9]=zero"}},
+		{Inputs: texts, Points: []string{"hook_tokens"}, GradOf: "0"},
+	} {
+		if _, err := m.Activations(t.Context(), r); core.KindOf(err) != core.KindUsage {
+			t.Errorf("%v, %q: %v", r.Points, r.Edits, err)
+		}
+	}
+	if _, err := m.Activations(t.Context(), core.ActivationsRequest{Inputs: texts, Points: []string{"logits"}, Edits: []string{"resid_pre1[t=9]=zero"}}); err != nil {
+		t.Errorf("an edit of the longer text alone: %v", err)
+	}
+}

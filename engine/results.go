@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/internal/tape"
@@ -128,6 +129,26 @@ func shape(b tape.Batch, s point.Selection, i int) ([]int, bool) {
 	return dims, true
 }
 
+// Selects tells whether a selection has a value in any sequence of an input. An
+// edit of one that has none is valid and changes nothing. Errors are those of
+// [Model.Forward].
+func (m *Model) Selects(in Input, s point.Selection) (bool, error) {
+	graph := m.network.Graph(form(in))
+	b, err := in.batch(m.architecture, graph.Read)
+	if err != nil {
+		return false, err
+	}
+	if err := (&request{Request: tape.Request{Captures: []point.Selection{s}}}).check(graph, b); err != nil {
+		return false, err
+	}
+	for i := range instances(b, s) {
+		if dims, ok := shape(b, s, i); ok && !slices.Contains(dims, 0) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // instances returns of how many tensors a selection consists.
 func instances(b tape.Batch, s point.Selection) int {
 	if s.Point.Axes[0].Letter != "B" {
@@ -183,13 +204,13 @@ func (r *request) output(info Info, b tape.Batch) *Output {
 	}
 	allocate := func(list []point.Selection) (all []Activation) {
 		for _, s := range list {
-			a := Activation{Selection: s, Sequences: make([]Tensor, instances(b, s))}
-			for i := range a.Sequences {
+			shapes := make([][]int, instances(b, s))
+			for i := range shapes {
 				if dims, ok := shape(b, s, i); ok {
-					a.Sequences[i] = tape.NewTensor(info.DType, dims...)
+					shapes[i] = append([]int{}, dims...)
 				}
 			}
-			all = append(all, a)
+			all = append(all, tape.NewActivation(info.DType, s, shapes))
 		}
 		return all
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"math"
 	"strconv"
 	"strings"
@@ -100,20 +101,28 @@ type summary struct {
 	Other int        `json:"not_finite"` // values that are left out of the numbers before: masked scores are −Inf
 }
 
-// numbers returns the values of a tensor, whatever they are.
-func numbers(t core.Activation) []float64 {
-	values := t.Float64()
-	for _, id := range t.IDs {
-		values = append(values, float64(id))
+// numbers yields the values of a tensor, whatever they are, without a copy: it
+// may be most of what the memory holds.
+func numbers(t core.Activation) iter.Seq[float64] {
+	return func(yield func(float64) bool) {
+		_ = each(t.F32, yield) && each(t.F64, yield) && each(t.IDs, yield)
 	}
-	return values
+}
+
+func each[T float32 | float64 | int64](values []T, yield func(float64) bool) bool {
+	for _, v := range values {
+		if !yield(float64(v)) {
+			return false
+		}
+	}
+	return true
 }
 
 func summarize(t core.Activation) summary {
 	s := summary{Name: t.Name, Axes: append([]string{}, t.Axes...), Shape: t.Shape}
 	low, high, sum, squares := math.Inf(1), math.Inf(-1), 0.0, 0.0
-	values := numbers(t)
-	for _, v := range values {
+	n := 0.0
+	for v := range numbers(t) {
 		if v-v != 0 {
 			s.Other++
 			continue
@@ -121,15 +130,18 @@ func summarize(t core.Activation) summary {
 		low, high = min(low, v), max(high, v)
 		sum += v
 		squares += v * v
+		n++
 	}
-	n := float64(len(values) - s.Other)
+	if n == 0 {
+		low, high, squares = math.NaN(), math.NaN(), math.NaN()
+	}
 	s.Min, s.Mean, s.Max, s.Norm = core.Float(low), core.Float(sum/n), core.Float(high), core.Float(math.Sqrt(squares))
 	return s
 }
 
 // ActivationsJSON writes a summary of a as one JSON object: of each tensor its
 // "name", "axes" and "shape", and of its finite values "min", "mean", "max" and
-// "norm"; the "lengths" of the sequences; and "target" with its values, null
+// "norm", NaN where there are none; the "lengths" of the sequences; and "target" with its values, null
 // where no gradients were asked for.
 func ActivationsJSON(w io.Writer, a *core.Activations) error {
 	out := struct {
@@ -164,7 +176,9 @@ func (t Term) Activations(w io.Writer, a *core.Activations) error {
 		cells := []string{Line(s.Name), shape(s), number(float64(s.Min)), number(float64(s.Mean)), number(float64(s.Max)), number(float64(s.Norm))}
 		switch {
 		case len(s.Shape) == 0:
-			cells = []string{cells[0], "", number(numbers(tensor)[0])}
+			for v := range numbers(tensor) {
+				cells = []string{cells[0], "", number(v)}
+			}
 		case s.Other > 0:
 			cells = append(cells, fmt.Sprintf("(%d not finite)", s.Other))
 		}

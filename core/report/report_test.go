@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -672,6 +673,24 @@ func TestActivationsForms(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "activations.txt", term.String())
+	none := summarize(core.Activation{Tensor: engine.Tensor{Shape: []int{2}, F32: []float32{float32(math.Inf(1)), float32(math.NaN())}}})
+	for _, v := range []core.Float{none.Min, none.Mean, none.Max, none.Norm} {
+		if !math.IsNaN(float64(v)) || none.Other != 2 {
+			t.Errorf("of no finite value the summary is %+v", none)
+		}
+	}
+}
+
+// TestSummaryMemory: what may be most of the memory is not copied to be summed
+// up.
+func TestSummaryMemory(t *testing.T) {
+	a := core.Activation{Tensor: engine.Tensor{Shape: []int{1 << 20}, F32: make([]float32, 1<<20)}}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	summarize(a)
+	if runtime.ReadMemStats(&after); after.TotalAlloc-before.TotalAlloc > 1<<20 {
+		t.Errorf("the summary of 4 MiB allocates %d bytes", after.TotalAlloc-before.TotalAlloc)
+	}
 }
 
 func TestPredictionTerm(t *testing.T) {
