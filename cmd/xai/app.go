@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +20,7 @@ import (
 
 	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/core/builtin"
+	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/internal/nearest"
 	"github.com/xai-go/xai/plugins"
 )
@@ -141,8 +144,22 @@ func examples(pairs ...string) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
+// beside is how much the heap may hold beside the budget: vocabularies, methods,
+// and the text of results.
+const beside = 256 << 20
+
+// boundHeap has garbage collected before it outgrows the budget of --memory: by
+// itself the collector lets as much of it lie as there is in use, and what a
+// forward returns may fill the budget. GOMEMLIMIT takes precedence.
+func (a *app) boundHeap() {
+	if a.getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(cmp.Or(int64(a.memory), engine.DefaultMemory) + beside)
+	}
+}
+
 // host opens the host with what this binary embeds.
 func (a *app) host() (*core.Host, error) {
+	a.boundHeap()
 	return core.New(core.Options{
 		Models:   builtin.Models(),
 		Methods:  core.Builtin(plugins.Builtin()),

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"testing"
@@ -285,6 +286,36 @@ func TestMedian(t *testing.T) {
 	}{{[]float64{3}, 3}, {[]float64{3, 1}, 2}, {[]float64{9, 1, 2}, 2}, {[]float64{4, 1, 3, 2}, 2.5}} {
 		if got := median(c.v); got != c.want {
 			t.Errorf("median(%v) = %v", c.v, got)
+		}
+	}
+}
+
+// TestBoundHeap: the garbage collector knows the budget.
+func TestBoundHeap(t *testing.T) {
+	before := debug.SetMemoryLimit(-1)
+	t.Cleanup(func() { debug.SetMemoryLimit(before) })
+	for _, c := range []struct {
+		args []string
+		env  string
+		want int64
+	}{
+		{nil, "", 4<<30 + beside},
+		{[]string{"--memory", "1GiB"}, "", 1<<30 + beside},
+		{[]string{"--memory", "1GiB"}, "2GiB", before},
+	} {
+		debug.SetMemoryLimit(before)
+		getenv := func(key string) string {
+			if key == "GOMEMLIMIT" {
+				return c.env
+			}
+			return os.Getenv(key)
+		}
+		var stdout, stderr bytes.Buffer
+		if code := run(t.Context(), append([]string{"predict", "good"}, c.args...), nil, &stdout, &stderr, getenv); code != 0 {
+			t.Fatalf("exit code %d: %s", code, stderr.String())
+		}
+		if got := debug.SetMemoryLimit(-1); got != c.want {
+			t.Errorf("%q with GOMEMLIMIT=%q: the limit is %d, want %d", c.args, c.env, got, c.want)
 		}
 	}
 }
