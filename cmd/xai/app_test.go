@@ -319,3 +319,16 @@ func TestBoundHeap(t *testing.T) {
 		}
 	}
 }
+
+// TestLongMessages: what a message quotes may be long, the message is not; its
+// beginning and its end say what is wrong.
+func TestLongMessages(t *testing.T) {
+	name := strings.Repeat("*é", 1<<16) + "x"
+	for _, format := range [][]string{nil, {"--format", "json"}} {
+		var stdout, stderr bytes.Buffer
+		code := run(t.Context(), append([]string{"models", "points", "builtin:sentiment-en", name}, format...), nil, &stdout, &stderr, os.Getenv)
+		if text := stderr.String(); code != 2 || len(text) > 4000 || !strings.Contains(text, "*é*é") || !strings.Contains(text, "no name matches") {
+			t.Errorf("exit code %d, %d bytes: %.200s", code, len(text), text)
+		}
+	}
+}

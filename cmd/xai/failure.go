@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/core/report"
@@ -36,6 +37,9 @@ func (a *app) report(err error) int {
 	default:
 		f.Kind, f.ExitCode = "internal", 1
 	}
+	if f.ExitCode != 1 { // what went wrong inside is told in full
+		f.Message, f.Hint = sentence(f.Message), sentence(f.Hint)
+	}
 	a.clearProgress()
 	if wantsJSON(a.args) {
 		report.JSON(a.stderr, map[string]failure{"error": f})
@@ -46,6 +50,17 @@ func (a *app) report(err error) int {
 		fmt.Fprintf(a.stderr, "hint: %s\n", report.Line(f.Hint))
 	}
 	return f.ExitCode
+}
+
+// sentence cuts the middle out of a message that nobody could read: it quotes a
+// name or an expression of a file, which may be as long as the file.
+func sentence(s string) string {
+	const most, end = 1000, 300
+	if utf8.RuneCountInString(s) <= most {
+		return s
+	}
+	runes := []rune(s)
+	return string(runes[:most-end]) + " … " + string(runes[len(runes)-end:])
 }
 
 // wantsJSON reports whether args ask for JSON. It reads them raw, since they
