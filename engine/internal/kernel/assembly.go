@@ -28,7 +28,7 @@ type assembly struct {
 
 	gemmBF16, gemmF16 microkernel[uint16]
 
-	integers *integers
+	integers *integers // nil where products of float32 take their place
 
 	gradients *gradients
 }
@@ -81,9 +81,7 @@ func (a *assembly) family(name string) *family {
 	if a.gemmBF16 != nil {
 		f.linear16 = a.linear16
 	}
-	if a.integers != nil {
-		a.enter8(&f)
-	}
+	a.enter8(&f)
 	f.product = a.product
 	f.interleave = a.interleave
 	f.stack = a.stack
@@ -114,6 +112,10 @@ func (a *assembly) family(name string) *family {
 
 // enter8 puts the code for weights of 8 bits in place of the loops of f.
 func (a *assembly) enter8(f *family) {
+	if a.integers == nil {
+		f.product8 = product8Float32
+		return
+	}
 	f.group = a.integers.group
 	f.quantize = func(words []uint32, stride int, x []float32, ldx, m, n, _ int) {
 		a.integers.quantize(&words[0], stride, &x[0], ldx, m, n)
