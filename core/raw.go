@@ -200,13 +200,39 @@ func (r *inputReader) ints(name string, high int64) []int32 {
 	return out
 }
 
-// bits returns a mask [B,T], nil where there is none.
-func (r *inputReader) bits(name string) []uint8 {
-	var out []uint8
-	for _, v := range r.ints(name, 1) {
-		out = append(out, uint8(v))
+// marks returns zeros and ones, stored as any format: bytes without a detour,
+// since there may be as many as the square of the tokens.
+func (r *inputReader) marks(name string) []uint8 {
+	out, err := r.ReadU8(name)
+	if _, other := errors.AsType[*safetensors.UnsupportedError](err); other {
+		values := r.values(name, 1)
+		out = make([]uint8, len(values))
+		for i, v := range values {
+			out[i] = uint8(v)
+		}
+		return out
+	}
+	if err != nil && r.err == nil {
+		r.err = input(r.path, err, "")
+	}
+	for _, v := range out {
+		if v > 1 {
+			r.fail("%s holds %d", name, v)
+		}
 	}
 	return out
+}
+
+// bits returns a mask [B,T], nil where there is none.
+func (r *inputReader) bits(name string) []uint8 {
+	dims, ok := r.dims(name, "batch", "tokens")
+	if !ok {
+		return nil
+	}
+	if r.agree(name, dims); r.err != nil {
+		return nil
+	}
+	return r.marks(name)
 }
 
 // embeds returns inputs_embeds [B,T,D] and D.
@@ -235,12 +261,7 @@ func (r *inputReader) hidden() []uint8 {
 	if r.err != nil {
 		return nil
 	}
-	values := r.values("perm_mask", 1)
-	out := make([]uint8, len(values))
-	for i, v := range values {
-		out[i] = uint8(v)
-	}
-	return out
+	return r.marks("perm_mask")
 }
 
 // targets returns for each row of the batch the positions that the rows of
@@ -253,7 +274,7 @@ func (r *inputReader) targets() [][]int {
 	if r.agree("target_mapping", []int{dims[0], dims[2]}); r.err != nil {
 		return nil
 	}
-	values := r.values("target_mapping", 1)
+	values := r.marks("target_mapping")
 	if r.err != nil {
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -29,6 +30,32 @@ func writeTensors(t *testing.T, path string, tensors ...safetensors.Tensor) {
 	}
 }
 
+// TestReadInputsMarks: masks of bytes are those of numbers, and take no more
+// memory than they do in the file, or a file of perm_mask would take many times
+// its size.
+func TestReadInputsMarks(t *testing.T) {
+	const n = 1024
+	hidden, numbers := make([]uint8, n*n), make([]float32, n*n)
+	for i := range hidden {
+		hidden[i], numbers[i] = uint8(i%3%2), float32(i%3%2)
+	}
+	ids := safetensors.Tensor{Name: "input_ids", Shape: []int{1, n}, Data: make([]int64, n)}
+	for _, data := range []any{hidden, numbers} {
+		path := filepath.Join(t.TempDir(), "in.safetensors")
+		writeTensors(t, path, ids, safetensors.Tensor{Name: "perm_mask", Shape: []int{1, n, n}, Data: data})
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		inputs, err := core.ReadInputs(path)
+		runtime.ReadMemStats(&after)
+		if err != nil || !bytes.Equal(inputs[0].Raw.Hidden, hidden) {
+			t.Fatalf("%T: another mask (%v)", data, err)
+		}
+		if _, ok := data.([]uint8); ok && after.TotalAlloc-before.TotalAlloc > 4*n*n {
+			t.Errorf("a mask of %d bytes allocates %d", n*n, after.TotalAlloc-before.TotalAlloc)
+		}
+	}
+}
+
 func TestReadInputsRefuses(t *testing.T) {
 	ids := safetensors.Tensor{Name: "input_ids", Shape: []int{1, 2}, Data: []int64{2, 3}}
 	tests := []struct {
@@ -40,6 +67,7 @@ func TestReadInputsRefuses(t *testing.T) {
 		{"another shape", []safetensors.Tensor{ids, {Name: "attention_mask", Shape: []int{1, 3}, Data: []int64{1, 1, 1}}}, "shape"},
 		{"a negative id", []safetensors.Tensor{{Name: "input_ids", Shape: []int{1, 1}, Data: []int64{-1}}}, "-1"},
 		{"a mask of twos", []safetensors.Tensor{ids, {Name: "attention_mask", Shape: []int{1, 2}, Data: []int64{1, 2}}}, "attention_mask"},
+		{"a mask of byte twos", []safetensors.Tensor{ids, {Name: "attention_mask", Shape: []int{1, 2}, Data: []uint8{1, 2}}}, "attention_mask"},
 		{"an unknown name", []safetensors.Tensor{ids, {Name: "labels", Shape: []int{1, 2}, Data: []int64{1, 2}}}, "labels"},
 		{"ids and embeddings", []safetensors.Tensor{ids, {Name: "inputs_embeds", Shape: []int{1, 2, 1}, Data: []float32{1, 2}}}, "one of them"},
 		{"a target of two", []safetensors.Tensor{ids, {Name: "target_mapping", Shape: []int{1, 1, 2}, Data: []float32{1, 1}}}, "single 1"},
