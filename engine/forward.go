@@ -45,6 +45,13 @@ type request struct {
 	separate  bool // no sequence uses what another one has computed
 	apart     bool // no token does
 	progress  func(done, total int)
+
+	// What begin settles.
+	batch    tape.Batch
+	results  int64      // bytes of what is returned
+	trie     bool       // the batch is run as a trie
+	distinct tape.Batch // the distinct tokens, with Reuse
+	tables   int64      // bytes of what they share
 }
 
 // Capture returns the selected values in Output.Values, in this order.
@@ -103,6 +110,36 @@ func Progress(f func(done, total int)) ForwardOption {
 // be read, edited or differentiated, a [*MemoryError] for what cannot fit,
 // [ErrClosed] after Close, and the error of ctx soon after it is cancelled.
 func (m *Model) Forward(ctx context.Context, in Input, opts ...ForwardOption) (*Output, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	r, err := m.begin(in, opts)
+	if err != nil {
+		return nil, err
+	}
+	if r.Reuse {
+		if err := m.shareFirst(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	program, p, err := m.prepare(r)
+	if err != nil {
+		return nil, err
+	}
+	held, err := m.runners.take(ctx, program, p.size, p.runners, r.results+r.tables)
+	if err != nil {
+		return nil, err
+	}
+	defer m.runners.put(held)
+	out := r.output(m.info, r.batch)
+	if err := m.run(ctx, p, held.runners, r, out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// begin checks a request and settles how it is run.
+func (m *Model) begin(in Input, opts []ForwardOption) (*request, error) {
 	r := &request{Request: tape.Request{Logits: true}}
 	for _, option := range opts {
 		option(r)
@@ -110,50 +147,26 @@ func (m *Model) Forward(ctx context.Context, in Input, opts ...ForwardOption) (*
 	if m.closed.Load() {
 		return nil, ErrClosed
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	r.Form = form(in)
 	graph := m.network.Graph(r.Form)
-	batch, err := in.batch(m.architecture, graph.Read)
-	if err != nil {
+	var err error
+	if r.batch, err = in.batch(m.architecture, graph.Read); err != nil {
 		return nil, err
 	}
 	r.AllReads = graph.Read.From == arch.Every && in.Reads == nil
 	if err := m.checkPast(in, r, graph); err != nil {
 		return nil, err
 	}
-	if err := r.check(graph, batch); err != nil {
+	if err := r.check(graph, r.batch); err != nil {
 		return nil, err
 	}
 	if m.info.DType == INT8 && len(r.Request.Gradients) > 0 {
 		return nil, &PointError{Name: r.Request.Gradients[0].Name, Reason: "has no gradient in a model of 8 bits, which goes in steps: open it as " + string(F32)}
 	}
-	results := r.bytes(m.info, batch)
-	r.Reuse = r.reuses(in, batch)
-	if r.Reuse {
-		if err := m.shareFirst(ctx, m.program(&r.Request), r, &batch); err != nil {
-			return nil, err
-		}
-		r.Reuse = batch.Alike != nil
-		for _, table := range batch.Tables {
-			results += int64(table.Len()) * m.info.DType.Size()
-		}
-	}
-	program, p, err := m.prepare(r, batch, results, r.sharesPrefixes(graph, in, batch))
-	if err != nil {
-		return nil, err
-	}
-	held, err := m.runners.take(ctx, program, p.size, p.runners, results)
-	if err != nil {
-		return nil, err
-	}
-	defer m.runners.put(held)
-	out := r.output(m.info, batch)
-	if err := m.run(ctx, p, held.runners, batch.Sequences(), r, out); err != nil {
-		return nil, err
-	}
-	return out, nil
+	r.results = r.bytes(m.info, r.batch)
+	r.trie = r.sharesPrefixes(graph, in)
+	m.findAlike(r, in)
+	return r, nil
 }
 
 // checkPast refuses a Past that the model cannot take up, and a Keep that two
@@ -164,6 +177,9 @@ func (m *Model) checkPast(in Input, r *request, graph *arch.Graph) error {
 	}
 	if !causal(graph) || len(r.Request.Gradients) > 0 {
 		return inputError("Past", "is for causal models without relative positions, and not for gradients")
+	}
+	if slices.Contains(in.Mask, 0) {
+		return inputError("Mask", "hides tokens, which a Past would show to those that follow: leave them out instead")
 	}
 	kept := make(map[*Past]int)
 	for i, to := range in.Keep {
@@ -196,15 +212,10 @@ func form(in Input) arch.Form {
 
 // prepare plans a request; where its gradients do not fit into the budget, with
 // values computed again.
-func (m *Model) prepare(r *request, batch tape.Batch, results int64, trie bool) (tape.Program, plan, error) {
+func (m *Model) prepare(r *request) (tape.Program, plan, error) {
 	for {
 		program := m.program(&r.Request)
-		if len(r.Request.Gradients) > 0 {
-			if err := m.runners.pack(program.BackBytes()); err != nil {
-				return nil, plan{}, err
-			}
-		}
-		p, err := m.plan(program, batch, results, r.whole(), trie)
+		p, err := m.plan(program, r.batch, r.results+r.tables, r.whole(), r.trie)
 		if err == nil || len(r.Request.Gradients) == 0 || r.Request.Recompute {
 			return program, p, err
 		}
@@ -335,7 +346,7 @@ func size(groups []tape.Batch, threads int) tape.Size {
 }
 
 // run runs the groups of a plan.
-func (m *Model) run(ctx context.Context, p plan, runners []tape.Executor, total int, r *request, out *Output) error {
+func (m *Model) run(ctx context.Context, p plan, runners []tape.Executor, r *request, out *Output) error {
 	var mu sync.Mutex
 	done := 0
 	report := func(sequences int) {
@@ -343,7 +354,7 @@ func (m *Model) run(ctx context.Context, p plan, runners []tape.Executor, total 
 			mu.Lock()
 			defer mu.Unlock()
 			done += sequences
-			r.progress(done, total)
+			r.progress(done, r.batch.Sequences())
 		}
 	}
 	one := func(runner tape.Executor, pool *parallel.Pool, group tape.Batch) error {

@@ -50,8 +50,8 @@ type Input struct {
 	// before these; sequences may share it, and nil stands for none. Keep says
 	// where to keep them and these for a later one: in the same Past, which
 	// then grows, or in another, which is begun anew. A forward that fails, or
-	// leaves layers out, leaves what no later one can continue. Mask hides
-	// tokens of this input alone. For causal models.
+	// leaves layers out, leaves what no later one can continue. Mask must hide
+	// nothing beside them. For causal models.
 	Past, Keep []*Past
 }
 

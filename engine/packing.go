@@ -8,80 +8,78 @@ import (
 	"github.com/xai-go/xai/engine/internal/tape"
 )
 
-// shareFirst runs what the first layer computes of a token's id, position and
-// type alone, once for all tokens that are alike, and gives the batch what it
-// came to. Where too few are alike it does nothing.
-func (m *Model) shareFirst(ctx context.Context, program tape.Program, r *request, b *tape.Batch) error {
-	shared, widths := program.Shared()
-	if shared == nil {
-		return nil
+// findAlike settles whether the first layer is computed once for tokens that are
+// alike: where tokens of each kind are twice or more, on average, and nobody
+// looks at them one by one.
+func (m *Model) findAlike(r *request, in Input) {
+	const least = 2
+	b := &r.batch
+	if r.apart || in.Embeds != nil || b.Rows() < 2*groupRows || len(r.Request.Edits)+len(r.Request.Gradients) > 0 {
+		return
 	}
-	alike, distinct := tokensAlike(*b)
-	results := int64(0)
+	alike, distinct := tokensAlike(*b, b.Rows()/least)
+	if alike == nil {
+		return
+	}
+	r.Reuse = true
+	shared, widths := m.program(&r.Request).Shared()
+	if r.Reuse = shared != nil; !r.Reuse {
+		return
+	}
+	b.Alike, r.distinct = alike, distinct
 	for _, width := range widths {
-		results += int64(distinct.Rows()) * int64(width) * m.info.DType.Size()
+		r.tables += int64(distinct.Rows()) * int64(width) * m.info.DType.Size()
 	}
-	p, err := m.plan(shared, distinct, results, false, false)
+}
+
+// shareFirst runs what the first layer computes of a token's id, position and
+// type alone for the distinct tokens of a request, and gives its batch what it
+// came to.
+func (m *Model) shareFirst(ctx context.Context, r *request) error {
+	shared, widths := m.program(&r.Request).Shared()
+	p, err := m.plan(shared, r.distinct, r.tables, false, false)
 	if err != nil {
 		return err
 	}
-	held, err := m.runners.take(ctx, shared, p.size, p.runners, results)
+	held, err := m.runners.take(ctx, shared, p.size, p.runners, r.tables)
 	if err != nil {
 		return err
 	}
 	defer m.runners.put(held)
-	out := &Output{Starts: make([]int, distinct.Sequences()+1)}
+	out := &Output{Starts: make([]int, r.distinct.Sequences()+1)}
 	for _, width := range widths {
-		out.Tables = append(out.Tables, tape.NewTensor(m.info.DType, distinct.Rows(), width))
+		out.Tables = append(out.Tables, tape.NewTensor(m.info.DType, r.distinct.Rows(), width))
 	}
-	if err := m.run(ctx, p, held.runners, distinct.Sequences(), &request{}, out); err != nil {
+	if err := m.run(ctx, p, held.runners, &request{}, out); err != nil {
 		return err
 	}
-	b.Alike, b.Tables = alike, out.Tables
+	r.batch.Tables = out.Tables
 	return nil
-}
-
-// reuses tells whether few enough of the tokens of a batch differ from each
-// other that it pays to compute what they share once.
-func (r *request) reuses(in Input, b tape.Batch) bool {
-	const least = 2 // tokens of each kind, on average
-	if r.apart || in.Embeds != nil || b.Rows() < 2*groupRows || len(r.Request.Edits)+len(r.Request.Gradients) > 0 {
-		return false
-	}
-	seen := make(map[token]struct{})
-	for i := range b.Rows() {
-		seen[tokenAt(b, i)] = struct{}{}
-		if len(seen)*least > b.Rows() {
-			return false
-		}
-	}
-	return true
 }
 
 // token is what a token's row begins from.
 type token struct{ id, position, kind int32 }
 
-func tokenAt(b tape.Batch, row int) token {
-	t := token{id: b.IDs[row]}
-	if b.PositionIDs != nil {
-		t.position = b.PositionIDs[row]
-	}
-	if b.TypeIDs != nil {
-		t.kind = b.TypeIDs[row]
-	}
-	return t
-}
-
 // tokensAlike returns, for each row, the place of its token among the distinct
-// ones, and a batch of these, in sequences of one token.
-func tokensAlike(b tape.Batch) ([]int32, tape.Batch) {
+// ones, and a batch of these, in sequences of one token. It returns nil where
+// there are more than most.
+func tokensAlike(b tape.Batch, most int) ([]int32, tape.Batch) {
 	alike := make([]int32, b.Rows())
 	places := make(map[token]int32)
 	d := tape.Batch{Starts: []int{0}}
 	for row := range alike {
-		t := tokenAt(b, row)
+		t := token{id: b.IDs[row]}
+		if b.PositionIDs != nil {
+			t.position = b.PositionIDs[row]
+		}
+		if b.TypeIDs != nil {
+			t.kind = b.TypeIDs[row]
+		}
 		at, ok := places[t]
 		if !ok {
+			if len(places) == most {
+				return nil, tape.Batch{}
+			}
 			at = int32(len(places))
 			places[t] = at
 			d.IDs = append(d.IDs, t.id)
@@ -109,7 +107,8 @@ func tokensAlike(b tape.Batch) ([]int32, tape.Batch) {
 const prefixRows = 256
 
 // sharesPrefixes tells whether a batch may be run as a trie.
-func (r *request) sharesPrefixes(graph *arch.Graph, in Input, b tape.Batch) bool {
+func (r *request) sharesPrefixes(graph *arch.Graph, in Input) bool {
+	b := &r.batch
 	return !r.separate && !r.AllReads && causal(graph) && b.Sequences() > 1 && in.Embeds == nil && in.PositionIDs == nil && in.TypeIDs == nil && in.Mask == nil &&
 		b.Past == nil && b.Keep == nil && len(r.Captures)+len(r.Request.Edits)+len(r.Request.Gradients) == 0
 }

@@ -79,6 +79,7 @@ func TestPastErrors(t *testing.T) {
 		"some layers":           {alone(kept(m, engine.WithoutLogits(), first)), "Past"},
 		"two sequences":         {both, "Keep"},
 		"read and grown":        {read, "Past"},
+		"a hidden token":        {engine.Input{IDs: ids, Mask: []uint8{1, 0, 1}, Keep: []*engine.Past{{}}}, "Mask"},
 		"too many":              {engine.Input{IDs: ids, Past: []*engine.Past{nil, nil}}, "Past"},
 	} {
 		var wrong *engine.InputError

@@ -16,7 +16,6 @@ type runners struct {
 
 	mu      sync.Mutex
 	weights int64 // those packed a second time for gradients included
-	packed  int64 // of the latter
 	used    int64 // by runners, idle ones included, and results in progress
 	idle    []sized
 	changed chan struct{} // closed when something is put back
@@ -44,19 +43,12 @@ func newRunners(budget, weights int64) *runners {
 	return &runners{budget: budget, weights: weights, changed: make(chan struct{})}
 }
 
-// pack counts the weights that gradients pack a second time, once and for good.
-func (r *runners) pack(bytes int64) error {
+// loaded returns the bytes of the weights once a program has run: its gradients
+// may pack some a second time.
+func (r *runners) loaded(program tape.Program) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if bytes <= r.packed {
-		return nil
-	}
-	if need := r.weights - r.packed + bytes; need > r.budget {
-		return &MemoryError{What: "the weights, packed a second time for gradients,", Need: need, Budget: r.budget}
-	}
-	r.weights += bytes - r.packed
-	r.packed = bytes
-	return nil
+	return r.weights + program.Unpacked()
 }
 
 // fits returns nil if n runners of a size and results of that many bytes can
@@ -64,13 +56,13 @@ func (r *runners) pack(bytes int64) error {
 func (r *runners) fits(program tape.Program, size tape.Size, n int, results int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.room(results + int64(n)*program.Bytes(size))
+	return r.room(program, results+int64(n)*program.Bytes(size))
 }
 
-// room returns a [*MemoryError] unless so many bytes fit beside the weights. It
-// is called with r.mu held.
-func (r *runners) room(bytes int64) error {
-	if need := r.weights + bytes; need > r.budget {
+// room returns a [*MemoryError] unless so many bytes of a program fit beside the
+// weights. It is called with r.mu held.
+func (r *runners) room(program tape.Program, bytes int64) error {
+	if need := r.weights + program.Unpacked() + bytes; need > r.budget {
 		return &MemoryError{What: "the weights and this forward", Need: need, Budget: r.budget}
 	}
 	return nil
@@ -83,7 +75,7 @@ func (r *runners) take(ctx context.Context, program tape.Program, size tape.Size
 	bytes := program.Bytes(size)
 	for {
 		r.mu.Lock()
-		err := r.room(results + int64(n)*bytes)
+		err := r.room(program, results+int64(n)*bytes)
 		h, ok := r.reserve(program, size, n, bytes, results)
 		changed := r.changed
 		r.mu.Unlock()
@@ -109,7 +101,8 @@ func (r *runners) take(ctx context.Context, program tape.Program, size tape.Size
 }
 
 // reserve takes idle runners, those that serve as they are first, and counts
-// the bytes of the results and of what the others will hold. Where that is too
+// the bytes of the results, of what the others will hold, and of the weights
+// that the program packs for good. Where that is too
 // much, idle runners make room. It is called with r.mu held and changes nothing
 // if there is no room.
 func (r *runners) reserve(program tape.Program, size tape.Size, n int, bytes, results int64) (*held, bool) {
@@ -126,7 +119,7 @@ func (r *runners) reserve(program tape.Program, size tape.Size, n int, bytes, re
 	})
 	h := &held{results: results, sized: slices.Clone(order[:min(n, len(order))])}
 	rest := order[len(h.sized):]
-	used := r.used + results
+	used, weights := r.used+results, r.weights+program.Unpacked()
 	for i, s := range h.sized {
 		if !serves(s) && s.bytes < bytes {
 			used += bytes - s.bytes
@@ -134,23 +127,24 @@ func (r *runners) reserve(program tape.Program, size tape.Size, n int, bytes, re
 		}
 	}
 	used += int64(n-len(h.sized)) * bytes
-	for len(rest) > 0 && r.weights+used > r.budget {
+	for len(rest) > 0 && weights+used > r.budget {
 		used -= rest[0].bytes
 		rest = rest[1:]
 	}
-	if r.weights+used > r.budget { // runners that hold more than is needed give it back
+	if weights+used > r.budget { // runners that hold more than is needed give it back
 		for i, s := range h.sized {
 			used += bytes - s.bytes
 			h.sized[i] = sized{bytes: bytes}
 		}
 	}
-	if r.weights+used > r.budget {
+	if weights+used > r.budget {
 		return nil, false
 	}
 	for len(h.sized) < n {
 		h.sized = append(h.sized, sized{bytes: bytes})
 	}
-	r.used, r.idle = used, rest
+	r.used, r.idle, r.weights = used, rest, weights
+	program.Pack()
 	return h, true
 }
 

@@ -13,6 +13,21 @@ import (
 type program struct {
 	tape.Program
 	bytes int64
+	// unpacked bytes of weights are packed by its first run.
+	unpacked *int64
+}
+
+func (p program) Unpacked() int64 {
+	if p.unpacked == nil {
+		return 0
+	}
+	return *p.unpacked
+}
+
+func (p program) Pack() {
+	if p.unpacked != nil {
+		*p.unpacked = 0
+	}
 }
 
 func (p program) Bytes(tape.Size) int64                               { return p.bytes }
@@ -48,10 +63,25 @@ func TestTake(t *testing.T) {
 	if err := r.fits(p, tape.Size{}, 1, 50); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.pack(50); err != nil {
-		t.Fatal(err)
+	unpacked := int64(50)
+	gradients := program{unpacked: &unpacked}
+	if r.loaded(gradients) != 60 || r.loaded(p) != 10 {
+		t.Errorf("weights of %d bytes, with gradients of %d", r.loaded(p), r.loaded(gradients))
 	}
 	var refused *MemoryError
+	if _, err := r.take(ctx, gradients, tape.Size{}, 1, 41); !errors.As(err, &refused) || r.loaded(p) != 10 {
+		t.Errorf("a refused request leaves weights of %d bytes: %v", r.loaded(p), err)
+	}
+	for range 2 { // packed once
+		packed, err := r.take(ctx, gradients, tape.Size{}, 1, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.put(packed)
+		if r.loaded(p) != 60 {
+			t.Errorf("weights of %d bytes", r.loaded(p))
+		}
+	}
 	if _, err := r.take(ctx, p, tape.Size{}, 1, 50); !errors.As(err, &refused) || refused.Need != 150 {
 		t.Errorf("beside weights that have grown: %v", err)
 	}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/internal/kernel"
-	"github.com/xai-go/xai/engine/point"
 )
 
 // Attention goes tile by tile: the scores of a few queries of one head, with
@@ -38,17 +37,6 @@ type attention[T kernel.Float] struct {
 	captures, gradients                      map[arch.Stage][]tileView
 	compact                                  bool // hidden keys may be left out
 	layer, last                              int  // its place among the attentions of the plan, and that of the last one
-}
-
-// tileView is a use of a point inside of attention, [B, H, queries, S].
-type tileView struct {
-	use
-	targets bool // the queries are counted among the targets
-}
-
-type tileEdit struct {
-	tileView
-	edit *point.Edit
 }
 
 // job is the attention of a block of queries of one head of one sequence.
@@ -94,7 +82,7 @@ func (p *planner[T]) attention(i int, captures bool) *attention[T] {
 	// sees itself sees one that others do not, and the distances of relative
 	// positions count hidden keys too.
 	a.compact = len(a.edits) == 0 && !op.SeesSelf && op.Relative == nil
-	p.plan.uses.add(&op, a.e, a.ev, len(p.req.Gradients) > 0)
+	p.plan.needs.add(&op, a.e, a.ev, len(p.req.Gradients) > 0)
 	return a
 }
 
@@ -109,28 +97,27 @@ type scratch[T kernel.Float] struct {
 	dkeys, dvalues         []T
 	uniform                []int // rows of a tile that see no key and weigh all alike
 	shown                  []int // for each key, the number of keys before it that are not hidden
-	columns                []int // of each key that is not hidden, its place among all
 	view                   tile
 }
 
-// worker is what the attentions of a plan need beside buffers.
-type worker struct {
+// needs is what the attentions of a plan need beside buffers.
+type needs struct {
 	e, ev, heads       int
 	relative, gradient bool
 }
 
-func (w *worker) add(a *arch.Attention, e, ev int, gradient bool) {
+func (w *needs) add(a *arch.Attention, e, ev int, gradient bool) {
 	w.e, w.ev, w.heads = max(w.e, e), max(w.ev, ev), max(w.heads, a.Heads)
 	w.relative, w.gradient = w.relative || a.Relative != nil, w.gradient || gradient
 }
 
 // jobs returns an upper bound of the number of jobs of an attention.
-func (w *worker) jobs(size Size) int {
+func (w *needs) jobs(size Size) int {
 	return w.heads * (size.Sequences + size.Tokens/queryBlock)
 }
 
 // scratchBytes returns an upper bound of the scratch of one worker.
-func scratchBytes[T kernel.Float](w worker, size Size) int64 {
+func scratchBytes[T kernel.Float](w needs, size Size) int64 {
 	if w.heads == 0 {
 		return 0
 	}
@@ -151,7 +138,7 @@ func scratchBytes[T kernel.Float](w worker, size Size) int64 {
 		}
 	}
 	const word = 8
-	return panels + int64(numbers)*number[T]() + word*int64(2*keys+1+2*tileRows)
+	return panels + int64(numbers)*number[T]() + word*int64(keys+1+2*tileRows)
 }
 
 // grow returns a slice of n values, reusing s where it is long enough.
@@ -185,44 +172,6 @@ func (a *attention[T]) forward(ctx context.Context, r *Runner[T], in []int, to i
 	}
 	a.keep(r, in)
 	return nil
-}
-
-// keep adds the keys and values of the batch to what is kept for later.
-func (a *attention[T]) keep(r *Runner[T], in []int) {
-	if r.batch.Keep == nil {
-		return
-	}
-	for seq := range r.batch.Sequences() {
-		to := r.batch.Keep[r.batch.Sequence(seq)]
-		if to == nil {
-			continue
-		}
-		if past := r.batch.past(seq); a.layer == 0 && past != to {
-			*to = Past{}
-			if past != nil {
-				*to = *past.Fork()
-			}
-		}
-		for len(to.layers) <= a.layer {
-			to.layers = append(to.layers, layerPast{})
-		}
-		lo, hi := r.sets[a.keys].starts[seq], r.sets[a.keys].starts[seq+1]
-		l := &to.layers[a.layer]
-		extend(&l.keys, r.span(in[1], lo, hi))
-		extend(&l.values, r.span(in[2], lo, hi))
-		if a.layer == a.last {
-			to.Length += hi - lo
-		}
-	}
-}
-
-// extend appends values to a tensor.
-func extend[T kernel.Float](t *Tensor, x []T) {
-	if x, ok := any(x).([]float32); ok {
-		t.F32 = append(t.F32, x...)
-		return
-	}
-	t.F64 = append(t.F64, any(x).([]float64)...)
 }
 
 // divide lists the jobs of an attention, each of at most block queries.
@@ -298,6 +247,11 @@ func (t *tile) shownTokens() []uint8 {
 	return nil
 }
 
+// leavesOut tells whether a key is not in the panels.
+func (t *tile) leavesOut(key int) bool {
+	return t.compact && key >= t.memory && t.mask[key-t.memory] == 0
+}
+
 // look finds out which keys the queries of a sequence see.
 func (a *attention[T]) look(r *Runner[T], s *scratch[T], seq int) *tile {
 	lo, hi := r.batch.Range(seq)
@@ -317,14 +271,14 @@ func (a *attention[T]) look(r *Runner[T], s *scratch[T], seq int) *tile {
 	t.compact = a.compact && t.mask != nil && t.hidden == nil
 	t.visible = t.keys
 	if t.compact {
-		s.shown, s.columns = grow(s.shown, t.keys+1), s.columns[:0]
+		s.shown = grow(s.shown, t.keys+1)
+		t.visible = 0
 		for j := range t.keys {
-			s.shown[j] = len(s.columns)
+			s.shown[j] = t.visible
 			if j < t.memory || t.mask[j-t.memory] != 0 {
-				s.columns = append(s.columns, j)
+				t.visible++
 			}
 		}
-		t.visible = len(s.columns)
 		s.shown[t.keys] = t.visible
 	}
 	return t
@@ -338,8 +292,8 @@ func (s *scratch[T]) place(t *tile, j int) int {
 	return j
 }
 
-// range returns the keys in the panels that a query at a position sees as far
-// as order goes: causal attention, and windows.
+// sees returns the range of keys in the panels that a query at a position sees
+// as far as order goes: in causal attention, and with windows.
 func (a *attention[T]) sees(s *scratch[T], t *tile, position int) (lo, hi int) {
 	hi = t.keys
 	if a.Causal {
@@ -561,154 +515,4 @@ func (a *attention[T]) softmax(s *scratch[T], ld, rows, keys int) {
 		kernel.SoftmaxRows(row, ld, 1, n)
 		clear(row[n:])
 	}
-}
-
-// copyOut copies a tile to what captures a stage.
-func (a *attention[T]) copyOut(r *Runner[T], stage arch.Stage, s *scratch[T], t *tile, j job, lo, hi int, factor float64) {
-	if len(a.captures[stage]) == 0 {
-		return
-	}
-	absent := T(0)
-	if stage == arch.Scores {
-		absent = T(math.Inf(-1))
-	}
-	ld := s.width(t)
-	a.copyTerm(r, stage, j, t, lo, hi, func(i, key int) T {
-		if t.leavesOut(key) {
-			return absent
-		}
-		v := s.scores[(i-lo)*ld+s.place(t, key)]
-		if factor != 1 {
-			v *= T(factor)
-		}
-		return v
-	})
-}
-
-// copyTerm copies the values of queries [lo, hi) of a job to what captures a
-// stage.
-func (a *attention[T]) copyTerm(r *Runner[T], stage arch.Stage, j job, t *tile, lo, hi int, value func(i, key int) T) {
-	for _, v := range a.captures[stage] {
-		a.copyView(r, v, r.out.Values[v.index], j, t, lo, hi, value)
-	}
-}
-
-// copyView copies the selected values of queries [lo, hi) of a job.
-func (a *attention[T]) copyView(r *Runner[T], v tileView, out Activation, j job, t *tile, lo, hi int, value func(i, key int) T) {
-	a.visit(r, v, j, t, lo, hi, func(i, at, first, end, sequence int) {
-		dst := values[T](out.Sequences[sequence])[at:]
-		for key := first; key < end; key++ {
-			dst[key-first] = value(i, key)
-		}
-	})
-}
-
-// visit calls f for each query of [lo, hi) that a view selects, with where its
-// values begin in the selection and the keys [first, end) that are selected.
-func (a *attention[T]) visit(r *Runner[T], v tileView, j job, t *tile, lo, hi int, f func(i, at, first, end, sequence int)) {
-	sequence := r.batch.Sequence(j.sequence)
-	ranges := v.sel.Ranges
-	if from, to := ranges[0].Bounds(len(r.out.Starts) - 1); sequence < from || sequence >= to {
-		return
-	}
-	h0, h1 := ranges[1].Bounds(a.Heads)
-	if j.head < h0 || j.head >= h1 {
-		return
-	}
-	first, end := ranges[3].Bounds(t.keys)
-	rows := t.length
-	if v.targets {
-		rows = r.sets[arch.Targets].starts[j.sequence+1] - r.sets[arch.Targets].starts[j.sequence]
-	}
-	q0, q1 := ranges[2].Bounds(rows)
-	put := func(i, place int) {
-		if place >= q0 && place < q1 {
-			f(i, ((j.head-h0)*(q1-q0)+place-q0)*(end-first), first, end, sequence)
-		}
-	}
-	for i := lo; i < hi; i++ {
-		position := a.at(r, j, i)
-		if !v.targets {
-			put(i, position)
-			continue
-		}
-		s := &r.sets[arch.Targets]
-		for k, p := range s.index[s.starts[j.sequence]:s.starts[j.sequence+1]] {
-			if p == position {
-				put(i, k)
-			}
-		}
-	}
-}
-
-// change applies edits of a stage to a tile of all keys. A mean is that over the
-// selected keys of a query. Scores of −Inf, those of hidden keys, can only be
-// replaced: they are not scaled, and not part of a mean.
-func (a *attention[T]) change(r *Runner[T], edits []tileEdit, x []T, s *scratch[T], t *tile, j job, lo, hi int) {
-	ld := s.width(t)
-	for _, e := range edits {
-		a.visit(r, e.tileView, j, t, lo, hi, func(i, at, first, end, sequence int) {
-			row := x[(i-lo)*ld:]
-			if e.edit.Op == point.Mean {
-				average(row[first:end], row[first:end])
-				return
-			}
-			for key := first; key < end; key++ {
-				if e.edit.Op == point.Multiply && hidden(row[key]) {
-					continue
-				}
-				row[key] = change(e.edit, row[key], a.given(r, e, t, j, at, first, end, key))
-			}
-		})
-	}
-}
-
-// hidden tells whether a score is that of a hidden key.
-func hidden[T kernel.Float](score T) bool { return math.IsInf(float64(score), -1) }
-
-// average replaces the values of x by their mean, but for those whose score is
-// that of a hidden key.
-func average[T kernel.Float](x, scores []T) {
-	sum, n := 0.0, 0
-	for i, v := range x {
-		if !hidden(scores[i]) {
-			sum += float64(v)
-			n++
-		}
-	}
-	mean := T(sum / float64(n))
-	for i := range x {
-		if !hidden(scores[i]) {
-			x[i] = mean
-		}
-	}
-}
-
-// given returns what an edit gives for a key of the query whose selected values
-// begin at a place of the selection.
-func (a *attention[T]) given(r *Runner[T], e tileEdit, t *tile, j job, at, first, end, key int) T {
-	edit := e.edit
-	if len(edit.Values) == 1 {
-		return T(edit.Values[0])
-	}
-	ranges := e.sel.Ranges
-	b0, _ := ranges[0].Bounds(len(r.out.Starts) - 1)
-	h0, _ := ranges[1].Bounds(a.Heads)
-	// at is (head·queries + query)·keys, with the head known.
-	n := end - first
-	h := j.head - h0
-	rows := t.length
-	if e.targets {
-		rows = r.sets[arch.Targets].starts[j.sequence+1] - r.sets[arch.Targets].starts[j.sequence]
-	}
-	q0, q1 := ranges[2].Bounds(rows)
-	index := [4]int{r.batch.Sequence(j.sequence) - b0, h, at/n - h*(q1-q0), key - first}
-	offset := 0
-	for axis, i := range index {
-		if edit.Shape[axis] == 1 {
-			i = 0
-		}
-		offset = offset*edit.Shape[axis] + i
-	}
-	return T(edit.Values[offset])
 }

@@ -234,11 +234,6 @@ func (a *attention[T]) copyPatternGradient(r *Runner[T], s *scratch[T], t *tile,
 	}
 }
 
-// leavesOut tells whether a key is not in the panels.
-func (t *tile) leavesOut(key int) bool {
-	return t.compact && key >= t.memory && t.mask[key-t.memory] == 0
-}
-
 // changeGradient turns the cotangent of an edited stage into that of the stage
 // before the edits. Means of scores compute the scores again, which tell what
 // was hidden.

@@ -48,32 +48,6 @@ const (
 	MeanWord int32 = -2
 )
 
-// Past is what the tokens of a sequence leave behind for those that follow in a
-// causal model: their keys and values, layer by layer. The zero value is that of
-// no token.
-type Past struct {
-	Length int // tokens
-	layers []layerPast
-}
-
-// layerPast is the keys and values of one attention, [Length, width].
-type layerPast struct{ keys, values Tensor }
-
-// Fork returns a copy that can be continued by itself.
-func (p *Past) Fork() *Past {
-	c := &Past{Length: p.Length}
-	for _, l := range p.layers {
-		c.layers = append(c.layers, layerPast{l.keys.cut(), l.values.cut()})
-	}
-	return c
-}
-
-// cut returns a tensor whose values are copied when others are appended.
-func (t Tensor) cut() Tensor {
-	t.F32, t.F64 = t.F32[:len(t.F32):len(t.F32)], t.F64[:len(t.F64):len(t.F64)]
-	return t
-}
-
 // Sequence returns the index of sequence i of b in the request.
 func (b Batch) Sequence(i int) int {
 	if b.Index != nil {
@@ -92,14 +66,6 @@ func (b Batch) prefix(i int) int {
 		}
 	}
 	return n
-}
-
-// past returns what was kept of the tokens before sequence i, or nil.
-func (b Batch) past(i int) *Past {
-	if b.Past == nil {
-		return nil
-	}
-	return b.Past[b.Sequence(i)]
 }
 
 // Sequences returns the number of sequences.

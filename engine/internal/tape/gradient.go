@@ -3,6 +3,7 @@ package tape
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/internal/kernel"
@@ -128,18 +129,7 @@ func (p *planner[T]) vjp(i, dy int) {
 			kernel.Scale(r.span(dx, lo, hi), T(op.Factor))
 		})
 	case keep:
-		e := n.width / len(op.heads)
-		p.pass(n.in[0], []int{dy}, func(r *Runner[T], dx, lo, hi int) {
-			for row := lo; row < hi; row++ {
-				to := r.row(dx, row)
-				move(to, r.row(dy, row))
-				for h, kept := range op.heads {
-					if !kept {
-						clear(to[h*e : (h+1)*e])
-					}
-				}
-			}
-		})
+		p.pass(n.in[0], []int{dy}, func(r *Runner[T], dx, lo, hi int) { keepHeads(r.span(dx, lo, hi), r.span(dy, lo, hi), n.width, op) })
 	case arch.Norm:
 		gamma := p.vector(op.Gamma)
 		p.pass(n.in[0], []int{dy, in[0]}, func(r *Runner[T], dx, lo, hi int) {
@@ -185,7 +175,9 @@ func (p *planner[T]) vjp(i, dy int) {
 			return
 		}
 		layer := p.weights.linears[key(op.W)]
-		p.plan.back = append(p.plan.back, layer)
+		if !slices.Contains(p.plan.back, layer) {
+			p.plan.back = append(p.plan.back, layer)
+		}
 		dx := p.buffer(p.nodes[x].rows, p.nodes[x].width)
 		rows, width, to := n.rows, n.width, p.nodes[x].width
 		p.multiply(dx, dy, func(r *Runner[T]) nn.Product[T] {

@@ -24,8 +24,7 @@ import (
 type Network interface {
 	// Parameters returns the number of weights.
 	Parameters() int64
-	// Graph returns the graph of a form. Models without targets and memories
-	// have one for all forms.
+	// Graph returns the graph of a form.
 	Graph(form arch.Form) *arch.Graph
 	// Plan makes the plan of a request, which must fit the graph of its form.
 	Plan(req *Request) Program
@@ -38,9 +37,12 @@ type Network interface {
 type Program interface {
 	// Bytes returns the working memory of a runner for groups of a size.
 	Bytes(size Size) int64
-	// BackBytes returns the size of the weights that the way back packs a
-	// second time, for the first runner that needs them.
-	BackBytes() int64
+	// Unpacked returns the bytes of the weights that the way back packs a second
+	// time and that no call of Pack has counted yet, of this program or another
+	// of the network; Pack counts them. Whoever accounts for memory calls both
+	// under one lock.
+	Unpacked() int64
+	Pack()
 	// Shared returns the program that computes what a token's id, position and
 	// type alone determine, and the widths of its tables: nil where the request
 	// does not ask for that or nothing is gained. A batch for it lists tokens
@@ -60,26 +62,15 @@ type Executor interface {
 
 // network is a model of one number format.
 type network[T kernel.Float] struct {
+	info       arch.Info
 	weights    *weights[T]
 	parameters int64
 	graphs     map[arch.Form]*arch.Graph
 }
 
-// forms returns the forms that a model has graphs for.
-func forms(info arch.Info) []arch.Form {
-	if !info.Targets && !info.Memories {
-		return []arch.Form{{}}
-	}
-	var all []arch.Form
-	for i := range 8 {
-		all = append(all, arch.Form{Targets: i&1 != 0, Memory: i&2 != 0, Types: i&4 != 0})
-	}
-	return all
-}
-
 // graphs returns the graphs of all forms of a model.
 func graphs(a *arch.Architecture) (all []*arch.Graph) {
-	for _, form := range forms(a.Info) {
+	for _, form := range a.Info.Forms() {
 		all = append(all, a.Graph(form))
 	}
 	return all
@@ -94,8 +85,8 @@ func Open(ctx context.Context, c *checkpoint.Checkpoint, a *arch.Architecture, d
 }
 
 func open[T kernel.Float](ctx context.Context, c *checkpoint.Checkpoint, a *arch.Architecture, dtype arch.DType) (Network, error) {
-	n := &network[T]{graphs: map[arch.Form]*arch.Graph{}}
-	for _, form := range forms(a.Info) {
+	n := &network[T]{info: a.Info, graphs: map[arch.Form]*arch.Graph{}}
+	for _, form := range a.Info.Forms() {
 		g := a.Graph(form)
 		n.graphs[form] = g
 		for _, node := range g.Nodes {
@@ -121,10 +112,7 @@ func (n *network[T]) Plan(req *Request) Program {
 
 // Graph implements [Network].
 func (n *network[T]) Graph(form arch.Form) *arch.Graph {
-	if len(n.graphs) == 1 {
-		form = arch.Form{}
-	}
-	return n.graphs[form]
+	return n.graphs[n.info.Form(form)]
 }
 
 // Continues implements [Network]. A forward that failed on the way, or left

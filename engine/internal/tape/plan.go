@@ -3,6 +3,7 @@ package tape
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/internal/kernel"
@@ -10,18 +11,19 @@ import (
 )
 
 // Plan is what is run for a request: a list of steps over buffers, the way
-// forward and, with gradients, the way back. It is immutable and serves any
-// batch.
+// forward and, with gradients, the way back. It serves any batch, and several
+// goroutines at the same time.
 type Plan[T kernel.Float] struct {
 	buffers []buffer
 	phases  []phase[T]
-	back    []*linear[T] // layers whose transposed weights the way back needs
-	uses    worker       // what its attentions need beside buffers
+	back    []*linear[T] // layers whose transposed weights the way back needs, each once
+	needs   needs        // what its attentions need beside buffers
 	// objective is the form of the logits that an objective is given; of no
 	// width without one.
 	objective buffer
 	shared    *Plan[T] // computes what the plan imports; nil where that is nothing
 	tables    []int    // widths of what the plan exports
+	placed    atomic.Pointer[placed]
 }
 
 // buffer is a matrix: a row for each member of a set.
@@ -158,9 +160,27 @@ func (p *Plan[T]) prune(steps []step[T]) []step[T] {
 	return out
 }
 
-// layout places the buffers of a plan in one slice: first fit, lowest first.
-// It returns their offsets and the length of the slice.
+// placed is where the buffers of a plan lie for a size: their offsets in one
+// slice, and its length.
+type placed struct {
+	size    Size
+	offsets []int
+	total   int
+}
+
+// layout places the buffers of a plan. Most requests have the size of the one
+// before.
 func (p *Plan[T]) layout(size Size) (offsets []int, total int) {
+	if last := p.placed.Load(); last != nil && last.size == size {
+		return last.offsets, last.total
+	}
+	offsets, total = p.place(size)
+	p.placed.Store(&placed{size, offsets, total})
+	return offsets, total
+}
+
+// place places the buffers: first fit, lowest first.
+func (p *Plan[T]) place(size Size) (offsets []int, total int) {
 	type block struct{ lo, hi, last int }
 	var taken []block // in order of lo
 	offsets = make([]int, len(p.buffers))
@@ -212,11 +232,11 @@ func (p *Plan[T]) Bytes(size Size) int64 {
 // given, and lists of rows and of jobs.
 func (p *Plan[T]) aside(size Size) int64 {
 	const word, perJob = 8, 4 * 8
-	n := int64(size.Threads) * scratchBytes[T](p.uses, size)
+	n := int64(size.Threads) * scratchBytes[T](p.needs, size)
 	if o := p.objective; o.width > 0 {
 		n += 2 * word * int64(size.rows(o.rows)) * int64(o.width)
 	}
-	n += perJob * int64(p.uses.jobs(size))
+	n += perJob * int64(p.needs.jobs(size))
 	rounded := int64(0)
 	for i := range p.phases {
 		copies := int64(0)
@@ -236,17 +256,22 @@ func number[T kernel.Float]() int64 {
 	return 4
 }
 
-// BackBytes implements [Program].
-func (p *Plan[T]) BackBytes() int64 {
+// Unpacked implements [Program].
+func (p *Plan[T]) Unpacked() int64 {
 	n := int64(0)
-	seen := map[*linear[T]]bool{}
 	for _, l := range p.back {
-		if !seen[l] {
-			seen[l] = true
+		if !l.counted {
 			n += l.Bytes()
 		}
 	}
 	return n
+}
+
+// Pack implements [Program].
+func (p *Plan[T]) Pack() {
+	for _, l := range p.back {
+		l.counted = true
+	}
 }
 
 // Shared implements [Program].

@@ -302,18 +302,7 @@ func (p *planner[T]) compute(i, to int, in []int, captures bool) {
 			kernel.Affine(r.span(to, lo, hi), r.span(in[0], lo, hi), width, gamma, beta)
 		})
 	case keep:
-		e := width / len(op.heads)
-		p.each(to, in, func(r *Runner[T], lo, hi int) {
-			for row := lo; row < hi; row++ {
-				y := r.row(to, row)
-				move(y, r.row(in[0], row))
-				for h, kept := range op.heads {
-					if !kept {
-						clear(y[h*e : (h+1)*e])
-					}
-				}
-			}
-		})
+		p.each(to, in, func(r *Runner[T], lo, hi int) { keepHeads(r.span(to, lo, hi), r.span(in[0], lo, hi), width, op) })
 	case arch.Linear:
 		p.multiply(to, in[0], p.product(i, to, in[0], nil))
 		p.steps[len(p.steps)-1].rounds = p.weights.linears[key(op.W)].Integers()
@@ -334,6 +323,20 @@ func (p *planner[T]) compute(i, to int, in []int, captures bool) {
 		p.steps[len(p.steps)-1].lasting = captures && len(n.inner.captures) > 0
 	default:
 		panic(fmt.Sprintf("tape: no forward of %T", n.op))
+	}
+}
+
+// keepHeads copies the rows of x, [len(x)/width, width], to y, with zeros for the
+// heads that are not kept.
+func keepHeads[T kernel.Float](y, x []T, width int, of keep) {
+	move(y, x)
+	e := width / len(of.heads)
+	for row := 0; row < len(y); row += width {
+		for h, kept := range of.heads {
+			if !kept {
+				clear(y[row+h*e : row+(h+1)*e])
+			}
+		}
 	}
 }
 

@@ -74,7 +74,7 @@ func (r *Runner[T]) bind(p *Plan[T], size Size) {
 		memory: memory[:total], bytes: int64(cap(memory))*number[T]() + aside,
 		scratch: make([]scratch[T], size.Threads),
 	}
-	r.jobs = grow(r.jobs, p.uses.jobs(size))
+	r.jobs = grow(r.jobs, p.needs.jobs(size))
 	for set := range r.sets {
 		s := &r.sets[set]
 		s.starts = grow(s.starts, size.Sequences+1)

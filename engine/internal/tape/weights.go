@@ -27,6 +27,8 @@ type linear[T kernel.Float] struct {
 	*nn.Linear[T]
 	once sync.Once
 	back *nn.Linear[T] // dx = dy·W
+	// counted tells that the memory of back is accounted for; see [Program].
+	counted bool
 }
 
 // backward returns the layer dx = dy·W.
