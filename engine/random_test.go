@@ -75,6 +75,7 @@ func kinds() (all []kind) {
 	add("XLNetLMHeadModel", xlnet, "clamp_len", 3)
 	add("XLNetForSequenceClassification", xlnet)
 	add("XLNetForQuestionAnsweringSimple", xlnet)
+	add("GatedForCausalLM", map[string]any{"model_type": gated})
 	return all
 }
 

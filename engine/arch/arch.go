@@ -89,6 +89,26 @@ type Form struct {
 	Types   bool // token types
 }
 
+// Forms returns the forms that a model has graphs for.
+func (i *Info) Forms() []Form {
+	seen := map[Form]bool{}
+	var forms []Form
+	for bits := range 8 {
+		f := i.Form(Form{Targets: bits&1 != 0, Memory: bits&2 != 0, Types: bits&4 != 0})
+		if !seen[f] {
+			seen[f] = true
+			forms = append(forms, f)
+		}
+	}
+	return forms
+}
+
+// Form returns the form whose graph a model runs for f, without what the model
+// does not take.
+func (i *Info) Form(f Form) Form {
+	return Form{Targets: f.Targets && i.Targets, Memory: f.Memory && i.Memories, Types: f.Types && i.Types > 0}
+}
+
 // Open reads a configuration as an architecture.
 type Open func(c *checkpoint.Config) (*Architecture, error)
 

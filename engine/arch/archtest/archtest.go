@@ -15,17 +15,6 @@ import (
 	"github.com/xai-go/xai/engine/checkpoint"
 )
 
-// Forms are the forms that a model takes.
-func Forms(info arch.Info) (forms []arch.Form) {
-	for i := range 8 {
-		form := arch.Form{Targets: i&1 != 0, Memory: i&2 != 0, Types: i&4 != 0}
-		if (info.Targets || !form.Targets) && (info.Memories || !form.Memory) && (info.Types > 0 || !form.Types) {
-			forms = append(forms, form)
-		}
-	}
-	return forms
-}
-
 // Config is a config.json.
 type Config map[string]any
 

@@ -93,7 +93,7 @@ func FuzzOpen(f *testing.F) {
 		if a.Info.Layers > 8 {
 			t.Skip("more layers are more of the same")
 		}
-		for _, form := range archtest.Forms(a.Info) {
+		for _, form := range a.Info.Forms() {
 			archtest.Check(t, a, form, a.Graph(form))
 		}
 	})

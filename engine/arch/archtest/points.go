@@ -308,3 +308,16 @@ func fits(g *arch.Graph, n arch.Node) string {
 	}
 	return ""
 }
+
+// Describes holds an architecture to what its Info says, to the rule by which it
+// reads tokens, to where its norms stand, and to its points in the plain form.
+func Describes(t *testing.T, a *arch.Architecture, want arch.Info, read arch.Reader, norm arch.Placement, points ...string) {
+	t.Helper()
+	if diff := cmp.Diff(want, a.Info); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", want.Architecture, diff)
+	}
+	if g := a.Graph(arch.Form{}); g.Read.From != read || g.Norm != norm {
+		t.Errorf("%s reads by rule %d, norms are placed %d", want.Architecture, g.Read.From, g.Norm)
+	}
+	Points(t, a, arch.Form{}, points...)
+}

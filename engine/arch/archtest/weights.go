@@ -25,7 +25,7 @@ func Weights(t *testing.T, folder fs.FS, unread ...string) {
 		t.Fatal(err)
 	}
 	stored, used := shapes(t, folder), map[string]bool{}
-	for _, form := range Forms(a.Info) {
+	for _, form := range a.Info.Forms() {
 		g := a.Graph(form)
 		Check(t, a, form, g)
 		for w := range g.Weights() {

@@ -4,8 +4,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/arch/archtest"
 	_ "github.com/xai-go/xai/engine/arch/bert"
@@ -41,17 +39,10 @@ func TestHeads(t *testing.T) {
 		"ForNextSentencePrediction": {arch.SequenceClassification, 2, []string{"next", "not next"}, arch.First, []string{"pooler.hook_pooler_out", "nsp_head.hook_nsp_out"}},
 	} {
 		a := archtest.Must(t, config.With("architectures", []string{"Bert" + head}))
-		info := arch.Info{
+		archtest.Describes(t, a, arch.Info{
 			ModelType: "bert", Architecture: "Bert" + head, Task: want.task, Labels: want.labels, Outputs: want.outputs,
 			Layers: 2, Heads: 3, Hidden: 12, Embedding: 12, Vocabulary: 40, Types: 2, Positions: 9, Length: 9,
-		}
-		if diff := cmp.Diff(info, a.Info); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", head, diff)
-		}
-		archtest.Points(t, a, arch.Form{}, slices.Concat(encoder, want.points)...)
-		if g := a.Graph(arch.Form{}); g.Read.From != want.read || g.Norm != arch.NormPost {
-			t.Errorf("%s reads by rule %d, norms are placed %d", head, g.Read.From, g.Norm)
-		}
+		}, want.read, arch.NormPost, slices.Concat(encoder, want.points)...)
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/arch/archtest"
 	_ "github.com/xai-go/xai/engine/arch/distilbert"
@@ -37,17 +35,10 @@ func TestHeads(t *testing.T) {
 		"ForMaskedLM":               {arch.MaskedLM, 40, nil, arch.Every, "mlm_head.hook_pre mlm_head.hook_post unembed.hook_in hook_logits"},
 	} {
 		a := archtest.Must(t, config.With("architectures", []string{"DistilBert" + head}))
-		info := arch.Info{
+		archtest.Describes(t, a, arch.Info{
 			ModelType: "distilbert", Architecture: "DistilBert" + head, Task: want.task, Labels: want.labels, Outputs: want.outputs,
 			Layers: 2, Heads: 3, Hidden: 12, Embedding: 12, Vocabulary: 40, Positions: 9, Length: 9,
-		}
-		if diff := cmp.Diff(info, a.Info); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", head, diff)
-		}
-		archtest.Points(t, a, arch.Form{}, slices.Concat(encoder, archtest.List("", want.points))...)
-		if g := a.Graph(arch.Form{}); g.Read.From != want.read || g.Norm != arch.NormPost {
-			t.Errorf("%s reads by rule %d, norms are placed %d", head, g.Read.From, g.Norm)
-		}
+		}, want.read, arch.NormPost, slices.Concat(encoder, archtest.List("", want.points))...)
 	}
 }
 

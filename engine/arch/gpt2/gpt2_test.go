@@ -31,23 +31,20 @@ func TestHeads(t *testing.T) {
 		task    string
 		outputs int
 		labels  []string
+		read    arch.Reader
 		points  string
 	}{
-		"LMHeadModel":               {arch.CausalLM, 40, nil, "unembed.hook_in hook_logits"},
-		"Model":                     {arch.CausalLM, 40, nil, "unembed.hook_in hook_logits"},
-		"ForSequenceClassification": {arch.SequenceClassification, 2, classes, "hook_cls_logits"},
-		"ForTokenClassification":    {arch.TokenClassification, 2, classes, "hook_token_logits"},
-		"ForQuestionAnswering":      {arch.QuestionAnswering, 2, []string{"start", "end"}, "hook_span_logits"},
+		"LMHeadModel":               {arch.CausalLM, 40, nil, arch.Every, "unembed.hook_in hook_logits"},
+		"Model":                     {arch.CausalLM, 40, nil, arch.Every, "unembed.hook_in hook_logits"},
+		"ForSequenceClassification": {arch.SequenceClassification, 2, classes, arch.Last, "hook_cls_logits"},
+		"ForTokenClassification":    {arch.TokenClassification, 2, classes, arch.Every, "hook_token_logits"},
+		"ForQuestionAnswering":      {arch.QuestionAnswering, 2, []string{"start", "end"}, arch.Every, "hook_span_logits"},
 	} {
 		a := archtest.Must(t, config.With("architectures", []string{"GPT2" + head}))
-		info := arch.Info{
+		archtest.Describes(t, a, arch.Info{
 			ModelType: "gpt2", Architecture: "GPT2" + head, Task: want.task, Labels: want.labels, Outputs: want.outputs,
 			Layers: 2, Heads: 3, Hidden: 12, Embedding: 12, Vocabulary: 40, Positions: 9, Length: 9,
-		}
-		if diff := cmp.Diff(info, a.Info); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", head, diff)
-		}
-		archtest.Points(t, a, arch.Form{}, slices.Concat(decoder, archtest.List("", want.points))...)
+		}, want.read, arch.NormPre, slices.Concat(decoder, archtest.List("", want.points))...)
 	}
 }
 

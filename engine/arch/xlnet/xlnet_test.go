@@ -69,7 +69,7 @@ func TestHeads(t *testing.T) {
 		if diff := cmp.Diff(info, a.Info); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", head, diff)
 		}
-		for _, form := range archtest.Forms(a.Info) {
+		for _, form := range a.Info.Forms() {
 			archtest.Points(t, a, form, slices.Concat(points(form), archtest.List("", want.points))...)
 			if g := a.Graph(form); g.Read.From != want.read || g.Norm != arch.NormPost {
 				t.Errorf("%s reads by rule %d, norms are placed %d", head, g.Read.From, g.Norm)
