@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -79,35 +80,31 @@ func (m *Model) Generate(ctx context.Context, in Input, g Generation) (*Generate
 type growing struct {
 	model *Model
 	ids   []int32
-	done  int // bytes of the text of all ids that are written, the prompt's among them
-	text  strings.Builder
-	write func(string) error // may be nil
+	// The text of ids[:read] is written. What comes before decides whether a
+	// token begins with a space, so that new tokens are decoded behind those of
+	// the last piece: ids[from:read].
+	from, read int
+	text       strings.Builder
+	write      func(string) error // may be nil
 }
 
 func (m *Model) grow(prompt []int32, write func(string) error) *growing {
-	g := &growing{model: m, ids: append([]int32(nil), prompt...), write: write}
-	g.done = len(g.all())
-	return g
-}
-
-// all is the text of all tokens. What comes before decides whether a token
-// begins with a space, so that they are decoded together.
-func (g *growing) all() string {
-	if g.model.tokenizer == nil {
-		return ""
-	}
-	return g.model.tokenizer.Join(g.ids, true)
+	return &growing{model: m, ids: slices.Clone(prompt), read: len(prompt), write: write}
 }
 
 // emit writes what is new. What ends inside of a character waits for the
 // character's end, unless last says that there is none.
 func (g *growing) emit(last bool) error {
-	all := g.all()
-	if len(all) <= g.done || !last && strings.HasSuffix(all, string(utf8.RuneError)) {
+	if g.model.tokenizer == nil {
 		return nil
 	}
-	piece := all[g.done:]
-	g.done = len(all)
+	join := g.model.tokenizer.Join
+	before, all := join(g.ids[g.from:g.read], true), join(g.ids[g.from:], true)
+	if len(all) <= len(before) || !last && strings.HasSuffix(all, string(utf8.RuneError)) {
+		return nil
+	}
+	piece := all[len(before):]
+	g.from, g.read = g.read, len(g.ids)
 	g.text.WriteString(piece)
 	if g.write == nil {
 		return nil

@@ -206,7 +206,7 @@ func openTokenizer(fsys fs.FS, ref string) (*tokenizer.Tokenizer, error) {
 	tok, err := tokenizer.Open(fsys)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, &Error{Kind: KindInput, Msg: "the folder " + ref + " holds no tokenizer", Hint: "it needs tokenizer.json or vocab.txt", Err: err}
+		return nil, &Error{Kind: KindInput, Msg: "the folder " + ref + " holds no tokenizer", Hint: "it needs tokenizer.json, vocab.txt, vocab.json with merges.txt, or a SentencePiece model", Err: err}
 	case err != nil:
 		return nil, input(ref, err, "mend its tokenizer files, or fetch them again")
 	}
