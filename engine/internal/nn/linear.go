@@ -12,21 +12,22 @@ import (
 	"github.com/xai-go/xai/engine/internal/parallel"
 )
 
-// A part of a matrix product has at most rowsPerPart rows and about wideColumns
-// columns: its rows are read once for many columns, and its result is still in
-// a cache when the activation comes. Where that leaves a thread of a pool fewer
-// than partsPerThread of them, they have narrowColumns.
+// A part of a matrix product has at most rowsPerPart rows and about as many
+// columns as one of columnsPerPart says: its rows are read once for many
+// columns, and its result is still in a cache when the activation comes. The
+// widest that leaves each thread of a pool partsPerThread of them is taken, or
+// the narrowest.
 const (
 	rowsPerPart    = 128
-	wideColumns    = 256
-	narrowColumns  = 64
-	partsPerThread = 6
+	partsPerThread = 8
 )
+
+var columnsPerPart = [...]int{256, 128, 64}
 
 // Linear is y = x·Wᵀ + b with W [out, in]. It is immutable.
 type Linear[T kernel.Float] struct {
-	whole        part[T]
-	wide, narrow []part[T]
+	whole part[T]
+	parts [len(columnsPerPart)][]part[T]
 }
 
 // part is a range of output columns.
@@ -46,11 +47,11 @@ func NewLinear[T kernel.Float](out, in int, weight, bias []T) *Linear[T] {
 // [out] or nil.
 func FromWeights[T kernel.Float](w *kernel.Weights[T], bias []T) *Linear[T] {
 	out, _ := w.Dims()
-	return &Linear[T]{
-		whole:  part[T]{0, out, w, bias},
-		wide:   split(w, bias, wideColumns),
-		narrow: split(w, bias, narrowColumns),
+	l := &Linear[T]{whole: part[T]{0, out, w, bias}}
+	for i, width := range columnsPerPart {
+		l.parts[i] = split(w, bias, width)
 	}
+	return l
 }
 
 // split returns parts of about width columns that cover a layer.
@@ -112,27 +113,27 @@ func Multiply[T kernel.Float](ctx context.Context, pool *parallel.Pool, products
 				p.Layer.whole.apply(p, 0, p.M)
 				continue
 			}
-			for j := range p.jobs(false) {
-				p.job(j, false)
+			for j := range p.jobs(0) {
+				p.job(j, 0)
 			}
 		}
 		return ctx.Err()
 	}
-	total := func(narrow bool) (n int) {
+	total, width := 0, 0
+	for width = range columnsPerPart {
+		total = 0
 		for i := range products {
-			n += products[i].jobs(narrow)
+			total += products[i].jobs(width)
 		}
-		return n
+		if total >= partsPerThread*pool.Threads() {
+			break
+		}
 	}
-	n, narrow := total(false), false
-	if n < partsPerThread*pool.Threads() {
-		n, narrow = total(true), true
-	}
-	return pool.For(ctx, n, func(_, i int) {
+	return pool.For(ctx, total, func(_, i int) {
 		for k := range products {
-			n := products[k].jobs(narrow)
+			n := products[k].jobs(width)
 			if i < n {
-				products[k].job(i, narrow)
+				products[k].job(i, width)
 				return
 			}
 			i -= n
@@ -140,22 +141,15 @@ func Multiply[T kernel.Float](ctx context.Context, pool *parallel.Pool, products
 	})
 }
 
-// parts returns the parts that a product is cut into.
-func (p *Product[T]) parts(narrow bool) []part[T] {
-	if narrow {
-		return p.Layer.narrow
-	}
-	return p.Layer.wide
-}
-
-// jobs returns the number of pieces of a product: parts of some rows.
-func (p *Product[T]) jobs(narrow bool) int {
-	return (p.M + rowsPerPart - 1) / rowsPerPart * len(p.parts(narrow))
+// jobs returns the number of pieces of a product: parts of some rows. width
+// counts in columnsPerPart.
+func (p *Product[T]) jobs(width int) int {
+	return (p.M + rowsPerPart - 1) / rowsPerPart * len(p.Layer.parts[width])
 }
 
 // job computes one piece.
-func (p *Product[T]) job(i int, narrow bool) {
-	parts := p.parts(narrow)
+func (p *Product[T]) job(i, width int) {
+	parts := p.Layer.parts[width]
 	row := i / len(parts) * rowsPerPart
 	parts[i%len(parts)].apply(p, row, min(p.M, row+rowsPerPart))
 }
