@@ -10,31 +10,20 @@ import (
 	"github.com/xai-go/xai/engine/internal/parallel"
 	"github.com/xai-go/xai/engine/internal/tape"
 	"github.com/xai-go/xai/engine/point"
+	"github.com/xai-go/xai/engine/result"
 )
 
-// Output is the result of a forward: Logits [rows, Classes] of all sequences,
-// those of sequence i from row Starts[i] to Starts[i+1]; Values and Gradients in
-// the order of the request; and one of Objectives for each sequence. Row(i)
-// returns a row of the logits as float64.
-type Output = tape.Output
-
-// Activation is the selected part of a point: a tensor for each of Sequences,
-// without the axis B, which is empty where the selection leaves the sequence
-// out; or a single one where all sequences share the point.
-type Activation = tape.Activation
-
-// Tensor is a value in the number format of the model: Shape and, row-major,
-// F32 or F64. Float32() and Float64() return the values in either format.
-type Tensor = tape.Tensor
-
-// Objective is a scalar of a sequence's logits with its gradient at them, a
-//
-//	func(sequence int, logits, grad []float64) float64
-//
-// that is given the rows of logits of a sequence one after another, adds the
-// gradient to grad, which is zero at first, and returns the value. It is called
-// from several goroutines at a time, and keeps neither slice.
-type Objective = tape.Objective
+// What a forward is given and returns; package result has their fields.
+type (
+	// Output is the result of a forward.
+	Output = result.Output
+	// Activation is the selected part of a point.
+	Activation = result.Activation
+	// Tensor is a value in the number format of the model.
+	Tensor = result.Tensor
+	// Objective is a scalar of a sequence's logits with its gradient at them.
+	Objective = result.Objective
+)
 
 // ForwardOption asks a forward for more than the logits, or for less work.
 type ForwardOption func(*request)

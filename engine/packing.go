@@ -6,6 +6,7 @@ import (
 
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/internal/tape"
+	"github.com/xai-go/xai/engine/result"
 )
 
 // findAlike settles whether the first layer is computed once for tokens that are
@@ -37,6 +38,9 @@ func (m *Model) findAlike(r *request, in Input) {
 // came to.
 func (m *Model) shareFirst(ctx context.Context, r *request) error {
 	shared, widths := m.program(&r.Request).Shared()
+	for _, width := range widths {
+		r.distinct.Tables = append(r.distinct.Tables, result.NewTensor(m.info.DType, r.distinct.Rows(), width))
+	}
 	p, err := m.plan(shared, r.distinct, r.tables, false, false)
 	if err != nil {
 		return err
@@ -47,13 +51,10 @@ func (m *Model) shareFirst(ctx context.Context, r *request) error {
 	}
 	defer m.runners.put(held)
 	out := &Output{Starts: make([]int, r.distinct.Sequences()+1)}
-	for _, width := range widths {
-		out.Tables = append(out.Tables, tape.NewTensor(m.info.DType, r.distinct.Rows(), width))
-	}
 	if err := m.run(ctx, p, held.runners, &request{}, out); err != nil {
 		return err
 	}
-	r.batch.Tables = out.Tables
+	r.batch.Tables = r.distinct.Tables
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/internal/tape"
 	"github.com/xai-go/xai/engine/point"
+	"github.com/xai-go/xai/engine/result"
 )
 
 // check refuses selections and edits that do not fit the graph or the batch.
@@ -200,7 +201,7 @@ func (r *request) starts(b tape.Batch) []int {
 func (r *request) output(info Info, b tape.Batch) *Output {
 	out := &Output{Starts: r.starts(b), Classes: info.Outputs}
 	if r.Logits {
-		out.Logits = tape.NewTensor(info.DType, out.Starts[b.Sequences()], info.Outputs)
+		out.Logits = result.NewTensor(info.DType, out.Starts[b.Sequences()], info.Outputs)
 	}
 	allocate := func(list []point.Selection) (all []Activation) {
 		for _, s := range list {
@@ -210,7 +211,7 @@ func (r *request) output(info Info, b tape.Batch) *Output {
 					shapes[i] = append([]int{}, dims...)
 				}
 			}
-			all = append(all, tape.NewActivation(info.DType, s, shapes))
+			all = append(all, result.NewActivation(info.DType, s, shapes))
 		}
 		return all
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/internal/kernel"
+	"github.com/xai-go/xai/engine/result"
 )
 
 // Attention goes tile by tile: the scores of a few queries of one head, with
@@ -209,7 +210,7 @@ func (r *Runner[T]) jobsOver(ctx context.Context, f func(worker int, j job)) err
 
 // parts returns the rows of one head of a sequence's keys or values: those
 // before its own, then these. kept is what an earlier batch left.
-func (a *attention[T]) parts(r *Runner[T], b, width, column int, t *tile, seq int, kept func(l *layerPast) Tensor) []kernel.Rows[T] {
+func (a *attention[T]) parts(r *Runner[T], b, width, column int, t *tile, seq int, kept func(l *layerPast) result.Tensor) []kernel.Rows[T] {
 	x := r.matrix(b)
 	rows := func(from, n int, mask []uint8) kernel.Rows[T] {
 		return kernel.Rows[T]{Data: x[min(from*width+column, len(x)):], Stride: width, N: n, Mask: mask}
@@ -232,11 +233,11 @@ func (a *attention[T]) parts(r *Runner[T], b, width, column int, t *tile, seq in
 
 // keysOf and valuesOf return the rows of a head of the sequence of a job.
 func (a *attention[T]) keysOf(r *Runner[T], in []int, kv int, t *tile, seq int) []kernel.Rows[T] {
-	return a.parts(r, in[1], a.keyWidth, kv*a.e, t, seq, func(l *layerPast) Tensor { return l.keys })
+	return a.parts(r, in[1], a.keyWidth, kv*a.e, t, seq, func(l *layerPast) result.Tensor { return l.keys })
 }
 
 func (a *attention[T]) valuesOf(r *Runner[T], in []int, kv int, t *tile, seq int) []kernel.Rows[T] {
-	return a.parts(r, in[2], a.valueWidth, kv*a.ev, t, seq, func(l *layerPast) Tensor { return l.values })
+	return a.parts(r, in[2], a.valueWidth, kv*a.ev, t, seq, func(l *layerPast) result.Tensor { return l.values })
 }
 
 // shownTokens returns the mask of the tokens where hidden ones are left out.

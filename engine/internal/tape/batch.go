@@ -1,5 +1,7 @@
 package tape
 
+import "github.com/xai-go/xai/engine/result"
+
 // Batch is a ragged batch: sequences of different lengths packed one after
 // another without padding, so that a row is a token. The engine has validated
 // what it holds. Slices of rows are nil where the default is meant.
@@ -30,10 +32,11 @@ type Batch struct {
 	// that come before its own ones, in order: what it has in common with
 	// earlier sequences of a causal model. nil where there are none.
 	Prefixes [][][2]int
-	// Alike has, for each row, the row of Tables that holds what a shared
-	// program has computed for tokens like it.
+	// Tables, [rows, width], are what a shared program computes and the program
+	// itself reads: Alike has, for each row, the row of Tables that holds what
+	// tokens like it have come to.
 	Alike  []int32
-	Tables []Tensor
+	Tables []result.Tensor
 	// Past has, for each sequence of the request, what was kept of the tokens
 	// before those of the batch; Keep where to keep it, and these, for later.
 	// Entries may be nil, and either may be.

@@ -12,6 +12,7 @@ import (
 	"github.com/xai-go/xai/engine/checkpoint"
 	"github.com/xai-go/xai/engine/internal/parallel"
 	"github.com/xai-go/xai/engine/point"
+	"github.com/xai-go/xai/engine/result"
 	"github.com/xai-go/xai/internal/golden"
 )
 
@@ -126,8 +127,8 @@ func (w workload) batch(n Network, info arch.Info) (Batch, *Request) {
 }
 
 // output returns room for the results of a request.
-func output(info arch.Info, b Batch, req *Request) *Output {
-	out := &Output{Starts: []int{0}, Classes: info.Outputs, Objectives: make([]float64, b.Sequences())}
+func output(info arch.Info, b Batch, req *Request) *result.Output {
+	out := &result.Output{Starts: []int{0}, Classes: info.Outputs, Objectives: make([]float64, b.Sequences())}
 	for i := range b.Sequences() {
 		n := b.Starts[i+1] - b.Starts[i]
 		switch {
@@ -138,9 +139,9 @@ func output(info arch.Info, b Batch, req *Request) *Output {
 		}
 		out.Starts = append(out.Starts, out.Starts[i]+n)
 	}
-	out.Logits = NewTensor(info.DType, out.Starts[b.Sequences()], info.Outputs)
+	out.Logits = result.NewTensor(info.DType, out.Starts[b.Sequences()], info.Outputs)
 	for _, g := range req.Gradients {
-		a := Activation{Selection: g}
+		a := result.Activation{Selection: g}
 		for i := range b.Sequences() {
 			n := b.Starts[i+1] - b.Starts[i]
 			if g.Point.Axes[0].Letter != "B" {
@@ -150,7 +151,7 @@ func output(info arch.Info, b Batch, req *Request) *Output {
 			for _, axis := range g.Point.Axes {
 				width *= max(axis.Size, 1)
 			}
-			a.Sequences = append(a.Sequences, NewTensor(info.DType, n, width))
+			a.Sequences = append(a.Sequences, result.NewTensor(info.DType, n, width))
 		}
 		out.Gradients = append(out.Gradients, a)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/xai-go/xai/engine/internal/kernel"
 	"github.com/xai-go/xai/engine/internal/nn"
 	"github.com/xai-go/xai/engine/internal/parallel"
+	"github.com/xai-go/xai/engine/result"
 )
 
 // Network is a loaded model. It is safe for concurrent use.
@@ -46,7 +47,7 @@ type Program interface {
 	// Shared returns the program that computes what a token's id, position and
 	// type alone determine, and the widths of its tables: nil where the request
 	// does not ask for that or nothing is gained. A batch for it lists tokens
-	// that differ from each other, and its output has the Tables, which the
+	// that differ from each other, and has the Tables that it fills, which the
 	// batch of the program itself then reads.
 	Shared() (Program, []int)
 	// Runner returns the working memory for groups of a size. It takes over
@@ -57,7 +58,7 @@ type Program interface {
 // Executor is a [Runner] without its number format.
 type Executor interface {
 	// Forward runs a group and writes its share of out; see [Runner.Forward].
-	Forward(ctx context.Context, pool *parallel.Pool, group Batch, objective Objective, out *Output) error
+	Forward(ctx context.Context, pool *parallel.Pool, group Batch, objective result.Objective, out *result.Output) error
 }
 
 // network is a model of one number format.

@@ -1,6 +1,9 @@
 package tape
 
-import "github.com/xai-go/xai/engine/internal/kernel"
+import (
+	"github.com/xai-go/xai/engine/internal/kernel"
+	"github.com/xai-go/xai/engine/result"
+)
 
 // Past is what the tokens of a sequence leave behind for those that follow in a
 // causal model: their keys and values, layer by layer. The zero value is that of
@@ -11,19 +14,19 @@ type Past struct {
 }
 
 // layerPast is the keys and values of one attention, [Length, width].
-type layerPast struct{ keys, values Tensor }
+type layerPast struct{ keys, values result.Tensor }
 
 // Fork returns a copy that can be continued by itself.
 func (p *Past) Fork() *Past {
 	c := &Past{Length: p.Length}
 	for _, l := range p.layers {
-		c.layers = append(c.layers, layerPast{l.keys.cut(), l.values.cut()})
+		c.layers = append(c.layers, layerPast{cut(l.keys), cut(l.values)})
 	}
 	return c
 }
 
 // cut returns a tensor whose values are copied when others are appended.
-func (t Tensor) cut() Tensor {
+func cut(t result.Tensor) result.Tensor {
 	t.F32, t.F64 = t.F32[:len(t.F32):len(t.F32)], t.F64[:len(t.F64):len(t.F64)]
 	return t
 }
@@ -66,10 +69,20 @@ func (a *attention[T]) keep(r *Runner[T], in []int) {
 }
 
 // extend appends values to a tensor.
-func extend[T kernel.Float](t *Tensor, x []T) {
+func extend[T kernel.Float](t *result.Tensor, x []T) {
 	if x, ok := any(x).([]float32); ok {
 		t.F32 = append(t.F32, x...)
 		return
 	}
 	t.F64 = append(t.F64, any(x).([]float64)...)
+}
+
+// values returns the values of a tensor whose format is T.
+func values[T float32 | float64](t result.Tensor) []T {
+	switch any(T(0)).(type) {
+	case float32:
+		return any(t.F32).([]T)
+	default:
+		return any(t.F64).([]T)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/xai-go/xai/engine/internal/kernel"
 	"github.com/xai-go/xai/engine/internal/nn"
 	"github.com/xai-go/xai/engine/internal/parallel"
+	"github.com/xai-go/xai/engine/result"
 )
 
 // Runner is the working memory of one group of sequences on its way through a
@@ -27,8 +28,8 @@ type Runner[T kernel.Float] struct {
 	// Of the group that is run.
 	pool      *parallel.Pool
 	batch     Batch
-	out       *Output
-	objective Objective
+	out       *result.Output
+	objective result.Objective
 	sets      [arch.Context + 1]rows
 }
 
@@ -110,7 +111,7 @@ func (r *Runner[T]) count(set arch.RowSet) int { return r.sets[set].count() }
 // Forward runs a group and writes its share of out. It works alone if pool is
 // nil, and over the pool otherwise; the bits are the same. It returns the error
 // of ctx if it was cancelled on the way.
-func (r *Runner[T]) Forward(ctx context.Context, pool *parallel.Pool, group Batch, objective Objective, out *Output) error {
+func (r *Runner[T]) Forward(ctx context.Context, pool *parallel.Pool, group Batch, objective result.Objective, out *result.Output) error {
 	r.pool, r.batch, r.objective, r.out = pool, group, objective, out
 	defer func() { r.batch, r.objective, r.out = Batch{}, nil, nil }()
 	r.lay(group)

@@ -77,11 +77,11 @@ func pointwise(n *node) bool {
 	return false
 }
 
-// export copies a value to a table of the output.
+// export copies a value to a table of the batch.
 func (p *planner[T]) export(table, i int) {
 	from, width := p.value[i], p.nodes[i].width
 	p.plan.tables = append(p.plan.tables, width)
 	p.steps = append(p.steps, step[T]{reads: []int{from}, reuse: -1, lasting: true, rows: arch.Tokens, each: func(r *Runner[T], lo, hi int) {
-		copy(values[T](r.out.Tables[table])[(r.batch.Starts[0]+lo)*width:], r.span(from, lo, hi))
+		copy(values[T](r.batch.Tables[table])[(r.batch.Starts[0]+lo)*width:], r.span(from, lo, hi))
 	}})
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/internal/kernel"
 	"github.com/xai-go/xai/engine/point"
+	"github.com/xai-go/xai/engine/result"
 )
 
 // tileView is a use of a point inside of attention, [B, H, queries, S].
@@ -50,7 +51,7 @@ func (a *attention[T]) copyTerm(r *Runner[T], stage arch.Stage, j job, t *tile, 
 }
 
 // copyView copies the selected values of queries [lo, hi) of a job.
-func (a *attention[T]) copyView(r *Runner[T], v tileView, out Activation, j job, t *tile, lo, hi int, value func(i, key int) T) {
+func (a *attention[T]) copyView(r *Runner[T], v tileView, out result.Activation, j job, t *tile, lo, hi int, value func(i, key int) T) {
 	a.visit(r, v, j, t, lo, hi, func(i, at, first, end, sequence int) {
 		dst := values[T](out.Sequences[sequence])[at:]
 		for key := first; key < end; key++ {

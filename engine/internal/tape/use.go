@@ -6,6 +6,7 @@ import (
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/internal/kernel"
 	"github.com/xai-go/xai/engine/point"
+	"github.com/xai-go/xai/engine/result"
 )
 
 // view maps a selection of a point that has a row for a token, a read or a
@@ -119,18 +120,18 @@ func (r *Runner[T]) visit(v *view, set arch.RowSet, lo, hi int, f func(seq, plac
 
 // capture copies the selected part of a value to the output.
 func (p *planner[T]) capture(from int, set arch.RowSet, u use) {
-	p.copyOut(from, set, u, func(o *Output) *Activation { return &o.Values[u.index] }, func(_, x T) T { return x })
+	p.copyOut(from, set, u, func(o *result.Output) *result.Activation { return &o.Values[u.index] }, func(_, x T) T { return x })
 }
 
 // differentiate adds the selected part of a cotangent to a gradient of the
 // output, which is zero at first: several nodes may be parts of one point.
 func (p *planner[T]) differentiate(from int, set arch.RowSet, u use) {
-	p.copyOut(from, set, u, func(o *Output) *Activation { return &o.Gradients[u.index] }, func(sum, x T) T { return sum + x })
+	p.copyOut(from, set, u, func(o *result.Output) *result.Activation { return &o.Gradients[u.index] }, func(sum, x T) T { return sum + x })
 }
 
 // copyOut combines the selected part of a buffer with an activation of the
 // output.
-func (p *planner[T]) copyOut(from int, set arch.RowSet, u use, to func(*Output) *Activation, combine func(old, x T) T) {
+func (p *planner[T]) copyOut(from int, set arch.RowSet, u use, to func(*result.Output) *result.Activation, combine func(old, x T) T) {
 	v := viewOf(u)
 	p.steps = append(p.steps, step[T]{reads: []int{from}, reuse: -1, lasting: true, rows: set, each: func(r *Runner[T], lo, hi int) {
 		out := to(r.out)

@@ -1,4 +1,4 @@
-package tape
+package result
 
 import "github.com/xai-go/xai/engine/arch"
 
@@ -48,13 +48,3 @@ func (t Tensor) Float32() []float32 {
 
 // Len returns the number of values.
 func (t Tensor) Len() int { return len(t.F32) + len(t.F64) }
-
-// values returns the values of a tensor whose format is T.
-func values[T float32 | float64](t Tensor) []T {
-	switch any(T(0)).(type) {
-	case float32:
-		return any(t.F32).([]T)
-	default:
-		return any(t.F64).([]T)
-	}
-}
