@@ -10,6 +10,7 @@ import (
 	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/checkpoint"
+	"github.com/xai-go/xai/engine/point"
 	"github.com/xai-go/xai/engine/tokenizer"
 	"github.com/xai-go/xai/sdk"
 )
@@ -88,8 +89,8 @@ func engineError(ref string, err error) error {
 	if option, ok := errors.AsType[*engine.OptionError](err); ok {
 		return &Error{Kind: KindUsage, Msg: option.Option + ": " + option.Reason, Err: err}
 	}
-	if e, ok := errors.AsType[*engine.PointError](err); ok {
-		return &Error{Kind: KindUsage, Msg: "the point " + e.Name + " " + e.Reason, Hint: "xai models points " + ref + " lists what can be read, edited and differentiated", Err: err}
+	if _, ok := errors.AsType[*point.MismatchError](err); ok {
+		return pointError(ref, err)
 	}
 	return input(ref, err, "")
 }

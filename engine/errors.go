@@ -48,12 +48,3 @@ func (e *MemoryError) Error() string {
 }
 
 func mebibytes(bytes int64) string { return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20)) }
-
-// PointError reports a selection or an edit that does not fit the model or the
-// input.
-type PointError struct {
-	Name   string // as it was asked for
-	Reason string
-}
-
-func (e *PointError) Error() string { return fmt.Sprintf("engine: the point %s %s", e.Name, e.Reason) }

@@ -95,7 +95,7 @@ func Progress(f func(done, total int)) ForwardOption {
 }
 
 // Forward runs all sequences of the input through the model. It returns an
-// [*InputError] for what the model cannot take, a [*PointError] for what cannot
+// [*InputError] for what the model cannot take, a [*point.MismatchError] for what cannot
 // be read, edited or differentiated, a [*MemoryError] for what cannot fit,
 // [ErrClosed] after Close, and the error of ctx soon after it is cancelled.
 func (m *Model) Forward(ctx context.Context, in Input, opts ...ForwardOption) (*Output, error) {
@@ -150,7 +150,7 @@ func (m *Model) begin(in Input, opts []ForwardOption) (*request, error) {
 		return nil, err
 	}
 	if m.info.DType == INT8 && len(r.Request.Gradients) > 0 {
-		return nil, &PointError{Name: r.Request.Gradients[0].Name, Reason: "has no gradient in a model of 8 bits, which goes in steps: open it as " + string(F32)}
+		return nil, &point.MismatchError{Name: r.Request.Gradients[0].Name, Reason: "has no gradient in a model of 8 bits, which goes in steps: open it as " + string(F32)}
 	}
 	r.results = r.bytes(m.info, r.batch)
 	r.trie = r.sharesPrefixes(graph, in)

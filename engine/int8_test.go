@@ -98,7 +98,7 @@ func TestInt8Refuses(t *testing.T) {
 	in := randomIDs(m, 5)
 	p := selectPoint(t, m, in, "hidden_states[1]")
 	_, err := m.Forward(t.Context(), in, engine.Gradients(quadratic(1), p))
-	var refused *engine.PointError
+	var refused *point.MismatchError
 	if !errors.As(err, &refused) || refused.Name != p.Name || !strings.Contains(refused.Reason, "open it as f32") {
 		t.Errorf("gradients of a model in 8 bits: %v", err)
 	}

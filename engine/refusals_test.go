@@ -40,7 +40,7 @@ func TestPointErrors(t *testing.T) {
 		"too few values":             {edit(z, 3, 1, 1, 1, 4), "[1 1 1 4]"},
 		"another length":             {edit(z, 2, 1, 2, 1, 1), "axis T has 3 values"},
 	} {
-		var wrong *engine.PointError
+		var wrong *point.MismatchError
 		if _, err := m.Forward(t.Context(), in, c.option); !errors.As(err, &wrong) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", name, err)
 		}

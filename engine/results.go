@@ -17,7 +17,7 @@ func (r *request) check(graph *arch.Graph, b tape.Batch) error {
 		known[p.Name] = p
 	}
 	refuse := func(s point.Selection, format string, args ...any) error {
-		return &PointError{Name: s.Name, Reason: fmt.Sprintf(format, args...)}
+		return &point.MismatchError{Name: s.Name, Reason: fmt.Sprintf(format, args...)}
 	}
 	is := func(s point.Selection, has bool, what string) error {
 		// A point of another graph may bear the name of one of this graph.
@@ -43,7 +43,7 @@ func (r *request) check(graph *arch.Graph, b tape.Batch) error {
 		}
 	}
 	if len(r.Request.Gradients) > 0 && r.objective == nil {
-		return &PointError{Name: r.Request.Gradients[0].Name, Reason: "is to be differentiated without an objective"}
+		return &point.MismatchError{Name: r.Request.Gradients[0].Name, Reason: "is to be differentiated without an objective"}
 	}
 	for _, e := range r.Request.Edits {
 		if err := is(e.Selection, e.Point.Editable, "cannot be edited"); err != nil {
@@ -67,7 +67,7 @@ func (r *request) checkEdit(e point.Edit, b tape.Batch) error {
 		n *= dim
 	}
 	if len(e.Shape) != len(e.Ranges) || n != len(e.Values) {
-		return &PointError{Name: e.Name, Reason: fmt.Sprintf("is edited with values of the shape %v, which does not have its %d axes", e.Shape, len(e.Ranges))}
+		return &point.MismatchError{Name: e.Name, Reason: fmt.Sprintf("is edited with values of the shape %v, which does not have its %d axes", e.Shape, len(e.Ranges))}
 	}
 	for i := range b.Sequences() {
 		if lo, hi := e.Ranges[0].Bounds(b.Sequences()); e.Point.Axes[0].Letter == "B" && (i < lo || i >= hi) {
@@ -79,7 +79,7 @@ func (r *request) checkEdit(e point.Edit, b tape.Batch) error {
 				size = b.Sequences()
 			}
 			if lo, hi := e.Ranges[axis].Bounds(size); dim != 1 && dim != hi-lo {
-				return &PointError{Name: e.Name, Reason: fmt.Sprintf("is edited with values of the shape %v, but its axis %s has %d values in sequence %d", e.Shape, e.Point.Axes[axis].Letter, hi-lo, i)}
+				return &point.MismatchError{Name: e.Name, Reason: fmt.Sprintf("is edited with values of the shape %v, but its axis %s has %d values in sequence %d", e.Shape, e.Point.Axes[axis].Letter, hi-lo, i)}
 			}
 		}
 	}

@@ -31,8 +31,6 @@ type Graph struct {
 	Read   Read    // which tokens are Reads unless the caller says so
 	// Norm says where the norms of a block stand: NormPost, NormPre.
 	Norm Placement
-	// Parallel tells that attention and feed-forward read the same residual.
-	Parallel bool
 }
 
 // Read is a rule that picks the token of a sequence that a classifier reads.

@@ -144,7 +144,10 @@ func (n *names) expand(name, slice string) ([]string, error) {
 		expanded = nil
 		lo, err1 := strconv.Atoi(m[1])
 		hi, err2 := strconv.Atoi(m[2])
-		if err1 != nil || err2 != nil || lo > hi || hi >= n.info.Layers {
+		switch {
+		case err1 == nil && err2 == nil && lo > hi:
+			return nil, &UnknownError{Name: name + slice, Reason: fmt.Sprintf("its range of blocks ends before it begins: write %d-%d", hi, lo)}
+		case err1 != nil || err2 != nil || hi >= n.info.Layers:
 			return nil, &UnknownError{Name: name + slice, Reason: fmt.Sprintf("its blocks are 0 to %d", n.info.Layers-1)}
 		}
 		for l := lo; l <= hi; l++ {

@@ -3,6 +3,7 @@ package archtest
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -136,7 +137,7 @@ func unroll(names []string, layers int) (all []string) {
 		}
 		for l := range layers {
 			for _, name := range names[i:end] {
-				all = append(all, strings.Replace(name, "*", string(rune('0'+l)), 1))
+				all = append(all, strings.Replace(name, "*", strconv.Itoa(l), 1))
 			}
 		}
 		if i = end; i < len(names) {
