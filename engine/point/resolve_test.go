@@ -230,7 +230,7 @@ func TestRefusals(t *testing.T) {
 		{bert, "blocks.3.hook_resid_pre", unknown, "0 to 2"},
 		{bert, "blocks.-1.hook_resid_pre", unknown, "0 to 2"},
 		{bert, "blocks.1-3.hook_resid_pre", unknown, "0 to 2"},
-		{bert, "blocks.2-1.hook_resid_pre", unknown, "0 to 2"},
+		{bert, "blocks.2-1.hook_resid_pre", unknown, "write 1-2"},
 		{bert, "blocks.1-99999999999999999999.hook_resid_pre", unknown, "0 to 2"},
 		{bert, "blocks.*.hook_resid", unknown, "no name matches"},
 		{bert, "hidden_states", unknown, "hidden_states[0] to hidden_states[3]"},
