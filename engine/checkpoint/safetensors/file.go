@@ -141,13 +141,6 @@ func (f *File) ReadI64(name string) ([]int64, error) {
 	return values, nil
 }
 
-// ReadU8 returns the values of a U8 or BOOL tensor.
-func (f *File) ReadU8(name string) ([]uint8, error) {
-	return read(f, name, "bytes", func(d DType) (raw.Convert[uint8], int, bool) {
-		return func(dst []uint8, src []byte) { copy(dst, src) }, 1, d == U8 || d == Bool
-	})
-}
-
 // read returns the values of a tensor in the form that conversion gives. What
 // it allocates is safe: Open has compared the extent of every tensor with the
 // file.

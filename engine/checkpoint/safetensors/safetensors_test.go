@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -79,8 +80,11 @@ func TestReadValues(t *testing.T) {
 			t.Errorf("ReadI64(%q) = %v, %v, want %v", name, got, err, want)
 		}
 	}
-	if got, err := f.ReadU8("flag"); err != nil || !cmp.Equal(got, []uint8{1, 0}) {
-		t.Errorf("ReadU8(flag) = %v, %v", got, err)
+	exact := func(v float64) (float64, error) { return v, nil }
+	for name, want := range map[string][]float64{"byte": {-1, 0, -128}, "flag": {1, 0}, "scalar": {-2}, "brain": {1, -3.140625}, "empty": {}} {
+		if got, err := Convert(f, name, exact); err != nil || !cmp.Equal(got, want) {
+			t.Errorf("Convert(%q) = %v, %v, want %v", name, got, err, want)
+		}
 	}
 
 	var unsupported *UnsupportedError
@@ -191,9 +195,44 @@ func TestOpenUnsupported(t *testing.T) {
 	if _, err := f.ReadI64("a"); !errors.As(err, &unsupported) {
 		t.Errorf("reading 2⁶⁴−1: %v, want an UnsupportedError", err)
 	}
+	if got, err := Convert(f, "a", func(v float64) (float64, error) { return v, nil }); err != nil || got[0] != 1<<64 {
+		t.Errorf("converting 2⁶⁴−1: %v, %v", got, err)
+	}
 	var format *FormatError
 	if _, err := f.ReadI64("b"); !errors.As(err, &format) {
 		t.Errorf("reading the BOOL 2: %v, want a FormatError", err)
+	}
+}
+
+// TestConvert: every value is passed on, in order, up to the first one that is
+// refused.
+func TestConvert(t *testing.T) {
+	const n = 200_000 // of several pieces
+	values := make([]int32, n)
+	for i := range values {
+		values[i] = int32(i)
+	}
+	var b bytes.Buffer
+	if err := Write(&b, []Tensor{{"x", []int{n}, values}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	f, err := open(b.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Convert(f, "x", func(v float64) (int32, error) { return int32(v), nil })
+	if err != nil || !slices.Equal(got, values) {
+		t.Errorf("%d values, %v", len(got), err)
+	}
+	seen, refused := 0, errors.New("refused")
+	_, err = Convert(f, "x", func(v float64) (int32, error) {
+		if seen++; v == 5000 {
+			return 0, refused
+		}
+		return 0, nil
+	})
+	if err != refused || seen != 5001 {
+		t.Errorf("%v after %d values", err, seen)
 	}
 }
 
