@@ -9,16 +9,26 @@ import (
 	"github.com/xai-go/xai/engine/arch"
 )
 
-// Tensors reads the first of some tensors that a file has. Its errors are
-// passed on as they are.
-type Tensors func(file string, names []string) (name string, values []float64, shape []int, err error)
+// Tensors finds the first of some tensors that a file has. Its errors, and those
+// of reading what it finds, are passed on as they are.
+type Tensors func(file string, names []string) (Tensor, error)
+
+// Tensor is one of a file. What does not fit is refused by its shape, before its
+// values are read.
+type Tensor struct {
+	Name  string
+	Shape []int
+	// Read returns the values. An edit may hold on to them, and so may several;
+	// nobody changes them.
+	Read func() ([]float64, error)
+}
 
 // ParseEdit reads POINT=OP, where POINT is any specification of [Resolve] and
 // OP one of
 //
 //	zero                                 replaces by 0
 //	3.5                                  replaces by a number, or by ±inf
-//	mean                                 replaces by the mean over the positions
+//	mean                                 replaces by the mean over all positions of the sequence
 //	add:3.5      add:FILE#NAME           adds
 //	scale:3.5    scale:FILE#NAME         multiplies
 //	patch:FILE   patch:FILE#NAME         replaces by a tensor of another run
@@ -59,7 +69,8 @@ func ParseEdit(g *arch.Graph, info arch.Info, spec string, read Tensors) ([]Edit
 		case c.file != "":
 			err = n.load(&e, c, read)
 		case c.op != Mean:
-			err = e.broadcast([]float64{c.number}, nil)
+			e.Values = []float64{c.number}
+			e.Shape, err = e.dims(nil)
 		}
 		if err != nil {
 			return nil, err
@@ -124,8 +135,7 @@ func parseChange(text string) (c change, reason string) {
 func editable(g *arch.Graph, s Selection, op Op) error {
 	p := s.Point
 	if p.Editable {
-		positions := func(a arch.Axis) bool { return a.Letter != "B" && a.Size == 0 }
-		if op == Mean && !slices.ContainsFunc(p.Axes, positions) {
+		if op == Mean && !s.HasPositions() {
 			return mismatch(s.Name, "has no positions to take the mean over")
 		}
 		return nil
@@ -157,77 +167,93 @@ func (n *names) load(e *Edit, c change, read Tensors) error {
 	if c.name == "" {
 		wanted = append([]string{e.Name}, all...)
 	}
-	name, values, shape, err := read(c.file, wanted)
+	t, err := read(c.file, wanted)
 	if err != nil {
 		return err
 	}
-	if !consistent(values, shape) {
-		return mismatch(e.Name, "is edited with %s, whose %d values do not have the shape %v", name, len(values), shape)
+	return e.take(t, slices.Contains(all, t.Name))
+}
+
+// take sets the values of an edit to those of a tensor, which holds all of the
+// point, or what can be repeated to the shape of the selection.
+func (e *Edit) take(t Tensor, all bool) error {
+	if slices.Contains(t.Shape, 0) {
+		return mismatch(e.Name, "is edited with %s, whose shape %v has no values", t.Name, t.Shape)
 	}
-	if slices.Contains(all, name) {
-		if values, shape, err = e.cut(name, values, shape); err != nil {
+	shape := slices.Clone(t.Shape)
+	var within [][2]int
+	var err error
+	if all {
+		if within, err = e.within(t); err != nil {
 			return err
 		}
-	}
-	return e.broadcast(values, shape)
-}
-
-// consistent tells whether there are as many values as a shape has, and any.
-func consistent(values []float64, shape []int) bool {
-	n := len(values)
-	for _, dim := range shape {
-		if dim <= 0 || n%dim != 0 {
-			return false
+		for axis, r := range within {
+			shape[axis] = r[1] - r[0]
 		}
-		n /= dim
 	}
-	return n == 1
+	if e.Shape, err = e.dims(shape); err != nil {
+		return err
+	}
+	if e.Values, err = t.Read(); err != nil {
+		return err
+	}
+	size := 1
+	for _, dim := range t.Shape {
+		size *= dim
+	}
+	if len(e.Values) != size {
+		return mismatch(e.Name, "is edited with %s, whose %d values do not have the shape %v", t.Name, len(e.Values), t.Shape)
+	}
+	if !slices.Equal(shape, t.Shape) {
+		e.Values = part(nil, e.Values, t.Shape, within)
+	}
+	return nil
 }
 
-// cut returns the selected part of a tensor that holds all of the point, maybe
-// of other sequences. A single one of those stands for each.
-func (s Selection) cut(name string, values []float64, shape []int) ([]float64, []int, error) {
-	if len(shape) != len(s.Ranges) {
-		return nil, nil, mismatch(s.Name, "is cut out of %s, which has the shape %v in place of %s", name, shape, whole(name, s.Point).shape())
+// within returns the ranges of the selection in a tensor that holds all of the
+// point, maybe of other sequences. A single one of those stands for each.
+func (s Selection) within(t Tensor) ([][2]int, error) {
+	if len(t.Shape) != len(s.Ranges) {
+		return nil, mismatch(s.Name, "is cut out of %s, which has the shape %v in place of %s", t.Name, t.Shape, whole(t.Name, s.Point).shape())
 	}
-	offsets, stride := []int{0}, len(values)
-	var dims []int
-	for axis, dim := range shape {
+	ranges := make([][2]int, len(t.Shape))
+	for axis, dim := range t.Shape {
 		a := s.Point.Axes[axis]
 		if a.Size > 0 && a.Size != dim {
-			return nil, nil, mismatch(s.Name, "is cut out of %s, which has the shape %v in place of %s", name, shape, whole(name, s.Point).shape())
+			return nil, mismatch(s.Name, "is cut out of %s, which has the shape %v in place of %s", t.Name, t.Shape, whole(t.Name, s.Point).shape())
 		}
 		lo, hi := s.Ranges[axis].Bounds(dim)
 		if a.Letter == "B" && dim == 1 {
 			lo, hi = 0, 1
 		}
 		if lo >= hi {
-			return nil, nil, mismatch(s.Name, "is cut out of %s, which ends before it on axis %s: its shape is %v", name, a.Letter, shape)
+			return nil, mismatch(s.Name, "is cut out of %s, which ends before it on axis %s: its shape is %v", t.Name, a.Letter, t.Shape)
 		}
-		stride /= dim
-		var next []int
-		for _, offset := range offsets {
-			for i := lo; i < hi; i++ {
-				next = append(next, offset+i*stride)
-			}
-		}
-		offsets, dims = next, append(dims, hi-lo)
+		ranges[axis] = [2]int{lo, hi}
 	}
-	part := make([]float64, len(offsets))
-	for i, offset := range offsets {
-		part[i] = values[offset]
-	}
-	return part, dims, nil
+	return ranges, nil
 }
 
-// broadcast sets the values of an edit to those of a tensor that can be
-// repeated to the shape of its selection.
-func (e *Edit) broadcast(values []float64, shape []int) error {
-	kept := e.Kept()
-	if len(shape) > len(kept) && len(shape) != len(e.Ranges) {
-		return mismatch(e.Name, "takes values of the shape %s, not of %v", e.shape(), shape)
+// part appends the values of a tensor that lie within ranges of its axes.
+func part(dst, values []float64, shape []int, within [][2]int) []float64 {
+	if len(shape) == 0 {
+		return append(dst, values...)
 	}
-	dims := slices.Repeat([]int{1}, len(e.Ranges))
+	size := len(values) / shape[0]
+	for i := within[0][0]; i < within[0][1]; i++ {
+		dst = part(dst, values[i*size:(i+1)*size], shape[1:], within[1:])
+	}
+	return dst
+}
+
+// dims returns the shape, with all axes of the point, that a tensor has which
+// can be repeated to the selection's.
+func (s Selection) dims(shape []int) ([]int, error) {
+	kept := s.Kept()
+	if len(shape) > len(kept) && len(shape) != len(s.Ranges) {
+		return nil, mismatch(s.Name, "takes values of the shape %s, not of %v", s.shape(), shape)
+	}
+	dims := slices.Repeat([]int{1}, len(s.Ranges))
 	if len(shape) > len(kept) {
 		copy(dims, shape)
 	} else {
@@ -236,10 +262,9 @@ func (e *Edit) broadcast(values []float64, shape []int) error {
 		}
 	}
 	for axis, dim := range dims {
-		if n, ok := e.extent(axis); ok && dim != 1 && dim != n {
-			return mismatch(e.Name, "takes values of the shape %s, not of %v", e.shape(), shape)
+		if n, ok := s.extent(axis); ok && dim != 1 && dim != n {
+			return nil, mismatch(s.Name, "takes values of the shape %s, not of %v", s.shape(), shape)
 		}
 	}
-	e.Values, e.Shape = values, dims
-	return nil
+	return dims, nil
 }

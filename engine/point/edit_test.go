@@ -18,24 +18,26 @@ import (
 // file is a file of tensors: shapes by name, and each value its index.
 type file map[string][]int
 
-func (f file) read(name string, names []string) (string, []float64, []int, error) {
+func (f file) read(name string, names []string) (point.Tensor, error) {
 	if name != "run.safetensors" {
-		return "", nil, nil, fs.ErrNotExist
+		return point.Tensor{}, fs.ErrNotExist
 	}
 	for _, name := range names {
 		if shape, ok := f[name]; ok {
-			n := 1
-			for _, dim := range shape {
-				n *= dim
-			}
-			values := make([]float64, n)
-			for i := range values {
-				values[i] = float64(i)
-			}
-			return name, values, shape, nil
+			return point.Tensor{Name: name, Shape: shape, Read: func() ([]float64, error) {
+				n := 1
+				for _, dim := range shape {
+					n *= dim
+				}
+				values := make([]float64, n)
+				for i := range values {
+					values[i] = float64(i)
+				}
+				return values, nil
+			}}, nil
 		}
 	}
-	return "", nil, nil, fmt.Errorf("none of %v: %w", names, fs.ErrNotExist)
+	return point.Tensor{}, fmt.Errorf("none of %v: %w", names, fs.ErrNotExist)
 }
 
 // TestEdits holds what edits do and with what values.
@@ -148,7 +150,7 @@ func TestEditRefusals(t *testing.T) {
 		{"z0[h=1:3]=patch:run.safetensors#three", mismatch, "[B,T,H=2,E=10]|[3]"},
 		{"z0[t=1:3,e=0]=patch:run.safetensors#three", mismatch, "[B,T=2,H=4]|[3]"},
 		{"z0=patch:run.safetensors#five", mismatch, "[1 1 1 1 1]"},
-		{"embed=patch:run.safetensors#none", mismatch, "do not have the shape"},
+		{"embed=patch:run.safetensors#none", mismatch, "no values|[0 40]"},
 		{"z0[t=3]=patch:run.safetensors", mismatch, "axis T|[1 3 4 10]"},
 		{"z1[t=0]=patch:run.safetensors", mismatch, "[3 4 10]|[B,T,H=4,E=10]"},
 		{"z2[t=0]=patch:run.safetensors", mismatch, "[1 3 5 10]|[B,T,H=4,E=10]"},
@@ -162,6 +164,28 @@ func TestEditRefusals(t *testing.T) {
 			if !strings.Contains(err.Error(), word) {
 				t.Errorf("%s: %q says nothing of %q", c.spec, err, word)
 			}
+		}
+	}
+	// What does not fit by its shape is refused unread; what the reader says is
+	// passed on, and held to the shape.
+	broken := errors.New("broken")
+	for spec, c := range map[string]struct {
+		shape  []int
+		values []float64
+		err    error
+		words  string
+	}{
+		"z0=patch:f#three":      {[]int{3}, nil, broken, "[3]"},
+		"z0[t=3]=patch:f":       {[]int{1, 3, 4, 10}, nil, broken, "axis T"},
+		"z0[t=0]=patch:f":       {[]int{1, 3, 5, 10}, nil, broken, "[1 3 5 10]"},
+		"z0=patch:f#fits":       {[]int{10}, nil, broken, "broken"},
+		"z0=patch:f#too-little": {[]int{10}, make([]float64, 9), nil, "9 values"},
+	} {
+		_, err := point.ParseEdit(m.Graph, m.Info, spec, func(_ string, names []string) (point.Tensor, error) {
+			return point.Tensor{Name: names[len(names)-1], Shape: c.shape, Read: func() ([]float64, error) { return c.values, c.err }}, nil
+		})
+		if err == nil || !strings.Contains(err.Error(), c.words) {
+			t.Errorf("%s of a tensor %v: %v", spec, c.shape, err)
 		}
 	}
 	bert := open(t, "bert-seqcls", arch.Form{})
