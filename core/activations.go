@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,6 +26,9 @@ type ActivationsRequest struct {
 	Edits  []string   // POINT=CHANGE, applied in order: see point.ParseEdit
 	// Recompute makes gradients from less memory, with the same bits.
 	Recompute bool
+	// Progress is told how many sequences are done, and their total. Calls come
+	// one at a time, from any goroutine, and the run waits for them.
+	Progress func(done, total int)
 }
 
 // Activations are values inside of a model for a batch of inputs.
@@ -39,8 +43,8 @@ type Activations struct {
 
 // ActivationsRow is one sequence of the batch.
 type ActivationsRow struct {
-	Tokens  []sdk.Token // of raw embeddings their ids are −1
-	Dropped []sdk.Token // what truncation cut
+	Tokens  []Token // of raw embeddings their ids are −1
+	Dropped []Token // what truncation cut
 }
 
 // Objective is the scalar that was differentiated, with its value for each
@@ -64,11 +68,13 @@ type Activation struct {
 // Activations runs the model and returns what it computed at the points, after
 // edits; with GradOf also the gradient of the target at each of them, named
 // grad(NAME). The target is a class or a difference of two, A - B, of a
-// classifier of texts; token:ID@POS of a language model; start@POS or end@POS of
-// a model that answers with a span; or a sum of single logits, logits[b,i,j].
-// Targets without b are meant of every sequence.
+// classifier of texts; CLASS@POS of a classifier of tokens; token:ID@POS of a
+// language model; start@POS or end@POS of a model that answers with a span, or a
+// difference of two of these; or a sum of single logits, logits[b,i,j]. Targets
+// without b are meant of every sequence.
 //
-// Work that does not fit into the memory budget is refused before it begins.
+// Work that does not fit into the memory budget, sequences padded to the longest
+// included, is refused before it begins.
 func (m *Model) Activations(ctx context.Context, r ActivationsRequest) (*Activations, error) {
 	out := &Activations{Model: m.id, DType: string(m.engine.Info().DType), Kernel: m.engine.Kernel()}
 	var rows []row
@@ -78,7 +84,7 @@ func (m *Model) Activations(ctx context.Context, r ActivationsRequest) (*Activat
 			return nil, err
 		}
 		rows = append(rows, e.row)
-		out.Rows = append(out.Rows, ActivationsRow{e.tokens, e.dropped})
+		out.Rows = append(out.Rows, ActivationsRow{tokenRefs(e.tokens), tokenRefs(e.dropped)})
 	}
 	in := batch(rows)
 	graph := m.engine.Graph(in)
@@ -86,19 +92,27 @@ func (m *Model) Activations(ctx context.Context, r ActivationsRequest) (*Activat
 	if err != nil {
 		return nil, err
 	}
+	padding, err := m.padding(in, selections, r.GradOf != "")
+	if err != nil {
+		return nil, err
+	}
+	if err := m.allows("the activations, padded to the longest sequence,", padding); err != nil {
+		return nil, err
+	}
 	if selections, err = out.tokens(selections); err != nil {
 		return nil, err
 	}
-	edits, err := m.edits(graph, r.Edits)
+	edits, err := m.edits(ctx, graph, r.Edits)
 	if err != nil {
 		return nil, err
 	}
 	for _, e := range edits {
-		switch ok, err := m.engine.Selects(in, e.Selection); {
-		case err != nil:
+		shapes, err := m.engine.Shapes(in, e.Selection)
+		if err != nil {
 			return nil, engineError(m.id, err)
-		case !ok: // the answer would be that of the model as it is
-			return nil, out.nothing(e.Selection)
+		}
+		if !slices.ContainsFunc(shapes, func(dims []int) bool { return dims != nil && !slices.Contains(dims, 0) }) {
+			return nil, out.nothing(e.Selection) // the answer would be that of the model as it is
 		}
 	}
 	switch {
@@ -107,7 +121,7 @@ func (m *Model) Activations(ctx context.Context, r ActivationsRequest) (*Activat
 	case len(selections) == 0:
 		return out, nil
 	}
-	opts := []engine.ForwardOption{engine.WithoutLogits(), engine.Capture(selections...), engine.Edits(edits...)}
+	opts := []engine.ForwardOption{engine.WithoutLogits(), engine.Capture(selections...), engine.Edits(edits...), engine.Progress(r.Progress)}
 	if r.GradOf != "" {
 		o, err := m.objective(r.GradOf, r.Output, graph, in)
 		if err != nil {
@@ -119,6 +133,15 @@ func (m *Model) Activations(ctx context.Context, r ActivationsRequest) (*Activat
 	}
 	if r.Recompute {
 		opts = append(opts, engine.Recompute())
+	}
+	if padding > 0 {
+		memory, err := m.engine.Memory(in, opts...)
+		if err != nil {
+			return nil, engineError(m.id, err)
+		}
+		if err := m.allows("the weights and the activations, padded to the longest sequence,", memory.Weights+memory.Results+padding); err != nil {
+			return nil, err
+		}
 	}
 	result, err := m.forward(ctx, in, opts...)
 	if err != nil {
@@ -161,10 +184,12 @@ func (m *Model) selections(g *arch.Graph, lists []string) ([]point.Selection, er
 }
 
 // edits parses edits, and reads the tensors that they take from files.
-func (m *Model) edits(g *arch.Graph, specs []string) ([]point.Edit, error) {
+func (m *Model) edits(ctx context.Context, g *arch.Graph, specs []string) ([]point.Edit, error) {
+	tensors := &editTensors{ctx: ctx, budget: m.memory, files: make(map[string]*tensorFile)}
+	defer tensors.close()
 	var all []point.Edit
 	for _, spec := range specs {
-		edits, err := point.ParseEdit(g, m.engine.Info(), spec, readTensor)
+		edits, err := point.ParseEdit(g, m.engine.Info(), spec, tensors.find)
 		if err != nil {
 			return nil, m.pointError(err)
 		}
@@ -173,26 +198,53 @@ func (m *Model) edits(g *arch.Graph, specs []string) ([]point.Edit, error) {
 	return all, nil
 }
 
-// readTensor reads the first of some tensors that a file has; it is a
-// point.Tensors.
-func readTensor(path string, names []string) (string, []float64, []int, error) {
-	f, err := openTensors(path, "an edit takes tensors from a .safetensors file, as xai activations -o writes it")
-	if err != nil {
-		return "", nil, nil, err
+// padding returns the bytes of the tensors of a batch whose sequences differ, all
+// padded to the largest: those of the selections, and the token ids. It is 0
+// where nothing is padded.
+func (m *Model) padding(in engine.Input, selections []point.Selection, gradients bool) (int64, error) {
+	const ids = 8
+	if len(in.Lengths) == 0 {
+		return 0, nil
 	}
-	defer f.Close()
-	for _, name := range names {
-		info, ok := f.Tensor(name)
-		if !ok {
+	bytes := 0.0 // which may be more than an int64 holds
+	longest := slices.Max(in.Lengths)
+	if longest > slices.Min(in.Lengths) {
+		bytes = ids * float64(len(in.Lengths)) * float64(longest)
+	}
+	for _, s := range selections {
+		if s.Point.Stage == arch.IDs {
+			bytes += ids * float64(len(in.Lengths)) * float64(longest)
 			continue
 		}
-		values, err := f.ReadF64(name)
-		return name, values, info.Shape, input(path, err, "")
+		shapes, err := m.engine.Shapes(in, s)
+		if err != nil {
+			return 0, engineError(m.id, err)
+		}
+		shapes = slices.DeleteFunc(shapes, func(dims []int) bool { return dims == nil })
+		if !slices.ContainsFunc(shapes, func(dims []int) bool { return !slices.Equal(dims, shapes[0]) }) {
+			continue
+		}
+		size := float64(len(shapes)) * float64(m.engine.Info().DType.Size())
+		for _, dim := range largest(shapes) {
+			size *= float64(dim)
+		}
+		if gradients {
+			size *= 2
+		}
+		bytes += size
 	}
-	return "", nil, nil, &Error{
-		Kind: KindInput, Msg: path + " has no tensor " + strings.Join(slices.Compact(names), " or "),
-		Hint: "it has " + strings.Join(first(f.Names(), 8), ", ") + "; name one with FILE#NAME",
+	return int64(min(bytes, math.MaxInt64/2)), nil
+}
+
+// largest returns the largest size of each axis.
+func largest(shapes [][]int) []int {
+	dims := slices.Clone(shapes[0])
+	for _, shape := range shapes {
+		for axis, dim := range shape {
+			dims[axis] = max(dims[axis], dim)
+		}
 	}
+	return dims
 }
 
 // first returns the first n of a list, with an ellipsis where there are more.
@@ -267,12 +319,11 @@ func (a *Activations) add(of string, from *engine.Activation) error {
 	if len(tensors) == 0 {
 		return a.nothing(s)
 	}
-	dims := slices.Clone(tensors[0].Shape) // without B
-	for _, tensor := range tensors {
-		for axis, dim := range tensor.Shape {
-			dims[axis] = max(dims[axis], dim)
-		}
+	shapes := make([][]int, len(tensors))
+	for i, tensor := range tensors {
+		shapes[i] = tensor.Shape
 	}
+	dims := largest(shapes) // without B
 	joint, ok := from.Joined()
 	if !ok {
 		joint = padded(tensors, dims)

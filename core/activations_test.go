@@ -176,6 +176,9 @@ func TestActivationsRefuses(t *testing.T) {
 		{"no such tensor", bert, core.ActivationsRequest{Points: points, Edits: []string{"pattern0=patch:" + file}}, core.KindInput, "no tensor"},
 		{"another shape", bert, core.ActivationsRequest{Points: points, Edits: []string{"resid_pre0=patch:" + file + "#x"}}, core.KindUsage, "shape"},
 		{"a class of a classifier of tokens", regression, core.ActivationsRequest{Points: points, GradOf: "0"}, core.KindUsage, "names no position"},
+		{"no class at a position", regression, core.ActivationsRequest{Points: points, GradOf: "9@1"}, core.KindUsage, "class 9 does not exist"},
+		{"a token of a classifier of tokens", regression, core.ActivationsRequest{Points: points, GradOf: "token:3@1"}, core.KindUsage, "does not apply"},
+		{"a class beyond the tokens", regression, core.ActivationsRequest{Points: points, GradOf: "2@77"}, core.KindUsage, "outside"},
 	} {
 		c.r.Inputs = []core.Input{{Text: "the film was good"}}
 		if c.model.Tokenizer() == nil {
@@ -203,6 +206,55 @@ func TestActivationsMemory(t *testing.T) {
 	}
 }
 
+// TestPaddedMemory: what sequences are padded to counts, before it begins; of
+// token ids, too.
+func TestPaddedMemory(t *testing.T) {
+	m := open(t, newHost(t, core.Options{Memory: 8 << 20}), filepath.Join("..", "testdata", "conformance", "models", "bert-text"))
+	long := core.Input{Raw: &core.Raw{IDs: make([]int32, 60)}}
+	short := core.Input{Raw: &core.Raw{IDs: make([]int32, 1)}}
+	for _, c := range []struct {
+		points string
+		short  int
+		says   string // empty where it fits
+	}{
+		{"pattern0", 20, ""},
+		{"pattern0", 150, "padded to the longest sequence, need 8."},    // 4·60·60 values of 4 bytes for each
+		{"pattern0", 140, "the weights and the activations, padded to"}, // which fit without the weights
+		{"hook_tokens", 20, ""},
+		{"hook_tokens", 9000, "padded to the longest sequence, need 8."}, // twice 60 values of 8 bytes
+	} {
+		inputs := append(slices.Repeat([]core.Input{short}, c.short), long)
+		_, err := m.Activations(t.Context(), core.ActivationsRequest{Inputs: inputs, Points: []string{c.points}})
+		if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)) {
+			t.Errorf("%s of %d sequences: %v", c.points, len(inputs), err)
+		}
+	}
+}
+
+// TestEditMemory: the tensors of edits count before they are read, and those that
+// several edits take are read once.
+func TestEditMemory(t *testing.T) {
+	m := open(t, newHost(t, core.Options{Memory: 4 << 20}), filepath.Join("..", "testdata", "conformance", "models", "bert-text"))
+	file := filepath.Join(t.TempDir(), "x.safetensors")
+	writeTensors(t, file,
+		safetensors.Tensor{Name: "big", Shape: []int{1, 12000, 48}, Data: make([]float32, 12000*48)},
+		safetensors.Tensor{Name: "half", Shape: []int{1, 6000, 48}, Data: make([]float32, 6000*48)},
+	)
+	for edit, want := range map[string]struct {
+		kind core.Kind
+		says string
+	}{
+		"resid_pre0=patch:" + file + "#big":               {core.KindInput, "the tensors of the edits need 4.4 MiB"},
+		"blocks.*.hook_resid_pre=patch:" + file + "#half": {core.KindUsage, "shape"}, // which they do not have, once they are read
+		"blocks.0.attn.hook_z=patch:" + file + "#big":     {core.KindUsage, "shape"}, // which is said first
+	} {
+		_, err := m.Activations(t.Context(), core.ActivationsRequest{Inputs: []core.Input{{Text: "the film"}}, Points: []string{"logits"}, Edits: []string{edit}})
+		if core.KindOf(err) != want.kind || !strings.Contains(err.Error(), want.says) {
+			t.Errorf("%s: %v", edit, err)
+		}
+	}
+}
+
 // TestTargets holds what target expressions mean to the logits themselves.
 func TestTargets(t *testing.T) {
 	gpt, qa := goldenModel(t, "gpt2-text", "f64"), bertQA(t)
@@ -219,6 +271,7 @@ func TestTargets(t *testing.T) {
 		{gpt, text, "token:40@-1 - token:41@0", "logits[0,-1,40] + logits[1,-1,40] - logits[0,0,41] - logits[1,0,41]"},
 		{gpt, text, "token:t@0", "logits[0,0,83] + logits[1,0,83]"},
 		{qa, question, "start@4 - end@-2", "start_logits[0,4] - end_logits[0,-2]"},
+		{goldenModel(t, "bert-tokcls", "f64"), []core.Input{{Raw: &core.Raw{IDs: []int32{3, 4, 5}}}}, "label_1@2 - 0@-2", "logits[0,2,1] - logits[0,1,0]"},
 	} {
 		for _, output := range []sdk.Output{sdk.Logit, sdk.Prob, sdk.LogProb} {
 			var got [2]*core.Activations

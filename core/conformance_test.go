@@ -41,7 +41,7 @@ func readInputs(t *testing.T, tensors ...safetensors.Tensor) []core.Input {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "inputs.safetensors")
 	writeTensors(t, path, tensors...)
-	inputs, err := core.ReadInputs(path)
+	inputs, err := core.ReadInputs(t.Context(), path, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,10 +1,16 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"io/fs"
 	"strings"
 
+	"github.com/xai-go/xai/core/wasm"
+	"github.com/xai-go/xai/engine"
+	"github.com/xai-go/xai/engine/checkpoint"
+	"github.com/xai-go/xai/engine/checkpoint/safetensors"
 	"github.com/xai-go/xai/sdk"
 )
 
@@ -52,12 +58,13 @@ func KindOf(err error) Kind {
 		return KindMethod
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
-		return e.Kind
+		return cmp.Or(e.Kind, KindInternal)
 	}
 	return KindInternal
 }
 
-// input wraps the error of reading something: a model, a tokenizer, a file.
+// input wraps the error of reading something: a model, a tokenizer, a file. No
+// hint stands for what is usual where errors are of that type.
 func input(what string, err error, hint string) error {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
@@ -65,7 +72,41 @@ func input(what string, err error, hint string) error {
 	if _, ok := errors.AsType[*Error](err); ok {
 		return err
 	}
-	return &Error{Kind: KindInput, Msg: what + ": " + plain(err.Error()), Hint: hint, Err: err}
+	hint = cmp.Or(hint, advice(err))
+	msg := strings.TrimSuffix(plain(err.Error()), ": "+hint) // of an error that has a hint itself
+	return &Error{Kind: KindInput, Msg: what + ": " + msg, Hint: hint, Err: err}
+}
+
+// advice says what to do about an error of the engine, or of a file that it
+// reads.
+func advice(err error) string {
+	if e, ok := errors.AsType[*checkpoint.MissingError](err); ok && e.File != "." {
+		return e.Hint
+	}
+	if e, ok := errors.AsType[*checkpoint.UnsupportedError](err); ok {
+		return e.Hint
+	}
+	switch {
+	case is[*engine.MemoryError](err):
+		return "allow more with --memory, or ask for less at a time"
+	case is[*engine.InputError](err):
+		return "change that part of the input to what the model takes"
+	case errors.Is(err, fs.ErrNotExist):
+		return "check the path, and whether all files are there"
+	case is[*safetensors.FormatError](err), is[*checkpoint.IndexError](err):
+		return "get the file again, or write it anew: it is damaged"
+	case is[*safetensors.UnsupportedError](err):
+		return "write the tensor as F32, F16, BF16 or F64, or whole numbers as I64, I32 or U8"
+	case is[*checkpoint.ConfigError](err), is[*checkpoint.TensorError](err):
+		return "get config.json and the weights again, both of the same model"
+	}
+	return ""
+}
+
+// is reports whether err wraps an error of a type.
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
 }
 
 // plain drops the names of Go packages, with which their errors begin, from a
@@ -98,5 +139,16 @@ func methodError(name string, err error) error {
 			kind = KindInput
 		}
 	}
-	return &Error{Kind: kind, Msg: "method " + name + ": " + err.Error(), Err: err}
+	wrapped := &Error{Kind: kind, Msg: "method " + name + ": " + err.Error(), Err: err}
+	if limit, ok := errors.AsType[*wasm.LimitError](err); ok {
+		switch limit.Limit {
+		case wasm.LimitTimeout:
+			wrapped.Hint = "give it longer with --timeout, or use fewer samples"
+		case wasm.LimitMemory, wasm.LimitOutput, wasm.LimitForwards: // as methods.toml calls them
+			wrapped.Hint = "raise " + limit.Limit + " in the method's limits in methods.toml, or use fewer samples"
+		default:
+			wrapped.Hint = "use fewer samples"
+		}
+	}
+	return wrapped
 }

@@ -25,17 +25,23 @@ const (
 // Request asks for one explanation. The zero value of every field but Input
 // stands for the default.
 type Request struct {
-	Input   Input
-	Method  string            // DefaultMethod
-	Params  map[string]string // as typed; the method's defaults fill the rest
-	Target  string            // an expression of parseTarget; the class with the largest logit
-	Output  sdk.Output        // sdk.Prob of a class, sdk.Logit of a regression
-	Units   string            // UnitsToken, UnitsWord or UnitsSentence; words
+	Input  Input
+	Method string            // DefaultMethod
+	Params map[string]string // as typed; the method's defaults fill the rest
+	// Target is CLASS, or A - B, the difference of two. An integer is the index of
+	// a class; anything else is its label, matched exactly, then by case folding;
+	// label:NAME is a label, whatever it looks like. The default is the class with
+	// the largest logit.
+	Target  string
+	Output  sdk.Output // sdk.Prob of a class, sdk.Logit of a regression
+	Units   string     // UnitsToken, UnitsWord or UnitsSentence; words
 	Seed    uint64
 	Runtime string        // RuntimeWASM or RuntimeNative; what the registry says
 	Timeout time.Duration // the registry's limit
 
-	// Progress reports rows evaluated of the batch that the method asked for.
+	// Progress is told how much is done of how much: of the rows of each forward
+	// that the method asks for, and of whatever the method itself counts. Calls
+	// come one at a time, from any goroutine, and the run waits for them.
 	Progress func(done, total int)
 	// Log receives the method's log lines.
 	Log func(level sdk.Level, message string)
@@ -302,26 +308,27 @@ func rawUnits(tokens []sdk.Token) []sdk.Unit {
 
 // ref describes the input in a result.
 func (e *encoded) ref(units []sdk.Unit) InputRef {
-	ref := InputRef{Text: e.texts[0], InputIDs: make([]int32, len(e.tokens)), Tokens: make([]Token, len(e.tokens)), Dropped: make([]Token, len(e.dropped))}
+	ref := InputRef{Text: e.texts[0], InputIDs: make([]int32, len(e.tokens)), Tokens: tokenRefs(e.tokens), Dropped: tokenRefs(e.dropped)}
 	if len(e.texts) == 2 {
 		ref.TextPair = &e.texts[1]
 	}
 	for i, t := range e.tokens {
 		ref.InputIDs[i] = t.ID
-		ref.Tokens[i] = tokenRef(t)
-	}
-	for i, t := range e.dropped {
-		ref.Dropped[i] = tokenRef(t)
 	}
 	ref.Units = unitRefs(units)
 	return ref
 }
 
-func tokenRef(t sdk.Token) Token {
-	return Token{
-		ID: t.ID, Text: t.Text, Sequence: t.Sequence,
-		Start: t.Start, End: t.End, RuneStart: t.RuneStart, RuneEnd: t.RuneEnd, Special: t.Special,
+// tokenRefs describes tokens in a result.
+func tokenRefs(tokens []sdk.Token) []Token {
+	refs := make([]Token, len(tokens))
+	for i, t := range tokens {
+		refs[i] = Token{
+			ID: t.ID, Text: t.Text, Sequence: t.Sequence,
+			Start: t.Start, End: t.End, RuneStart: t.RuneStart, RuneEnd: t.RuneEnd, Special: t.Special,
+		}
 	}
+	return refs
 }
 
 // withTokens returns the units of a method's own cutting with their tokens:
@@ -397,7 +404,7 @@ func (x *Explanation) fill(result *sdk.Explanation, s *session) error {
 	for _, a := range result.Attributions {
 		x.Attributions = append(x.Attributions, Attribution{
 			Name: a.Name, Over: a.Over,
-			Values: floats(spread(a.Over, a.Values)), Stderr: floats(spread(a.Over, a.Stderr)),
+			Values: Floats(spread(a.Over, a.Values)), Stderr: Floats(spread(a.Over, a.Stderr)),
 		})
 	}
 	for _, t := range result.Tensors {

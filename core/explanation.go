@@ -158,14 +158,10 @@ func (f *Float) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*float64)(f))
 }
 
-// floats converts a slice.
-func floats(v []float64) []Float {
+// Floats converts a slice; nil stays nil.
+func Floats(v []float64) []Float {
 	if v == nil {
 		return nil
 	}
-	out := make([]Float, len(v))
-	for i, x := range v {
-		out[i] = Float(x)
-	}
-	return out
+	return widen(v)
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/engine/arch"
-	"github.com/xai-go/xai/sdk"
 )
 
 // Generation says how a text is continued; its zero value takes the most
@@ -25,7 +24,7 @@ type Generation struct {
 
 // Generated is a continuation.
 type Generated struct {
-	Prompt   []sdk.Token // what the model read
+	Prompt   []Token // what the model read
 	IDs      []int32
 	Tokens   []string  // as the vocabulary has them
 	Text     string    // that the ids stand for, behind the prompt
@@ -48,7 +47,7 @@ func (m *Model) Generate(ctx context.Context, in Input, g Generation) (*Generate
 	if r := in.Raw; r != nil && (r.IDs == nil || r.Mask != nil || r.PositionIDs != nil || r.TypeIDs != nil) {
 		return nil, &Error{Kind: KindInput, Msg: "a row to continue has input_ids alone", Hint: "leave the other inputs out, and cut padding off"}
 	}
-	out := &Generated{Prompt: e.tokens}
+	out := &Generated{Prompt: tokenRefs(e.tokens)}
 	w := m.grow(e.row.ids, g.Text)
 	var stop []int32
 	if m.tokenizer != nil {
@@ -57,8 +56,8 @@ func (m *Model) Generate(ctx context.Context, in Input, g Generation) (*Generate
 		}
 	}
 	result, err := m.engine.Generate(ctx, e.row.ids, engine.Generation{
-		Tokens: g.Tokens, Temperature: g.Temperature, TopK: g.TopK, TopP: g.TopP, Stop: stop, Seed: g.Seed,
-		Each: func(id int32, _ float64) error {
+		MaxTokens: g.Tokens, Temperature: g.Temperature, TopK: g.TopK, TopP: g.TopP, Stop: stop, Seed: g.Seed,
+		OnToken: func(id int32, _ float64) error {
 			w.ids = append(w.ids, id)
 			return w.emit(false)
 		},

@@ -368,7 +368,7 @@ func TestRawInputsEqualTheirText(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "in.safetensors")
 	writeInputs(t, path, x.Input.InputIDs)
-	inputs, err := core.ReadInputs(path)
+	inputs, err := core.ReadInputs(t.Context(), path, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

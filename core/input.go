@@ -1,11 +1,13 @@
 package core
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/tokenizer"
 	"github.com/xai-go/xai/sdk"
@@ -28,6 +30,40 @@ type encoded struct {
 	row     row
 }
 
+// textBytes is the memory that a byte of a text may take while it is tokenised.
+const textBytes = 128
+
+// texts returns the texts of an input. They are refused where they are not UTF-8,
+// and where a budget of memory does not suffice to tokenise them.
+func (in Input) texts(memory int64) ([]string, error) {
+	texts := []string{in.Text}
+	if in.Pair != nil {
+		texts = append(texts, *in.Pair)
+	}
+	need := int64(0)
+	for _, text := range texts {
+		need += int64(len(text)) * textBytes
+	}
+	if need > memory {
+		return nil, input("the text", &engine.MemoryError{What: "its tokens", Need: need, Budget: memory}, "")
+	}
+	for _, text := range texts {
+		if at := invalidUTF8(text); at >= 0 {
+			return nil, &Error{Kind: KindInput, Msg: "the text is not valid UTF-8 at byte " + strconv.Itoa(at), Hint: "convert it, for example with iconv -f LATIN1 -t UTF-8"}
+		}
+	}
+	return texts, nil
+}
+
+// Encode tokenises the texts of an input, however many tokens they have.
+func (h *Host) Encode(t *tokenizer.Tokenizer, in Input) (*tokenizer.Encoding, error) {
+	if _, err := in.texts(cmp.Or(h.options.Memory, engine.DefaultMemory)); err != nil {
+		return nil, err
+	}
+	enc, err := t.Encode(in.Text, tokenizer.Options{Pair: in.Pair})
+	return enc, input("the text", err, "")
+}
+
 // encode tokenises an input.
 func (m *Model) encode(in Input) (*encoded, error) {
 	if in.Raw != nil {
@@ -36,16 +72,12 @@ func (m *Model) encode(in Input) (*encoded, error) {
 	if m.tokenizer == nil {
 		return nil, &Error{Kind: KindInput, Msg: "the model " + m.id + " has no tokenizer, so it reads no text", Hint: "put tokenizer.json or vocab.txt into its folder, or give token ids with --inputs"}
 	}
-	e := &encoded{texts: []string{in.Text}}
-	if in.Pair != nil {
-		e.texts = append(e.texts, *in.Pair)
+	texts, err := in.texts(m.memory)
+	if err != nil {
+		return nil, err
 	}
-	for _, text := range e.texts {
-		if at := invalidUTF8(text); at >= 0 {
-			return nil, &Error{Kind: KindInput, Msg: "the text is not valid UTF-8 at byte " + strconv.Itoa(at), Hint: "convert it, for example with iconv -f LATIN1 -t UTF-8"}
-		}
-	}
-	o := tokenizer.Options{Pair: in.Pair, MaxLength: m.maxTokens()}
+	e := &encoded{texts: texts}
+	o := tokenizer.Options{Pair: in.Pair, MaxLength: m.MaxTokens()}
 	if m.engine.Info().Task == arch.QuestionAnswering {
 		o.Truncation = tokenizer.OnlySecond // a question is nothing without its end
 	}

@@ -94,7 +94,7 @@ func infoOf(m registry.Method) sdk.Info {
 func (h *Host) load(ctx context.Context, e registry.Entry) (*wasm.Module, error) {
 	bytes, err := e.Load(h.options.Methods.Module)
 	if err != nil {
-		return nil, &Error{Kind: KindMethod, Msg: err.Error(), Err: err}
+		return nil, &Error{Kind: KindMethod, Msg: err.Error(), Hint: "check the method's url and sha256 in " + e.File.Path, Err: err}
 	}
 	failed := func(err error) error {
 		if err == nil {

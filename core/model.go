@@ -95,6 +95,14 @@ func engineError(ref string, err error) error {
 	return input(ref, err, "")
 }
 
+// allows refuses what needs so many bytes where the memory budget is less.
+func (m *Model) allows(what string, need int64) error {
+	if need <= m.memory {
+		return nil
+	}
+	return engineError(m.id, &engine.MemoryError{What: what, Need: need, Budget: m.memory})
+}
+
 // Close releases the model's threads.
 func (m *Model) Close() {
 	m.engine.Close()
@@ -137,10 +145,10 @@ func (m *Model) Ref(ctx context.Context) (ModelRef, error) {
 	return ref, nil
 }
 
-// maxTokens is the longest sequence that the model reads: what its position
-// table holds and, where that is less, what its tokenizer says; 0 where nothing
-// bounds it.
-func (m *Model) maxTokens() int {
+// MaxTokens returns the length of the longest sequence that the model reads: what
+// its position table holds and, where that is less, what its tokenizer says; 0
+// where nothing bounds it.
+func (m *Model) MaxTokens() int {
 	n := m.engine.Info().Length
 	if m.tokenizer != nil {
 		if t := m.tokenizer.MaxLength(); t > 0 && (n == 0 || t < n) {
@@ -153,13 +161,13 @@ func (m *Model) maxTokens() int {
 // encodeRow tokenises a text (and its pair), special tokens included. It
 // reports whether it had to cut it to what the model reads.
 func (m *Model) encodeRow(text string, pair *string) (r row, cut bool, err error) {
-	if limit := m.maxTokens(); pair == nil && !m.typed {
+	if limit := m.MaxTokens(); pair == nil && !m.typed {
 		ids := m.tokenizer.AppendIDs(nil, text)
 		if limit == 0 || len(ids) <= limit {
 			return row{n: len(ids), ids: ids}, false, nil
 		}
 	}
-	enc, err := m.tokenizer.Encode(text, tokenizer.Options{Pair: pair, MaxLength: m.maxTokens()})
+	enc, err := m.tokenizer.Encode(text, tokenizer.Options{Pair: pair, MaxLength: m.MaxTokens()})
 	if err != nil {
 		return row{}, false, sdk.NewError(sdk.EInvalid, err.Error())
 	}

@@ -24,8 +24,9 @@ type objective struct {
 }
 
 // objective reads a target expression for a batch. It is a target as explain
-// takes it, CLASS or A - B, of every sequence; token:ID@POS, start@POS, end@POS
-// or a difference of two of these; or a sum of single logits, logits[b,i,j].
+// takes it, CLASS or A - B, of every sequence; CLASS@POS, token:ID@POS, start@POS,
+// end@POS or a difference of two of these; or a sum of single logits,
+// logits[b,i,j].
 // The output defaults to the logit.
 func (m *Model) objective(expr string, output sdk.Output, g *arch.Graph, in engine.Input) (*objective, error) {
 	info := m.engine.Info()
@@ -138,8 +139,9 @@ func (m *Model) terms(expr string, g *arch.Graph) (terms []point.Term, every boo
 	return terms, true, nil
 }
 
-// term parses one logit at one position: token:ID@POS, start@POS or end@POS.
-// What stands in ID's place may also be a token of the vocabulary.
+// term parses one logit at one position: token:ID@POS, start@POS or end@POS, or
+// CLASS@POS of a classifier of tokens. What stands in ID's place may also be a
+// token of the vocabulary.
 func (m *Model) term(text string) (point.Term, error) {
 	wrong := func(reason string) (point.Term, error) {
 		hint := "write it as token:ID@POS, or as a sum of logits[b,i,j]"
@@ -147,7 +149,7 @@ func (m *Model) term(text string) (point.Term, error) {
 		case arch.QuestionAnswering:
 			hint = "write it as start@POS or end@POS, or as a sum of logits[b,i,j]"
 		case arch.TokenClassification:
-			hint = "write it as a sum of logits[b,i,j]"
+			hint = "write it as CLASS@POS, or as a sum of logits[b,i,j]"
 		}
 		return point.Term{}, usage("the target "+strconv.Quote(text)+" "+reason, hint)
 	}
@@ -161,6 +163,9 @@ func (m *Model) term(text string) (point.Term, error) {
 		return point.Term{Row: row, Class: 0}, nil
 	case task == arch.QuestionAnswering && what == "end":
 		return point.Term{Row: row, Class: 1}, nil
+	case task == arch.TokenClassification:
+		class, err := parseClass(what, m.labels)
+		return point.Term{Row: row, Class: class}, err
 	case isToken && m.labels == nil:
 		id, err := strconv.Atoi(token)
 		if err != nil && m.tokenizer != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/xai-go/xai/engine"
@@ -71,8 +72,8 @@ func (f *float32s) get(ctx context.Context) (*Model, error) {
 	}
 	if f.model == nil {
 		m, err := f.open(ctx)
-		if e, ok := errors.AsType[*Error](err); ok && e.Hint == "" {
-			e.Hint = "an explanation in int8 is compared with float32, for which the model is opened in that, too"
+		if e, ok := errors.AsType[*Error](err); ok {
+			e.Hint = strings.TrimPrefix(e.Hint+"; an explanation in int8 is compared with float32, for which the model is opened in that, too", "; ")
 		}
 		if err != nil {
 			return nil, err

@@ -10,7 +10,6 @@ import (
 	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/tokenizer"
-	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/num"
 )
 
@@ -24,8 +23,8 @@ type Prediction struct {
 
 // PredictedRow is the answer to one input.
 type PredictedRow struct {
-	Tokens  []sdk.Token
-	Dropped []sdk.Token // what truncation cut
+	Tokens  []Token
+	Dropped []Token // what truncation cut
 	// Readouts are what the head says, position by position: one of a
 	// classifier of sequences; one a token of a classifier of tokens and of a
 	// model that answers with a span; of a language model one for the next
@@ -70,6 +69,9 @@ type PredictOptions struct {
 	// All keeps every logit of a language model, at every position that it
 	// answers for.
 	All bool
+	// Progress is told how many inputs are done, and their total. Calls come one
+	// at a time, from any goroutine, and the run waits for them.
+	Progress func(done, total int)
 }
 
 // Predict runs the model on each input. A language model says what comes next,
@@ -90,9 +92,9 @@ func (m *Model) Predict(ctx context.Context, inputs []Input, o PredictOptions) (
 		}
 		rows = append(rows, e.row)
 		reads = append(reads, m.reads(e, o))
-		p.Rows = append(p.Rows, PredictedRow{Tokens: e.tokens, Dropped: e.dropped})
+		p.Rows = append(p.Rows, PredictedRow{Tokens: tokenRefs(e.tokens), Dropped: tokenRefs(e.dropped)})
 	}
-	if m.labels == nil && o.All {
+	if m.labels != nil || o.All {
 		if err := m.affordable(rows); err != nil {
 			return nil, err
 		}
@@ -105,7 +107,7 @@ func (m *Model) Predict(ctx context.Context, inputs []Input, o PredictOptions) (
 		}
 		in.Reads = reads
 	}
-	out, err := m.forward(ctx, in)
+	out, err := m.forward(ctx, in, engine.Progress(o.Progress))
 	if err != nil {
 		return nil, err
 	}
@@ -138,19 +140,19 @@ func (m *Model) Predict(ctx context.Context, inputs []Input, o PredictOptions) (
 	return p, nil
 }
 
-// affordable refuses to keep every logit of a language model where they do not
-// fit beside what the engine counts: logits and probabilities as float64, and the
-// text of both.
+// affordable refuses to keep every logit where they do not fit beside what the
+// engine counts: logits and probabilities as float64, twice where they are written
+// as JSON, and its text, which takes three times its length while it grows.
 func (m *Model) affordable(rows []row) error {
-	const bytes = 2 * (8 + 20)
-	tokens := int64(0)
-	for _, r := range rows {
-		tokens += int64(r.n)
+	const bytes = 2 * (2*8 + 3*20)
+	heads := int64(len(rows)) // positions that the head answers for, at most
+	if m.engine.Info().Task != arch.SequenceClassification {
+		heads = 0
+		for _, r := range rows {
+			heads += int64(r.n)
+		}
 	}
-	if need := tokens * int64(m.engine.Info().Outputs) * bytes; need > m.memory {
-		return engineError(m.id, &engine.MemoryError{What: "the logits of all tokens", Need: need, Budget: m.memory})
-	}
-	return nil
+	return m.allows("all logits and probabilities", heads*int64(m.engine.Info().Outputs)*bytes)
 }
 
 // question encodes an input as the task of the model wants it.
@@ -176,7 +178,7 @@ func (m *Model) question(in Input, o PredictOptions) (*encoded, error) {
 
 // tooLong refuses to say what follows a text whose end the model cannot see.
 func (m *Model) tooLong(tokens int) error {
-	return &Error{Kind: KindInput, Msg: fmt.Sprintf("the text has %d tokens and the model reads %d at most", tokens, m.maxTokens()), Hint: "cut its beginning: what comes next depends on its end"}
+	return &Error{Kind: KindInput, Msg: fmt.Sprintf("the text has %d tokens and the model reads %d at most", tokens, m.MaxTokens()), Hint: "cut its beginning: what comes next depends on its end"}
 }
 
 // next encodes a text for the query stream of XLNet: one target behind it,
@@ -197,10 +199,13 @@ func (m *Model) next(in Input) (*encoded, error) {
 	enc.Tokens = append(enc.Tokens, tokenizer.Token{ID: id, Text: m.token(id), Word: -1, Special: true})
 	e.tokens, e.row = tokens(enc.Tokens), rowOf(enc)
 	n := e.row.n
-	if limit := m.maxTokens(); limit > 0 && n > limit {
+	if limit := m.MaxTokens(); limit > 0 && n > limit {
 		return nil, m.tooLong(n)
 	}
 	e.dropped = nil
+	if err := m.allows(fmt.Sprintf("the marks of what %d tokens see", n), int64(n)*int64(n)); err != nil {
+		return nil, err
+	}
 	e.row.targets, e.row.hidden = []int{n - 1}, make([]uint8, n*n)
 	for query := range n {
 		e.row.hidden[query*n+n-1] = 1
@@ -320,7 +325,7 @@ func (m *Model) spans(p *PredictedRow, in Input, r row) {
 // inContext reports whether token i can be part of an answer: it is visible, not
 // special, and of the second text. Of raw inputs that is what has the type 1,
 // and where there are no types anything.
-func inContext(t sdk.Token, in Input, r row, i int) bool {
+func inContext(t Token, in Input, r row, i int) bool {
 	switch {
 	case t.Special || at(r.mask, i, 1) == 0:
 		return false
@@ -331,7 +336,7 @@ func inContext(t sdk.Token, in Input, r row, i int) bool {
 }
 
 // locate finds the text of an answer.
-func (m *Model) locate(a *Answer, tokens []sdk.Token, in Input) {
+func (m *Model) locate(a *Answer, tokens []Token, in Input) {
 	first, last := a.Tokens[0], a.Tokens[1]
 	if in.Raw == nil {
 		a.Span = &Span{Sequence: 1, Start: tokens[first].Start, End: tokens[last].End}

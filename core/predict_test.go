@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -47,7 +48,7 @@ func bertQA(t *testing.T) *core.Model {
 
 // xlnet returns XLNet with a tokenizer, whose vocabulary is larger than that of
 // the golden model: the missing words are drawn at random.
-func xlnet(t *testing.T) *core.Model {
+func xlnet(t *testing.T, o core.Options) *core.Model {
 	t.Helper()
 	dir := withVocabulary(t, "xlnet-lm", "tok-spm-xlm", "spiece.model")
 	config := filepath.Join(dir, "config.json")
@@ -95,7 +96,7 @@ func xlnet(t *testing.T) *core.Model {
 	}
 	f.Close()
 	writeTensors(t, weights, tensors...)
-	return open(t, newHost(t, core.Options{}), dir)
+	return open(t, newHost(t, o), dir)
 }
 
 func predict(t *testing.T, m *core.Model, o core.PredictOptions, inputs ...core.Input) *core.Prediction {
@@ -155,6 +156,22 @@ func TestPredictMasks(t *testing.T) {
 	}
 	if got := len(all.Rows[0].Readouts); got != len(all.Rows[0].Tokens) {
 		t.Errorf("%d positions of %d tokens", got, len(all.Rows[0].Tokens))
+	}
+}
+
+// TestProgress: who runs a batch is told of all of it.
+func TestProgress(t *testing.T) {
+	m := goldenModel(t, "bert-text", "f32")
+	inputs := []core.Input{{Text: "the film"}, {Text: "was good"}, {Text: "great"}}
+	var told [2]int
+	progress := func(done, total int) { told = [2]int{done, total} }
+	predict(t, m, core.PredictOptions{Progress: progress}, inputs...)
+	if told != [2]int{3, 3} {
+		t.Errorf("predictions end at %v", told)
+	}
+	told = [2]int{}
+	if _, err := m.Activations(t.Context(), core.ActivationsRequest{Inputs: inputs, Points: []string{"logits"}, Progress: progress}); err != nil || told != [2]int{3, 3} {
+		t.Errorf("activations end at %v (%v)", told, err)
 	}
 }
 
@@ -237,7 +254,7 @@ func TestPredictSpans(t *testing.T) {
 // TestPredictPermutation holds what XLNet says of the next token to the query
 // stream of a target that nothing sees.
 func TestPredictPermutation(t *testing.T) {
-	m := xlnet(t)
+	m := xlnet(t, core.Options{})
 	p := predict(t, m, core.PredictOptions{}, core.Input{Text: "the film was"})
 	row := p.Rows[0]
 	n := len(row.Tokens)
@@ -321,8 +338,21 @@ func TestPredictRefuses(t *testing.T) {
 	}
 	small := open(t, newHost(t, core.Options{Memory: 2 << 20}), filepath.Join("..", "testdata", "conformance", "models", "gpt2-text"))
 	many := core.Input{Raw: &core.Raw{IDs: make([]int32, 64)}}
-	if _, err := small.Predict(t.Context(), []core.Input{many, many}, core.PredictOptions{All: true}); core.KindOf(err) != core.KindInput || !strings.Contains(err.Error(), "the logits of all tokens need 2.7 MiB") {
+	if _, err := small.Predict(t.Context(), []core.Input{many, many}, core.PredictOptions{All: true}); core.KindOf(err) != core.KindInput || !strings.Contains(err.Error(), "all logits and probabilities need 7.4 MiB") {
 		t.Errorf("every logit in little memory: %v", err)
+	}
+	words := core.Input{Text: strings.Repeat("a ", 3000)} // whose square is more than the memory
+	_, err := xlnet(t, core.Options{Memory: 4 << 20}).Predict(t.Context(), []core.Input{words}, core.PredictOptions{})
+	if e, ok := errors.AsType[*core.Error](err); !ok || e.Kind != core.KindInput || !strings.Contains(e.Msg, "tokens see need 8") || !strings.Contains(e.Hint, "--memory") {
+		t.Errorf("the marks of a long text in little memory: %v", err)
+	}
+	tokens := open(t, newHost(t, core.Options{Memory: 4 << 20}), filepath.Join("..", "testdata", "conformance", "models", "bert-tokcls"))
+	var rows []core.Input
+	for range 200 {
+		rows = append(rows, core.Input{Raw: &core.Raw{IDs: make([]int32, 40)}})
+	}
+	if _, err := tokens.Predict(t.Context(), rows, core.PredictOptions{}); err == nil || !strings.Contains(err.Error(), "all logits and probabilities need 5.8 MiB") {
+		t.Errorf("the labels of many tokens in little memory: %v", err)
 	}
 	host := newHost(t, core.Options{})
 	bert := open(t, host, filepath.Join("..", "testdata", "conformance", "models", "bert-text"))

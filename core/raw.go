@@ -1,13 +1,15 @@
 package core
 
 import (
-	"errors"
+	"cmp"
+	"context"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/engine/checkpoint/safetensors"
 	"github.com/xai-go/xai/sdk"
 )
@@ -41,11 +43,11 @@ func (r *Raw) row(width int) (row, error) {
 	}
 	for _, length := range []int{len(r.TypeIDs), len(r.PositionIDs), len(r.Mask), len(r.Keep)} {
 		if length != 0 && length != n {
-			return row{}, &Error{Kind: KindInput, Msg: fmt.Sprintf("the input has %d tokens and %d values for them", n, length)}
+			return row{}, &Error{Kind: KindInput, Msg: fmt.Sprintf("the input has %d tokens and %d values for them", n, length), Hint: "give one value for each token, or none at all"}
 		}
 	}
 	if n == 0 || (r.IDs == nil) == (r.Embeds == nil) || n*width != len(r.Embeds) && r.IDs == nil {
-		return row{}, &Error{Kind: KindInput, Msg: fmt.Sprintf("the input must have ids, or embeddings of width %d", width)}
+		return row{}, &Error{Kind: KindInput, Msg: fmt.Sprintf("the input must have ids, or embeddings of width %d", width), Hint: "give one of them, for one token at least"}
 	}
 	return row{
 		n: n, ids: r.IDs, embeds: r.Embeds, types: r.TypeIDs, positions: r.PositionIDs, mask: r.Mask,
@@ -53,33 +55,40 @@ func (r *Raw) row(width int) (row, error) {
 	}, nil
 }
 
-// inputNames are the tensors that a file of inputs may hold, beside mems.N.
-var inputNames = []string{"input_ids", "inputs_embeds", "attention_mask", "token_type_ids", "position_ids", "perm_mask", "target_mapping", "keep"}
+// A file of inputs may hold numbers, mems.N among them, and masks.
+var (
+	numberNames = []string{"input_ids", "inputs_embeds", "token_type_ids", "position_ids"}
+	maskNames   = []string{"attention_mask", "perm_mask", "target_mapping", "keep"}
+)
 
 // ReadInputs reads raw inputs from a .safetensors file whose tensors bear the
 // names of the reference forward's arguments: input_ids [B,T] or inputs_embeds
 // [B,T,D], attention_mask, token_type_ids and position_ids [B,T]; for XLNet
 // perm_mask [B,T,T], target_mapping [B,P,T], whose rows mark one position each,
 // and mems.N [B,M,D]; and keep [B,T], which marks tokens that explain leaves
-// alone. Without the axis B the batch has one row. Masks may be stored as
-// numbers of any kind.
-func ReadInputs(path string) ([]Input, error) {
-	f, err := openTensors(path, "--inputs takes a .safetensors file")
+// alone. Without the axis B the batch has one row. Whole numbers and masks may be
+// stored in any format.
+//
+// What does not fit into memory bytes, engine.DefaultMemory for 0, is refused
+// before it is read.
+func ReadInputs(ctx context.Context, path string, memory int64) ([]Input, error) {
+	f, err := openTensors(ctx, path, "--inputs takes a .safetensors file")
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	r := &inputReader{tensorFile: f}
+	r.known()
+	r.fits(cmp.Or(memory, engine.DefaultMemory))
 	embeds, width := r.embeds()
-	ids := r.ints("input_ids", math.MaxInt32)
+	ids := r.ints("input_ids")
 	if r.err == nil && (ids == nil) == (embeds == nil) {
 		r.fail("it must hold input_ids or inputs_embeds, one of them")
 	}
-	types, positions := r.ints("token_type_ids", math.MaxInt32), r.ints("position_ids", math.MaxInt32)
+	types, positions := r.ints("token_type_ids"), r.ints("position_ids")
 	mask, keep := r.bits("attention_mask"), r.bits("keep")
 	hidden, targets := r.hidden(), r.targets()
-	memories, memory := r.memories()
-	r.known()
+	memories, remembered := r.memories()
 	if r.err != nil {
 		return nil, r.err
 	}
@@ -95,7 +104,7 @@ func ReadInputs(path string) ([]Input, error) {
 			Mask:        part(mask, from, to),
 			Keep:        part(keep, from, to),
 			Hidden:      part(hidden, from*n, to*n),
-			Memory:      memory,
+			Memory:      remembered,
 		}
 		if targets != nil {
 			raw.Targets = targets[b]
@@ -156,83 +165,66 @@ func (r *inputReader) agree(name string, got []int) {
 	}
 }
 
-// values returns whole numbers between 0 and high, stored as any format.
-func (r *inputReader) values(name string, high int64) []int64 {
-	values, err := r.ReadI64(name)
-	if _, other := errors.AsType[*safetensors.UnsupportedError](err); other {
-		var floats []float64
-		if floats, err = r.ReadF64(name); err == nil {
-			values = make([]int64, len(floats))
-			for i, v := range floats {
-				if v != math.Trunc(v) || math.Abs(v) > math.MaxInt32 {
-					r.fail("%s holds %v", name, v)
-					return nil
-				}
-				values[i] = int64(v)
-			}
+// fits refuses a file whose tensors take more memory than there is: numbers, as
+// they are kept and once more in a batch; and masks, a byte an element.
+func (r *inputReader) fits(memory int64) {
+	need := int64(0)
+	for _, name := range r.Names() {
+		info, _ := r.Tensor(name)
+		size := int64(8)
+		if slices.Contains(maskNames, name) {
+			size = 1
 		}
+		need += int64(info.Elements()) * size
 	}
-	if err != nil && r.err == nil {
-		r.err = input(r.path, err, "")
+	if need > memory && r.err == nil {
+		r.err = engineError(r.path, &engine.MemoryError{What: "the inputs", Need: need, Budget: memory})
 	}
-	for _, v := range values {
-		if v < 0 || v > high {
-			r.fail("%s holds %d", name, v)
+}
+
+// whole reads whole numbers from 0 to high, stored in any format.
+func whole[T int32 | uint8](r *inputReader, name string, high T) []T {
+	values, err := safetensors.Convert(r.File, name, func(v float64) (T, error) {
+		if v >= 0 && v <= float64(high) && v == math.Trunc(v) {
+			return T(v), nil
 		}
-	}
+		e := &Error{
+			Kind: KindInput, Msg: fmt.Sprintf("%s: %s holds %v, and must hold whole numbers from 0 to %d", r.path, name, v, high),
+			Hint: "padding has a 0 in attention_mask, whatever stands in its place",
+		}
+		if high == 1 {
+			e.Hint = "a mask is made of zeros and ones, not of what is added to scores"
+		}
+		return 0, e
+	})
+	r.err = input(r.path, err, "")
 	return values
 }
 
-// ints returns a tensor [B,T], nil where there is none.
-func (r *inputReader) ints(name string, high int64) []int32 {
-	dims, ok := r.dims(name, "batch", "tokens")
-	if !ok {
+// ints returns a tensor [B,T] of ids, types or positions, nil where there is
+// none.
+func (r *inputReader) ints(name string) []int32 {
+	if !r.rows(name) {
 		return nil
 	}
-	if r.agree(name, dims); r.err != nil {
-		return nil
-	}
-	values := r.values(name, high)
-	out := make([]int32, len(values))
-	for i, v := range values {
-		out[i] = int32(v)
-	}
-	return out
-}
-
-// marks returns zeros and ones, stored as any format: bytes without a detour,
-// since there may be as many as the square of the tokens.
-func (r *inputReader) marks(name string) []uint8 {
-	out, err := r.ReadU8(name)
-	if _, other := errors.AsType[*safetensors.UnsupportedError](err); other {
-		values := r.values(name, 1)
-		out = make([]uint8, len(values))
-		for i, v := range values {
-			out[i] = uint8(v)
-		}
-		return out
-	}
-	if err != nil && r.err == nil {
-		r.err = input(r.path, err, "")
-	}
-	for _, v := range out {
-		if v > 1 {
-			r.fail("%s holds %d", name, v)
-		}
-	}
-	return out
+	return whole[int32](r, name, math.MaxInt32)
 }
 
 // bits returns a mask [B,T], nil where there is none.
 func (r *inputReader) bits(name string) []uint8 {
+	if !r.rows(name) {
+		return nil
+	}
+	return whole[uint8](r, name, 1)
+}
+
+// rows reports whether there is a tensor [B,T] that agrees with the others.
+func (r *inputReader) rows(name string) bool {
 	dims, ok := r.dims(name, "batch", "tokens")
-	if !ok {
-		return nil
+	if ok {
+		r.agree(name, dims)
 	}
-	if r.agree(name, dims); r.err != nil {
-		return nil
-	}
-	return r.marks(name)
+	return ok && r.err == nil
 }
 
 // embeds returns inputs_embeds [B,T,D] and D.
@@ -261,7 +253,7 @@ func (r *inputReader) hidden() []uint8 {
 	if r.err != nil {
 		return nil
 	}
-	return r.marks("perm_mask")
+	return whole[uint8](r, "perm_mask", 1)
 }
 
 // targets returns for each row of the batch the positions that the rows of
@@ -274,7 +266,7 @@ func (r *inputReader) targets() [][]int {
 	if r.agree("target_mapping", []int{dims[0], dims[2]}); r.err != nil {
 		return nil
 	}
-	values := r.marks("target_mapping")
+	values := whole[uint8](r, "target_mapping", 1)
 	if r.err != nil {
 		return nil
 	}
@@ -322,7 +314,7 @@ func (r *inputReader) known() {
 		if memory {
 			_, memory = r.Tensor("mems.0")
 		}
-		if !slices.Contains(inputNames, name) && !memory {
+		if !slices.Contains(numberNames, name) && !slices.Contains(maskNames, name) && !memory {
 			r.fail("there is no input %q", name)
 		}
 	}

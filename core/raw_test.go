@@ -2,6 +2,9 @@ package core_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -30,9 +33,9 @@ func writeTensors(t *testing.T, path string, tensors ...safetensors.Tensor) {
 	}
 }
 
-// TestReadInputsMarks: masks of bytes are those of numbers, and take no more
-// memory than they do in the file, or a file of perm_mask would take many times
-// its size.
+// TestReadInputsMarks: masks of numbers are those of bytes, and take a byte an
+// element to read whatever their format, or a file of perm_mask would take many
+// times its size.
 func TestReadInputsMarks(t *testing.T) {
 	const n = 1024
 	hidden, numbers := make([]uint8, n*n), make([]float32, n*n)
@@ -45,14 +48,38 @@ func TestReadInputsMarks(t *testing.T) {
 		writeTensors(t, path, ids, safetensors.Tensor{Name: "perm_mask", Shape: []int{1, n, n}, Data: data})
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		inputs, err := core.ReadInputs(path)
+		inputs, err := core.ReadInputs(t.Context(), path, 0)
 		runtime.ReadMemStats(&after)
 		if err != nil || !bytes.Equal(inputs[0].Raw.Hidden, hidden) {
 			t.Fatalf("%T: another mask (%v)", data, err)
 		}
-		if _, ok := data.([]uint8); ok && after.TotalAlloc-before.TotalAlloc > 4*n*n {
-			t.Errorf("a mask of %d bytes allocates %d", n*n, after.TotalAlloc-before.TotalAlloc)
+		if after.TotalAlloc-before.TotalAlloc > 2*n*n {
+			t.Errorf("a mask of %d marks, %T, allocates %d bytes", n*n, data, after.TotalAlloc-before.TotalAlloc)
 		}
+	}
+}
+
+// TestReadInputsMemory: what does not fit is refused before it is read, with the
+// figure, and reading ends with its context.
+func TestReadInputsMemory(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "in.safetensors")
+	const n = 1024
+	writeTensors(t, path,
+		safetensors.Tensor{Name: "input_ids", Shape: []int{1, n}, Data: make([]int64, n)},
+		safetensors.Tensor{Name: "perm_mask", Shape: []int{1, n, n}, Data: make([]float32, n*n)},
+	)
+	const need = n*n + 8*n
+	if _, err := core.ReadInputs(t.Context(), path, need); err != nil {
+		t.Error(err)
+	}
+	_, err := core.ReadInputs(t.Context(), path, need-1)
+	if e, ok := errors.AsType[*core.Error](err); !ok || e.Kind != core.KindInput || !strings.Contains(e.Msg, "the inputs need 1.0 MiB") || !strings.Contains(e.Hint, "--memory") {
+		t.Errorf("in one byte less: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := core.ReadInputs(ctx, path, 0); core.KindOf(err) != core.KindInterrupted {
+		t.Errorf("cancelled: %v", err)
 	}
 }
 
@@ -65,7 +92,9 @@ func TestReadInputsRefuses(t *testing.T) {
 	}{
 		{"nothing", nil, "input_ids"},
 		{"another shape", []safetensors.Tensor{ids, {Name: "attention_mask", Shape: []int{1, 3}, Data: []int64{1, 1, 1}}}, "shape"},
-		{"a negative id", []safetensors.Tensor{{Name: "input_ids", Shape: []int{1, 1}, Data: []int64{-1}}}, "-1"},
+		{"a negative id", []safetensors.Tensor{{Name: "input_ids", Shape: []int{1, 1}, Data: []int64{-1}}}, "input_ids holds -1, and must hold whole numbers from 0 to 2147483647"},
+		{"an id beyond", []safetensors.Tensor{{Name: "input_ids", Shape: []int{1, 1}, Data: []int64{1 << 40}}}, "whole numbers"},
+		{"no number", []safetensors.Tensor{ids, {Name: "attention_mask", Shape: []int{1, 2}, Data: []float32{1, float32(math.NaN())}}}, "NaN, and must hold whole numbers from 0 to 1"},
 		{"a mask of twos", []safetensors.Tensor{ids, {Name: "attention_mask", Shape: []int{1, 2}, Data: []int64{1, 2}}}, "attention_mask"},
 		{"a mask of byte twos", []safetensors.Tensor{ids, {Name: "attention_mask", Shape: []int{1, 2}, Data: []uint8{1, 2}}}, "attention_mask"},
 		{"an unknown name", []safetensors.Tensor{ids, {Name: "labels", Shape: []int{1, 2}, Data: []int64{1, 2}}}, "labels"},
@@ -84,7 +113,7 @@ func TestReadInputsRefuses(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "in.safetensors")
 			writeTensors(t, path, test.tensors...)
-			_, err := core.ReadInputs(path)
+			_, err := core.ReadInputs(t.Context(), path, 0)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Fatalf("error %v, want one that says %q", err, test.want)
 			}
@@ -117,7 +146,7 @@ func FuzzReadInputs(f *testing.F) {
 		if err := os.WriteFile(path, data, 0o666); err != nil {
 			t.Fatal(err)
 		}
-		inputs, err := core.ReadInputs(path)
+		inputs, err := core.ReadInputs(t.Context(), path, 0)
 		if err != nil {
 			if core.KindOf(err) != core.KindInput {
 				t.Fatalf("%T %v", err, err)

@@ -114,7 +114,7 @@ func (s *session) block(ctx context.Context, reply *reply, build func(int) (row,
 	n, end, tokens := len(reply.rows), start, 0
 	pending := make(map[rowKey]int) // row → index into answers, once the block is done
 	for ; end < n && end-start < blockRows && tokens < blockTokens; end++ {
-		if end%64 == 0 && ctx.Err() != nil {
+		if ctx.Err() != nil { // a row may be a long text
 			return 0, ctx.Err()
 		}
 		r, err := build(end)

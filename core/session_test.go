@@ -219,6 +219,23 @@ func TestSessionsShareEvaluations(t *testing.T) {
 	}
 }
 
+// TestCancelledRows: no row is built any more once the context is done, since
+// each may be a long text.
+func TestCancelledRows(t *testing.T) {
+	s := started(t, openBuiltin(t, Options{}), Request{Input: Input{Text: "one two three"}})
+	ctx, cancel := context.WithCancel(t.Context())
+	built := 0
+	build := func(int) (row, error) {
+		if built++; built == 3 {
+			cancel()
+		}
+		return s.enc.row, nil
+	}
+	if _, err := s.block(ctx, &reply{session: s, rows: make([]int, 10)}, build, 0, true); !errors.Is(err, context.Canceled) || built != 3 {
+		t.Errorf("%d rows were built: %v", built, err)
+	}
+}
+
 // TestCancelledForwards leave the session and the model as they were.
 func TestCancelledForwards(t *testing.T) {
 	m := openBuiltin(t, Options{Threads: 2})

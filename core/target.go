@@ -75,7 +75,7 @@ func parseClass(name string, labels []string) (int, error) {
 	name = strings.TrimSpace(name)
 	for _, prefix := range []string{"token:", "start@", "end@", "span:", "continuation:"} {
 		if strings.HasPrefix(name, prefix) {
-			return 0, usage("target "+prefix+"… does not apply to a sequence classifier", "name a class: "+strings.Join(labels, ", "))
+			return 0, usage("target "+prefix+"… does not apply to a classifier", "name a class: "+strings.Join(labels, ", "))
 		}
 	}
 	label, forced := strings.CutPrefix(name, "label:")

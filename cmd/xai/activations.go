@@ -32,10 +32,11 @@ globs (blocks.*.hook_mlp_out), and slices of them (pattern3[h=0,t=2:5]). xai mod
 points MODEL lists the names. Without TEXT, the text is standard input.
 
 With --grad-of each tensor is joined by grad(NAME), the gradient of the target: a
-class or A - B of a classifier of texts, token:ID@POS of a language model, start@POS
-or end@POS of a model that answers questions, or a sum of single logits such as
-"logits[0,3,17] - logits[0,3,5]". --output says whether it is the logit (default),
-the probability or the log-probability.
+class or A - B of a classifier of texts, CLASS@POS of a classifier of tokens,
+token:ID@POS of a language model, start@POS or end@POS of a model that answers
+questions, or a sum of single logits such as "logits[0,3,17] - logits[0,3,5]".
+--output says whether it is the logit (default), the probability or the
+log-probability.
 
 --edit changes a value for all that is computed from it, and may be repeated:
   POINT=zero            ablate                POINT=mean           by the mean over positions
@@ -65,15 +66,14 @@ with --format, a summary of each tensor is printed.`,
 	f.StringArrayVar(&r.request.Edits, "edit", nil, "change a value, `POINT=CHANGE`; may be repeated")
 	f.BoolVar(&r.request.Recompute, "recompute", false, "gradients from less memory, in more time; the same bits")
 	f.Var(choice{&r.format, []string{"term", "json"}}, "format", "how to write the summary (default: term)")
-	f.StringVarP(&r.file, "out-file", "o", "", "write the tensors to this .safetensors `FILE`, whole or not at all")
+	f.VarP(filename{&r.file}, "out-file", "o", "write the tensors to this .safetensors `FILE`, whole or not at all")
 	a.complete(cmd)
 	return cmd
 }
 
 // run runs the command.
 func (r *activation) run(cmd *cobra.Command, args []string) error {
-	ctx, cancel := r.deadline(cmd.Context())
-	defer cancel()
+	ctx := cmd.Context()
 	switch {
 	case len(r.request.Points) == 0:
 		return usage("add --points NAMES; xai models points MODEL lists them", "no point is asked for")
@@ -105,11 +105,12 @@ func (r *activation) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer m.Close()
-	r.request.Output = sdk.Output(r.outputScale)
+	r.request.Output, r.request.Progress = sdk.Output(r.outputScale), r.showProgress()
 	result, err := m.Activations(ctx, r.request)
 	if err != nil {
 		return err
 	}
+	r.clearProgress()
 	write := func(w io.Writer) error { return report.ActivationsSafetensors(w, result) }
 	switch {
 	case out != nil:

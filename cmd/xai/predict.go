@@ -75,8 +75,7 @@ continuation.`,
 
 // run runs the command.
 func (p *prediction) run(cmd *cobra.Command, args []string) error {
-	ctx, cancel := p.deadline(cmd.Context())
-	defer cancel()
+	ctx := cmd.Context()
 	generate := cmd.Flags().Changed("generate")
 	if err := p.check(cmd, generate); err != nil {
 		return err
@@ -101,16 +100,15 @@ func (p *prediction) run(cmd *cobra.Command, args []string) error {
 	if p.all && p.format != "json" && m.Engine().Labels() == nil {
 		return usage("use --all --format json, or leave --all out", "every logit of a language model is too much for a terminal")
 	}
-	result, err := m.Predict(ctx, inputs, core.PredictOptions{All: p.all})
+	result, err := m.Predict(ctx, inputs, core.PredictOptions{All: p.all, Progress: p.showProgress()})
 	if err != nil {
 		return err
 	}
-	return p.write(func(w io.Writer) error {
-		if p.format == "json" {
-			return report.PredictionJSON(w, result, p.inputs != "", p.all)
-		}
-		return p.term().Prediction(w, result, p.all)
-	})
+	if p.format == "json" { // at once, without another copy of what may be long
+		p.clearProgress()
+		return report.PredictionJSON(standard{p.stdout}, result, p.inputs != "", p.all)
+	}
+	return p.write(func(w io.Writer) error { return p.term().Prediction(w, result, p.all) })
 }
 
 // check refuses flags that have no effect together.
@@ -169,10 +167,7 @@ func (p *prediction) generate(ctx context.Context, m *core.Model, inputs []core.
 		}
 		return p.print("\n")
 	}
-	out := generation{Text: g.Text, IDs: g.IDs, Tokens: g.Tokens, LogProbs: make([]core.Float, len(g.LogProbs)), InputIDs: make([]int32, len(g.Prompt))}
-	for i, v := range g.LogProbs {
-		out.LogProbs[i] = core.Float(v)
-	}
+	out := generation{Text: g.Text, IDs: g.IDs, Tokens: g.Tokens, LogProbs: core.Floats(g.LogProbs), InputIDs: make([]int32, len(g.Prompt))}
 	for i, t := range g.Prompt {
 		out.InputIDs[i] = t.ID
 	}

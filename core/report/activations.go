@@ -20,9 +20,10 @@ const ActivationsSchema = "xai.activations/1"
 
 // ActivationsSafetensors writes every tensor of a under its name, in the number
 // format of the model, and input_ids [B,T] as I64, padded with zeros, where the
-// inputs were tokens. The metadata have "schema", and as JSON "model" (a string),
-// "lengths" (tokens of each sequence), "axes" (the letters of each tensor's), and
-// "target" with its values where gradients were asked for.
+// inputs were tokens. The metadata have "schema", and as JSON "model", "dtype" and
+// "kernel" (strings), "lengths" (tokens of each sequence), "axes" (the letters of
+// each tensor's), and "target" with its values, null where no gradients were asked
+// for.
 func ActivationsSafetensors(w io.Writer, a *core.Activations) error {
 	tensors := inputIDs(a)
 	axes := map[string][]string{}
@@ -86,7 +87,7 @@ func objectiveOf(a *core.Activations) *target {
 	if a.Objective == nil {
 		return nil
 	}
-	return &target{a.Objective.Expr, string(a.Objective.Output), floats(a.Objective.Values)}
+	return &target{a.Objective.Expr, string(a.Objective.Output), core.Floats(a.Objective.Values)}
 }
 
 // summary says of a tensor what fits into a line.

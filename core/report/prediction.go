@@ -13,7 +13,6 @@ import (
 
 	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/engine/arch"
-	"github.com/xai-go/xai/sdk"
 )
 
 // Classes are the classes of a prediction, the most probable first.
@@ -81,7 +80,7 @@ func (t Term) Prediction(w io.Writer, p *core.Prediction, all bool) error {
 			t.classes(&b, ClassesOf(p, i), most)
 		}
 		if n := len(r.Dropped); n > 0 {
-			t.dropped(&b, tokens(r.Dropped), "read")
+			t.dropped(&b, r.Dropped, "read")
 		}
 	}
 	_, err := io.WriteString(w, b.String())
@@ -134,15 +133,6 @@ func (t Term) choices(b *strings.Builder, top []core.Choice) {
 		}
 		b.WriteString(line + "\n")
 	}
-}
-
-// tokens returns tokens in the form of an explanation.
-func tokens(in []sdk.Token) []core.Token {
-	out := make([]core.Token, len(in))
-	for i, k := range in {
-		out[i] = core.Token{ID: k.ID, Text: k.Text, Sequence: k.Sequence, Start: k.Start, End: k.End, RuneStart: k.RuneStart, RuneEnd: k.RuneEnd, Special: k.Special}
-	}
-	return out
 }
 
 // classes writes the predicted class and the further ones, up to most, on a line.
@@ -251,7 +241,7 @@ func predictionOf(p *core.Prediction, r *core.PredictedRow, all bool) prediction
 	logits, probs := make([][]core.Float, len(r.Readouts)), make([][]core.Float, len(r.Readouts))
 	positions, labels := make([]int, len(r.Readouts)), make([]string, len(r.Readouts))
 	for i, readout := range r.Readouts {
-		logits[i], probs[i] = floats(readout.Logits), floats(readout.Probs)
+		logits[i], probs[i] = core.Floats(readout.Logits), core.Floats(readout.Probs)
 		positions[i] = readout.Position
 		if readout.Class < len(p.Labels) {
 			labels[i] = p.Labels[readout.Class]
@@ -303,18 +293,6 @@ func answersOf(spans []core.Answer) []answer {
 		if s.Span != nil {
 			out[i].Start, out[i].End = &s.Span.Start, &s.Span.End
 		}
-	}
-	return out
-}
-
-// floats keeps nil as nil.
-func floats(v []float64) []core.Float {
-	if v == nil {
-		return nil
-	}
-	out := make([]core.Float, len(v))
-	for i, x := range v {
-		out[i] = core.Float(x)
 	}
 	return out
 }

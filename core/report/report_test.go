@@ -240,7 +240,7 @@ func TestTermHostile(t *testing.T) {
 	e.Diagnostics[s] = 1
 	e.Input.Dropped = []core.Token{{Text: s, Start: len(s), End: len(s)}}
 	e.Attributions = append(e.Attributions, core.Attribution{Name: s, Over: s, Values: []core.Float{1}})
-	p := &core.Prediction{Labels: []string{s}, Rows: []core.PredictedRow{{Readouts: []core.Readout{{Logits: []float64{1}}}, Dropped: []sdk.Token{{Text: s}}}}}
+	p := &core.Prediction{Labels: []string{s}, Rows: []core.PredictedRow{{Readouts: []core.Readout{{Logits: []float64{1}}}, Dropped: []core.Token{{Text: s}}}}}
 	var predicted, encoded bytes.Buffer
 	if err := (Term{}).Prediction(&predicted, p, false); err != nil {
 		t.Fatal(err)
@@ -248,12 +248,12 @@ func TestTermHostile(t *testing.T) {
 	if err := (Term{}).Encoding(&encoded, &tokenizer.Encoding{Tokens: []tokenizer.Token{{Text: s}}}); err != nil {
 		t.Fatal(err)
 	}
-	token := sdk.Token{Text: s}
+	token := core.Token{Text: s}
 	choice := core.Choice{Token: s, Text: s}
 	for _, p := range []*core.Prediction{
-		{Task: arch.TokenClassification, Labels: []string{s}, Rows: []core.PredictedRow{{Tokens: []sdk.Token{token}, Readouts: []core.Readout{{Logits: []float64{1}, Probs: []float64{1}}}}}},
+		{Task: arch.TokenClassification, Labels: []string{s}, Rows: []core.PredictedRow{{Tokens: []core.Token{token}, Readouts: []core.Readout{{Logits: []float64{1}, Probs: []float64{1}}}}}},
 		{Task: arch.QuestionAnswering, Rows: []core.PredictedRow{{Spans: []core.Answer{{Text: s}}}}},
-		{Task: arch.MaskedLM, Rows: []core.PredictedRow{{Tokens: []sdk.Token{token, token}, Readouts: []core.Readout{{Top: []core.Choice{choice}}, {Position: 1, Top: []core.Choice{{Token: s}}}}}}},
+		{Task: arch.MaskedLM, Rows: []core.PredictedRow{{Tokens: []core.Token{token, token}, Readouts: []core.Readout{{Top: []core.Choice{choice}}, {Position: 1, Top: []core.Choice{{Token: s}}}}}}},
 	} {
 		if err := (Term{}).Prediction(&predicted, p, false); err != nil {
 			t.Fatal(err)
@@ -538,7 +538,7 @@ func TestSafetensors(t *testing.T) {
 func TestPredictionJSON(t *testing.T) {
 	row := core.PredictedRow{
 		Readouts: []core.Readout{{Logits: []float64{-1, 1.5}, Probs: []float64{0.25, 0.75}, Class: 1}},
-		Tokens:   []sdk.Token{{ID: 2, Text: "[CLS]"}, {ID: 9, Text: "好"}},
+		Tokens:   []core.Token{{ID: 2, Text: "[CLS]"}, {ID: 9, Text: "好"}},
 	}
 	for _, c := range []struct {
 		name  string
@@ -571,7 +571,7 @@ func TestPredictionJSON(t *testing.T) {
 
 // TestTasksJSON holds the JSON form of each task: one row, and a batch.
 func TestTasksJSON(t *testing.T) {
-	tokens := []sdk.Token{{ID: 2, Text: "a"}, {ID: 9, Text: "b"}}
+	tokens := []core.Token{{ID: 2, Text: "a"}, {ID: 9, Text: "b"}}
 	readouts := []core.Readout{{Logits: []float64{1, 2}, Probs: []float64{0.25, 0.75}, Class: 1}, {Position: 1, Logits: []float64{3, 2}, Probs: []float64{0.5, 0.5}}}
 	top := func(position int) core.Readout {
 		return core.Readout{Position: position, Top: []core.Choice{{ID: 7, Token: "Ġx", Text: " x", Logit: 2, Prob: 0.5}, {ID: 8, Token: "y", Logit: 1, Prob: 0.25}}}
@@ -631,7 +631,7 @@ func TestTasksJSON(t *testing.T) {
 func TestActivationsForms(t *testing.T) {
 	a := &core.Activations{
 		Model: "m", DType: "f32", Kernel: "generic",
-		Rows:      []core.ActivationsRow{{Tokens: []sdk.Token{{ID: 5}, {ID: 6}}}, {Tokens: []sdk.Token{{ID: 7}}}},
+		Rows:      []core.ActivationsRow{{Tokens: []core.Token{{ID: 5}, {ID: 6}}}, {Tokens: []core.Token{{ID: 7}}}},
 		Objective: &core.Objective{Expr: "1", Output: sdk.Logit, Values: []float64{0.5, -1}},
 		Tensors: []core.Activation{
 			{Name: "x", Axes: []string{"B", "T"}, Tensor: engine.Tensor{Shape: []int{2, 2}, F32: []float32{3, -4, 0, float32(math.Inf(-1))}}},
