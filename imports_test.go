@@ -40,7 +40,7 @@ var rules = []rule{
 	{"engine/internal/kernel", []string{"golang.org/x/sys/cpu"}, []string{"gonum.org/v1/gonum/..."}},
 	{"engine/tokenizer/...", []string{"engine/tokenizer/...", "github.com/rivo/uniseg", "golang.org/x/text/unicode/norm"}, []string{"internal/golden"}},
 	{"engine/arch/archtest", []string{"engine/arch", "engine/checkpoint/...", "github.com/google/go-cmp/..."}, []string{"engine/arch/..."}},
-	{"engine/...", []string{"engine/...", "internal/nearest"}, []string{"bench/model", "internal/golden", "gonum.org/v1/gonum/..."}},
+	{"engine/...", []string{"engine/...", "internal/nearest"}, []string{"bench/model", "internal/golden", "internal/virtual", "gonum.org/v1/gonum/..."}},
 
 	// The registry: a leaf, and the only place that knows TOML.
 	{"registry", []string{"internal/nearest", "github.com/BurntSushi/toml"}, nil},
@@ -65,16 +65,16 @@ var rules = []rule{
 
 	// The command line. Nothing imports it.
 	{"cmd/xai", []string{
-		"core", "core/builtin", "core/report", "engine", "engine/tokenizer", "internal/nearest", "plugins", "registry", "sdk",
+		"core", "core/builtin", "core/report", "engine", "engine/tokenizer", "internal/nearest", "internal/virtual", "plugins", "registry", "sdk",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/sys/windows", "golang.org/x/term",
 	}, []string{"github.com/rogpeppe/go-internal/testscript"}},
 
 	// The harness that measures the engine beside ONNX Runtime.
 	{"bench/onnx", nil, nil},
 	{"bench/ort", nil, nil},
-	{"bench/model", []string{"bench/onnx", "engine/checkpoint/safetensors"}, nil},
-	{"bench/growth", []string{"bench/model", "engine", "engine/point"}, nil},
-	{"bench", []string{"bench/model", "bench/ort", "engine", "engine/point"}, nil},
+	{"bench/model", []string{"bench/onnx", "engine/checkpoint/safetensors", "internal/virtual"}, nil},
+	{"bench/growth", []string{"engine", "engine/point", "internal/virtual"}, nil},
+	{"bench", []string{"bench/model", "bench/ort", "engine", "engine/point", "internal/virtual"}, nil},
 
 	// What several folders share, and tools of tests. Leaves all of them.
 	{"internal/golden", []string{"engine/checkpoint/safetensors"}, nil},

@@ -16,6 +16,7 @@ import (
 	"github.com/xai-go/xai/bench/ort"
 	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/engine/point"
+	"github.com/xai-go/xai/internal/virtual"
 )
 
 // bench measures, case by case.
@@ -40,7 +41,7 @@ const (
 
 // model measures all works of a model, on each number of threads. It writes
 // the model's files into a temporary folder of up to 3 GB.
-func (b *bench) model(ctx context.Context, shape model.Shape, threads []int, works []work) (err error) {
+func (b *bench) model(ctx context.Context, shape virtual.Shape, threads []int, works []work) (err error) {
 	dir, err := os.MkdirTemp("", "xai-bench-*")
 	if err != nil {
 		return err
@@ -55,7 +56,7 @@ func (b *bench) model(ctx context.Context, shape model.Shape, threads []int, wor
 		}
 	}
 	fmt.Fprintf(b.log, "writing %s\n", shape.Name)
-	if err := shape.Write(dir, b.seed, all); err != nil {
+	if err := model.Write(shape, dir, b.seed, all); err != nil {
 		return err
 	}
 	for _, n := range threads {
@@ -81,7 +82,7 @@ func graphs(w work) []model.Graph {
 }
 
 // threads measures all works of a model on a number of threads.
-func (b *bench) threads(ctx context.Context, shape model.Shape, dir string, threads int, works []work) (err error) {
+func (b *bench) threads(ctx context.Context, shape virtual.Shape, dir string, threads int, works []work) (err error) {
 	p, err := b.runtime.Start(ctx)
 	if err != nil {
 		return err
@@ -125,7 +126,7 @@ func (b *bench) measure(ctx context.Context, c *Case, w work, m, m8 *engine.Mode
 		if v.int8 {
 			runs = m8
 		}
-		side, logits, err := own(ctx, v, runs, peer.shape, w)
+		side, logits, err := own(ctx, v, runs, w)
 		if err != nil {
 			return fmt.Errorf("%s: %w", v.name, err)
 		}
@@ -209,7 +210,6 @@ func (c *Case) compare(side string, float32s bool, logits, reference []float64) 
 type variant struct {
 	name     string
 	which    []int // indices of the sequences that are run; nil for all
-	cut      bool  // the last layer computes what the head reads
 	gradient bool
 	int8     bool // the model in 8 bits
 	options  []engine.ForwardOption
@@ -221,36 +221,37 @@ type variant struct {
 // workload it does what it does for an explanation.
 func variants(w work) []variant {
 	anew := []engine.ForwardOption{engine.Separately(), engine.EveryToken()}
-	cut := w.head != model.All
 	if w.name != "forward" {
 		return []variant{
-			{name: ours, cut: cut},
-			{name: distinct, which: w.distinct(), cut: cut},
-			{name: apart, cut: cut, options: anew},
-			{name: eight, cut: cut, int8: true},
+			{name: ours},
+			{name: distinct, which: w.distinct()},
+			{name: apart, options: anew},
+			{name: eight, int8: true},
 		}
 	}
-	all := []variant{{name: ours, cut: cut, options: anew}, {name: eight, cut: cut, int8: true, options: anew}}
-	if cut {
+	all := []variant{{name: ours, options: anew}, {name: eight, int8: true, options: anew}}
+	if w.head != model.All { // which needs the whole last layer
 		all = append(all,
 			variant{name: allRows, options: append(slices.Clone(anew), engine.AllRows())},
-			variant{name: gradients, cut: true, gradient: true, options: anew})
+			variant{name: gradients, gradient: true, options: anew})
 	}
 	return all
 }
 
 // own returns one of our sides, which is one call, and its logits.
-func own(ctx context.Context, v variant, m *engine.Model, shape model.Shape, w work) (contender, []float64, error) {
+func own(ctx context.Context, v variant, m *engine.Model, w work) (contender, []float64, error) {
 	in := input(w, v.which)
-	side := contender{name: v.name, operations: shape.Operations(w.head, v.cut, in.Lengths...)}
+	side := contender{name: v.name}
 	options := v.options
-	if v.gradient {
-		side.operations = 0 // which depend on how it is done
+	var err error
+	if v.gradient { // whose operations depend on how it is done
 		embeddings, err := point.Resolve(m.Graph(in), m.Info(), "hook_embed")
 		if err != nil {
 			return side, nil, err
 		}
 		options = append(slices.Clone(options), engine.Gradients(firstLogit, embeddings...))
+	} else if side.operations, err = m.Operations(in, options...); err != nil {
+		return side, nil, err
 	}
 	side.run = func(ctx context.Context, runs int) ([]ort.Run, error) {
 		var times []ort.Run
@@ -307,7 +308,7 @@ func pick(values []float64, which []int, n int) []float64 {
 // peer is ONNX Runtime with the graphs of a model.
 type peer struct {
 	process *ort.Process
-	shape   model.Shape
+	shape   virtual.Shape
 	dir     string
 	threads int
 	loaded  []model.Graph
@@ -352,7 +353,7 @@ func (p *peer) prepare(w work, graph model.Graph, g grouping) (contender, []floa
 	if err != nil {
 		return side, nil, err
 	}
-	side.operations = p.shape.Operations(w.head, graph.Cut, w.lengths()...)
+	side.operations = model.Operations(p.shape, w.head, graph.Cut, w.lengths()...)
 	side.run = func(_ context.Context, runs int) ([]ort.Run, error) { return p.process.Run(job, runs) }
 	return side, logits, nil
 }

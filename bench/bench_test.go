@@ -21,7 +21,7 @@ func TestOwnSides(t *testing.T) {
 	}{{"bert-tiny", model.Classifier, 2}, {"gpt2-tiny", model.Last, 211}} {
 		shape := named(t, c.model)
 		dir := t.TempDir()
-		if err := shape.Write(dir, 1, nil); err != nil {
+		if err := model.Write(shape, dir, 1, nil); err != nil {
 			t.Fatal(err)
 		}
 		m, err := engine.Open(t.Context(), os.DirFS(dir), engine.WithThreads(1))
@@ -33,7 +33,7 @@ func TestOwnSides(t *testing.T) {
 			var reference []float64
 			var most float64
 			for _, v := range variants(w) {
-				side, logits, err := own(t.Context(), v, m, shape, w)
+				side, logits, err := own(t.Context(), v, m, w)
 				if err != nil {
 					t.Fatalf("%s, %s: %v", c.model, v.name, err)
 				}

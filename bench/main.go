@@ -22,6 +22,7 @@ import (
 
 	"github.com/xai-go/xai/bench/model"
 	"github.com/xai-go/xai/bench/ort"
+	"github.com/xai-go/xai/internal/virtual"
 )
 
 func main() {
@@ -83,12 +84,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	b.report.Seed, b.report.Rounds, b.report.Turn = *seed, *rounds, float64(turn.Milliseconds())
 	type task struct {
-		shape model.Shape
+		shape virtual.Shape
 		works []work
 	}
 	var tasks []task
 	for _, name := range strings.Split(*models, ",") {
-		shape, err := model.Named(name)
+		shape, err := virtual.Named(name)
 		if err != nil {
 			return err
 		}
@@ -126,9 +127,9 @@ const (
 const variantTokens = 32
 
 // plan returns the works of a model.
-func plan(s model.Shape, kinds []string, shapes string, variants int, seed uint64) ([]work, error) {
+func plan(s virtual.Shape, kinds []string, shapes string, variants int, seed uint64) ([]work, error) {
 	heads, standard := []model.Head{model.Classifier}, bertShapes
-	if s.Type == model.GPT2 {
+	if s.Type == virtual.GPT2 {
 		heads, standard = []model.Head{model.All, model.Last}, gpt2Shapes
 	}
 	if shapes == "" {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/xai-go/xai/bench/model"
 	"github.com/xai-go/xai/bench/ort"
+	"github.com/xai-go/xai/internal/virtual"
 )
 
 // work is what all sides of a case do: sequences of token ids and the head
@@ -58,7 +59,7 @@ func (w work) distinct() []int {
 }
 
 // forward is a batch of random sequences of one length.
-func forward(s model.Shape, head model.Head, batch, tokens int, seed uint64) work {
+func forward(s virtual.Shape, head model.Head, batch, tokens int, seed uint64) work {
 	random := rand.New(rand.NewPCG(seed, uint64(batch)<<32|uint64(tokens)))
 	w := work{name: "forward", head: head}
 	all := make([]int, batch)
@@ -76,12 +77,12 @@ const cls, sep, mask = 101, 102, 103
 
 // text returns a random sequence with its special tokens: [CLS] and [SEP]
 // around BERT's, <|endoftext|> before GPT-2's.
-func text(s model.Shape, tokens int, random *rand.Rand) []int32 {
+func text(s virtual.Shape, tokens int, random *rand.Rand) []int32 {
 	ids := make([]int32, tokens)
 	for i := range ids {
 		ids[i] = int32(mask + 1 + random.IntN(s.Vocabulary-mask-2))
 	}
-	if s.Type == model.BERT {
+	if s.Type == virtual.BERT {
 		ids[0], ids[tokens-1] = cls, sep
 	} else {
 		ids[0] = int32(s.Vocabulary - 1)
@@ -101,11 +102,11 @@ const batchTokens = 1024
 //
 // Source: Ribeiro et al. 2016, arXiv:1602.04938, and lime_text.py of its
 // reference implementation.
-func perturbations(s model.Shape, head model.Head, deletion bool, variants, tokens int, seed uint64) work {
+func perturbations(s virtual.Shape, head model.Head, deletion bool, variants, tokens int, seed uint64) work {
 	random := rand.New(rand.NewPCG(seed, 2))
 	original := text(s, tokens, random)
 	first, players, fill := 1, tokens-2, int32(mask)
-	if s.Type == model.GPT2 {
+	if s.Type == virtual.GPT2 {
 		players, fill = tokens-1, int32(s.Vocabulary-1)
 	}
 	w := work{name: "replace", head: head, sequences: [][]int32{original}}
@@ -161,7 +162,7 @@ func (w work) cut(order []int, width int) [][]int {
 }
 
 // feeds returns the inputs of ONNX Runtime for a grouping.
-func (w work) feeds(s model.Shape, graph model.Graph, g grouping) []ort.Batch {
+func (w work) feeds(s virtual.Shape, graph model.Graph, g grouping) []ort.Batch {
 	var feeds []ort.Batch
 	for _, batch := range g.batches {
 		width := 0
@@ -179,7 +180,7 @@ func (w work) feeds(s model.Shape, graph model.Graph, g grouping) []ort.Batch {
 		}
 		dims := []int{len(batch), width}
 		feed := ort.Batch{}
-		for _, input := range s.Inputs(graph) {
+		for _, input := range model.Inputs(s, graph) {
 			switch input {
 			case model.IDs:
 				feed[input] = ort.Array{Dims: dims, Data: ids}

@@ -9,11 +9,12 @@ import (
 
 	"github.com/xai-go/xai/bench/model"
 	"github.com/xai-go/xai/bench/ort"
+	"github.com/xai-go/xai/internal/virtual"
 )
 
-func named(t rapid.TB, name string) model.Shape {
+func named(t rapid.TB, name string) virtual.Shape {
 	t.Helper()
-	s, err := model.Named(name)
+	s, err := virtual.Named(name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/xai-go/xai/bench/model"
 	"github.com/xai-go/xai/engine"
+	"github.com/xai-go/xai/internal/virtual"
 )
 
 // BenchmarkTricks measures what the engine gains by knowing its workload, many
@@ -93,12 +94,12 @@ func turns(b *testing.B, m *engine.Model, with, without forwardOf) {
 
 // openShape opens a random model of a shape.
 func openShape(b *testing.B, name string) *engine.Model {
-	shape, err := model.Named(name)
+	shape, err := virtual.Named(name)
 	if err != nil {
 		b.Fatal(err)
 	}
 	dir := b.TempDir()
-	if err := shape.Write(dir, 1, nil); err != nil {
+	if err := model.Write(shape, dir, 1, nil); err != nil {
 		b.Fatal(err)
 	}
 	return open(b, os.DirFS(dir))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -11,8 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/xai-go/xai/bench/model"
 )
 
 // TestRun measures two short texts, for what the report says and the plots are,
@@ -54,45 +53,57 @@ func TestRun(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(folder, "batch.svg")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a plot of nothing: %v", err)
 	}
-	if err := run(t.Context(), []string{"-what", "luck"}, &out, &log); err == nil {
-		t.Error("luck was measured")
+}
+
+// TestRunRefuses holds what is no measurement to an error that says why.
+func TestRunRefuses(t *testing.T) {
+	for args, want := range map[string]string{
+		"-what length,luck":   `nothing is called "luck"`,
+		"-rounds 0":           "0 rounds",
+		"-longest 15":         "16 to 15 tokens",
+		"-model bert-giant":   `no model is named "bert-giant"`,
+		"-threads -1 -what x": `nothing is called "x"`,
+	} {
+		var out, log bytes.Buffer
+		if err := run(t.Context(), strings.Fields(args), &out, &log); err == nil || !strings.Contains(err.Error(), want) || out.Len() > 0 {
+			t.Errorf("%s: %v, %q; want %s", args, err, out.String(), want)
+		}
 	}
 }
 
-// TestVirtual reads a folder in pieces of odd sizes: the bytes are those of one
-// reading.
-func TestVirtual(t *testing.T) {
-	shape, err := model.Named("gpt2-tiny")
-	if err != nil {
+// TestRunCutShort: what was measured before something failed is printed.
+func TestRunCutShort(t *testing.T) {
+	quick := []string{"-model", "bert-tiny", "-longest", "32", "-rounds", "1"}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	for _, half := range []bool{false, true} {
-		folder, err := shape.Virtual(half)
-		if err != nil {
-			t.Fatal(err)
-		}
-		whole, err := fs.ReadFile(folder, "model.safetensors")
-		if err != nil {
-			t.Fatal(err)
-		}
-		file, err := folder.Open("model.safetensors")
-		if err != nil {
-			t.Fatal(err)
-		}
-		var pieces []byte
-		for n := 1; len(pieces) < len(whole); n = n%13 + 1 {
-			piece := make([]byte, n)
-			got, err := file.(io.ReaderAt).ReadAt(piece, int64(len(pieces)))
-			if err != nil && !(errors.Is(err, io.EOF) && got < n) {
-				t.Fatal(err)
+	for _, c := range []struct {
+		name string
+		args []string
+		stop string // the run is interrupted once the log has that
+		want int    // points of Lengths
+	}{
+		{"interrupted", []string{"-what", "length,large"}, "16 tokens", 1},
+		{"later part interrupted", []string{"-what", "length,batch"}, "1 ×   32 tokens", 2},
+		{"no folder to plot in", []string{"-what", "length", "-plots", file}, "", 2},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var out bytes.Buffer
+		err := run(ctx, append(c.args, quick...), &out, writer(func(p []byte) {
+			if c.stop != "" && strings.Contains(string(p), c.stop) {
+				cancel()
 			}
-			pieces = append(pieces, piece[:got]...)
-			if len(pieces) > 30000 {
-				whole = whole[:len(pieces)]
-			}
-		}
-		if !bytes.Equal(pieces, whole) {
-			t.Errorf("half %t: pieces differ from the whole", half)
+		}))
+		var r Report
+		if e := json.Unmarshal(out.Bytes(), &r); err == nil || e != nil || len(r.Lengths) != c.want {
+			t.Errorf("%s: %v; %v, %d points, want %d", c.name, err, e, len(r.Lengths), c.want)
 		}
 	}
 }
+
+// writer is a function as an [io.Writer].
+type writer func(p []byte)
+
+func (f writer) Write(p []byte) (int, error) { f(p); return len(p), nil }

@@ -13,6 +13,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -23,9 +24,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xai-go/xai/bench/model"
 	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/engine/point"
+	"github.com/xai-go/xai/internal/virtual"
 )
 
 func main() {
@@ -83,39 +84,51 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
+	if *rounds < 1 || *longest < shortest {
+		return fmt.Errorf("%d rounds of texts of %d to %d tokens are none", *rounds, shortest, *longest)
+	}
 	r := Report{Model: *name}
-	for _, part := range strings.Split(*what, ",") {
-		var err error
-		switch part {
-		case "length":
-			r.Lengths, err = measure(ctx, &r, *name, *threads, *rounds, *longest, lengths(*longest), stderr)
-		case "batch":
-			r.Batches, err = measure(ctx, &r, *name, *threads, *rounds, 32, batches(), stderr)
-		case "large":
-			r.Large, err = large(ctx, &r, *threads, stderr)
-		default:
-			err = fmt.Errorf("nothing is called %q: length, batch and large are", part)
-		}
-		if err != nil {
-			return err
+	parts := map[string]func() error{
+		"length": func() error {
+			return measure(ctx, &r, &r.Lengths, *name, *threads, *rounds, *longest, lengths(*longest), stderr)
+		},
+		"batch": func() error { return measure(ctx, &r, &r.Batches, *name, *threads, *rounds, 32, batches(), stderr) },
+		"large": func() (err error) { r.Large, err = large(ctx, &r, *threads, stderr); return err },
+	}
+	asked := strings.Split(*what, ",")
+	for _, part := range asked {
+		if parts[part] == nil {
+			return fmt.Errorf("nothing is called %q: length, batch and large are", part)
 		}
 	}
-	if *plots != "" {
-		if err := draw(*plots, r); err != nil {
-			return err
+	var err error
+	for _, part := range asked {
+		if err = parts[part](); err != nil {
+			break
 		}
+	}
+	// What was measured before something failed, or the user had enough, counts.
+	if len(r.Lengths)+len(r.Batches) == 0 && r.Large == nil {
+		return err
 	}
 	e := json.NewEncoder(stdout)
 	e.SetIndent("", "  ")
-	return e.Encode(r)
+	err = errors.Join(err, e.Encode(r))
+	if *plots != "" {
+		err = errors.Join(err, draw(*plots, r))
+	}
+	return err
 }
 
 // size is a number of sequences and their length.
 type size struct{ sequences, tokens int }
 
-// lengths are single texts of 16 tokens and more.
+// shortest is the number of tokens of the shortest text.
+const shortest = 16
+
+// lengths are single texts of more and more tokens.
 func lengths(longest int) (all []size) {
-	for n := 16; n <= longest; n *= 2 {
+	for n := shortest; n <= longest; n *= 2 {
 		all = append(all, size{1, n})
 	}
 	return all
@@ -129,28 +142,28 @@ func batches() (all []size) {
 	return all
 }
 
-// measure runs a classifier on inputs of the sizes.
-func measure(ctx context.Context, r *Report, name string, threads, rounds, positions int, sizes []size, log io.Writer) ([]Point, error) {
-	shape, err := model.Named(name)
+// measure runs a classifier on inputs of the sizes and adds each to points as
+// soon as it is measured.
+func measure(ctx context.Context, r *Report, points *[]Point, name string, threads, rounds, positions int, sizes []size, log io.Writer) error {
+	shape, err := virtual.Named(name)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	shape.Positions = max(positions, shape.Positions)
 	m, err := open(ctx, r, shape, false, threads, 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer m.Close()
 	embeddings, err := point.Resolve(m.Graph(engine.Input{}), m.Info(), "hook_embed")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	patterns, err := point.Resolve(m.Graph(engine.Input{}), m.Info(), "blocks.*.attn.hook_pattern")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	logit := func(_ int, logits, grad []float64) float64 { grad[0] = 1; return logits[0] }
-	var all []Point
 	for _, s := range sizes {
 		in := engine.Input{IDs: make([]int32, s.sequences*s.tokens), Lengths: slices.Repeat([]int{s.tokens}, s.sequences)}
 		for i := range in.IDs {
@@ -158,34 +171,38 @@ func measure(ctx context.Context, r *Report, name string, threads, rounds, posit
 		}
 		p := Point{Sequences: s.sequences, Tokens: s.tokens}
 		if p.Milliseconds, err = median(ctx, rounds, m, in); err != nil {
-			return nil, err
+			return err
 		}
 		if p.Gradient, err = median(ctx, rounds, m, in, engine.Gradients(logit, embeddings...)); err != nil {
-			return nil, err
+			return err
 		}
-		p.GFLOPS = shape.Operations(model.Classifier, true, in.Lengths...) / p.Milliseconds / 1e6
+		operations, err := m.Operations(in)
+		if err != nil {
+			return err
+		}
+		p.GFLOPS = operations / p.Milliseconds / 1e6
 		need, err := m.Memory(in)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		p.Working = need.Working
 		for _, s := range patterns {
 			one, err := m.Memory(in, engine.Capture(s))
 			if err != nil {
-				return nil, err
+				return err
 			}
 			p.Patterns += one.Results - need.Results
 		}
 		fmt.Fprintf(log, "%4d × %4d tokens: %9.2f ms, %5.0f GFLOP/s, with gradient %9.2f ms, working %7.1f MB, patterns %8.1f MB\n",
 			p.Sequences, p.Tokens, p.Milliseconds, p.GFLOPS, p.Gradient, float64(p.Working)/1e6, float64(p.Patterns)/1e6)
-		all = append(all, p)
+		*points = append(*points, p)
 	}
-	return all, nil
+	return nil
 }
 
 // open opens a model and says in the report what it runs on.
-func open(ctx context.Context, r *Report, shape model.Shape, half bool, threads int, budget int64) (*engine.Model, error) {
-	folder, err := shape.Virtual(half)
+func open(ctx context.Context, r *Report, shape virtual.Shape, half bool, threads int, budget int64) (*engine.Model, error) {
+	folder, err := shape.Folder(half)
 	if err != nil {
 		return nil, err
 	}
@@ -224,11 +241,11 @@ func median(ctx context.Context, rounds int, m *engine.Model, in engine.Input, o
 // of 6 GiB, reads a prompt and continues it.
 func large(ctx context.Context, r *Report, threads int, log io.Writer) (*Large, error) {
 	const budget, prompt, tokens = 6 << 30, 128, 16
-	shape := model.Shape{
-		Name: "the shape of GPT-2 XL", Type: model.GPT2, Vocabulary: 50257, Positions: 1024,
+	shape := virtual.Shape{
+		Name: "the shape of GPT-2 XL", Type: virtual.GPT2, Vocabulary: 50257, Positions: 1024,
 		Layers: 48, Heads: 25, Hidden: 1600, Intermediate: 6400,
 	}
-	l := &Large{Model: shape.String() + ", bf16", Budget: budget}
+	l := &Large{Model: fmt.Sprintf("%s, %.2f billion parameters, bf16", shape.Name, float64(shape.Parameters())/1e9), Budget: budget}
 	start := time.Now()
 	m, err := open(ctx, r, shape, true, threads, budget)
 	if err != nil {
@@ -252,7 +269,7 @@ func large(ctx context.Context, r *Report, threads int, log io.Writer) (*Large, 
 	l.Prompt = ms / 1e3
 	var last time.Time
 	var steps []float64
-	if _, err := m.Generate(ctx, in.IDs, engine.Generation{Tokens: tokens, Each: func(int32, float64) error {
+	if _, err := m.Generate(ctx, in.IDs, engine.Generation{MaxTokens: tokens, OnToken: func(int32, float64) error {
 		if !last.IsZero() {
 			steps = append(steps, float64(time.Since(last).Microseconds())/1e3)
 		}

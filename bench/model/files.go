@@ -12,6 +12,7 @@ import (
 
 	"github.com/xai-go/xai/bench/onnx"
 	"github.com/xai-go/xai/engine/checkpoint/safetensors"
+	"github.com/xai-go/xai/internal/virtual"
 )
 
 // weightsFile is the file of weights that all graphs of a model share.
@@ -21,9 +22,9 @@ const weightsFile = "weights.bin"
 // model.safetensors, and each of the graphs as its Name with the ending .onnx.
 // The same seed gives the same bytes. Weights of BERT-base or GPT-2-small take
 // 0.9 to 1.3 GB, and half of that in memory while they are written.
-func (s Shape) Write(dir string, seed uint64, graphs []Graph) (err error) {
-	tensors := s.random(seed)
-	config, err := json.Marshal(s.config())
+func Write(s virtual.Shape, dir string, seed uint64, graphs []Graph) (err error) {
+	tensors := random(s, seed)
+	config, err := json.Marshal(s.Config())
 	if err != nil {
 		return err
 	}
@@ -70,7 +71,7 @@ func write(name string, f func(io.Writer) error) error {
 
 // exporter writes graphs over one file of weights.
 type exporter struct {
-	shape   Shape
+	shape   virtual.Shape
 	tensors map[string]tensor
 	weights *onnx.Weights
 	placed  map[string]onnx.Tensor // what the file has
@@ -89,7 +90,7 @@ func (x *exporter) linear(names ...string) linear {
 	for _, name := range names {
 		w, b := x.tensors[name+".weight"], x.tensors[name+".bias"]
 		part := linear{w.shape[0], w.shape[1], w.values, b.values}
-		if x.shape.Type == BERT { // torch's Linear is [out, in], GPT-2's Conv1D [in, out]
+		if x.shape.Type == virtual.BERT { // torch's Linear is [out, in], GPT-2's Conv1D [in, out]
 			part = linear{w.shape[1], w.shape[0], transposed(w), b.values}
 		}
 		parts = append(parts, part)

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/xai-go/xai/bench/onnx"
+	"github.com/xai-go/xai/internal/virtual"
 )
 
 // Graph is one way to write a model down for ONNX Runtime. All of them use the
@@ -51,13 +52,13 @@ const (
 	Lengths = "lengths"
 )
 
-// Inputs returns the names of the inputs that a graph of this family has.
-func (s Shape) Inputs(g Graph) []string {
+// Inputs returns the names of the inputs that a graph of the family of s has.
+func Inputs(s virtual.Shape, g Graph) []string {
 	names := []string{IDs}
 	switch {
-	case s.Type == BERT && g.Padded:
+	case s.Type == virtual.BERT && g.Padded:
 		names = append(names, Types, Mask)
-	case s.Type == BERT:
+	case s.Type == virtual.BERT:
 		names = append(names, Types)
 	case g.Head == Last:
 		names = append(names, Lengths)
@@ -82,14 +83,14 @@ type builder struct {
 func (x *exporter) encode(g Graph) ([]byte, error) {
 	b := &builder{exporter: x, Graph: g, used: map[string]bool{}}
 	b.graph.Name = x.shape.Name
-	for _, name := range x.shape.Inputs(g) {
+	for _, name := range Inputs(x.shape, g) {
 		shape := []string{"batch", "tokens"}
 		if name == Lengths {
 			shape = shape[:1]
 		}
 		b.graph.Inputs = append(b.graph.Inputs, onnx.Value{Name: name, Type: onnx.Int32, Shape: shape})
 	}
-	if x.shape.Type == GPT2 {
+	if x.shape.Type == virtual.GPT2 {
 		b.gpt2()
 	} else {
 		b.bert()
@@ -117,7 +118,7 @@ func (b *builder) bert() {
 	if b.Padded {
 		inputs, lengths = append(inputs, Mask), "unpadded"
 	}
-	b.node(microsoft, "EmbedLayerNormalization", inputs, outputs, epsilonOf(BERT))
+	b.node(microsoft, "EmbedLayerNormalization", inputs, outputs, b.epsilon())
 	x := "embedded"
 	for i := range b.shape.Layers {
 		layer := fmt.Sprintf("bert.encoder.layer.%d.", i)
@@ -156,7 +157,7 @@ func (b *builder) gpt2() {
 	words, positions := b.weight("transformer.wte.weight"), b.weight("transformer.wpe.weight")
 	gain, shift := b.norm("transformer.h.0.ln_1")
 	b.node(microsoft, "EmbedLayerNormalization", []string{IDs, "", words, positions, "", gain, shift},
-		[]string{"embedded norm", "unpadded", "embedded"}, epsilonOf(GPT2))
+		[]string{"embedded norm", "unpadded", "embedded"}, b.epsilon())
 	n, x := "embedded norm", "embedded"
 	last := ""
 	if b.Head == Last {
@@ -338,12 +339,13 @@ func (b *builder) addNorm(y, bias, x, norm, residual string) string {
 	if residual != "" {
 		outputs = append(outputs, "", "", residual)
 	}
-	b.node(microsoft, "SkipLayerNormalization", []string{y, x, gain, shift, bias}, outputs, epsilonOf(b.shape.Type))
+	b.node(microsoft, "SkipLayerNormalization", []string{y, x, gain, shift, bias}, outputs, b.epsilon())
 	return outputs[0]
 }
 
-func epsilonOf(family string) onnx.Attribute {
-	return onnx.Attribute{Name: "epsilon", Value: epsilon(family)}
+// epsilon is what the norms add to the variance.
+func (b *builder) epsilon() onnx.Attribute {
+	return onnx.Attribute{Name: "epsilon", Value: b.shape.Epsilon()}
 }
 
 func roundEven(v float32) float32 { return float32(math.RoundToEven(float64(v))) }

@@ -8,20 +8,22 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/xai-go/xai/internal/virtual"
 )
 
 // TestOperations counts a small model by hand: hidden 2, feed-forward 3, two
 // layers, sequences of 1 and 3 tokens.
 func TestOperations(t *testing.T) {
-	bert := Shape{Type: BERT, Layers: 2, Hidden: 2, Intermediate: 3, Labels: 5}
-	gpt2 := Shape{Type: GPT2, Layers: 2, Hidden: 2, Intermediate: 3, Vocabulary: 7}
+	bert := virtual.Shape{Type: virtual.BERT, Layers: 2, Hidden: 2, Intermediate: 3, Labels: 5}
+	gpt2 := virtual.Shape{Type: virtual.GPT2, Layers: 2, Hidden: 2, Intermediate: 3, Vocabulary: 7}
 	// Of a token: queries, keys, values and output 4·2·2·2 = 32, feed-forward
 	// 2·2·2·3 = 24; and against each token 2·2·2 = 8.
 	const one, three = 32 + 24 + 8, 3 * (32 + 24 + 3*8)
 	// Cut: keys and values 16 a token, the rest of one token.
 	const cutOne, cutThree = one, 3*16 + 16 + 24 + 3*8
 	for _, c := range []struct {
-		shape Shape
+		shape virtual.Shape
 		head  Head
 		cut   bool
 		want  float64
@@ -32,7 +34,7 @@ func TestOperations(t *testing.T) {
 		{gpt2, Last, false, 2*(one+three) + 2*(2*2*7)},
 		{gpt2, Last, true, one + three + cutOne + cutThree + 2*(2*2*7)},
 	} {
-		if got := c.shape.Operations(c.head, c.cut, 1, 3); got != c.want {
+		if got := Operations(c.shape, c.head, c.cut, 1, 3); got != c.want {
 			t.Errorf("%s, %s, cut %v: %v, want %v", c.shape.Type, c.head, c.cut, got, c.want)
 		}
 	}
@@ -48,13 +50,13 @@ func TestWrite(t *testing.T) {
 		{"bert-tiny", []Graph{{Head: Classifier}, {Head: Classifier, Cut: true}, {Head: Classifier, Padded: true, Int8: true}, {Head: Classifier, Cut: true, Padded: true, Int8: true}}},
 		{"gpt2-tiny", []Graph{{Head: All}, {Head: All, Int8: true}, {Head: Last}, {Head: Last, Cut: true, Padded: true}}},
 	} {
-		shape, err := Named(c.name)
+		shape, err := virtual.Named(c.name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		files := func(seed uint64, graphs ...Graph) map[string][]byte {
 			dir := t.TempDir()
-			if err := shape.Write(dir, seed, graphs); err != nil {
+			if err := Write(shape, dir, seed, graphs); err != nil {
 				t.Fatal(err)
 			}
 			entries, err := os.ReadDir(dir)
@@ -102,11 +104,11 @@ func TestLinear(t *testing.T) {
 		"b.weight": {shape: []int{1, 3}, values: []float32{7, 8, 9}},
 		"b.bias":   {values: []float32{30}},
 	}
-	bert := exporter{shape: Shape{Type: BERT}, tensors: tensors}
+	bert := exporter{shape: virtual.Shape{Type: virtual.BERT}, tensors: tensors}
 	both := linear{3, 3, []float32{1, 4, 7, 2, 5, 8, 3, 6, 9}, []float32{10, 20, 30}}
 	equal(t, "side by side", bert.linear("a", "b"), both)
 	equal(t, "columns", bert.linear("a", "b").columns(1, 3), linear{3, 2, []float32{4, 7, 5, 8, 6, 9}, []float32{20, 30}})
-	gpt2 := exporter{shape: Shape{Type: GPT2}, tensors: tensors}
+	gpt2 := exporter{shape: virtual.Shape{Type: virtual.GPT2}, tensors: tensors}
 	equal(t, "as it is", gpt2.linear("a"), linear{2, 3, []float32{1, 2, 3, 4, 5, 6}, []float32{10, 20}})
 }
 
