@@ -30,7 +30,7 @@ func BenchmarkLinear(b *testing.B) {
 				layers []*Linear[float32]
 			}{{name: "f32"}, {name: "int8"}}
 			for range memory / (4 * shape.in * shape.out) {
-				formats[0].layers = append(formats[0].layers, NewLinear(shape.out, shape.in, weight, bias))
+				formats[0].layers = append(formats[0].layers, FromWeights(kernel.Pack(shape.out, shape.in, weight), bias))
 				formats[1].layers = append(formats[1].layers, FromWeights(kernel.PackInt8(shape.out, shape.in, weight), bias))
 			}
 			for _, m := range []int{1, 4, 8, 16, 32, 64, 128, 512, 2048} {

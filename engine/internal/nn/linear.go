@@ -1,5 +1,5 @@
-// Package nn holds the layers that architectures are built of: weights as they
-// are loaded from a checkpoint, applied by the kernels.
+// Package nn holds the linear layers and the activations that architectures are
+// built of, applied by the kernels.
 //
 // A layer works alone, on the goroutine of its caller, where it is given no
 // pool, and shares its work over the pool otherwise. Both give the same bits.
@@ -28,52 +28,44 @@ var columnsPerPart = [...]int{256, 128, 64}
 type Linear[T kernel.Float] struct {
 	whole part[T]
 	parts [len(columnsPerPart)][]part[T]
+	bias  []T // nil if there is none
 }
 
 // part is a range of output columns.
 type part[T kernel.Float] struct {
 	lo, hi int
 	w      *kernel.Weights[T]
-	bias   []T
-}
-
-// NewLinear packs a layer. weight [out, in] is copied, bias, [out] or nil, is
-// kept.
-func NewLinear[T kernel.Float](out, in int, weight, bias []T) *Linear[T] {
-	return FromWeights(kernel.Pack(out, in, weight), bias)
 }
 
 // FromWeights returns the layer of packed weights, which it keeps, and a bias,
 // [out] or nil.
 func FromWeights[T kernel.Float](w *kernel.Weights[T], bias []T) *Linear[T] {
 	out, _ := w.Dims()
-	l := &Linear[T]{whole: part[T]{0, out, w, bias}}
+	l := &Linear[T]{whole: part[T]{0, out, w}, bias: bias}
 	for i, width := range columnsPerPart {
-		l.parts[i] = split(w, bias, width)
+		l.parts[i] = split(w, width)
 	}
 	return l
 }
 
 // split returns parts of about width columns that cover a layer.
-func split[T kernel.Float](w *kernel.Weights[T], bias []T, width int) []part[T] {
+func split[T kernel.Float](w *kernel.Weights[T], width int) []part[T] {
 	var parts []part[T]
 	out, _ := w.Dims()
 	panel := w.PanelColumns()
 	width = (width + panel - 1) / panel * panel
 	for lo := 0; lo < out; lo += width {
 		hi := min(lo+width, out)
-		of := part[T]{lo: lo, hi: hi, w: w.Columns(lo, hi)}
-		if bias != nil {
-			of.bias = bias[lo:hi]
-		}
-		parts = append(parts, of)
+		parts = append(parts, part[T]{lo, hi, w.Columns(lo, hi)})
 	}
 	return parts
 }
 
-// WithBias returns the layer with another bias, [out] or nil, which shares the
-// weights of l.
-func (l *Linear[T]) WithBias(bias []T) *Linear[T] { return FromWeights(l.whole.w, bias) }
+// WithBias returns the layer with another bias, [out] or nil, which shares all
+// else with l.
+func (l *Linear[T]) WithBias(bias []T) *Linear[T] {
+	return &Linear[T]{whole: l.whole, parts: l.parts, bias: bias}
+}
 
 // Transposed returns the layer dx = dy·W: the way back through l. It packs the
 // weights a second time.
@@ -159,11 +151,14 @@ func (p *part[T]) apply(of *Product[T], lo, hi int) {
 	if lo == hi {
 		return
 	}
-	dst := of.Dst[lo*of.Ldd+p.lo:]
+	dst, bias := of.Dst[lo*of.Ldd+p.lo:], of.Layer.bias
+	if bias != nil {
+		bias = bias[p.lo:p.hi]
+	}
 	if of.rounded != nil {
-		kernel.Linear8(dst, of.Ldd, of.rounded, lo, hi-lo, p.w, p.bias)
+		kernel.Linear8(dst, of.Ldd, of.rounded, lo, hi-lo, p.w, bias)
 	} else {
-		kernel.Linear(dst, of.Ldd, of.X[lo*of.Ldx:], of.Ldx, hi-lo, p.w, p.bias)
+		kernel.Linear(dst, of.Ldd, of.X[lo*of.Ldx:], of.Ldx, hi-lo, p.w, bias)
 	}
 	if of.Activation != nil {
 		for r := range hi - lo {

@@ -35,7 +35,7 @@ func testLinear[T kernel.Float](t *testing.T, tolerance float64) {
 	const in, pad = 29, 3
 	for _, out := range []int{1, 37, 64, 200} {
 		w, bias := random[T](out*in), random[T](out)
-		l := NewLinear(out, in, w, bias)
+		l := FromWeights(kernel.Pack(out, in, w), bias)
 		for _, m := range []int{0, 1, 5, 128, 131} {
 			x := random[T](m*in + pad)
 			ldd := out + pad
@@ -68,42 +68,10 @@ func testLinear[T kernel.Float](t *testing.T, tolerance float64) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	l := NewLinear(2, 2, make([]T, 4), make([]T, 2))
+	l := FromWeights(kernel.Pack(2, 2, make([]T, 4)), make([]T, 2))
 	for _, p := range []*parallel.Pool{nil, pool} {
 		if err := Multiply(ctx, p, Product[T]{l, make([]T, 2), 2, make([]T, 2), 2, 1, nil, nil}); !errors.Is(err, context.Canceled) {
 			t.Errorf("cancelled: %v", err)
-		}
-	}
-}
-
-func TestLayerNormAddTo(t *testing.T) {
-	pool := parallel.New(3)
-	defer pool.Close()
-	const d, rows = 21, 50
-	n := NewLayerNorm(random[float64](d), random[float64](d + 1)[:d], 1e-3)
-	x, y := random[float64](d*rows), random[float64](d*rows)
-	want := make([]float64, d*rows)
-	for r := range rows {
-		mean, variance := 0.0, 0.0
-		for i := range d {
-			mean += (x[r*d+i] + y[r*d+i]) / d
-		}
-		for i := range d {
-			variance += (x[r*d+i] + y[r*d+i] - mean) * (x[r*d+i] + y[r*d+i] - mean) / d
-		}
-		for i := range d {
-			want[r*d+i] = (x[r*d+i]+y[r*d+i]-mean)/math.Sqrt(variance+1e-3)*n.gamma[i] + n.beta[i]
-		}
-	}
-	for _, p := range []*parallel.Pool{nil, pool} {
-		got := slices.Clone(x)
-		if err := n.AddTo(t.Context(), p, got, y); err != nil {
-			t.Fatal(err)
-		}
-		for i := range want {
-			if math.Abs(got[i]-want[i]) > 1e-12 {
-				t.Fatalf("value %d is %v, want %v", i, got[i], want[i])
-			}
 		}
 	}
 }

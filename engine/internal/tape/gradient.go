@@ -174,7 +174,7 @@ func (p *planner[T]) vjp(i, dy int) {
 		if !p.wanted[x] {
 			return
 		}
-		layer := p.weights.linears[key(op.W)]
+		layer := p.weights.linears[keyOf(op.W)]
 		if !slices.Contains(p.plan.back, layer) {
 			p.plan.back = append(p.plan.back, layer)
 		}

@@ -151,7 +151,7 @@ func activation[T kernel.Float](a arch.Activate) (nn.Activation[T], nn.Derivativ
 func (p *planner[T]) product(i, to, from int, f nn.Activation[T]) func(r *Runner[T]) nn.Product[T] {
 	n := &p.nodes[i]
 	op := n.op.(arch.Linear)
-	layer := p.weights.linears[key(op.W)].WithBias(p.vector(op.Bias))
+	layer := p.weights.linears[keyOf(op.W)].WithBias(p.vector(op.Bias))
 	rows, width, in := n.rows, n.width, p.nodes[n.in[0]].width
 	return func(r *Runner[T]) nn.Product[T] {
 		return nn.Product[T]{Layer: layer, Dst: r.matrix(to), Ldd: width, X: r.matrix(from), Ldx: in, M: r.count(rows), Activation: f}
@@ -164,7 +164,7 @@ func (p *planner[T]) multiply(to, from int, product func(r *Runner[T]) nn.Produc
 }
 
 // vector returns a vector of weights, nil where there is none.
-func (p *planner[T]) vector(w arch.Weight) []T { return p.weights.vectors[key(w)] }
+func (p *planner[T]) vector(w arch.Weight) []T { return p.weights.vectors[keyOf(w)] }
 
 // compute adds the step that computes node i into a buffer.
 func (p *planner[T]) compute(i, to int, in []int, captures bool) {
@@ -172,7 +172,7 @@ func (p *planner[T]) compute(i, to int, in []int, captures bool) {
 	width := n.width
 	switch op := n.op.(type) {
 	case arch.Words:
-		table, mean := p.vector(op.Table), p.weights.means[key(op.Table)]
+		table, mean := p.vector(op.Table), p.weights.means[keyOf(op.Table)]
 		p.each(to, nil, func(r *Runner[T], lo, hi int) {
 			for row := lo; row < hi; row++ {
 				x := r.row(to, row)
@@ -305,7 +305,7 @@ func (p *planner[T]) compute(i, to int, in []int, captures bool) {
 		p.each(to, in, func(r *Runner[T], lo, hi int) { keepHeads(r.span(to, lo, hi), r.span(in[0], lo, hi), width, op) })
 	case arch.Linear:
 		p.multiply(to, in[0], p.product(i, to, in[0], nil))
-		p.steps[len(p.steps)-1].rounds = p.weights.linears[key(op.W)].Integers()
+		p.steps[len(p.steps)-1].rounds = p.weights.linears[keyOf(op.W)].Integers()
 	case arch.Activate:
 		f, _ := activation[T](op)
 		p.each(to, in, func(r *Runner[T], lo, hi int) {

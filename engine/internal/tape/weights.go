@@ -2,7 +2,6 @@ package tape
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"slices"
 	"sync"
@@ -17,9 +16,9 @@ import (
 // They are immutable but for what is made when it is first needed: the
 // transposed matrices of gradients, and the means of tables of words.
 type weights[T kernel.Float] struct {
-	vectors map[string][]T
-	linears map[string]*linear[T]
-	means   map[string]func() []T // of the rows of each table of words
+	vectors map[key][]T
+	linears map[key]*linear[T]
+	means   map[key]func() []T // of the rows of each table of words
 }
 
 // linear is a linear layer with the way back through it.
@@ -54,7 +53,13 @@ func meanRow[T kernel.Float](table []T, width int) []T {
 }
 
 // key tells weights apart.
-func key(w arch.Weight) string { return fmt.Sprintf("%s[%d:%d]%t", w.Name, w.Lo, w.Hi, w.Transposed) }
+type key struct {
+	name       string
+	lo, hi     int
+	transposed bool
+}
+
+func keyOf(w arch.Weight) key { return key{w.Name, w.Lo, w.Hi, w.Transposed} }
 
 // named calls f for every weight that the graphs name, each once: for those of
 // linear layers with matrix set. What is read of one tensor, such as the table
@@ -66,14 +71,17 @@ func named(graphs []*arch.Graph, f func(w arch.Weight, matrix bool)) {
 	}
 	var tensors []string
 	readings := map[string][]reading{}
-	seen := map[string]bool{}
+	type entry struct {
+		key
+		matrix bool
+	}
+	seen := map[entry]bool{}
 	for _, g := range graphs {
 		for w, matrix := range g.Weights() {
-			k := fmt.Sprint(key(w), matrix)
-			if seen[k] {
+			if seen[entry{keyOf(w), matrix}] {
 				continue
 			}
-			seen[k] = true
+			seen[entry{keyOf(w), matrix}] = true
 			if readings[w.Name] == nil {
 				tensors = append(tensors, w.Name)
 			}
@@ -96,7 +104,7 @@ func Need(c *checkpoint.Checkpoint, a *arch.Architecture, dtype arch.DType) int6
 		out, in := w.Dims()
 		size := dtype.Size()
 		switch {
-		case matrix && integers[key(w)]:
+		case matrix && integers[keyOf(w)]:
 			size = 1
 			n += 8 * int64(out) // scales and sums
 		case matrix && halves(c, a.Prefix, w, dtype):
@@ -110,16 +118,16 @@ func Need(c *checkpoint.Checkpoint, a *arch.Architecture, dtype arch.DType) int6
 // integers returns the keys of the matrices that are kept in 8 bits where that
 // is asked for: those of the blocks. What comes behind them reads few rows, and
 // its errors would reach the logits as they are.
-func integers(a *arch.Architecture, dtype arch.DType) map[string]bool {
+func integers(a *arch.Architecture, dtype arch.DType) map[key]bool {
 	if dtype != arch.INT8 {
 		return nil
 	}
-	keys := map[string]bool{}
+	keys := map[key]bool{}
 	for _, g := range graphs(a) {
 		for _, n := range g.Nodes {
 			if op, ok := n.Op.(arch.Linear); ok && n.Block >= 0 && n.Block < a.Info.Layers {
 				_, in := op.W.Dims()
-				keys[key(op.W)] = in <= kernel.Int8Depth
+				keys[keyOf(op.W)] = in <= kernel.Int8Depth
 			}
 		}
 	}
@@ -144,13 +152,13 @@ func stored16(c *checkpoint.Checkpoint, prefix string, w arch.Weight) bool {
 
 // load reads everything that the graphs name.
 func load[T kernel.Float](ctx context.Context, c *checkpoint.Checkpoint, a *arch.Architecture, dtype arch.DType) (*weights[T], int64, error) {
-	w := &weights[T]{vectors: map[string][]T{}, linears: map[string]*linear[T]{}, means: map[string]func() []T{}}
+	w := &weights[T]{vectors: map[key][]T{}, linears: map[key]*linear[T]{}, means: map[key]func() []T{}}
 	l := &loader[T]{Loader: checkpoint.NewLoader[T](ctx, c, a.Prefix)}
 	integers := integers(a, dtype)
 	named(graphs(a), func(of arch.Weight, matrix bool) {
 		switch {
 		case l.Err() != nil:
-		case matrix && integers[key(of)]:
+		case matrix && integers[keyOf(of)]:
 			w.integers(l, of)
 		case matrix:
 			w.linear(l, of, halves(c, a.Prefix, of, dtype), stored16(c, a.Prefix, of))
@@ -160,9 +168,9 @@ func load[T kernel.Float](ctx context.Context, c *checkpoint.Checkpoint, a *arch
 	})
 	for _, g := range graphs(a) {
 		for _, n := range g.Nodes {
-			if op, ok := n.Op.(arch.Words); ok && w.means[key(op.Table)] == nil {
-				table := w.vectors[key(op.Table)]
-				w.means[key(op.Table)] = sync.OnceValue(func() []T { return meanRow(table, n.Width) })
+			if op, ok := n.Op.(arch.Words); ok && w.means[keyOf(op.Table)] == nil {
+				table := w.vectors[keyOf(op.Table)]
+				w.means[keyOf(op.Table)] = sync.OnceValue(func() []T { return meanRow(table, n.Width) })
 			}
 		}
 	}
@@ -207,7 +215,7 @@ func (w *weights[T]) vector(l *loader[T], of arch.Weight) {
 	if of.Hi > 0 {
 		values = values[of.Lo:of.Hi]
 	}
-	w.vectors[key(of)] = values
+	w.vectors[keyOf(of)] = values
 }
 
 // linear loads and packs the matrix of linear layers; with half in 16 bits, as
@@ -235,7 +243,7 @@ func (w *weights[T]) linear(l *loader[T], of arch.Weight, half, stored bool) {
 	default:
 		packed = kernel.Pack(out, in, straight(l.values, of))
 	}
-	w.linears[key(of)] = &linear[T]{Linear: nn.FromWeights(packed.(*kernel.Weights[T]), nil)}
+	w.linears[keyOf(of)] = &linear[T]{Linear: nn.FromWeights(packed.(*kernel.Weights[T]), nil)}
 }
 
 // integers loads the matrix of linear layers and packs it in 8 bits.
@@ -245,7 +253,7 @@ func (w *weights[T]) integers(l *loader[T], of arch.Weight) {
 	}
 	out, in := of.Dims()
 	packed := kernel.PackInt8(out, in, any(straight(l.values, of)).([]float32))
-	w.linears[key(of)] = &linear[T]{Linear: nn.FromWeights(any(packed).(*kernel.Weights[T]), nil)}
+	w.linears[keyOf(of)] = &linear[T]{Linear: nn.FromWeights(any(packed).(*kernel.Weights[T]), nil)}
 }
 
 // brainFloat returns the bfloat16 nearest to a finite number, ties to even.
