@@ -83,7 +83,8 @@ func ReLUGrad[T Float](dx, dy, x []T) {
 //
 //	dscore = pattern·(dpattern − Σ pattern·dpattern)
 //
-// dscore may be dpattern or pattern.
+// dscore may be dpattern or pattern. Where pattern is 0 behind a multiple of 16,
+// finite values of dpattern change no bit of the others.
 func SoftmaxGrad[T Float](dscore, pattern, dpattern []T, ld, rows, n int) {
 	checkMatrix("dscore", len(dscore), rows, n, ld)
 	checkMatrix("pattern", len(pattern), rows, n, ld)

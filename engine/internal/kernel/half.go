@@ -23,17 +23,6 @@ const (
 // and can be released.
 func Pack16(out, in int, w []uint16, format Half) *Weights[float32] {
 	checkMatrix("w", len(w), out, in, in)
-	return pack16(out, in, w, in, 1, format)
-}
-
-// PackTransposed16 is [Pack16] for w stored as [in, out] row-major.
-func PackTransposed16(out, in int, w []uint16, format Half) *Weights[float32] {
-	checkMatrix("w", len(w), in, out, out)
-	return pack16(out, in, w, 1, out, format)
-}
-
-// pack16 packs the matrix whose element (o, i) is w[o·outStride + i·inStride].
-func pack16(out, in int, w []uint16, outStride, inStride int, format Half) *Weights[float32] {
 	if format != BF16 && format != F16 {
 		panic(fmt.Sprintf("kernel: unknown format %d of 16 bits", format))
 	}
@@ -44,7 +33,7 @@ func pack16(out, in int, w []uint16, outStride, inStride int, format Half) *Weig
 	for o := range out {
 		panel := p.halves[o/n*n*in:]
 		for i := range in {
-			panel[i*n+format.place(o%n, n)] = w[o*outStride+i*inStride]
+			panel[i*n+format.place(o%n, n)] = w[o*in+i]
 		}
 	}
 	return p

@@ -48,12 +48,7 @@ func TestLinear16(t *testing.T) {
 							halves[i] = halves[i]&0x80ff | map[Half]uint16{BF16: 0x3f00, F16: 0x3c00}[format]
 						}
 					}
-					transposed, wide := make([]uint16, out*in), make([]float32, out*in)
-					for o := range out {
-						for i := range in {
-							transposed[i*out+o] = halves[o*in+i]
-						}
-					}
+					wide := make([]float32, out*in)
 					for i, h := range halves {
 						wide[i] = format.widen(h)
 					}
@@ -68,24 +63,23 @@ func TestLinear16(t *testing.T) {
 					ldx, ldd := in+r.IntN(4), out+r.IntN(4)
 					x, want := randoms(r, m*ldx), make([]float32, m*ldd)
 					Linear(want, ldd, x, ldx, m, Pack(out, in, wide), bias)
-					for _, packed := range []*Weights[float32]{Pack16(out, in, halves, format), PackTransposed16(out, in, transposed, format)} {
-						dst := newGuarded(m*ldd, r.IntN(16))
-						for lo := 0; lo < out; {
-							hi := min(out, lo+packed.PanelColumns()*(1+r.IntN(3)))
-							var b []float32
-							if bias != nil {
-								b = bias[lo:hi]
-							}
-							if m > 0 {
-								Linear(dst.values[lo:], ldd, x, ldx, m, packed.Columns(lo, hi), b)
-							}
-							lo = hi
+					packed := Pack16(out, in, halves, format)
+					dst := newGuarded(m*ldd, r.IntN(16))
+					for lo := 0; lo < out; {
+						hi := min(out, lo+packed.PanelColumns()*(1+r.IntN(3)))
+						var b []float32
+						if bias != nil {
+							b = bias[lo:hi]
 						}
-						dst.check(t, func(i int) bool { return i%ldd < out })
-						for i := range m {
-							if !sameResults(dst.values[i*ldd:i*ldd+out], want[i*ldd:i*ldd+out]) {
-								t.Fatalf("m=%d out=%d in=%d format=%d: row %d is %v, want %v", m, out, in, format, i, dst.values[i*ldd:i*ldd+out], want[i*ldd:i*ldd+out])
-							}
+						if m > 0 {
+							Linear(dst.values[lo:], ldd, x, ldx, m, packed.Columns(lo, hi), b)
+						}
+						lo = hi
+					}
+					dst.check(t, func(i int) bool { return i%ldd < out })
+					for i := range m {
+						if !sameResults(dst.values[i*ldd:i*ldd+out], want[i*ldd:i*ldd+out]) {
+							t.Fatalf("m=%d out=%d in=%d format=%d: row %d is %v, want %v", m, out, in, format, i, dst.values[i*ldd:i*ldd+out], want[i*ldd:i*ldd+out])
 						}
 					}
 				}

@@ -46,18 +46,6 @@ type Weights[T Float] struct {
 // copied and can be released.
 func Pack[T Float](out, in int, w []T) *Weights[T] {
 	checkMatrix("w", len(w), out, in, in)
-	return pack(out, in, w, in, 1)
-}
-
-// PackTransposed packs w stored as [in, out] row-major: the Conv1D layers of
-// GPT-2, and the way back through a Linear layer (dx = dy·W).
-func PackTransposed[T Float](out, in int, w []T) *Weights[T] {
-	checkMatrix("w", len(w), in, out, out)
-	return pack(out, in, w, 1, out)
-}
-
-// pack packs the matrix whose element (o, i) is w[o·outStride + i·inStride].
-func pack[T Float](out, in int, w []T, outStride, inStride int) *Weights[T] {
 	f := familyOf[T]()
 	n := f.columns
 	p := &Weights[T]{out: out, in: in, columns: n, family: f}
@@ -65,7 +53,7 @@ func pack[T Float](out, in int, w []T, outStride, inStride int) *Weights[T] {
 	for o := range out {
 		panel := p.panels[o/n*n*in:]
 		for i := range in {
-			panel[i*n+o%n] = w[o*outStride+i*inStride]
+			panel[i*n+o%n] = w[o*in+i]
 		}
 	}
 	return p
@@ -162,7 +150,7 @@ func LayerNorm[T Float](dst, x []T, d int, gamma, beta []T, eps float64) {
 func Softmax[T Float](row []T) { SoftmaxRows(row, len(row), 1, len(row)) }
 
 // SoftmaxRows is [Softmax] for each of the rows of x, [rows, n] with row stride
-// ld.
+// ld. Values of −Inf that lie behind a multiple of 16 change no bit of the others.
 func SoftmaxRows[T Float](x []T, ld, rows, n int) {
 	checkMatrix("x", len(x), rows, n, ld)
 	if rows == 0 || n == 0 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -285,26 +286,6 @@ func FuzzLinear(f *testing.F) {
 	})
 }
 
-func TestPackTransposed(t *testing.T) {
-	eachFamily(t, func(t *testing.T) {
-		r := rand.New(rand.NewPCG(7, 8))
-		const out, in, m = 37, 19, 5
-		w, x := randoms(r, out*in), randoms(r, m*in)
-		transposed := make([]float32, in*out)
-		for o := range out {
-			for i := range in {
-				transposed[i*out+o] = w[o*in+i]
-			}
-		}
-		got, want := make([]float32, m*out), make([]float32, m*out)
-		Linear(want, out, x, in, m, Pack(out, in, w), nil)
-		Linear(got, out, x, in, m, PackTransposed(out, in, transposed), nil)
-		if !sameBits(got, want) {
-			t.Errorf("got %v, want %v", got, want)
-		}
-	})
-}
-
 // TestLinearSpecial checks that a NaN or an infinity reaches the outputs that
 // depend on it and no others.
 func TestLinearSpecial(t *testing.T) {
@@ -516,6 +497,38 @@ func TestSoftmaxSpecial(t *testing.T) {
 							t.Fatalf("n=%d, %v at %d: value %d is %v, want NaN", n, special, at, i, v)
 						}
 					}
+				}
+			}
+		}
+	})
+}
+
+// TestWholeVectors: in whole vectors, what has no weight changes no bit of a
+// softmax and of its gradient.
+func TestWholeVectors(t *testing.T) {
+	eachFamily(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(71, 72))
+		for n := 1; n < 100; n++ {
+			vectors, rows := roundUp(n, 16), 1+r.IntN(6)
+			ld := vectors + 16*(1+r.IntN(9))
+			x, dp := randoms(r, rows*ld), randoms(r, rows*ld)
+			for i := range x {
+				if i%ld >= n {
+					x[i] = float32(math.Inf(-1))
+				}
+			}
+			short, long := slices.Clone(x), x
+			SoftmaxRows(short, ld, rows, vectors)
+			SoftmaxRows(long, ld, rows, ld)
+			shortGrad, longGrad := make([]float32, rows*ld), make([]float32, rows*ld)
+			SoftmaxGrad(shortGrad, short, dp, ld, rows, vectors)
+			SoftmaxGrad(longGrad, long, dp, ld, rows, ld)
+			for i := 0; i < rows*ld; i += ld {
+				if !sameBits(short[i:i+n], long[i:i+n]) {
+					t.Fatalf("n=%d: the softmax of %d values has other bits than that of %d", n, vectors, ld)
+				}
+				if !sameBits(shortGrad[i:i+n], longGrad[i:i+n]) {
+					t.Fatalf("n=%d: the gradient of %d values has other bits than that of %d", n, vectors, ld)
 				}
 			}
 		}
