@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"fmt"
+	"slices"
 	"unsafe"
 )
 
@@ -168,6 +169,28 @@ func (p *Panels[T]) interleave(row, column int, rows []T, ld, n int, scale T) {
 		return
 	}
 	interleave(to, columns, rows, ld, p.family.lanes, n, scale)
+}
+
+// Blank sets those of the first in rows of B to 0 that hold a NaN or an
+// infinity, and returns to with their places appended.
+func (p *Panels[T]) Blank(to []int, in int) []int {
+	columns := p.family.columns
+	part := func(i, c int) []T { return p.values[c*p.in+i*columns:][:min(columns, p.out-c)] }
+	infinite := func(v T) bool { return v-v != 0 }
+	for i := range in {
+		finite := true
+		for c := 0; c < p.out; c += columns {
+			finite = finite && !slices.ContainsFunc(part(i, c), infinite)
+		}
+		if finite {
+			continue
+		}
+		to = append(to, i)
+		for c := 0; c < p.out; c += columns {
+			clear(part(i, c))
+		}
+	}
+	return to
 }
 
 // Multiply computes dst = a·B[:in, :out], or dst += a·B[:in, :out] with add, for

@@ -3,6 +3,7 @@ package kernel
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -103,6 +104,41 @@ func TestPanels(t *testing.T) {
 						}
 					}
 				}
+			}
+		}
+	})
+}
+
+// TestBlank: rows that are not finite are as if they were 0, and no others.
+func TestBlank(t *testing.T) {
+	special := []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))}
+	eachFamily(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(33, 34))
+		var p, zeros Panels[float32]
+		for range 50 {
+			in, out, m := 1+r.IntN(20), 1+r.IntN(80), 1+r.IntN(5)
+			b, a := randoms(r, in*out), randoms(r, m*in)
+			first := r.IntN(in + 1)
+			cleared, want := slices.Clone(b), []int{}
+			for i := range in {
+				if r.IntN(3) == 0 {
+					b[i*out+r.IntN(out)] = special[r.IntN(len(special))]
+					if i < first {
+						want = append(want, i)
+						clear(cleared[i*out : (i+1)*out])
+					}
+				}
+			}
+			p.Stack(out, 1, Rows[float32]{Data: b, Stride: out, N: in})
+			zeros.Stack(out, 1, Rows[float32]{Data: cleared, Stride: out, N: in})
+			if got := p.Blank([]int{}, first); !slices.Equal(got, want) {
+				t.Fatalf("rows %v of [%d, %d] are blank, want %v", got, in, out, want)
+			}
+			got, expected := make([]float32, m*out), make([]float32, m*out)
+			p.Multiply(got, out, a, in, m, first, out, false)
+			zeros.Multiply(expected, out, a, in, m, first, out, false)
+			if !sameBits(got, expected) {
+				t.Fatalf("the product with [%d, %d] is %v, want %v", first, out, got, expected)
 			}
 		}
 	})

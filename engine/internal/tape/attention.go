@@ -97,6 +97,7 @@ type scratch[T kernel.Float] struct {
 	pattern, dscores       []T
 	dkeys, dvalues         []T
 	uniform                []int // rows of a tile that see no key and weigh all alike
+	blank                  []int // keys whose values are not finite, while a tile that holds some is computed
 	shown                  []int // for each key, the number of keys before it that are not hidden
 	view                   tile
 }
@@ -123,7 +124,7 @@ func scratchBytes[T kernel.Float](w needs, size Size) int64 {
 		return 0
 	}
 	keys, span := size.Context, size.Context+size.Longest
-	ld := (keys + 15) / 16 * 16
+	ld := whole(keys)
 	panels := kernel.PanelsBytes[T](w.e, keys) + kernel.PanelsBytes[T](keys, w.ev)
 	numbers := tileRows * ld
 	if w.relative {
@@ -139,8 +140,11 @@ func scratchBytes[T kernel.Float](w needs, size Size) int64 {
 		}
 	}
 	const word = 8
-	return panels + int64(numbers)*number[T]() + word*int64(keys+1+2*tileRows)
+	return panels + int64(numbers)*number[T]() + word*int64(3*keys+1+2*tileRows)
 }
+
+// whole rounds a number of values up to whole vectors of any kernel.
+func whole(n int) int { return (n + 15) / 16 * 16 }
 
 // grow returns a slice of n values, reusing s where it is long enough.
 func grow[E any](s []E, n int) []E {
@@ -306,6 +310,18 @@ func (a *attention[T]) sees(s *scratch[T], t *tile, position int) (lo, hi int) {
 	return s.place(t, lo), s.place(t, hi)
 }
 
+// shows tells whether masks let the query at a position see a token.
+func (a *attention[T]) shows(t *tile, position, token int) bool {
+	return a.SeesSelf && token == position ||
+		(t.mask == nil || t.mask[token] != 0) && (t.hidden == nil || t.hidden[position*t.length+token] == 0)
+}
+
+// visible tells whether the query at a position sees a key of the panels.
+func (a *attention[T]) visible(s *scratch[T], t *tile, position, key int) bool {
+	from, to := a.sees(s, t, position)
+	return key >= from && key < to && (t.compact || key < t.memory || a.shows(t, position, key-t.memory))
+}
+
 // attend computes one job.
 func (a *attention[T]) attend(r *Runner[T], s *scratch[T], j job, in []int, to int) {
 	t := a.look(r, s, j.sequence)
@@ -318,18 +334,41 @@ func (a *attention[T]) attend(r *Runner[T], s *scratch[T], j job, in []int, to i
 		return
 	}
 	a.packKeys(r, s, t, j, kv, in)
-	s.values.Stack(a.ev, 1, a.valuesOf(r, in, kv, t, j.sequence)...)
+	vals := a.valuesOf(r, in, kv, t, j.sequence)
+	s.values.Stack(a.ev, 1, vals...)
 	for lo := j.lo; lo < j.hi; lo += tileRows {
 		hi := min(lo+tileRows, j.hi)
 		keys := a.scores(r, s, t, j, lo, hi, in)
 		a.normalise(r, s, t, j, lo, hi, keys)
 		z := r.matrix(to)[(first+lo)*a.zWidth+j.head*a.ev:]
 		s.values.Multiply(z, a.zWidth, s.scores, s.width(t), hi-lo, keys, a.ev, false)
+		// A value that is not finite reaches every query, as 0·NaN is NaN.
+		if square := kernel.Dot(z[:a.ev], z[:a.ev]); square-square != 0 {
+			a.contain(r, s, t, j, lo, hi, keys, z)
+			s.values.Stack(a.ev, 1, vals...)
+		}
+	}
+}
+
+// contain computes z again for those queries [lo, hi) of a job that see none of
+// the keys whose values are not finite, with 0 in place of these. It leaves them
+// so in s.values.
+func (a *attention[T]) contain(r *Runner[T], s *scratch[T], t *tile, j job, lo, hi, keys int, z []T) {
+	s.blank = s.values.Blank(s.blank[:0], keys)
+	if len(s.blank) == 0 {
+		return
+	}
+	for i := lo; i < hi; i++ {
+		position, weights := a.at(r, j, i), s.scores[(i-lo)*s.width(t):]
+		sees := func(key int) bool { return weights[key] != 0 || a.visible(s, t, position, key) }
+		if !slices.ContainsFunc(s.blank, sees) {
+			s.values.Multiply(z[(i-lo)*a.zWidth:], a.zWidth, weights, s.width(t), 1, keys, a.ev, false)
+		}
 	}
 }
 
 // width returns the row stride of a tile.
-func (s *scratch[T]) width(t *tile) int { return (t.visible + 15) / 16 * 16 }
+func (s *scratch[T]) width(t *tile) int { return whole(t.visible) }
 
 // packKeys packs what the queries of a head are multiplied by, scaled.
 func (a *attention[T]) packKeys(r *Runner[T], s *scratch[T], t *tile, j job, kv int, in []int) {
@@ -470,10 +509,9 @@ func (a *attention[T]) mask(r *Runner[T], s *scratch[T], t *tile, j job, lo, hi,
 		if t.compact || t.mask == nil && t.hidden == nil {
 			continue
 		}
-		for k := range t.length {
-			hidden := t.mask != nil && t.mask[k] == 0 || t.hidden != nil && t.hidden[position*t.length+k] != 0
-			if hidden && !(a.SeesSelf && k == position) && t.memory+k < keys {
-				row[t.memory+k] = never
+		for k := t.memory; k < to; k++ {
+			if !a.shows(t, position, k-t.memory) {
+				row[k] = never
 			}
 		}
 	}
@@ -501,19 +539,23 @@ func (a *attention[T]) softmax(s *scratch[T], ld, rows, keys int) {
 			s.uniform = append(s.uniform, i)
 		}
 	}
-	if !a.Causal || a.Uniform {
-		kernel.SoftmaxRows(s.scores, ld, rows, keys)
-		return
-	}
-	// The order of a sum may depend on its length, and how many keys lie behind
-	// those that a query sees depends on who shares its tile.
+	sum := a.summed(keys)
 	for i := range rows {
-		row := s.scores[i*ld : i*ld+keys]
-		n := keys
-		for n > 0 && hidden(row[n-1]) {
-			n--
+		rest := s.scores[i*ld+keys : i*ld+sum]
+		for k := range rest {
+			rest[k] = T(math.Inf(-1))
 		}
-		kernel.SoftmaxRows(row, ld, 1, n)
-		clear(row[n:])
 	}
+	kernel.SoftmaxRows(s.scores, ld, rows, sum)
+}
+
+// summed returns the number of keys that a sum over the keys of a tile takes in.
+// In causal attention, how many lie behind those that a query sees depends on
+// who shares its tile, and the order of a sum depends on its length: in whole
+// vectors, keys without weight change no bit of it.
+func (a *attention[T]) summed(keys int) int {
+	if a.Causal {
+		return whole(keys)
+	}
+	return keys
 }

@@ -131,13 +131,17 @@ func (a *attention[T]) pullTile(r *Runner[T], s *scratch[T], t *tile, j job, lo,
 	s.dscores = grow(s.dscores, tileRows*ld)
 	s.valueColumns.Multiply(s.dscores, ld, out, a.zWidth, rows, a.ev, keys, false)
 	a.copyPatternGradient(r, s, t, j, lo, hi, keys, in, dz)
-	a.changeGradient(r, arch.Pattern, s, t, j, lo, hi, in)
-	kernel.SoftmaxGrad(s.dscores, softmax, s.dscores, ld, rows, keys)
+	a.changeGradient(r, arch.Pattern, s, t, j, lo, hi)
+	sum := a.summed(keys)
+	for i := range rows {
+		clear(s.dscores[i*ld+keys : i*ld+sum])
+	}
+	kernel.SoftmaxGrad(s.dscores, softmax, s.dscores, ld, rows, sum)
 	for _, i := range s.uniform {
 		clear(s.dscores[i*ld : i*ld+keys])
 	}
 	a.copyScoresGradient(r, arch.Scores, 1, s, t, j, lo, hi, keys)
-	a.changeGradient(r, arch.Scores, s, t, j, lo, hi, in)
+	a.changeGradient(r, arch.Scores, s, t, j, lo, hi)
 	for _, term := range []arch.Stage{arch.Content, arch.Position, arch.Segment} { // before the factor
 		a.copyScoresGradient(r, term, T(a.Factor), s, t, j, lo, hi, keys)
 	}
@@ -235,23 +239,16 @@ func (a *attention[T]) copyPatternGradient(r *Runner[T], s *scratch[T], t *tile,
 }
 
 // changeGradient turns the cotangent of an edited stage into that of the stage
-// before the edits. Means of scores compute the scores again, which tell what
-// was hidden.
-func (a *attention[T]) changeGradient(r *Runner[T], stage arch.Stage, s *scratch[T], t *tile, j job, lo, hi int, in []int) {
+// before the edits.
+func (a *attention[T]) changeGradient(r *Runner[T], stage arch.Stage, s *scratch[T], t *tile, j job, lo, hi int) {
 	ld := s.width(t)
-	edits := a.edits[stage]
-	for k := len(edits) - 1; k >= 0; k-- {
-		e := edits[k]
-		if e.edit.Op == point.Mean && stage == arch.Scores {
-			a.scores(r, s, t, j, lo, hi, in)
-			a.change(r, edits[:k], s.scores, s, t, j, lo, hi)
-		}
+	for _, e := range slices.Backward(a.edits[stage]) {
 		a.visit(r, e.tileView, j, t, lo, hi, func(i, at, first, end, sequence int) {
 			row := s.dscores[(i-lo)*ld:]
 			switch e.edit.Op {
 			case point.Add:
 			case point.Mean:
-				average(row[first:end], s.scores[(i-lo)*ld:][first:end])
+				averageGradient(row[:t.keys], first, end, a.seenBy(r, s, t, j, i))
 			case point.Multiply:
 				for key := first; key < end; key++ {
 					row[key] *= a.given(r, e, t, j, at, first, end, key)

@@ -98,16 +98,17 @@ func (a *attention[T]) visit(r *Runner[T], v tileView, j job, t *tile, lo, hi in
 	}
 }
 
-// change applies edits of a stage to a tile of all keys. A mean is that over the
-// selected keys of a query. Scores of −Inf, those of hidden keys, can only be
-// replaced: they are not scaled, and not part of a mean.
+// change applies edits of a stage to a tile of all keys. A mean is that over all
+// keys that a query sees, and takes the place of the selected ones among them:
+// what other edits show is left as it is. Scores of −Inf, those of hidden keys,
+// are not scaled.
 func (a *attention[T]) change(r *Runner[T], edits []tileEdit, x []T, s *scratch[T], t *tile, j job, lo, hi int) {
 	ld := s.width(t)
 	for _, e := range edits {
 		a.visit(r, e.tileView, j, t, lo, hi, func(i, at, first, end, sequence int) {
 			row := x[(i-lo)*ld:]
 			if e.edit.Op == point.Mean {
-				average(row[first:end], row[first:end])
+				average(row[:t.keys], first, end, a.seenBy(r, s, t, j, i))
 				return
 			}
 			for key := first; key < end; key++ {
@@ -123,20 +124,46 @@ func (a *attention[T]) change(r *Runner[T], edits []tileEdit, x []T, s *scratch[
 // hidden tells whether a score is that of a hidden key.
 func hidden[T kernel.Float](score T) bool { return math.IsInf(float64(score), -1) }
 
-// average replaces the values of x by their mean, but for those whose score is
-// that of a hidden key.
-func average[T kernel.Float](x, scores []T) {
+// seenBy returns the keys that query i of a job sees, whatever edits show it.
+func (a *attention[T]) seenBy(r *Runner[T], s *scratch[T], t *tile, j job, i int) (seen func(key int) bool) {
+	position := a.at(r, j, i)
+	return func(key int) bool { return a.visible(s, t, position, key) }
+}
+
+// average replaces those of the keys [first, end) of x that are seen by the mean
+// over all that are.
+func average[T kernel.Float](x []T, first, end int, seen func(key int) bool) {
 	sum, n := 0.0, 0
-	for i, v := range x {
-		if !hidden(scores[i]) {
+	for key, v := range x {
+		if seen(key) {
 			sum += float64(v)
 			n++
 		}
 	}
-	mean := T(sum / float64(n))
-	for i := range x {
-		if !hidden(scores[i]) {
-			x[i] = mean
+	for key := first; key < end; key++ {
+		if seen(key) {
+			x[key] = T(sum / float64(n))
+		}
+	}
+}
+
+// averageGradient turns dx, the cotangent of what [average] leaves, into that of
+// what it is given: each key shares in the mean.
+func averageGradient[T kernel.Float](dx []T, first, end int, seen func(key int) bool) {
+	sum, n := 0.0, 0
+	for key, v := range dx {
+		if !seen(key) {
+			continue
+		}
+		n++
+		if key >= first && key < end {
+			sum += float64(v)
+			dx[key] = 0
+		}
+	}
+	for key := range dx {
+		if seen(key) {
+			dx[key] += T(sum / float64(n))
 		}
 	}
 }
