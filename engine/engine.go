@@ -99,10 +99,9 @@ type Model struct {
 		programs map[plainRequest]tape.Program
 	}
 
-	digest struct {
-		sync.Mutex
-		weights string
-	}
+	// digest holds that of the weights, empty until it is known, but while
+	// somebody computes it.
+	digest chan string
 }
 
 // Open loads the model in a folder of Hugging Face's layout, which may be a
@@ -151,7 +150,9 @@ func Open(ctx context.Context, fsys fs.FS, opts ...Option) (*Model, error) {
 		checkpoint:   c,
 		kernel:       kernel.Family(),
 		pool:         parallel.New(o.threads),
+		digest:       make(chan string, 1),
 	}
+	m.digest <- ""
 	if o.dtype == F64 {
 		m.kernel = "generic" // the only loops in double precision
 	}
@@ -222,18 +223,19 @@ func (m *Model) Threads() int { return m.pool.Threads() }
 
 // WeightsDigest returns a SHA-256 of the weights in hexadecimal: that of their
 // file, or of several as [checkpoint.Checkpoint.Digest] has it. The first call
-// reads the files again, and fails if they are no longer those that were opened.
-func (m *Model) WeightsDigest(ctx context.Context) (string, error) {
-	m.digest.Lock()
-	defer m.digest.Unlock()
-	if m.digest.weights == "" {
-		digest, err := m.checkpoint.Digest(ctx)
-		if err != nil {
-			return "", err
-		}
-		m.digest.weights = digest
+// reads the files again, and fails if they are no longer those that were opened;
+// others wait for it until their ctx is cancelled.
+func (m *Model) WeightsDigest(ctx context.Context) (digest string, err error) {
+	select {
+	case digest = <-m.digest:
+	case <-ctx.Done():
+		return "", ctx.Err()
 	}
-	return m.digest.weights, nil
+	defer func() { m.digest <- digest }()
+	if digest == "" {
+		digest, err = m.checkpoint.Digest(ctx)
+	}
+	return digest, err
 }
 
 // Close ends the threads of the model. Forwards in progress finish on their

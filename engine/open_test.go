@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -57,6 +58,55 @@ func TestOpen(t *testing.T) {
 	if distil.ModelType != "distilbert" || distil.Types != 0 || !slices.Equal(distil.Labels, []string{"LABEL_0", "LABEL_1"}) {
 		t.Errorf("%+v", distil)
 	}
+}
+
+// TestDigestWaits: whoever waits for the weights to be hashed stops waiting when
+// cancelled, and who hashes them goes on.
+func TestDigestWaits(t *testing.T) {
+	fsys := gate{odd.model(t), make(chan struct{}, 1), make(chan struct{})}
+	m := open(t, fsys)
+	fsys.closed <- struct{}{}
+	first := make(chan error)
+	go func() {
+		_, err := m.WeightsDigest(t.Context())
+		first <- err
+	}()
+	fsys.pass <- struct{}{} // it is inside
+	ctx, cancel := context.WithCancel(t.Context())
+	second := make(chan error)
+	go func() {
+		_, err := m.WeightsDigest(ctx)
+		second <- err
+	}()
+	cancel()
+	select {
+	case err := <-second:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("a caller who waits is cancelled: %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("a caller who waits is not cancelled")
+	}
+	fsys.pass <- struct{}{}
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+}
+
+// gate is a folder that, once closed, opens the next file in two steps.
+type gate struct {
+	fstest.MapFS
+	closed, pass chan struct{}
+}
+
+func (g gate) Open(name string) (fs.File, error) {
+	select {
+	case <-g.closed:
+		<-g.pass
+		<-g.pass
+	default:
+	}
+	return g.MapFS.Open(name)
 }
 
 // TestParameters: a tensor of which several layers take a part, or that two of
