@@ -82,6 +82,19 @@ func TestGradientsOfEditedScores(t *testing.T) {
 	}
 }
 
+// TestGradientsOfMeanRows does so for means that take the place of some positions
+// of a sequence: all of them share in these.
+func TestGradientsOfMeanRows(t *testing.T) {
+	for _, i := range []int{0, 10, 14} { // BERT, GPT-2 and XLNet
+		m := open(t, kinds()[i].folder(t, 4), engine.WithDType(engine.F64))
+		in := with{mask: true, types: true}.input(m.Info(), 6, 6, 3)
+		for _, spec := range []string{"resid_pre1[t=1]", "z0[t=1:3,h=1]", "k1[1,:2]"} {
+			edit := point.Edit{Selection: selectPoint(t, m, in, spec), Op: point.Mean}
+			checkGradients(t, m, in, []point.Edit{edit}, []point.Selection{wholeOf(edit.Point), selectPoint(t, m, in, "embed")})
+		}
+	}
+}
+
 // checkGradients compares the gradients of points, each alone and all together,
 // with differences, with edits in place.
 func checkGradients(t *testing.T, m *engine.Model, in engine.Input, edits []point.Edit, points []point.Selection) {

@@ -262,20 +262,28 @@ func chosen(s point.Selection, shape []int, sequence, n int) []bool {
 	return inside(s, shape, sequence, n)
 }
 
-// TestMean: the mean is that over the positions that are selected, of each
-// column; in attention, that over the selected keys that the query sees.
+// TestMean: the mean is that over all positions of the sequence, of each column,
+// and takes the place of those that are selected alone; in attention, it is that
+// over the keys that the query sees.
 func TestMean(t *testing.T) {
 	m := openGolden(t, "gpt2-lm", engine.WithDType(engine.F64))
 	in := engine.Input{IDs: []int32{5, 6, 7, 8, 9, 10, 11}, Lengths: []int{4, 3}}
-	for _, spec := range []string{"resid_post0[t=1:]", "z1[h=2]", "result1[h=1:3,t=:-1]", "q_input1[h=0]", "mlp_out2"} {
+	for _, spec := range []string{
+		"resid_pre1[t=2]", "resid_post0[t=1:]", "resid_post0[1]", "z1[h=2]", "result1[h=1:3,t=:-1]", "q_input1[h=0]", "mlp_out2", "logits[t=-1,v=3]",
+	} {
 		p := selectPoint(t, m, in, spec)
-		out := forward(t, m, in, engine.Capture(p))
-		got := forward(t, m, in, engine.Capture(p), engine.Edits(point.Edit{Selection: p, Op: point.Mean}))
+		whole := wholeOf(p.Point)
+		out := forward(t, m, in, engine.Capture(whole))
+		got := forward(t, m, in, engine.Capture(whole), engine.Edits(point.Edit{Selection: p, Op: point.Mean}))
 		for s, x := range out.Values[0].Sequences {
 			rows := x.Shape[0]
 			width := x.Len() / rows
-			want := make([]float64, x.Len())
-			for i := range want {
+			want := slices.Clone(x.Float64())
+			for i, selected := range chosen(p, x.Shape, s, len(in.Lengths)) {
+				if !selected {
+					continue
+				}
+				want[i] = 0
 				for r := range rows {
 					want[i] += x.Float64()[r*width+i%width] / float64(rows)
 				}

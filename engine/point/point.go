@@ -96,6 +96,12 @@ func (s Selection) Kept() []int {
 	return axes
 }
 
+// HasPositions tells whether the point has an axis of positions, which [Mean]
+// goes over.
+func (s Selection) HasPositions() bool {
+	return slices.ContainsFunc(s.Point.Axes, func(a arch.Axis) bool { return a.Letter != "B" && a.Size == 0 })
+}
+
 // whole selects all of a point.
 func whole(name string, p arch.Point) Selection {
 	return Selection{Name: name, Point: p, Ranges: slices.Repeat([]Range{All}, len(p.Axes))}
@@ -133,7 +139,10 @@ const (
 	Replace  Op = iota // by the edit's values: a constant, or another run's (patching)
 	Add                // the edit's values: steering
 	Multiply           // by the edit's values: scaling
-	Mean               // by the mean over the sequence's positions in the same run
+	// Mean replaces by the mean over all positions of the sequence in the same
+	// run, selected or not: of scores and patterns, over all keys that the query
+	// sees.
+	Mean
 )
 
 // Edit changes what a selection holds while a model runs: all that is computed

@@ -204,21 +204,45 @@ func (r *Runner[T]) given(v *view, e *point.Edit, seq, place, j int) T {
 	return T(e.Values[at])
 }
 
-// average replaces the selected columns by their mean over the selected rows of
-// a sequence.
+// average replaces the selected values of a column by the mean over all rows of
+// the sequence.
 func (p *planner[T]) average(b int, set arch.RowSet, v *view) {
+	p.columns(b, set, v, func(r *Runner[T], c, lo, hi int) {
+		sum := 0.0
+		for row := lo; row < hi; row++ {
+			sum += float64(r.row(b, row)[c])
+		}
+		mean := T(sum / float64(hi-lo))
+		r.visit(v, set, lo, hi, func(_, _, row int) { r.row(b, row)[c] = mean })
+	})
+}
+
+// averageGradient turns the cotangent of averaged values into that of the values
+// before: all rows share alike in what the selected ones, which are the mean,
+// pass on, and the others pass on their own.
+func (p *planner[T]) averageGradient(b int, set arch.RowSet, v *view) {
+	p.columns(b, set, v, func(r *Runner[T], c, lo, hi int) {
+		sum := 0.0
+		r.visit(v, set, lo, hi, func(_, _, row int) {
+			x := r.row(b, row)
+			sum += float64(x[c])
+			x[c] = 0
+		})
+		share := T(sum / float64(hi-lo))
+		for row := lo; row < hi; row++ {
+			r.row(b, row)[c] += share
+		}
+	})
+}
+
+// columns adds a step that calls f for each selected column of a buffer and the
+// rows [lo, hi) of each sequence.
+func (p *planner[T]) columns(b int, set arch.RowSet, v *view, f func(r *Runner[T], c, lo, hi int)) {
 	p.whole([]int{b}, []int{b}, func(ctx context.Context, r *Runner[T]) error {
 		s := &r.sets[set]
 		for seq := range len(s.starts) - 1 {
 			for _, c := range v.columns {
-				sum, n := 0.0, 0
-				r.visit(v, set, s.starts[seq], s.starts[seq+1], func(_, _, row int) {
-					sum += float64(r.row(b, row)[c])
-					n++
-				})
-				r.visit(v, set, s.starts[seq], s.starts[seq+1], func(_, _, row int) {
-					r.row(b, row)[c] = T(sum / float64(n))
-				})
+				f(r, c, s.starts[seq], s.starts[seq+1])
 			}
 		}
 		return ctx.Err()
@@ -231,8 +255,8 @@ func (p *planner[T]) editGradient(b int, set arch.RowSet, u use) {
 	e, v := &p.req.Edits[u.index], viewOf(u)
 	switch e.Op {
 	case point.Add:
-	case point.Mean: // each row shares in the mean that all of them read
-		p.average(b, set, v)
+	case point.Mean:
+		p.averageGradient(b, set, v)
 	default:
 		p.each(b, []int{b}, func(r *Runner[T], lo, hi int) {
 			r.visit(v, set, lo, hi, func(seq, place, row int) {
