@@ -130,7 +130,7 @@ func batch(rows []row) engine.Input {
 			in.Targets = append(in.Targets, r.targets)
 		}
 		if r.hidden != nil {
-			in.Hidden = append(in.Hidden, r.hidden)
+			in.PermMask = append(in.PermMask, r.hidden)
 		}
 		if r.memories != nil {
 			in.MemoryLengths = append(in.MemoryLengths, r.memory)

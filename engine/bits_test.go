@@ -39,8 +39,8 @@ func cut(in engine.Input, info engine.Info, sequences ...int) (out engine.Input)
 		if in.Targets != nil {
 			out.Targets = append(out.Targets, in.Targets[i])
 		}
-		if in.Hidden != nil {
-			out.Hidden = append(out.Hidden, in.Hidden[i])
+		if in.PermMask != nil {
+			out.PermMask = append(out.PermMask, in.PermMask[i])
 		}
 		if in.MemoryLengths != nil {
 			out.MemoryLengths = append(out.MemoryLengths, in.MemoryLengths[i])

@@ -67,9 +67,30 @@ func TestPast(t *testing.T) {
 			if !slices.Equal(got, want.Logits.Float64()) {
 				t.Errorf("pieces %v have other bits", cuts)
 			}
-			if past.Length != len(ids) {
-				t.Errorf("%d tokens are kept", past.Length)
+			if past.Length() != len(ids) {
+				t.Errorf("%d tokens are kept", past.Length())
 			}
+		}
+		// What is kept counts, and so does a copy of what was before.
+		before := &engine.Past{}
+		forward(t, m, engine.Input{IDs: ids[:6], Keep: []*engine.Past{before}})
+		row := 2 * int64(m.Info().Layers*m.Info().Hidden) * dtype.Size()
+		for _, c := range []struct {
+			keep *engine.Past
+			rows int64
+		}{{nil, 0}, {before, 5}, {&engine.Past{}, 11}} {
+			in := engine.Input{IDs: ids[6:], Past: []*engine.Past{before}}
+			plain, err := m.Memory(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			in.Keep = []*engine.Past{c.keep}
+			if got, err := m.Memory(in); err != nil || got.Results-plain.Results != c.rows*row {
+				t.Errorf("to keep %d rows of %d bytes takes %d bytes more, %v", c.rows, row, got.Results-plain.Results, err)
+			}
+		}
+		if got := before.Bytes(); got != 6*row {
+			t.Errorf("6 rows of %d bytes are %d bytes", row, got)
 		}
 		// Two continuations of one beginning leave it alone.
 		past := &engine.Past{}
@@ -83,8 +104,8 @@ func TestPast(t *testing.T) {
 			if got, want := out.Logits.Float64()[:5*out.Classes], want.Logits.Float64()[6*out.Classes:]; !slices.Equal(got, want) {
 				t.Error("a shared beginning gives other bits")
 			}
-			if past.Length != 6 || next.Length != 11 {
-				t.Errorf("%d and %d tokens are kept", past.Length, next.Length)
+			if past.Length() != 6 || next.Length() != 11 {
+				t.Errorf("%d and %d tokens are kept", past.Length(), next.Length())
 			}
 		}
 	})
@@ -95,7 +116,7 @@ func TestPast(t *testing.T) {
 func TestGenerate(t *testing.T) {
 	m := openGolden(t, "gpt2-lm")
 	prompt := []int32{5, 7, 11}
-	got, err := m.Generate(t.Context(), prompt, engine.Generation{Tokens: 12})
+	got, err := m.Generate(t.Context(), prompt, engine.Generation{MaxTokens: 12})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +143,7 @@ func TestGenerate(t *testing.T) {
 	} {
 		seen := map[int32]int{}
 		for seed := range uint64(300) {
-			g.Seed, g.Tokens = seed, 1
+			g.Seed, g.MaxTokens = seed, 1
 			got, err := m.Generate(t.Context(), prompt, g)
 			if err != nil {
 				t.Fatal(err)
@@ -151,11 +172,11 @@ func TestGenerate(t *testing.T) {
 			}
 		}
 	}
-	long, err := m.Generate(t.Context(), prompt, engine.Generation{Tokens: 1000})
+	long, err := m.Generate(t.Context(), prompt, engine.Generation{MaxTokens: 1000})
 	if err != nil || len(long.IDs) != m.Info().Length-len(prompt)+1 {
 		t.Errorf("%d tokens, %v", len(long.IDs), err)
 	}
-	if _, err := m.Generate(t.Context(), nil, engine.Generation{Tokens: 1}); err == nil {
+	if _, err := m.Generate(t.Context(), nil, engine.Generation{MaxTokens: 1}); err == nil {
 		t.Error("an empty prompt is continued")
 	}
 }

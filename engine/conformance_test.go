@@ -129,7 +129,7 @@ func (r *reference) streams(t *testing.T) {
 			for _, v := range mask[i*r.length*r.length : (i+1)*r.length*r.length] {
 				hidden = append(hidden, uint8(v))
 			}
-			r.in.Hidden = append(r.in.Hidden, hidden)
+			r.in.PermMask = append(r.in.PermMask, hidden)
 		}
 	}
 	mapping := r.Floats(t, "target_mapping")

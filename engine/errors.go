@@ -8,6 +8,10 @@ import (
 // ErrClosed is what a forward on a closed model fails with.
 var ErrClosed = errors.New("engine: the model is closed")
 
+// ErrNotFinite is what [Model.Generate] fails with where a model's logits say
+// nothing of what comes next.
+var ErrNotFinite = errors.New("engine: the logits are NaN or infinite: the weights are damaged, or too large for the number format")
+
 // OptionError reports an option of [Open] that makes no sense.
 type OptionError struct {
 	Option string

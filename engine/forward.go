@@ -2,9 +2,9 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
+	"weak"
 
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/internal/parallel"
@@ -37,7 +37,7 @@ type request struct {
 
 	// What begin settles.
 	batch    tape.Batch
-	results  int64      // bytes of what is returned
+	results  int64      // bytes of what is returned and kept
 	trie     bool       // the batch is run as a trie
 	distinct tape.Batch // the distinct tokens, with Reuse
 	tables   int64      // bytes of what they share
@@ -89,7 +89,8 @@ func EveryToken() ForwardOption { return func(r *request) { r.apart = true } }
 
 // Progress has f called with the number of sequences done and their total,
 // each time some are. Calls come one at a time, from any goroutine, and the
-// forward waits for them.
+// forward waits for them. f must not run a forward of the same model: it may
+// wait for ever for memory that this one holds.
 func Progress(f func(done, total int)) ForwardOption {
 	return func(r *request) { r.progress = f }
 }
@@ -106,11 +107,6 @@ func (m *Model) Forward(ctx context.Context, in Input, opts ...ForwardOption) (*
 	if err != nil {
 		return nil, err
 	}
-	if r.Reuse {
-		if err := m.shareFirst(ctx, r); err != nil {
-			return nil, err
-		}
-	}
 	program, p, err := m.prepare(r)
 	if err != nil {
 		return nil, err
@@ -120,10 +116,17 @@ func (m *Model) Forward(ctx context.Context, in Input, opts ...ForwardOption) (*
 		return nil, err
 	}
 	defer m.runners.put(held)
+	if r.Reuse {
+		if err := m.shareFirst(ctx, r, p, held); err != nil {
+			return nil, err
+		}
+	}
 	out := r.output(m.info, r.batch)
+	own(in.Keep, weak.Pointer[Model]{})
 	if err := m.run(ctx, p, held.runners, r, out); err != nil {
 		return nil, err
 	}
+	own(in.Keep, weak.Make(m))
 	return out, nil
 }
 
@@ -152,46 +155,10 @@ func (m *Model) begin(in Input, opts []ForwardOption) (*request, error) {
 	if m.info.DType == INT8 && len(r.Request.Gradients) > 0 {
 		return nil, &point.MismatchError{Name: r.Request.Gradients[0].Name, Reason: "has no gradient in a model of 8 bits, which goes in steps: open it as " + string(F32)}
 	}
-	r.results = r.bytes(m.info, r.batch)
+	r.results = r.bytes(m.info, r.batch) + keptBytes(m.info, graph, r.batch)
 	r.trie = r.sharesPrefixes(graph, in)
 	m.findAlike(r, in)
 	return r, nil
-}
-
-// checkPast refuses a Past that the model cannot take up, and a Keep that two
-// sequences would write, or one while another reads it.
-func (m *Model) checkPast(in Input, r *request, graph *arch.Graph) error {
-	if in.Past == nil && in.Keep == nil {
-		return nil
-	}
-	if !causal(graph) || len(r.Request.Gradients) > 0 {
-		return inputError("Past", "is for causal models without relative positions, and not for gradients")
-	}
-	if slices.Contains(in.Mask, 0) {
-		return inputError("Mask", "hides tokens, which a Past would show to those that follow: leave them out instead")
-	}
-	kept := make(map[*Past]int)
-	for i, to := range in.Keep {
-		if to == nil {
-			continue
-		}
-		if j, twice := kept[to]; twice {
-			return &InputError{"Keep", i, -1, fmt.Sprintf("is to be kept where sequence %d is: give each a Past of its own", j)}
-		}
-		kept[to] = i
-	}
-	for i, past := range in.Past {
-		if past == nil {
-			continue
-		}
-		if j, writes := kept[past]; writes && j != i {
-			return &InputError{"Past", i, -1, fmt.Sprintf("continues what sequence %d grows: keep that one elsewhere", j)}
-		}
-		if !m.network.Continues(past) {
-			return &InputError{"Past", i, -1, "continues what this model has not kept, or not to the end: begin with an empty Past"}
-		}
-	}
-	return nil
 }
 
 // form tells which of the model's graphs an input needs.
@@ -199,16 +166,24 @@ func form(in Input) arch.Form {
 	return arch.Form{Targets: in.Targets != nil, Memory: in.Memories != nil, Types: in.TypeIDs != nil}
 }
 
-// prepare plans a request; where its gradients do not fit into the budget, with
-// values computed again.
+// prepare plans a request; where it does not fit into the budget, without
+// tables of tokens that are alike, and its gradients with values computed again.
 func (m *Model) prepare(r *request) (tape.Program, plan, error) {
 	for {
 		program := m.program(&r.Request)
+		if r.Reuse {
+			first, _ := program.Shared()
+			program = reusing{program, first}
+		}
 		p, err := m.plan(program, r.batch, r.results+r.tables, r.whole(), r.trie)
-		if err == nil || len(r.Request.Gradients) == 0 || r.Request.Recompute {
+		switch {
+		case err != nil && r.Reuse:
+			r.forgetAlike()
+		case err != nil && len(r.Request.Gradients) > 0 && !r.Request.Recompute:
+			r.Request.Recompute = true
+		default:
 			return program, p, err
 		}
-		r.Request.Recompute = true
 	}
 }
 

@@ -14,16 +14,16 @@ import (
 // Generation says how a continuation is drawn. The zero value is greedy: the
 // most probable token at every step, of equal ones that with the lower id.
 type Generation struct {
-	Tokens      int     // at most so many; generation needs it to be above 0
+	MaxTokens   int     // generation needs it to be above 0
 	Temperature float64 // logits are divided by it; 0 is greedy
 	TopK        int     // only the K most probable tokens may be drawn; 0 is no bound
 	TopP        float64 // only the most probable ones that together have P; 0 and 1 are no bound
 	Stop        []int32 // ends after any of these tokens
 	Seed        uint64
-	// Each is called with every token, as soon as it is drawn, and its
+	// OnToken is called with every token, as soon as it is drawn, and its
 	// log-probability by the model: before temperature and bounds. An error ends
 	// the generation.
-	Each func(id int32, logprob float64) error
+	OnToken func(id int32, logprob float64) error
 }
 
 // Generated is a continuation with the log-probability of each token.
@@ -37,7 +37,9 @@ type Generated struct {
 // model has no further position. The bits of a step are those of a forward of
 // all tokens so far. A model of another task than [arch.CausalLM] is a
 // [*checkpoint.UnsupportedError], settings without a meaning are an
-// [*OptionError]; other errors are those of [Model.Forward] and of g.Each.
+// [*OptionError], and where there is no most probable token, since logits are
+// NaN or infinite, it ends with [ErrNotFinite]; other errors are those of
+// [Model.Forward] and of g.OnToken.
 func (m *Model) Generate(ctx context.Context, prompt []int32, g Generation) (*Generated, error) {
 	if m.info.Task != arch.CausalLM {
 		return nil, &checkpoint.UnsupportedError{
@@ -55,21 +57,25 @@ func (m *Model) Generate(ctx context.Context, prompt []int32, g Generation) (*Ge
 	random := rand.New(rand.NewPCG(g.Seed, 0))
 	past := &Past{}
 	next := prompt
-	for len(out.IDs) < g.Tokens {
+	for len(out.IDs) < g.MaxTokens {
 		step, err := m.Forward(ctx, Input{IDs: next, Reads: [][]int{{len(next) - 1}}, Past: []*Past{past}, Keep: []*Past{past}})
 		if err != nil {
 			return nil, err
 		}
 		logits := step.Row(0)
+		total := logSumExp(logits)
+		if math.IsNaN(total) {
+			return nil, ErrNotFinite
+		}
 		id := g.draw(logits, random)
-		logprob := logits[id] - logSumExp(logits)
+		logprob := logits[id] - total
 		out.IDs, out.LogProbs = append(out.IDs, int32(id)), append(out.LogProbs, logprob)
-		if g.Each != nil {
-			if err := g.Each(int32(id), logprob); err != nil {
+		if g.OnToken != nil {
+			if err := g.OnToken(int32(id), logprob); err != nil {
 				return nil, err
 			}
 		}
-		if slices.Contains(g.Stop, int32(id)) || m.info.Length > 0 && past.Length >= m.info.Length {
+		if slices.Contains(g.Stop, int32(id)) || m.info.Length > 0 && past.Length() >= m.info.Length {
 			break
 		}
 		next = []int32{int32(id)}
@@ -80,7 +86,7 @@ func (m *Model) Generate(ctx context.Context, prompt []int32, g Generation) (*Ge
 // check refuses settings without a meaning.
 func (g *Generation) check() error {
 	switch {
-	case g.Tokens <= 0:
+	case g.MaxTokens <= 0:
 		return &OptionError{Option: "tokens", Reason: "generation needs a number above 0"}
 	case !(g.Temperature >= 0) || math.IsInf(g.Temperature, 1):
 		return &OptionError{Option: "temperature", Reason: "must be 0 or a finite number above it"}
@@ -146,7 +152,8 @@ func (g *Generation) draw(logits []float64, random *rand.Rand) int {
 	return order[len(weights)-1]
 }
 
-// logSumExp returns ln Σ exp(x).
+// logSumExp returns ln Σ exp(x): NaN where a value is NaN or the largest one is
+// infinite.
 func logSumExp(x []float64) float64 {
 	top, sum := slices.Max(x), 0.0
 	for _, v := range x {

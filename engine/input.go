@@ -8,8 +8,8 @@ import (
 )
 
 // Input is a ragged batch: the tokens of all sequences one after another,
-// without padding. Each slice but Lengths and Embeds has one value for a token;
-// nil means the default. Forward only reads it.
+// without padding. IDs, TypeIDs, PositionIDs and Mask have one value for a token;
+// nil means the default. Forward only reads it, but for what Keep names.
 type Input struct {
 	// IDs are token ids. [ZeroWord] and [MeanWord] stand for what is no token of
 	// the vocabulary; positions and types are added to them as to any other.
@@ -38,9 +38,9 @@ type Input struct {
 	// Targets are, for each sequence, the positions that XLNet's query stream
 	// predicts: the logits are theirs. nil runs the content stream alone.
 	Targets [][]int
-	// Hidden has, for each sequence, [length, length] row-major: 1 where a
-	// query (row) cannot see a key (XLNet's perm_mask). nil hides nothing.
-	Hidden [][]uint8
+	// PermMask has, for each sequence, [length, length] row-major: 1 where a
+	// query (row) cannot see a key of XLNet. nil hides nothing.
+	PermMask [][]uint8
 	// Memories are, for each layer, the cached rows of earlier segments of all
 	// sequences, [rows, Info.Hidden], and MemoryLengths their numbers for each
 	// sequence.
@@ -49,9 +49,10 @@ type Input struct {
 	// Past has, for each sequence, what an earlier forward kept of the tokens
 	// before these; sequences may share it, and nil stands for none. Keep says
 	// where to keep them and these for a later one: in the same Past, which
-	// then grows, or in another, which is begun anew. A forward that fails, or
-	// leaves layers out, leaves what no later one can continue. Mask must hide
-	// nothing beside them. For causal models.
+	// then grows, or in another, which is begun anew. A forward that fails
+	// leaves what no later one can continue, and one [WithoutLogits], which may
+	// leave layers out, keeps nothing. Mask must hide nothing beside them. For
+	// causal models.
 	Past, Keep []*Past
 }
 
@@ -60,11 +61,6 @@ const (
 	ZeroWord = tape.ZeroWord // −1: a word embedding that is all zeros
 	MeanWord = tape.MeanWord // −2: the mean of the word embeddings of the whole vocabulary
 )
-
-// Past is what tokens leave behind for those that follow in a causal model:
-// keys and values. The zero value is that of no token. It must not be read and
-// grown at the same time.
-type Past = tape.Past
 
 // batch validates an input against the limits of a model and fills in
 // defaults. read is the model's rule for what is read.
@@ -101,7 +97,7 @@ func (in Input) batch(a *arch.Architecture, read arch.Read) (tape.Batch, error) 
 			return b, inputError(past.name, "has %d entries for %d sequences", len(past.list), b.Sequences())
 		}
 	}
-	b.Past, b.Keep = in.Past, in.Keep
+	b.Past, b.Keep = rowsOf(in.Past), rowsOf(in.Keep)
 	if info.Positions > 0 && b.PositionIDs == nil {
 		b.PositionIDs = positions(a, &b)
 		for row, p := range b.PositionIDs {
@@ -181,7 +177,7 @@ func (in Input) tokens(info *Info, b *tape.Batch, tokens int) error {
 	return nil
 }
 
-// rows settles what is read, and checks Targets and Hidden.
+// rows settles what is read, and checks Targets and PermMask.
 func (in Input) rows(info *Info, b *tape.Batch, read arch.Read) error {
 	n := b.Sequences()
 	for _, field := range []struct {
@@ -206,20 +202,20 @@ func (in Input) rows(info *Info, b *tape.Batch, read arch.Read) error {
 	switch {
 	case in.Targets != nil && !info.Targets:
 		return inputError("Targets", "are given, but a %s model has no query stream", info.ModelType)
-	case in.Hidden != nil && !info.Targets:
-		return inputError("Hidden", "is given, but a %s model takes no permutation mask", info.ModelType)
-	case in.Hidden != nil && len(in.Hidden) != n:
-		return inputError("Hidden", "has masks for %d sequences, not %d", len(in.Hidden), n)
+	case in.PermMask != nil && !info.Targets:
+		return inputError("PermMask", "is given, but a %s model takes no permutation mask", info.ModelType)
+	case in.PermMask != nil && len(in.PermMask) != n:
+		return inputError("PermMask", "has masks for %d sequences, not %d", len(in.PermMask), n)
 	case in.Reads != nil && (read.From != arch.Every || in.Targets != nil):
 		return inputError("Reads", "are given, but the model says itself what it reads")
 	}
-	for i, hidden := range in.Hidden {
+	for i, hidden := range in.PermMask {
 		lo, hi := b.Range(i)
 		if len(hidden) != (hi-lo)*(hi-lo) {
-			return &InputError{"Hidden", i, -1, fmt.Sprintf("has %d values for %d tokens; it needs their square", len(hidden), hi-lo)}
+			return &InputError{"PermMask", i, -1, fmt.Sprintf("has %d values for %d tokens; it needs their square", len(hidden), hi-lo)}
 		}
 	}
-	b.Targets, b.Hidden, b.Reads = in.Targets, in.Hidden, in.Reads
+	b.Targets, b.Hidden, b.Reads = in.Targets, in.PermMask, in.Reads
 	if read.From == arch.Every {
 		return nil
 	}

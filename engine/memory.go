@@ -4,7 +4,7 @@ package engine
 type Memory struct {
 	Weights int64 // of the model, those packed again for gradients included
 	Working int64 // of all threads
-	Results int64 // what is returned
+	Results int64 // what is returned and kept
 }
 
 // Total returns the sum.

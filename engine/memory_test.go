@@ -55,3 +55,54 @@ func TestMemory(t *testing.T) {
 		t.Error("more tokens than there are positions have a size")
 	}
 }
+
+// TestMemoryOfAlike: what tokens that are alike share makes no request too large
+// that fits without, and is part of what a forward says it takes.
+func TestMemoryOfAlike(t *testing.T) {
+	const sequences, length = 10, 150
+	fsys := odd.model(t)
+	in := engine.Input{Lengths: slices.Repeat([]int{length}, sequences)}
+	for i := range sequences * length {
+		in.IDs = append(in.IDs, int32(i/length%5)) // each token twice
+	}
+	memory := func(m *engine.Model, opts ...engine.ForwardOption) engine.Memory {
+		t.Helper()
+		need, err := m.Memory(in, opts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return need
+	}
+	plenty := open(t, fsys, engine.WithThreads(1))
+	shared, apart := memory(plenty), memory(plenty, engine.EveryToken())
+	if shared.Total() <= apart.Total() {
+		t.Fatalf("tables take no memory: %+v and %+v", shared, apart)
+	}
+	want := forward(t, plenty, in).Logits.F32
+	for name, c := range map[string]struct {
+		budget int64
+		need   engine.Memory
+	}{
+		"what the tables need":       {shared.Total(), shared},
+		"a byte less":                {shared.Total() - 1, apart},
+		"what it needs without them": {apart.Total(), apart},
+	} {
+		m := open(t, fsys, engine.WithThreads(1), engine.WithMemory(c.budget))
+		if got := memory(m); got != c.need {
+			t.Errorf("%s: takes %+v, want %+v", name, got, c.need)
+		}
+		for range 2 { // the second time on the runners of the first
+			if got := forward(t, m, in); !slices.Equal(got.Logits.F32, want) {
+				t.Errorf("%s: other logits", name)
+			}
+		}
+	}
+	var refused *engine.MemoryError
+	scarce := open(t, fsys, engine.WithThreads(1), engine.WithMemory(apart.Total()-1))
+	if _, err := scarce.Forward(t.Context(), in); !errors.As(err, &refused) || refused.Need != apart.Total() {
+		t.Errorf("a byte less than either needs: %v", err)
+	}
+	if _, err := scarce.Memory(in); err == nil || err.Error() != refused.Error() {
+		t.Errorf("Memory says %v, Forward %v", err, refused)
+	}
+}

@@ -23,39 +23,61 @@ func (m *Model) findAlike(r *request, in Input) {
 		return
 	}
 	r.Reuse = true
-	shared, widths := m.program(&r.Request).Shared()
-	if r.Reuse = shared != nil; !r.Reuse {
+	first, widths := m.program(&r.Request).Shared()
+	if r.Reuse = first != nil; !r.Reuse {
 		return
 	}
-	b.Alike, r.distinct = alike, distinct
-	for _, width := range widths {
+	// All groups of both batches share the tables, which shareFirst allocates.
+	b.Alike, b.Tables = alike, make([]result.Tensor, len(widths))
+	r.distinct = distinct
+	r.distinct.Tables = b.Tables
+	for i, width := range widths {
+		b.Tables[i].Shape = []int{distinct.Rows(), width}
 		r.tables += int64(distinct.Rows()) * int64(width) * m.info.DType.Size()
 	}
 }
 
+// forgetAlike has every token computed by itself.
+func (r *request) forgetAlike() {
+	r.Reuse, r.distinct, r.tables = false, tape.Batch{}, 0
+	r.batch.Alike, r.batch.Tables = nil, nil
+}
+
+// reusing is a program whose runners first run another one, which computes what
+// it imports: they hold what the larger of both needs.
+type reusing struct {
+	tape.Program
+	first tape.Program
+}
+
+func (p reusing) Bytes(size tape.Size) int64 {
+	return max(p.Program.Bytes(size), p.first.Bytes(firstSize(size)))
+}
+
+// firstSize returns the size of a runner for as many distinct tokens as another
+// has tokens: sequences of one token each.
+func firstSize(size tape.Size) tape.Size {
+	return tape.Size{Sequences: size.Tokens, Tokens: size.Tokens, Reads: size.Tokens, Longest: 1, Context: 1, Threads: size.Threads}
+}
+
 // shareFirst runs what the first layer computes of a token's id, position and
-// type alone for the distinct tokens of a request, and gives its batch what it
-// came to.
-func (m *Model) shareFirst(ctx context.Context, r *request) error {
-	shared, widths := m.program(&r.Request).Shared()
-	for _, width := range widths {
-		r.distinct.Tables = append(r.distinct.Tables, result.NewTensor(m.info.DType, r.distinct.Rows(), width))
+// type alone for the distinct tokens of a request, and fills its tables. It does
+// so on the runners of the request itself: two forwards that held their tables
+// while they waited for further runners could wait for each other.
+func (m *Model) shareFirst(ctx context.Context, r *request, p plan, h *held) error {
+	for i, t := range r.distinct.Tables {
+		r.distinct.Tables[i] = result.NewTensor(m.info.DType, t.Shape...)
 	}
-	p, err := m.plan(shared, r.distinct, r.tables, false, false)
-	if err != nil {
-		return err
+	var runners []tape.Executor
+	for _, s := range h.sized {
+		first := s.program.(reusing).first
+		runners = append(runners, first.Runner(firstSize(p.size), s.runner))
+		defer s.program.Runner(s.size, s.runner)
 	}
-	held, err := m.runners.take(ctx, shared, p.size, p.runners, r.tables)
-	if err != nil {
-		return err
-	}
-	defer m.runners.put(held)
+	rows := min(p.size.Tokens, (r.distinct.Rows()+p.runners-1)/p.runners)
+	p.groups = partition(r.distinct, rows)
 	out := &Output{Starts: make([]int, r.distinct.Sequences()+1)}
-	if err := m.run(ctx, p, held.runners, &request{}, out); err != nil {
-		return err
-	}
-	r.batch.Tables = r.distinct.Tables
-	return nil
+	return m.run(ctx, p, runners, &request{}, out)
 }
 
 // token is what a token's row begins from.

@@ -185,7 +185,7 @@ func (w with) input(info engine.Info, seed uint64, lengths ...int) engine.Input 
 					hidden[q*n+(q+1)%n] = 0
 				}
 			}
-			in.Hidden = append(in.Hidden, hidden)
+			in.PermMask = append(in.PermMask, hidden)
 		}
 		if w.memories && info.Memories {
 			in.MemoryLengths = append(in.MemoryLengths, (i+1)%3)
@@ -351,6 +351,9 @@ func randomEdits(random *rand.Rand, m *engine.Model, in engine.Input, n int) (ed
 
 func randomEdit(random *rand.Rand, p arch.Point) point.Edit {
 	e := point.Edit{Selection: wholeOf(p), Op: point.Op(random.IntN(4))}
+	if e.Op == point.Mean && !e.HasPositions() {
+		e.Op = point.Add
+	}
 	count := 1
 	for axis, a := range p.Axes {
 		size, width := a.Size, 1

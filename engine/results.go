@@ -19,26 +19,26 @@ func (r *request) check(graph *arch.Graph, b tape.Batch) error {
 	refuse := func(s point.Selection, format string, args ...any) error {
 		return &point.MismatchError{Name: s.Name, Reason: fmt.Sprintf(format, args...)}
 	}
-	is := func(s point.Selection, has bool, what string) error {
-		// A point of another graph may bear the name of one of this graph.
+	is := func(s point.Selection, has func(p arch.Point) bool, what string) error {
+		// A point of another graph or model may bear the name of one of this graph.
 		p, ok := known[s.Point.Name]
 		switch {
-		case !ok || p.Node != s.Point.Node || p.Stage != s.Point.Stage || len(p.Axes) != len(s.Point.Axes):
-			return refuse(s, "is not of this input's graph: select it on Graph of an input with the same fields")
-		case len(s.Ranges) != len(s.Point.Axes):
-			return refuse(s, "has %d ranges for %d axes", len(s.Ranges), len(s.Point.Axes))
-		case !has:
+		case !ok || p.Node != s.Point.Node || p.Stage != s.Point.Stage || !slices.Equal(p.Axes, s.Point.Axes):
+			return refuse(s, "is not of this input's graph: select it on Graph of the same model, for an input with the same fields")
+		case len(s.Ranges) != len(p.Axes):
+			return refuse(s, "has %d ranges for %d axes", len(s.Ranges), len(p.Axes))
+		case !has(p):
 			return refuse(s, "%s", what)
 		}
 		return nil
 	}
 	for _, s := range r.Captures {
-		if err := is(s, s.Point.Stage != arch.IDs, "is the input itself"); err != nil {
+		if err := is(s, func(p arch.Point) bool { return p.Stage != arch.IDs }, "is the input itself"); err != nil {
 			return err
 		}
 	}
 	for _, s := range r.Request.Gradients {
-		if err := is(s, s.Point.Differentiable, "has no gradient"); err != nil {
+		if err := is(s, func(p arch.Point) bool { return p.Differentiable }, "has no gradient"); err != nil {
 			return err
 		}
 	}
@@ -46,7 +46,7 @@ func (r *request) check(graph *arch.Graph, b tape.Batch) error {
 		return &point.MismatchError{Name: r.Request.Gradients[0].Name, Reason: "is to be differentiated without an objective"}
 	}
 	for _, e := range r.Request.Edits {
-		if err := is(e.Selection, e.Point.Editable, "cannot be edited"); err != nil {
+		if err := is(e.Selection, func(p arch.Point) bool { return p.Editable }, "cannot be edited"); err != nil {
 			return err
 		}
 		if err := r.checkEdit(e, b); err != nil {
@@ -56,10 +56,16 @@ func (r *request) check(graph *arch.Graph, b tape.Batch) error {
 	return nil
 }
 
-// checkEdit holds the values of an edit to the shape of what it selects: in
-// every sequence, if it has no axis for them.
+// checkEdit refuses an edit whose operation is none, or a mean over nothing, and
+// holds its values to the shape of what it selects: in every sequence, if it has
+// no axis for them.
 func (r *request) checkEdit(e point.Edit, b tape.Batch) error {
-	if e.Op == point.Mean || len(e.Values) == 1 {
+	switch {
+	case e.Op > point.Mean:
+		return &point.MismatchError{Name: e.Name, Reason: fmt.Sprintf("is edited by operation %d: they are Replace, Add, Multiply and Mean", e.Op)}
+	case e.Op == point.Mean && !e.HasPositions():
+		return &point.MismatchError{Name: e.Name, Reason: "has no positions to take the mean over"}
+	case e.Op == point.Mean || len(e.Values) == 1:
 		return nil
 	}
 	n := 1
@@ -130,24 +136,31 @@ func shape(b tape.Batch, s point.Selection, i int) ([]int, bool) {
 	return dims, true
 }
 
-// Selects tells whether a selection has a value in any sequence of an input. An
-// edit of one that has none is valid and changes nothing. Errors are those of
-// [Model.Forward].
-func (m *Model) Selects(in Input, s point.Selection) (bool, error) {
+// Shapes returns the shape of a selection in each sequence of an input, without
+// the axis B: nil for a sequence that is not selected, and one shape in all for a
+// point that has no such axis. Errors are those of [Model.Forward].
+func (m *Model) Shapes(in Input, s point.Selection) ([][]int, error) {
 	graph := m.network.Graph(form(in))
 	b, err := in.batch(m.architecture, graph.Read)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	if err := (&request{Request: tape.Request{Captures: []point.Selection{s}}}).check(graph, b); err != nil {
-		return false, err
+		return nil, err
 	}
-	for i := range instances(b, s) {
-		if dims, ok := shape(b, s, i); ok && !slices.Contains(dims, 0) {
-			return true, nil
+	return shapes(b, s), nil
+}
+
+// shapes returns the shape of a selection in each sequence, nil for one that is
+// not selected.
+func shapes(b tape.Batch, s point.Selection) [][]int {
+	all := make([][]int, instances(b, s))
+	for i := range all {
+		if dims, ok := shape(b, s, i); ok {
+			all[i] = append([]int{}, dims...)
 		}
 	}
-	return false, nil
+	return all
 }
 
 // instances returns of how many tensors a selection consists.
@@ -205,13 +218,7 @@ func (r *request) output(info Info, b tape.Batch) *Output {
 	}
 	allocate := func(list []point.Selection) (all []Activation) {
 		for _, s := range list {
-			shapes := make([][]int, instances(b, s))
-			for i := range shapes {
-				if dims, ok := shape(b, s, i); ok {
-					shapes[i] = append([]int{}, dims...)
-				}
-			}
-			all = append(all, result.NewActivation(info.DType, s, shapes))
+			all = append(all, result.NewActivation(info.DType, s, shapes(b, s)))
 		}
 		return all
 	}

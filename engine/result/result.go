@@ -13,7 +13,9 @@ import (
 // Objective is the scalar whose gradients are asked for. It is given the
 // logits that the head reads of one sequence, [reads, outputs] row-major,
 // returns its value and adds its gradient to grad, which is zero at first. It
-// is called from several goroutines at a time, and must keep neither slice.
+// is called from several goroutines at a time, and must keep neither slice. Nor
+// must it run a forward of the same model: it may wait for ever for memory that
+// its own one holds.
 type Objective func(sequence int, logits []float64, grad []float64) float64
 
 // Output is the result of a forward.

@@ -29,9 +29,6 @@ type Network interface {
 	Graph(form arch.Form) *arch.Graph
 	// Plan makes the plan of a request, which must fit the graph of its form.
 	Plan(req *Request) Program
-	// Continues tells whether p is what a forward of this model has kept, of
-	// all of its layers and in its number format.
-	Continues(p *Past) bool
 }
 
 // Program is the plan of a request without its number format.
@@ -114,25 +111,4 @@ func (n *network[T]) Plan(req *Request) Program {
 // Graph implements [Network].
 func (n *network[T]) Graph(form arch.Form) *arch.Graph {
 	return n.graphs[n.info.Form(form)]
-}
-
-// Continues implements [Network]. A forward that failed on the way, or left
-// layers out, has kept rows that Length does not count, or not all of them.
-func (n *network[T]) Continues(p *Past) bool {
-	graph, layers := n.Graph(arch.Form{}), 0
-	for _, node := range graph.Nodes {
-		op, ok := node.Op.(arch.Attention)
-		if !ok {
-			continue
-		}
-		var l layerPast
-		if layers < len(p.layers) {
-			l = p.layers[layers]
-		}
-		layers++
-		if len(values[T](l.keys)) != p.Length*graph.Nodes[op.Key].Width || len(values[T](l.values)) != p.Length*graph.Nodes[op.Value].Width {
-			return false
-		}
-	}
-	return len(p.layers) <= layers
 }

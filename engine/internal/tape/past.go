@@ -16,6 +16,17 @@ type Past struct {
 // layerPast is the keys and values of one attention, [Length, width].
 type layerPast struct{ keys, values result.Tensor }
 
+// Bytes returns the size of the keys and values.
+func (p *Past) Bytes() int64 {
+	n := int64(0)
+	for _, l := range p.layers {
+		for _, t := range []result.Tensor{l.keys, l.values} {
+			n += 4*int64(len(t.F32)) + 8*int64(len(t.F64))
+		}
+	}
+	return n
+}
+
 // Fork returns a copy that can be continued by itself.
 func (p *Past) Fork() *Past {
 	c := &Past{Length: p.Length}
