@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/xai-go/xai/core/builtin"
 	"github.com/xai-go/xai/core/wasm"
+	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/engine/tokenizer"
 	"github.com/xai-go/xai/internal/nearest"
 	"github.com/xai-go/xai/registry"
@@ -94,6 +96,20 @@ func New(o Options) (*Host, error) {
 	h := &Host{options: o, modules: make(map[string]*module)}
 	h.list = sync.OnceValues(h.search)
 	return h, nil
+}
+
+// MemoryBound returns the bytes that explaining with a method of these limits
+// takes at most by what the host holds it to: the budgets of the open model and,
+// in int8, of the one beside it; the evaluations that each remembers; the answers
+// of a run; and what the sandbox has and returns. What has no bound of its own,
+// such as a vocabulary, is not in it.
+func (h *Host) MemoryBound(limits registry.Limits) int64 {
+	bound := cmp.Or(h.options.Memory, engine.DefaultMemory) + max(0, cmp.Or(h.options.Cache, DefaultCache))
+	if h.options.DType == string(engine.INT8) {
+		bound *= 2
+	}
+	sandbox := wasm.DefaultLimits
+	return bound + maxKnown + sandbox.HandleBytes + cmp.Or(limits.Memory, sandbox.MemoryBytes) + cmp.Or(limits.Output, sandbox.OutputBytes)
 }
 
 // Close ends the host: it waits for explanations and compilations under way and

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,9 +19,9 @@ import (
 
 	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/core/builtin"
-	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/internal/nearest"
 	"github.com/xai-go/xai/plugins"
+	"github.com/xai-go/xai/registry"
 )
 
 // app is one run of the program: where it reads and writes, and the flags that
@@ -42,9 +41,10 @@ type app struct {
 
 	late func() // tells run that --timeout has passed
 
-	mu       sync.Mutex
-	progress *bar            // on the terminal now; nil where there is none
-	partial  map[string]bool // files that are being written
+	mu        sync.Mutex
+	progress  *bar            // on the terminal now; nil where there is none
+	partial   map[string]bool // files that are being written
+	abandoned bool            // no file may be begun any more
 }
 
 // execute parses the command line and runs its command.
@@ -57,8 +57,13 @@ func (a *app) execute(ctx context.Context) (err error) {
 	if cmd, rest, err := root.Find(a.args); err != nil {
 		return unknownCommand(cmd, firstWord(rest))
 	}
-	started := false
-	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
+	started, cancel := false, func() {}
+	defer func() { cancel() }()
+	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
+		started = true
+		ctx, cancel = a.deadline(ctx)
+		cmd.SetContext(ctx)
+	}
 	err = root.ExecuteContext(ctx)
 	if _, ok := errors.AsType[*core.Error](err); err != nil && !ok && !started { // cobra refused the command line
 		return usage("see xai --help", "%s", err)
@@ -144,33 +149,44 @@ func examples(pairs ...string) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// beside is how much the heap may hold beside the budget: vocabularies, methods,
-// and the text of results.
+// beside is how much the heap may hold beside what has a bound of its own:
+// vocabularies, compiled methods, and the text of results.
 const beside = 256 << 20
 
-// boundHeap has garbage collected before it outgrows the budget of --memory: by
-// itself the collector lets as much of it lie as there is in use, and what a
-// forward returns may fill the budget. GOMEMLIMIT takes precedence.
-func (a *app) boundHeap() {
+// boundHeap has garbage collected before it outgrows what the budget of --memory
+// and a method of these limits may take: by itself the collector lets as much of
+// it lie as there is in use, and what a forward returns may fill the budget. Were
+// it less than what is in use, the collector would run all the time. GOMEMLIMIT
+// takes precedence.
+func (a *app) boundHeap(host *core.Host, limits registry.Limits) {
 	if a.getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(cmp.Or(int64(a.memory), engine.DefaultMemory) + beside)
+		debug.SetMemoryLimit(host.MemoryBound(limits) + beside)
 	}
 }
 
-// host opens the host with what this binary embeds.
-func (a *app) host() (*core.Host, error) {
-	a.boundHeap()
-	return core.New(core.Options{
+// host opens the host with what this binary embeds, and with the options that
+// set changes.
+func (a *app) host(set ...func(*core.Options)) (*core.Host, error) {
+	o := core.Options{
 		Models:   builtin.Models(),
 		Methods:  core.Builtin(plugins.Builtin()),
 		Registry: a.registry,
 		Threads:  a.threads,
 		DType:    a.dtype,
 		Memory:   int64(a.memory),
-	})
+	}
+	for _, f := range set {
+		f(&o)
+	}
+	host, err := core.New(o)
+	if err == nil {
+		a.boundHeap(host, registry.Limits{})
+	}
+	return host, err
 }
 
-// deadline bounds a command by --timeout, also where it waits for its input.
+// deadline bounds a command by --timeout, also where it cannot notice that its
+// context is done.
 func (a *app) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	if a.timeout <= 0 {
 		return ctx, func() {}
@@ -318,6 +334,19 @@ func (n number) Set(s string) error {
 		return usage(fmt.Sprintf("use a number from %g to %g", n.low, n.high), "%q is no such number", s)
 	}
 	*n.value = v
+	return nil
+}
+
+// filename is the value of a flag that names a file to write.
+type filename struct{ value *string }
+
+func (f filename) String() string { return *f.value }
+func (f filename) Type() string   { return "FILE" }
+func (f filename) Set(s string) error {
+	if s == "" {
+		return usage("name a file, or - for standard output", "the name is empty")
+	}
+	*f.value = s
 	return nil
 }
 

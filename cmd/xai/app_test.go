@@ -139,8 +139,12 @@ func TestLength(t *testing.T) {
 func TestRunDefect(t *testing.T) {
 	var stderr bytes.Buffer
 	code := run(t.Context(), []string{"version"}, nil, panicking{}, &stderr, os.Getenv)
-	if code != 1 || !strings.HasPrefix(stderr.String(), "error: xai has a defect: boom\nhint: ") {
-		t.Errorf("exit code %d, %q", code, stderr.String())
+	text := stderr.String()
+	if code != 1 || !strings.HasPrefix(text, "error: xai has a defect: boom\n\ngoroutine ") || !strings.Contains(text, "\nhint: ") {
+		t.Errorf("exit code %d, %q", code, text)
+	}
+	if !strings.Contains(text, "panicking.Write") {
+		t.Errorf("nothing says where it happened: %q", text)
 	}
 }
 
@@ -199,6 +203,9 @@ func TestOutput(t *testing.T) {
 		if entries, _ := os.ReadDir(dir); len(entries) != 0 {
 			t.Errorf("files are left behind: %v", entries)
 		}
+		if _, err := a.create(&output{target: filepath.Join(dir, "other"), mode: 0o666}); err == nil {
+			t.Error("another file is begun")
+		}
 	})
 }
 
@@ -235,50 +242,6 @@ func TestBar(t *testing.T) {
 	}
 }
 
-// TestBertBase checks the folder that bench makes up: its size, and that its
-// bytes do not depend on how they are read.
-func TestBertBase(t *testing.T) {
-	f, err := bertBase{}.Open("model.safetensors")
-	if err != nil {
-		t.Fatal(err)
-	}
-	v := f.(*virtual)
-	const parameters = 109483778 // of BertForSequenceClassification, base, two labels
-	if got := v.size - int64(len(v.head)); got != 4*parameters {
-		t.Errorf("%d bytes of weights, want %d", got, 4*parameters)
-	}
-	const n = 64
-	from := int64(len(v.head)) - 10
-	want := make([]byte, n)
-	if _, err := v.ReadAt(want, from); err != nil {
-		t.Fatal(err)
-	}
-	for size := 1; size <= 13; size++ {
-		got := make([]byte, 0, n)
-		for len(got) < n {
-			part := make([]byte, min(size, n-len(got)))
-			if _, err := v.ReadAt(part, from+int64(len(got))); err != nil {
-				t.Fatal(err)
-			}
-			got = append(got, part...)
-		}
-		if !bytes.Equal(got, want) {
-			t.Fatalf("reads of %d bytes give other bytes", size)
-		}
-	}
-	if n, err := v.ReadAt(want, v.size-4); n != 4 || err != io.EOF {
-		t.Errorf("a read over the end gives %d bytes, %v", n, err)
-	}
-	sum, most := 0.0, 0.0
-	for i := range uint64(10000) {
-		w := float64(weight(i))
-		sum, most = sum+w, max(most, w, -w)
-	}
-	if most > 1.0/16 || most < 0.9/16 || sum > 20 || sum < -20 {
-		t.Errorf("weights reach %v and sum to %v", most, sum)
-	}
-}
-
 func TestMedian(t *testing.T) {
 	for _, c := range []struct {
 		v    []float64
@@ -290,18 +253,23 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-// TestBoundHeap: the garbage collector knows the budget.
+// TestBoundHeap: the garbage collector knows the budget, and what a method may
+// take beside it.
 func TestBoundHeap(t *testing.T) {
 	before := debug.SetMemoryLimit(-1)
 	t.Cleanup(func() { debug.SetMemoryLimit(before) })
+	// What an embedded model remembers, answers, handles and results.
+	const others = 64<<20 + 512<<20 + 256<<20 + 16<<20 + beside
 	for _, c := range []struct {
 		args []string
 		env  string
 		want int64
 	}{
-		{nil, "", 4<<30 + beside},
-		{[]string{"--memory", "1GiB"}, "", 1<<30 + beside},
-		{[]string{"--memory", "1GiB"}, "2GiB", before},
+		{[]string{"predict", "good"}, "", 4<<30 + 64<<20 + others},
+		{[]string{"predict", "good", "--memory", "1GiB"}, "", 1<<30 + 64<<20 + others},
+		{[]string{"predict", "good", "--memory", "1GiB"}, "2GiB", before},
+		{[]string{"explain", "good", "--memory", "1GiB", "-M", "lime"}, "", 1<<30 + 512<<20 + others}, // lime's own memory
+		{[]string{"tokenize", "good", "--memory", "1GiB", "--dtype", "int8"}, "", 2<<30 + 64<<20 + 64<<20 + others},
 	} {
 		debug.SetMemoryLimit(before)
 		getenv := func(key string) string {
@@ -311,7 +279,7 @@ func TestBoundHeap(t *testing.T) {
 			return os.Getenv(key)
 		}
 		var stdout, stderr bytes.Buffer
-		if code := run(t.Context(), append([]string{"predict", "good"}, c.args...), nil, &stdout, &stderr, getenv); code != 0 {
+		if code := run(t.Context(), c.args, nil, &stdout, &stderr, getenv); code != 0 {
 			t.Fatalf("exit code %d: %s", code, stderr.String())
 		}
 		if got := debug.SetMemoryLimit(-1); got != c.want {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/core/report"
 	"github.com/xai-go/xai/engine"
+	"github.com/xai-go/xai/internal/virtual"
 )
 
 func (a *app) bench() *cobra.Command {
@@ -36,7 +36,7 @@ explanation, phase by phase (explain).`,
 }
 
 // forwardResult is the JSON form of bench forward. Rates count the matrix
-// products of a whole forward, two operations for a multiply-add.
+// products that a forward computes, two operations for a multiply-add.
 type forwardResult struct {
 	Model    string   `json:"model"`
 	Batch    int      `json:"batch"`
@@ -63,8 +63,9 @@ func (a *app) benchForward() *cobra.Command {
 		Long: `Forward runs a batch of sequences through a model over and over for --time, and
 prints the median time, the tokens a second, the arithmetic rate of the
 matrix products, and its share of what this machine's fused multiply-adds can do,
-measured on as many threads right before. Without -m the model has the shape of
-BERT-base and random weights.`,
+measured on as many threads right before. Of the last layer, products that the
+answer does not depend on are neither computed nor counted. Without -m the model
+has the shape of BERT-base and random weights.`,
 		Example: examples(
 			"xai bench forward", "BERT-base, 8 sequences of 128 tokens",
 			"xai bench forward --batch 1 --seq 16 --threads 1", "one short text on one thread",
@@ -72,12 +73,13 @@ BERT-base and random weights.`,
 		),
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := a.deadline(cmd.Context())
-			defer cancel()
-			if batch == 0 || seq == 0 {
+			switch {
+			case batch == 0 || seq == 0:
 				return usage("use numbers from 1", "a batch of %d sequences of %d tokens is empty", batch, seq)
+			case seq > maxBatch/batch:
+				return usage("use a smaller --batch or --seq", "a batch of %d sequences of %d tokens is more than %d tokens", batch, seq, maxBatch)
 			}
-			r, err := a.measureForward(ctx, model, batch, seq, span)
+			r, err := a.measureForward(cmd.Context(), model, batch, seq, span)
 			if err != nil {
 				return err
 			}
@@ -98,6 +100,10 @@ BERT-base and random weights.`,
 	a.complete(cmd)
 	return cmd
 }
+
+// maxBatch bounds the tokens of a batch: the largest models take minutes for as
+// many.
+const maxBatch = 1 << 20
 
 // openEngine opens a model, or the shape of BERT-base where none is named.
 func (a *app) openEngine(ctx context.Context, ref string) (e *engine.Model, close func(), err error) {
@@ -120,7 +126,15 @@ func (a *app) openEngine(ctx context.Context, ref string) (e *engine.Model, clos
 	if a.memory > 0 {
 		options = append(options, engine.WithMemory(int64(a.memory)))
 	}
-	m, err := engine.Open(ctx, bertBase{}, options...)
+	base, err := virtual.Named("bert-base")
+	if err != nil {
+		return nil, nil, err
+	}
+	folder, err := base.Folder(false)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := engine.Open(ctx, folder, options...)
 	if err != nil {
 		return nil, nil, inputError(err)
 	}
@@ -143,14 +157,18 @@ func (a *app) measureForward(ctx context.Context, ref string, batch, seq int, sp
 	}
 	defer closeModel()
 	info := m.Info()
-	if seq > info.Positions {
-		return nil, usage(fmt.Sprintf("use --seq %d or less", info.Positions), "a sequence of %d tokens does not fit the model, which reads %d", seq, info.Positions)
+	if info.Length > 0 && seq > info.Length {
+		return nil, usage(fmt.Sprintf("use --seq %d or less", info.Length), "a sequence of %d tokens does not fit the model, which reads %d", seq, info.Length)
 	}
 	in := engine.Input{Lengths: slices.Repeat([]int{seq}, batch)}
 	for i := range batch * seq { // every sequence differs, as variants do
 		in.IDs = append(in.IDs, int32((i*31+i/seq)%info.Vocabulary))
 	}
 	if _, err := m.Forward(ctx, in); err != nil { // settles the memory
+		return nil, inputError(err)
+	}
+	operations, err := m.Operations(in)
+	if err != nil {
 		return nil, inputError(err)
 	}
 	r := &forwardResult{
@@ -173,23 +191,12 @@ func (a *app) measureForward(ctx context.Context, ref string, batch, seq int, sp
 	}
 	r.Runs, r.Median, r.Fastest = len(times), median(times), slices.Min(times)
 	r.Tokens = float64(batch*seq) / r.Median * 1e3
-	r.GFLOPS = products(m, batch, seq) / r.Median / 1e6
+	r.GFLOPS = operations / r.Median / 1e6
 	if r.Peak != nil {
 		share := r.GFLOPS / *r.Peak
 		r.OfPeak = &share
 	}
 	return r, nil
-}
-
-// products counts the floating-point operations of the matrix products of a
-// whole forward: a layer's four projections 8·h² a token, its feed-forward
-// 4·h·f, and queries and keys, patterns and values 4·T·h.
-func products(m *engine.Model, batch, seq int) float64 {
-	info := m.Info()
-	fields := m.Config().Fields() // DistilBERT says hidden_dim
-	width := fields.Int("intermediate_size", fields.Int("hidden_dim", 4*info.Hidden, 1, math.MaxInt32), 1, math.MaxInt32)
-	h, f, t := float64(info.Hidden), float64(width), float64(seq)
-	return float64(batch) * t * float64(info.Layers) * (8*h*h + 4*h*f + 4*t*h)
 }
 
 func median(v []float64) float64 {
@@ -217,6 +224,7 @@ type explainResult struct {
 	Threads     int     `json:"threads"`
 	Tokens      int     `json:"tokens"`
 	Evaluations float64 `json:"evaluations"`
+	CacheHits   float64 `json:"cache_hits"` // of the last run
 	Runs        int     `json:"runs"`
 	OpenModel   float64 `json:"open_model_ms"`
 	Phases      []phase `json:"phases"`
@@ -243,7 +251,8 @@ func (a *app) benchExplain() *cobra.Command {
 		Long: `Explain runs a whole explanation several times and prints how long each phase
 took: opening the model, loading the method's module, encoding the text and
 evaluating it, the forwards that the method asked for, and the method itself with
-its sandbox. The first run compiles the module, or reads it from the cache.`,
+its sandbox. The first run compiles the module, or reads it from the cache. No run
+knows what the model has answered in another one.`,
 		Example: examples(
 			"xai bench explain", "the default model and method",
 			"xai bench explain -m ./my-bert -M lime -p num_samples=5000", "your own",
@@ -251,8 +260,6 @@ its sandbox. The first run compiles the module, or reads it from the cache.`,
 		),
 		Args: oneText,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := a.deadline(cmd.Context())
-			defer cancel()
 			if runs == 0 {
 				return usage("use a number from 1", "--runs is 0")
 			}
@@ -260,7 +267,7 @@ its sandbox. The first run compiles the module, or reads it from the cache.`,
 			if len(args) > 0 {
 				text = args[0]
 			}
-			r, err := e.measure(ctx, text, runs)
+			r, err := e.measure(cmd.Context(), text, runs)
 			if err != nil {
 				return err
 			}
@@ -289,11 +296,14 @@ func (e *explanation) measure(ctx context.Context, text string, runs int) (*expl
 	if err != nil {
 		return nil, err
 	}
-	host, err := e.host()
+	host, err := e.host(func(o *core.Options) { o.Cache = -1 }) // later runs would only look answers up
 	if err != nil {
 		return nil, err
 	}
 	defer host.Close()
+	if err := e.resolve(host); err != nil {
+		return nil, err
+	}
 	in := core.Input{Text: text}
 	start := time.Now()
 	model, err := host.OpenModel(ctx, e.chosen(e.model, in, e.format != "json"))
@@ -320,7 +330,8 @@ func (e *explanation) measure(ctx context.Context, text string, runs int) (*expl
 			return nil, err
 		}
 		record("total", time.Since(began))
-		r.Runtime, r.Tokens, r.Evaluations = x.Method.Runtime, len(x.Input.Tokens), float64(x.Diagnostics["evaluations"])
+		r.Runtime, r.Tokens = x.Method.Runtime, len(x.Input.Tokens)
+		r.Evaluations, r.CacheHits = float64(x.Diagnostics["evaluations"]), float64(x.Diagnostics["cache_hits"])
 	}
 	for _, name := range order {
 		r.Phases = append(r.Phases, phase{name, times[name][0], median(times[name][1:])})

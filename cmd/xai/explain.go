@@ -64,7 +64,7 @@ chooses the format where --format does not.`,
 	f.Var(choice{&e.units, []string{core.UnitsToken, core.UnitsWord, core.UnitsSentence}}, "units", "what gets a score (default: word)")
 	f.Var(seed{&e.seed}, "seed", "seed of whatever is drawn at random; the same seed gives the same result")
 	f.Var(choice{&e.format, formats}, "format", "how to write the result (default: term)")
-	f.StringVarP(&e.file, "out-file", "o", "", "write to this `FILE`, whole or not at all")
+	f.VarP(filename{&e.file}, "out-file", "o", "write to this `FILE`, whole or not at all")
 	f.Var(choice{&e.runtime, []string{core.RuntimeWASM, core.RuntimeNative}}, "runtime", "run the method in its sandbox (wasm) or, to debug a built-in one, in process (native)")
 	a.complete(cmd)
 	return cmd
@@ -75,8 +75,7 @@ var formats = []string{"term", "json", "csv", "safetensors"}
 
 // run runs the command.
 func (e *explanation) run(cmd *cobra.Command, args []string) error {
-	ctx, cancel := e.deadline(cmd.Context())
-	defer cancel()
+	ctx := cmd.Context()
 	if e.file == "-" {
 		e.file = "" // standard output, as other tools have it
 	}
@@ -115,7 +114,7 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer host.Close()
-	if err := e.announce(host); err != nil {
+	if err := e.resolve(host); err != nil {
 		return err
 	}
 	if _, err := host.Params(e.method, request.Params); err != nil {
@@ -161,19 +160,23 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 	}
 	if out != nil {
 		e.clearProgress()
-		return out.write(cmd.Context(), e.app, write)
+		return out.write(ctx, e.app, write)
 	}
 	return e.write(write)
 }
 
-// announce says, whatever the format, where the method is another one than the
-// binary's of that name.
-func (e *explanation) announce(host *core.Host) error {
+// resolve finds the method and bounds the heap by its limits. It says, whatever
+// the format, where the method is another one than the binary's of that name.
+func (e *explanation) resolve(host *core.Host) error {
 	entry, _, err := host.Method(e.method)
-	if err == nil && entry.ShadowsBuiltin {
+	if err != nil {
+		return err
+	}
+	e.boundHeap(host, entry.Limits)
+	if entry.ShadowsBuiltin {
 		fmt.Fprintf(e.stderr, "note: the method %s is that of %s, in place of the embedded one\n", report.Line(entry.Name), report.Line(entry.File.Path))
 	}
-	return err
+	return nil
 }
 
 // one reads the one input that is explained.

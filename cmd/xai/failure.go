@@ -35,9 +35,11 @@ func (a *app) report(err error) int {
 	case core.KindInterrupted:
 		f.Kind = "interrupted"
 	default:
-		f.Kind, f.ExitCode = "internal", 1
+		f.Kind = "internal"
 	}
-	if f.ExitCode != 1 { // what went wrong inside is told in full
+	line := report.Lines // what went wrong inside is told in full
+	if f.Kind != "internal" {
+		line = report.Line
 		f.Message, f.Hint = sentence(f.Message), sentence(f.Hint)
 	}
 	a.clearProgress()
@@ -45,7 +47,7 @@ func (a *app) report(err error) int {
 		report.JSON(a.stderr, map[string]failure{"error": f})
 		return f.ExitCode
 	}
-	fmt.Fprintf(a.stderr, "error: %s\n", report.Line(f.Message))
+	fmt.Fprintf(a.stderr, "error: %s\n", line(f.Message))
 	if f.Hint != "" {
 		fmt.Fprintf(a.stderr, "hint: %s\n", report.Line(f.Hint))
 	}

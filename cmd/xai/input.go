@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -47,7 +46,7 @@ func (s *source) read(a *app, cmd *cobra.Command, args []string) ([]core.Input, 
 		if len(args) > 0 || s.file != "" || cmd.Flags().Changed("text-pair") {
 			return nil, usage("give one of them", "--inputs takes the place of a text, and both were given")
 		}
-		return core.ReadInputs(s.inputs)
+		return core.ReadInputs(cmd.Context(), s.inputs, int64(a.memory))
 	}
 	text, err := s.text(a, cmd, args)
 	if err != nil {
@@ -73,13 +72,12 @@ func (s *source) text(a *app, cmd *cobra.Command, args []string) (string, error)
 		return "", err
 	}
 	defer f.Close()
-	name := cmp.Or(s.file, "standard input")
 	b, err := io.ReadAll(io.LimitReader(f, maxText+1))
 	if err != nil {
-		return "", fileError(err, "cannot read", name)
+		return "", err
 	}
 	if len(b) > maxText {
-		return "", &core.Error{Kind: core.KindInput, Msg: fmt.Sprintf("%s holds more than %d MiB of text", name, maxText>>20), Hint: "cut it: a model reads a few hundred words"}
+		return "", &core.Error{Kind: core.KindInput, Msg: fmt.Sprintf("%s holds more than %d MiB of text", f.name, maxText>>20), Hint: "cut it: a model reads a few hundred words"}
 	}
 	return string(b), nil
 }
@@ -88,18 +86,32 @@ func (s *source) text(a *app, cmd *cobra.Command, args []string) (string, error)
 const maxText = 16 << 20
 
 // open opens the file or standard input.
-func (s *source) open(a *app, cmd *cobra.Command) (io.ReadCloser, error) {
+func (s *source) open(a *app, cmd *cobra.Command) (*opened, error) {
 	if s.file != "" {
 		f, err := os.Open(s.file)
 		if err != nil {
 			return nil, fileError(err, "cannot read", s.file)
 		}
-		return f, nil
+		return &opened{f, s.file}, nil
 	}
 	if f, ok := a.stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return nil, usage("give it in quotes: "+cmd.CommandPath()+` "Some text."; or pipe it in, or name a file with --file`, "there is no text")
 	}
-	return io.NopCloser(a.stdin), nil
+	return &opened{io.NopCloser(a.stdin), "standard input"}, nil
+}
+
+// opened is a file that is read, with errors that name it.
+type opened struct {
+	io.ReadCloser
+	name string
+}
+
+func (o *opened) Read(p []byte) (int, error) {
+	n, err := o.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = fileError(err, "cannot read", o.name)
+	}
+	return n, err
 }
 
 // fileError says which file could not be used, and why.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -24,8 +25,8 @@ func main() {
 }
 
 // grace is how long a run that is cancelled, or past --timeout, may take to end
-// by itself. What does not
-// notice in that time (the compilation of a module) is left behind.
+// by itself. What does not notice in that time (the compilation of a module) is
+// left behind.
 const grace = 200 * time.Millisecond
 
 // run is the whole program: it runs the command line args and returns the exit
@@ -65,9 +66,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 }
 
 // recoverError turns a panic of a command into an error, so that a defect is
-// reported in the same form as everything else.
+// reported in the same form as everything else, and with where it happened.
 func recoverError(err *error) {
 	if r := recover(); r != nil {
-		*err = &core.Error{Msg: fmt.Sprintf("xai has a defect: %v", r), Hint: "please report it with the command line that caused it"}
+		*err = &core.Error{Kind: core.KindInternal, Msg: fmt.Sprintf("xai has a defect: %v\n\n%s", r, debug.Stack()), Hint: "please report it with the command line that caused it"}
 	}
 }

@@ -60,7 +60,7 @@ func (a *app) describe(cmd *cobra.Command, host *core.Host, ref string) (modelDe
 	info := m.Engine().Info()
 	return modelDetail{
 		ModelRef: id, Labels: info.Labels, Layers: info.Layers, Hidden: info.Hidden, Heads: info.Heads,
-		Vocabulary: info.Vocabulary, Positions: info.Positions, Length: info.Length, Parameters: info.Parameters,
+		Vocabulary: info.Vocabulary, Positions: info.Positions, Length: m.MaxTokens(), Parameters: info.Parameters,
 		DType: string(info.DType), Kernel: m.Engine().Kernel(),
 	}, nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/rand"
 	"io"
@@ -69,21 +68,14 @@ func resolve(name string) string {
 // write writes what f lays out.
 func (o *output) write(ctx context.Context, a *app, f func(io.Writer) error) error {
 	if o.device {
-		var b bytes.Buffer
-		if err := f(&b); err != nil {
-			return err
-		}
-		return o.writeDevice(b.Bytes())
+		return o.writeDevice(f)
 	}
 	file, err := a.create(o)
 	if err != nil {
 		return fileError(err, "cannot write", o.name)
 	}
 	defer a.discard(file.Name())
-	b := bufio.NewWriterSize(file, 1<<20)
-	if err = f(b); err == nil {
-		err = b.Flush()
-	}
+	err = buffered(file, f)
 	if err == nil && o.exists { // the mode of a new file is for the umask to decide
 		err = file.Chmod(o.mode)
 	}
@@ -105,13 +97,23 @@ func (o *output) write(ctx context.Context, a *app, f func(io.Writer) error) err
 	return nil
 }
 
-func (o *output) writeDevice(b []byte) error {
-	f, err := os.OpenFile(o.name, os.O_WRONLY, 0)
+// buffered writes to w what f lays out, in large pieces.
+func buffered(w io.Writer, f func(io.Writer) error) error {
+	b := bufio.NewWriterSize(w, 1<<20)
+	if err := f(b); err != nil {
+		return err
+	}
+	return b.Flush()
+}
+
+// writeDevice writes what f lays out to where it cannot be taken back.
+func (o *output) writeDevice(f func(io.Writer) error) error {
+	file, err := os.OpenFile(o.name, os.O_WRONLY, 0)
 	if err != nil {
 		return fileError(err, "cannot write", o.name)
 	}
-	_, err = f.Write(b)
-	if e := f.Close(); err == nil {
+	err = buffered(file, f)
+	if e := file.Close(); err == nil {
 		err = e
 	}
 	if err == nil || readerGone(err) {
@@ -120,15 +122,19 @@ func (o *output) writeDevice(b []byte) error {
 	return fileError(err, "cannot write", o.name)
 }
 
-// create creates the file that will take the place of o.
+// create creates the file that will take the place of o. It holds the lock
+// meanwhile, so that abandon removes the file or comes before it.
 func (a *app) create(o *output) (*os.File, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.abandoned {
+		return nil, context.Canceled
+	}
 	dir, base := filepath.Split(o.target)
 	f, err := os.OpenFile(filepath.Join(dir, "."+base+"."+rand.Text()[:8]), os.O_WRONLY|os.O_CREATE|os.O_EXCL, o.mode)
 	if err != nil {
 		return nil, err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	if a.partial == nil {
 		a.partial = make(map[string]bool)
 	}
@@ -144,10 +150,12 @@ func (a *app) discard(name string) {
 	delete(a.partial, name)
 }
 
-// abandon removes what a run that did not end in time was writing.
+// abandon removes what a run that did not end in time was writing, and has it
+// begin no other file.
 func (a *app) abandon() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.abandoned = true
 	for name := range a.partial {
 		os.Remove(name)
 	}

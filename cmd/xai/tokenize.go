@@ -38,8 +38,6 @@ input is a JSON string, and gives one line of output as soon as it is read.`,
 			`jq -c .text reviews.json | xai tokenize -m ./my-bert --jsonl`, "many texts",
 		),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := a.deadline(cmd.Context())
-			defer cancel()
 			if lines && (len(args) > 0 || cmd.Flags().Changed("text-pair")) {
 				return usage("pipe the lines in, or name a file with --file", "--jsonl reads its texts from lines, and a text was given")
 			}
@@ -61,7 +59,7 @@ input is a JSON string, and gives one line of output as soon as it is read.`,
 				if err != nil {
 					return err
 				}
-				return tokenizeLines(ctx, t, in, standard{a.stdout})
+				return tokenizeLines(cmd.Context(), host, t, in, standard{a.stdout})
 			}
 			inputs, err := from.read(a, cmd, args)
 			if err != nil {
@@ -71,7 +69,7 @@ input is a JSON string, and gives one line of output as soon as it is read.`,
 			if err != nil {
 				return err
 			}
-			enc, err := encode(t, inputs[0])
+			enc, err := host.Encode(t, inputs[0])
 			if err != nil {
 				return err
 			}
@@ -92,21 +90,12 @@ input is a JSON string, and gives one line of output as soon as it is read.`,
 	return cmd
 }
 
-// encode tokenises one input, however long it is.
-func encode(t *tokenizer.Tokenizer, in core.Input) (*tokenizer.Encoding, error) {
-	enc, err := t.Encode(in.Text, tokenizer.Options{Pair: in.Pair})
-	if err != nil {
-		return nil, &core.Error{Kind: core.KindInput, Msg: err.Error(), Hint: "convert the text to UTF-8, for example with iconv -f LATIN1 -t UTF-8", Err: err}
-	}
-	return enc, nil
-}
-
 // maxLine bounds one line of --jsonl.
 const maxLine = 64 << 20
 
 // tokenizeLines tokenises the JSON string on each line of r. What has been read
 // is written before the next read waits, so that it can serve another program.
-func tokenizeLines(ctx context.Context, t *tokenizer.Tokenizer, r io.Reader, w io.Writer) error {
+func tokenizeLines(ctx context.Context, host *core.Host, t *tokenizer.Tokenizer, r io.Reader, w io.Writer) error {
 	in := bufio.NewReaderSize(r, 1<<16)
 	out := bufio.NewWriterSize(w, 1<<16)
 	for n := 1; ; n++ {
@@ -118,12 +107,16 @@ func tokenizeLines(ctx context.Context, t *tokenizer.Tokenizer, r io.Reader, w i
 		if err == nil {
 			var text string
 			if text, err = parseString(line); err == nil {
-				enc, err = encode(t, core.Input{Text: text})
+				enc, err = host.Encode(t, core.Input{Text: text})
 			}
 		}
 		if err != nil {
 			out.Flush() // what came before is right
-			return &core.Error{Kind: core.KindInput, Msg: fmt.Sprintf("line %d: %v", n, err), Hint: `each line must be a JSON string, for example "Some text."`, Err: err}
+			hint := `each line must be a JSON string, for example "Some text."`
+			if e, ok := errors.AsType[*core.Error](err); ok {
+				hint = e.Hint
+			}
+			return &core.Error{Kind: core.KindInput, Msg: fmt.Sprintf("line %d: %v", n, err), Hint: hint, Err: err}
 		}
 		if err := report.EncodingJSON(out, enc); err != nil {
 			return err
