@@ -155,9 +155,9 @@ const beside = 256 << 20
 
 // boundHeap has garbage collected before it outgrows what the budget of --memory
 // and a method of these limits may take: by itself the collector lets as much of
-// it lie as there is in use, and what a forward returns may fill the budget. Were
-// it less than what is in use, the collector would run all the time. GOMEMLIMIT
-// takes precedence.
+// it lie as there is in use, and what a forward returns may fill the budget. With
+// a limit below what is in use it would take up to half of the processor's time.
+// GOMEMLIMIT takes precedence.
 func (a *app) boundHeap(host *core.Host, limits registry.Limits) {
 	if a.getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(host.MemoryBound(limits) + beside)
