@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"unicode/utf8"
@@ -198,6 +199,9 @@ func (m *BPE) setWhole(id int32, whole bool) {
 // begin makes w hold the symbols that a word begins as.
 func (m *BPE) begin(w *bpeWord, word []byte) {
 	w.symbols = w.symbols[:0]
+	if len(word) > cap(w.symbols) { // a long word needs the room for its runes once
+		w.symbols = slices.Grow(w.symbols, utf8.RuneCount(word))
+	}
 	fuses := false // whether the last symbol is unknown and may grow
 	for start := 0; start < len(word); {
 		r, size := rune(word[start]), 1
@@ -289,6 +293,13 @@ func (m *BPE) addBytes(w *bpeWord, prefix string, word []byte, start, end int, s
 func (m *BPE) appendPieces(dst []Piece, w *bpeWord) []Piece {
 	if len(w.symbols) == 0 {
 		return dst
+	}
+	if len(w.symbols) > maxScanned {
+		left := 0
+		for i := int32(0); i != none; i = w.symbols[i].next {
+			left++
+		}
+		dst = slices.Grow(dst, left)
 	}
 	for i := int32(0); i != none; i = w.symbols[i].next {
 		s := &w.symbols[i]

@@ -1,5 +1,7 @@
 package model
 
+import "slices"
+
 // bpeWord is a word while pairs of its symbols are merged.
 type bpeWord struct {
 	symbols []bpeSymbol
@@ -64,7 +66,7 @@ func (m *BPE) mergeAll(w *bpeWord) {
 		m.mergeFew(w)
 		return
 	}
-	w.heap, w.later = w.heap[:0], w.later[:0]
+	w.heap, w.later = slices.Grow(w.heap[:0], len(w.symbols)), w.later[:0]
 	for i := range w.symbols {
 		w.push(int32(i))
 	}

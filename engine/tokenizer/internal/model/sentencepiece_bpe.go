@@ -83,6 +83,7 @@ func (m *SentencePieceBPE) Append(dst []Piece, word []byte) []Piece {
 		run = &mergeRun{split: make(map[string]int32)}
 	}
 	m.cut(run, word)
+	run.heap = slices.Grow(run.heap, len(run.parts))
 	for i := range run.parts {
 		m.propose(run, word, int32(i))
 	}
@@ -101,7 +102,11 @@ func (m *SentencePieceBPE) Append(dst []Piece, word []byte) []Piece {
 		m.propose(run, word, left.previous)
 		m.propose(run, word, p.left())
 	}
-	first := len(dst)
+	first, left := len(dst), 0
+	for i := int32(0); i >= 0; i = run.parts[i].next {
+		left++
+	}
+	dst = slices.Grow(dst, left)
 	for i := int32(0); i >= 0; i = run.parts[i].next {
 		dst = m.appendPart(dst, run, word, run.parts[i].start, run.parts[i].end)
 	}
@@ -119,6 +124,9 @@ func (m *SentencePieceBPE) Append(dst []Piece, word []byte) []Piece {
 // user-defined tokens.
 func (m *SentencePieceBPE) cut(run *mergeRun, word []byte) {
 	run.parts = run.parts[:0]
+	if len(word) > cap(run.parts) { // a long text needs the room for its runes once
+		run.parts = slices.Grow(run.parts, utf8.RuneCount(word))
+	}
 	for at := 0; at < len(word); {
 		i := int32(len(run.parts))
 		_, size := m.keep.Longest(Root, word[at:])

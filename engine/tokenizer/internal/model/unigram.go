@@ -224,6 +224,9 @@ func (l *lattice) reach(from, length int, id int32, score float64, single bool) 
 // bytes.
 func (m *Unigram) settle(dst []Piece, first int, nodes []latticeNode, base int) []Piece {
 	from := len(dst)
+	if len(nodes) > cap(dst)-len(dst) { // a long text has no end of stretches
+		dst = slices.Grow(dst, len(dst)+len(nodes))
+	}
 	for at := len(nodes) - 1; at > 0; {
 		n := nodes[at]
 		start := at - int(n.length)

@@ -2,9 +2,10 @@ package model
 
 // Vocabulary maps tokens to ids and back.
 type Vocabulary struct {
-	trie   *Trie
-	tokens map[int32]string
-	size   int
+	trie    *Trie
+	tokens  map[int32]string
+	size    int
+	longest int
 }
 
 // NewVocabulary returns an empty vocabulary.
@@ -21,6 +22,7 @@ func (v *Vocabulary) Add(token string, id int32) {
 		delete(v.tokens, old)
 	}
 	v.trie.Insert(token, id)
+	v.longest = max(v.longest, len(token))
 	if _, taken := v.tokens[id]; !taken {
 		v.tokens[id] = token
 	}
@@ -49,3 +51,6 @@ func (v *Vocabulary) Token(id int32) (string, bool) {
 
 // Size returns the number of tokens.
 func (v *Vocabulary) Size() int { return v.size }
+
+// Longest returns the length of the longest token in bytes.
+func (v *Vocabulary) Longest() int { return v.longest }

@@ -11,6 +11,7 @@ type program struct {
 	steps []step
 	start int
 	forks int // the number of steps that fork
+	runs  int // the number of steps of spans without limit
 	// first are the bytes that a match may begin with, if it wants any.
 	wants bool
 	first [256]bool
@@ -24,6 +25,7 @@ type step struct {
 	fork     int    // of fork: its number among those
 	set      *set   // of take and span
 	min, max int    // of span: the number of runes; max is -1 for no limit
+	run      int    // of span without limit: its number among those
 	place    kind   // of stand
 	views    []view // of look: one of them must match, unless negative
 	behind   bool
@@ -204,7 +206,12 @@ func (c *compiler) span(n *node, next int) (int, error) {
 		return 0, &Error{n.at, true, "has a group that gives nothing back, of more than one character"}
 	}
 	body.set.compile()
-	return c.add(n, step{op: span, set: body.set, min: low, max: high, next: next})
+	s := step{op: span, set: body.set, min: low, max: high, next: next}
+	if high < 0 {
+		s.run = c.runs
+		c.runs++
+	}
+	return c.add(n, s)
 }
 
 // bare takes a node out of the groups around it.

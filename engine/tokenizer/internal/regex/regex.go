@@ -86,7 +86,7 @@ func (re *Regexp) AppendMatches(dst []text.Range, b []byte) []text.Range {
 			at += runeLength(b, at)
 			continue
 		}
-		dst = append(dst, m)
+		dst = append(text.Reserve(dst, 1, m.Start, len(b)), m)
 		at, last = m.End, m.End
 	}
 	if len(s.failed) <= maxRetained {

@@ -64,6 +64,8 @@ func TestMatches(t *testing.T) {
 		{`a++a|b`, "aab", []string{"b"}},
 		{`[ab]?+b|a`, "b ab", []string{"ab"}},
 		{`(?>a+)b`, "aabab", []string{"aab", "ab"}},
+		{`a++b|a++c`, "aaab aaaac aa", []string{"aaab", "aaaac"}},
+		{`.a{2,}+b|[ab]{3}`, "aabaaab", []string{"aab", "aaab"}},
 		{`(?<name>a)(b)`, "ab", []string{"ab"}},
 		{`^a|b$`, "a\na b\nb", []string{"a", "a", "b", "b"}},
 		{`\Aa|a\z`, "aaa", []string{"a", "a"}},
@@ -211,6 +213,38 @@ func TestLinear(t *testing.T) {
 			if m.End > n {
 				t.Errorf("%s: %v", expression, m)
 			}
+		}
+	}
+}
+
+// TestWork counts the runes that a search looks at: of twice the text, twice as
+// many.
+func TestWork(t *testing.T) {
+	for _, c := range []struct{ expression, text string }{
+		{`a++b`, "a"},
+		{`a*+b`, "a"},
+		{`a{3,}+b`, "a"},
+		{`(?>é+)b`, "é"},
+		{`.*a++b`, "a"},
+		{`.*?a++b`, "a"},
+		{`(?:.{50}|)a++b|a++c`, "a"},
+		{`(?:.*|.*?)[ab]++c`, "ab"},
+		{`(a+)*b`, "a"},
+	} {
+		re, err := Compile(c.expression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		looked := func(n int) int {
+			s := new(search)
+			s.reset(&re.program, []byte(strings.Repeat(c.text, n)))
+			if m, ok := s.find(0); ok {
+				t.Fatalf("%s matches %v", c.expression, m)
+			}
+			return s.looked
+		}
+		if once, twice := looked(1000), looked(2000); once < 1000 || twice > 2*once+once/10 {
+			t.Errorf("%s looks at %d runes, of twice the text at %d", c.expression, once, twice)
 		}
 	}
 }

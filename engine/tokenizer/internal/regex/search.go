@@ -16,6 +16,10 @@ type search struct {
 	// but for what the last match went through.
 	failed bits
 	viewed bits // failed for look-around, from one place
+	// runs are the last stretches of the text that the spans without limit went
+	// through, so that none is gone through again from every byte in it.
+	runs   []text.Range
+	looked int // the number of runes that were looked at
 }
 
 // state is a step to take at a byte of the text.
@@ -49,6 +53,8 @@ func (b bits) remove(n int) { b[n/64] &^= 1 << (n % 64) }
 func (s *search) reset(p *program, b []byte) {
 	s.program, s.b = p, b
 	s.failed.reset(p.forks * (len(b) + 1))
+	s.runs = append(s.runs[:0], make([]text.Range, p.runs)...)
+	s.looked = 0
 }
 
 // find returns the leftmost match that begins at the byte at or after it.
@@ -93,18 +99,11 @@ func (s *search) run(p *program, at int, tried bits, from int) (end int, ok bool
 				}
 				at += size
 			case span:
-				n := 0
-				for n != step.max {
-					size := s.takes(step.set, at)
-					if size == 0 {
-						break
-					}
-					at += size
-					n++
-				}
+				end, n := s.spans(step, at)
 				if n < step.min {
 					break steps
 				}
+				at = end
 			case fork:
 				if !tried.add((at-from)*p.forks + step.fork) {
 					break steps
@@ -125,11 +124,36 @@ func (s *search) run(p *program, at int, tried bits, from int) (end int, ok bool
 	return 0, false
 }
 
+// spans returns where the runes of a span end that begin at a byte, and how many
+// they are; beyond the least number, those that are known to be there count as
+// one.
+func (s *search) spans(step *step, at int) (end, n int) {
+	var none text.Range
+	run := &none
+	if step.max < 0 {
+		run = &s.runs[step.run]
+	}
+	for end = at; n != step.max; n++ {
+		if n >= step.min && run.Start <= end && end < run.End {
+			end, at = run.End, min(at, run.Start)
+			continue
+		}
+		size := s.takes(step.set, end)
+		if size == 0 {
+			break
+		}
+		end += size
+	}
+	*run = text.Range{Start: at, End: end}
+	return end, n
+}
+
 // takes returns the length of the rune at a byte, if it is in the set, or 0.
 func (s *search) takes(set *set, at int) int {
 	if at == len(s.b) {
 		return 0
 	}
+	s.looked++
 	r, size := rune(s.b[at]), 1
 	if r >= utf8.RuneSelf {
 		r, size = utf8.DecodeRune(s.b[at:])

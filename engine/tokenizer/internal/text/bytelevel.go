@@ -43,6 +43,13 @@ func (t *Text) rewriteWords(write func(w Range)) {
 
 // showBytes writes the visible runes of the bytes w, which share their spans.
 func (t *Text) showBytes(w Range) {
+	shown := w.End - w.Start
+	for _, c := range t.Bytes[w.Start:w.End] {
+		if visible[c] >= utf8.RuneSelf {
+			shown++
+		}
+	}
+	t.reserve(shown)
 	for _, c := range t.Bytes[w.Start:w.End] {
 		if c < utf8.RuneSelf && visible[c] == rune(c) {
 			t.outBytes = append(t.outBytes, c)

@@ -156,7 +156,11 @@ func composed(a, b rune) (rune, bool) {
 	}
 	var pair [2 * utf8.UTFMax]byte
 	var out [4 * utf8.UTFMax]byte
-	src := utf8.AppendRune(utf8.AppendRune(pair[:0], a), b)
+	src := utf8.AppendRune(pair[:0], a)
+	first := len(src)
+	if src = utf8.AppendRune(src, b); norm.NFC.Properties(src[first:]).BoundaryBefore() {
+		return 0, false // most letters compose with nothing before them
+	}
 	dst := norm.NFC.Append(out[:0], src...)
 	r, size := utf8.DecodeRune(dst)
 	return r, size == len(dst)

@@ -23,7 +23,7 @@ func (t *Text) cut(split func(word Range)) {
 // add adds a word, if it is not empty, to those that cut collects.
 func (t *Text) add(start, end int) {
 	if start < end {
-		t.outWords = append(t.outWords, Range{start, end})
+		t.outWords = append(Reserve(t.outWords, 1, start, len(t.Bytes)), Range{start, end})
 	}
 }
 
@@ -128,7 +128,7 @@ func (t *Text) divide(w Range, delimiters []Range, behavior Behavior, invert boo
 		case merge && len(t.outWords) > first:
 			t.outWords[len(t.outWords)-1].End = end
 		case !delimiter || behavior != Removed:
-			t.outWords = append(t.outWords, Range{start, end})
+			t.outWords = append(Reserve(t.outWords, 1, start, len(t.Bytes)), Range{start, end})
 		}
 	}
 	start := w.Start

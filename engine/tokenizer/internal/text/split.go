@@ -47,7 +47,7 @@ func (p Literal) AppendMatches(dst []Range, b []byte) []Range {
 		if i < 0 {
 			return dst
 		}
-		dst = append(dst, Range{at + i, at + i + len(p)})
+		dst = append(Reserve(dst, 1, at, len(b)), Range{at + i, at + i + len(p)})
 		at += i + len(p)
 	}
 }
@@ -61,7 +61,7 @@ func (p Runes) AppendMatches(dst []Range, b []byte) []Range {
 	for i := 0; i < len(b); {
 		c, size := table.at(b, i)
 		if c&p.class != 0 {
-			dst = append(dst, Range{i, i + size})
+			dst = append(Reserve(dst, 1, i, len(b)), Range{i, i + size})
 		}
 		i += size
 	}
@@ -107,6 +107,7 @@ func (GPT2) AppendMatches(dst []Range, b []byte) []Range {
 	table := classes()
 	for i := 0; i < len(b); {
 		start := i
+		dst = Reserve(dst, 1, i, len(b))
 		if n := contraction(b[i:], false); n > 0 {
 			i += n
 			dst = append(dst, Range{start, i})
@@ -187,7 +188,7 @@ func (p Llama3) AppendMatches(dst []Range, b []byte) []Range {
 	table := classes()
 	for i := 0; i < len(b); {
 		end := p.match(table, b, i)
-		dst = append(dst, Range{i, end})
+		dst = append(Reserve(dst, 1, i, len(b)), Range{i, end})
 		i = end
 	}
 	return dst
@@ -270,7 +271,7 @@ func (p CLIP) AppendMatches(dst []Range, b []byte) []Range {
 		default:
 			i = table.run(b, i, kinds, c&kinds)
 		}
-		dst = append(dst, Range{start, i})
+		dst = append(Reserve(dst, 1, start, len(b)), Range{start, i})
 	}
 	return dst
 }

@@ -4,7 +4,10 @@
 // and compose the spans; pre-tokenizers cut the words.
 package text
 
-import "unicode/utf8"
+import (
+	"slices"
+	"unicode/utf8"
+)
 
 // Span is a half-open range of bytes in the original text.
 type Span struct{ Start, End int32 }
@@ -33,6 +36,7 @@ type Text struct {
 	outSpans []Span
 	outWords []Range
 	cursor   int
+	room     int // the number of bytes up to which the rewrite needs no new arrays
 	marks    []mark
 	matches  []Range
 }
@@ -41,7 +45,10 @@ type Text struct {
 // Bytes of s that are not UTF-8 are read as U+FFFD, one for each byte.
 func (t *Text) Reset(s string, tracked bool) {
 	t.tracked, t.initial = tracked, true
-	t.Bytes, t.Spans, t.Words = t.Bytes[:0], t.Spans[:0], t.Words[:0]
+	t.Bytes, t.Spans, t.Words = slices.Grow(t.Bytes[:0], len(s)), t.Spans[:0], t.Words[:0]
+	if tracked {
+		t.Spans = slices.Grow(t.Spans, len(s))
+	}
 	if utf8.ValidString(s) {
 		t.Bytes = append(t.Bytes, s...)
 		if tracked {
@@ -103,7 +110,48 @@ func (t *Text) Retained() int { return max(cap(t.Bytes), cap(t.outBytes)) }
 // begin starts a rewrite: keep, insert and drop walk over the old bytes and
 // write the new ones, and end puts the new ones in place.
 func (t *Text) begin() {
-	t.outBytes, t.outSpans, t.cursor = t.outBytes[:0], t.outSpans[:0], 0
+	t.outBytes, t.outSpans, t.cursor, t.room = t.outBytes[:0], t.outSpans[:0], 0, 0
+	t.reserve(len(t.Bytes))
+}
+
+// reserve makes room for n more bytes of a rewrite.
+func (t *Text) reserve(n int) {
+	if len(t.outBytes)+n > t.room {
+		t.extend(n)
+	}
+}
+
+func (t *Text) extend(n int) {
+	t.outBytes = Reserve(t.outBytes, n, t.cursor, len(t.Bytes))
+	t.room = cap(t.outBytes)
+	if t.tracked {
+		t.outSpans = Reserve(t.outSpans, n, t.cursor, len(t.Bytes))
+		t.room = min(t.room, cap(t.outSpans))
+	}
+}
+
+// Reserve returns s with room for n more elements. Where that takes a new array,
+// it has the room that s will need in the end if it goes on to grow as it did
+// while the first done of total parts of the work were, within bounds: long
+// texts would otherwise leave several arrays behind that were outgrown.
+func Reserve[E any](s []E, n, done, total int) []E {
+	if n > cap(s)-len(s) {
+		s = enlarge(s, n, done, total)
+	}
+	return s
+}
+
+// leastRoom is the smallest array that Reserve makes.
+const leastRoom = 64
+
+func enlarge[E any](s []E, n, done, total int) []E {
+	need := len(s) + n
+	room := need
+	if done > 0 {
+		room = int(float64(need) * float64(total) / float64(done) * (1 + 1./32))
+	}
+	room = max(min(max(room, need+need/4), 8*need), leastRoom)
+	return append(slices.Grow([]E(nil), room), s...)
 }
 
 func (t *Text) end() {
@@ -113,6 +161,7 @@ func (t *Text) end() {
 
 // copyRun keeps the next n bytes as they are.
 func (t *Text) copyRun(n int) {
+	t.reserve(n)
 	t.outBytes = append(t.outBytes, t.Bytes[t.cursor:t.cursor+n]...)
 	if t.tracked {
 		t.outSpans = append(t.outSpans, t.Spans[t.cursor:t.cursor+n]...)
@@ -122,6 +171,7 @@ func (t *Text) copyRun(n int) {
 
 // keep replaces the next size bytes by r, which takes their span over.
 func (t *Text) keep(r rune, size int) {
+	t.reserve(utf8.UTFMax)
 	n := len(t.outBytes)
 	t.outBytes = utf8.AppendRune(t.outBytes, r)
 	if t.tracked && size > 0 {
@@ -136,6 +186,7 @@ func (t *Text) keep(r rune, size int) {
 // insert adds r without consuming anything; it shares the span of the byte
 // before the cursor, or stands empty at the start of the text.
 func (t *Text) insert(r rune) {
+	t.reserve(utf8.UTFMax)
 	n := len(t.outBytes)
 	t.outBytes = utf8.AppendRune(t.outBytes, r)
 	if t.tracked {
@@ -155,6 +206,7 @@ func (t *Text) insert(r rune) {
 // put replaces the next size bytes by s, which takes their span over; where size
 // is 0, the span is the empty one at the cursor.
 func (t *Text) put(s string, size int) {
+	t.reserve(len(s))
 	t.outBytes = append(t.outBytes, s...)
 	if t.tracked {
 		span := Span{t.Spans[t.cursor].Start, t.Spans[t.cursor].Start}
@@ -171,6 +223,7 @@ func (t *Text) put(s string, size int) {
 // prepend adds s without consuming anything; it shares the span of the rune at
 // the cursor, which must be there.
 func (t *Text) prepend(s string) {
+	t.reserve(len(s))
 	t.outBytes = append(t.outBytes, s...)
 	if t.tracked {
 		for range len(s) {
