@@ -160,6 +160,7 @@ func classOfModel(modelType string) *class {
 func (f *folder) guessClass(v *model.Vocabulary, added []addedToken) (*class, error) {
 	modelType, err := f.modelType()
 	if err != nil || modelType != "" {
+		f.digest("config.json: model_type", []byte(modelType))
 		return classOfModel(modelType), err
 	}
 	has := func(content string) bool {

@@ -39,8 +39,9 @@ type Token struct {
 // Encoding is a text, or a text and its pair, as the model reads it.
 type Encoding struct {
 	Tokens []Token
-	// Dropped are the tokens that truncation cut off: those of the text, then
-	// those of the pair.
+	// Dropped are the tokens that truncation cut off, of the text and then of the
+	// pair, in the order of the text. They stood before those of Tokens or, as is
+	// usual, after them: as the files say.
 	Dropped []Token
 }
 
@@ -63,8 +64,8 @@ func (e *Encoding) TypeIDs() []int32 {
 }
 
 // Options says how Encode treats a text. The zero value encodes a single text
-// as a whole, with special tokens. What a file says of truncation and padding
-// does not matter here.
+// as a whole, with special tokens. Of what a file says of truncation only the
+// side that it cuts matters here.
 type Options struct {
 	Pair       *string  // the second text, or nil
 	MaxLength  int      // the most tokens, special ones included; 0 means no limit
@@ -114,10 +115,11 @@ func (t *Tokenizer) Encode(s string, o Options) (*Encoding, error) {
 		switch {
 		case part.sequence >= 0:
 			sequence = part.sequence
-			of, n := all[sequence], kept[sequence]
-			e.Tokens = t.appendTokens(e.Tokens, texts[sequence], of, text.Range{Start: 0, End: n}, part)
-			e.Dropped = t.appendTokens(e.Dropped, texts[sequence], of, text.Range{Start: n, End: len(of.found)}, part)
-			last = lastID(of.found[:n])
+			of := all[sequence]
+			stays, goes := t.cutSide.cut(len(of.found), kept[sequence])
+			e.Tokens = t.appendTokens(e.Tokens, texts[sequence], of, stays, part)
+			e.Dropped = t.appendTokens(e.Dropped, texts[sequence], of, goes, part)
+			last = lastID(of.found[stays.Start:stays.End])
 		case !o.NoSpecial && !(part.once && part.id == last):
 			e.Tokens = append(e.Tokens, Token{
 				ID: part.id, Text: part.token, Word: -1, Sequence: sequence, Type: part.typeID, Special: true,
@@ -131,6 +133,7 @@ func (t *Tokenizer) Encode(s string, o Options) (*Encoding, error) {
 // appendTokens appends to dst the part r of all that w found in s, which has its
 // place in a template.
 func (t *Tokenizer) appendTokens(dst []Token, s string, w *worker, r text.Range, place templatePart) []Token {
+	dst = slices.Grow(dst, r.End-r.Start)
 	at, runes := 0, 0 // a place in s, in bytes and in runes
 	for i := r.Start; i < r.End; i++ {
 		f := w.found[i]
@@ -237,6 +240,7 @@ type found struct {
 
 // worker is the scratch space of one run of the pipeline.
 type worker struct {
+	size              int // of the text in bytes
 	base, piece, part text.Text
 	rough, fine       []segment
 	pieces            []model.Piece
@@ -250,7 +254,7 @@ func (t *Tokenizer) work(s string, tracked bool) *worker {
 	if w == nil {
 		w = new(worker)
 	}
-	w.found, w.surfaces = w.found[:0], w.surfaces[:0]
+	w.size, w.found, w.surfaces = len(s), w.found[:0], w.surfaces[:0]
 	w.base.Reset(s, tracked)
 	if t.prepare != nil {
 		t.prepare.Normalize(&w.base)
@@ -318,6 +322,7 @@ func (t *Tokenizer) findWord(w *worker, in *text.Text, r text.Range, word int32)
 		return word
 	}
 	w.pieces = t.model.Append(w.pieces[:0], b)
+	w.found = text.Reserve(w.found, len(w.pieces), int(in.Span(r).Start), w.size)
 	for i, p := range w.pieces {
 		if t.spaced && i > 0 && p.Start > w.pieces[i-1].Start && bytes.HasPrefix(b[p.Start:], []byte(space)) {
 			word++

@@ -20,11 +20,18 @@ type UnsupportedError struct {
 	File      string // the file's name in the model folder
 	Where     string // a JSON path; may be empty
 	Component string // what is asked for, by the name the file gives it
+	Hint      string // what to do, as the end of a sentence
 }
+
+// What to do about what is not supported.
+const (
+	useIDs   = "give the model token ids that its own library made of the text"
+	saveFast = "save the tokenizer as tokenizer.json, as its fast class in transformers does"
+)
 
 // Error implements error.
 func (e *UnsupportedError) Error() string {
-	return fmt.Sprintf("tokenizer: %s asks for %s, which is not supported", place(e.File, e.Where), e.Component)
+	return fmt.Sprintf("tokenizer: %s asks for %s, which is not supported; %s", place(e.File, e.Where), e.Component, e.Hint)
 }
 
 // TextError reports a text that is not UTF-8.

@@ -237,7 +237,7 @@ func (o object) malformed(key, problem string) error {
 }
 
 func (o object) unsupported(component string) error {
-	return &UnsupportedError{o.file, o.where, component}
+	return &UnsupportedError{o.file, o.where, component, useIDs}
 }
 
 func join(where, key string) string {

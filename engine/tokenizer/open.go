@@ -136,7 +136,7 @@ func (f *folder) load(name string) ([]byte, error) {
 		return nil, fmt.Errorf("tokenizer: reading %s: %w", name, err)
 	}
 	if len(data) > maxFile {
-		return nil, &UnsupportedError{File: name, Component: fmt.Sprintf("more than %d MiB", maxFile>>20)}
+		return nil, &UnsupportedError{File: name, Component: fmt.Sprintf("more than %d MiB", maxFile>>20), Hint: useIDs}
 	}
 	return data, nil
 }

@@ -76,14 +76,15 @@ func (f *folder) openPieces(name string, data []byte) (*Tokenizer, error) {
 			return nil, err
 		}
 		if modelType == "" {
-			return nil, &UnsupportedError{name, "", "use without a tokenizer_class in tokenizer_config.json, or a model_type in config.json, that says how"}
+			return nil, &UnsupportedError{name, "", "a tokenizer class that no file names", "name the tokenizer_class in tokenizer_config.json, or the model_type in config.json"}
 		}
+		f.digest("config.json: model_type", []byte(modelType))
 		if s.class = classOfModel(modelType); s.class == nil || !s.class.pieces {
-			return nil, &UnsupportedError{"config.json", "model_type", modelType + " with " + name + " alone"}
+			return nil, &UnsupportedError{"config.json", "model_type", modelType + " with " + name + " alone", saveFast}
 		}
 	}
 	if s.class == nil || !s.class.pieces {
-		return nil, &UnsupportedError{s.config.file, "tokenizer_class", s.name + " with " + name + " alone"}
+		return nil, &UnsupportedError{s.config.file, "tokenizer_class", s.name + " with " + name + " alone", saveFast}
 	}
 	if err := s.readSpecial(); err != nil {
 		return nil, err
@@ -100,10 +101,7 @@ func (f *folder) openPieces(name string, data []byte) (*Tokenizer, error) {
 		roles: s.roles, python: true, oddFirst: true, cleanup: o.cleanup,
 		spaced: true, surfaces: true,
 	}
-	if t.maxLength, err = s.maxLength(); err != nil {
-		return nil, err
-	}
-	if err := t.usePadding(s, object{}); err != nil {
+	if err := t.useTruncation(s, object{}); err != nil {
 		return nil, err
 	}
 	// Since the legacy behaviour was given up, what stands after a special token
@@ -179,17 +177,17 @@ func (f *folder) openPieces(name string, data []byte) (*Tokenizer, error) {
 // usePieces makes the model that the file describes.
 func (t *Tokenizer) usePieces(s *settings, m *pieceModel, name string) error {
 	if m.suffix {
-		return &UnsupportedError{name, "", "treat_whitespace_as_suffix"}
+		return &UnsupportedError{name, "", "treat_whitespace_as_suffix", saveFast}
 	}
 	if m.denormalizes {
-		return &UnsupportedError{name, "", "rules for decoding"}
+		return &UnsupportedError{name, "", "rules for decoding", saveFast}
 	}
 	pieces, unknown := m.pieces, m.unknown
 	if s.class == xlmRoberta {
 		// The ids of fairseq: one more than SentencePiece's, but for the first.
 		fixed := []string{"<s>", "<pad>", "</s>", "<unk>"}
 		if len(pieces) < 3 || pieces[0].Token != fixed[3] || pieces[1].Token != fixed[0] || pieces[2].Token != fixed[2] {
-			return &UnsupportedError{name, "", "XLMRobertaTokenizer over a model that does not begin with <unk>, <s>, </s>"}
+			return &UnsupportedError{name, "", "XLMRobertaTokenizer over a model that does not begin with <unk>, <s>, </s>", saveFast}
 		}
 		pieces = slices.Clone(pieces)
 		for i := range pieces {
@@ -206,7 +204,7 @@ func (t *Tokenizer) usePieces(s *settings, m *pieceModel, name string) error {
 	case pieceBPE:
 		t.model = model.NewSentencePieceBPE(pieces, unknown, m.byteFallback)
 	default:
-		return &UnsupportedError{name, "", fmt.Sprintf("model type %d", m.algorithm)}
+		return &UnsupportedError{name, "", fmt.Sprintf("model type %d", m.algorithm), saveFast}
 	}
 	return nil
 }
@@ -236,11 +234,11 @@ func parseCharsmap(file, where string, data []byte) (*text.Charsmap, error) {
 	rules, err := text.ParseCharsmap(data)
 	switch {
 	case errors.Is(err, text.ErrUnusual):
-		return nil, &UnsupportedError{file, where, err.Error()}
+		return nil, &UnsupportedError{file, where, err.Error(), useIDs}
 	case err != nil:
 		return nil, &MalformedError{file, where, err.Error()}
 	case rules.Growth() > maxGrowth:
-		return nil, &UnsupportedError{file, where, fmt.Sprintf("rules that make a text more than %d times as long", maxGrowth)}
+		return nil, &UnsupportedError{file, where, fmt.Sprintf("rules that make a text more than %d times as long", maxGrowth), useIDs}
 	}
 	return rules, nil
 }
@@ -383,7 +381,7 @@ func (d pieceDecoder) decode(tokens []string) []string {
 		d.decodePieces(&b, tokens[start:])
 	}
 	if d.trim {
-		return []string{strings.TrimFunc(b.String(), text.IsSlowSpace)}
+		return []string{strings.TrimFunc(b.String(), text.IsPythonSpace)}
 	}
 	return []string{b.String()}
 }

@@ -199,15 +199,15 @@ func TestPieceModelErrors(t *testing.T) {
 		{"not UTF-8", pieceModelFile([]protoFields{{1, "\xff"}}), "spiece.model: byte 2 is not UTF-8"},
 		{"twice", pieceModelFile([]protoFields{piece("a", 0, 1), piece("a", 0, 1)}), `spiece.model: byte 12 is the second piece "a"`},
 		{"two unknown", pieceModelFile([]protoFields{piece("a", 0, 2), piece("b", 0, 2)}), "spiece.model: byte 12 is the second piece for what is unknown"},
-		{"type", pieceModelFile([]protoFields{piece("a", 0, 9)}), "spiece.model: byte 0 asks for a piece of type 9, which is not supported"},
-		{"long", pieceModelFile([]protoFields{piece(strings.Repeat("a", 1025), 0, 1)}), "spiece.model: byte 0 asks for a piece of more than 1024 bytes, which is not supported"},
+		{"type", pieceModelFile([]protoFields{piece("a", 0, 9)}), "spiece.model: byte 0 asks for a piece of type 9, which is not supported; " + saveFast},
+		{"long", pieceModelFile([]protoFields{piece(strings.Repeat("a", 1025), 0, 1)}), "spiece.model: byte 0 asks for a token of more than 1024 bytes, which is not supported; " + saveFast},
 		{"score", pieceModelFile([]protoFields{piece("a", float32(math.NaN()), 1)}), "spiece.model: byte 5 is no finite number"},
 		{"byte", pieceModelFile([]protoFields{piece("<0xZZ>", 0, 6)}), `spiece.model: byte 0 is "<0xZZ>", which should be a byte`},
 		{"unused bytes", pieceModelFile(append(slices.Clone(tinyPieces), piece("<0x0A>", 0, 6))), "spiece.model has the byte piece <0x0A> but does not use it"},
 		{"no bytes", pieceModelFile(tinyPieces, trainer(35, 1)...), "spiece.model lacks the byte piece <0x00>"},
-		{"words", pieceModelFile(tinyPieces, trainer(3, 3)...), "spiece.model asks for model type 3, which is not supported"},
-		{"suffix", pieceModelFile(tinyPieces, trainer(24, 1)...), "spiece.model asks for treat_whitespace_as_suffix, which is not supported"},
-		{"decoding", pieceModelFile(tinyPieces, 5, protoFields{2, "x"}), "spiece.model asks for rules for decoding, which is not supported"},
+		{"words", pieceModelFile(tinyPieces, trainer(3, 3)...), "spiece.model asks for model type 3, which is not supported; " + saveFast},
+		{"suffix", pieceModelFile(tinyPieces, trainer(24, 1)...), "spiece.model asks for treat_whitespace_as_suffix, which is not supported; " + saveFast},
+		{"decoding", pieceModelFile(tinyPieces, 5, protoFields{2, "x"}), "spiece.model asks for rules for decoding, which is not supported; " + saveFast},
 		{"rules", pieceModelFile(tinyPieces, charsmap("abc")...), "spiece.model: normalizer_spec.precompiled_charsmap is cut off"},
 		{"trie", pieceModelFile(tinyPieces, charsmap("\x08\x00\x00\x00abcd")...), "spiece.model: normalizer_spec.precompiled_charsmap has a trie of 8 bytes in 4"},
 	} {
@@ -222,11 +222,11 @@ func TestPieceModelErrors(t *testing.T) {
 		})
 	}
 	for config, want := range map[string]string{
-		`{}`:                                  "spiece.model asks for use without a tokenizer_class in tokenizer_config.json, or a model_type in config.json, that says how, which is not supported",
-		`{"tokenizer_class":"BertTokenizer"}`: "tokenizer_config.json: tokenizer_class asks for BertTokenizer with spiece.model alone, which is not supported",
+		`{}`:                                  "spiece.model asks for a tokenizer class that no file names, which is not supported; name the tokenizer_class in tokenizer_config.json, or the model_type in config.json",
+		`{"tokenizer_class":"BertTokenizer"}`: "tokenizer_config.json: tokenizer_class asks for BertTokenizer with spiece.model alone, which is not supported; " + saveFast,
 		`{"tokenizer_class":"T5Tokenizer","extra_ids":-1}`:               "tokenizer_config.json: extra_ids should be from 0 to 65536",
-		`{"tokenizer_class":"DebertaV2Tokenizer","split_by_punct":true}`: "tokenizer_config.json asks for split_by_punct, which is not supported",
-		`{"tokenizer_class":"XLNetTokenizer","padding_side":"up"}`:       `tokenizer_config.json: padding_side is "up", which is neither left nor right`,
+		`{"tokenizer_class":"DebertaV2Tokenizer","split_by_punct":true}`: "tokenizer_config.json asks for split_by_punct, which is not supported; " + useIDs,
+		`{"tokenizer_class":"XLNetTokenizer","truncation_side":"up"}`:    `tokenizer_config.json: truncation_side is "up", which is neither left nor right`,
 		`{"tokenizer_class":"XLNetTokenizer","sep_token":null}`:          "tokenizer_config.json names no separator token",
 	} {
 		_, err := Open(files("spiece.model", pieceModelFile(tinyPieces), "tokenizer_config.json", config))

@@ -174,17 +174,52 @@ func (s *settings) addSpecial(token addedToken, assumed bool) {
 	}
 }
 
-// maxLength returns model_max_length, or 0 where it is missing or, as is usual
-// for "no limit", absurd.
-func (s *settings) maxLength() (int, error) {
-	var n float64
-	if err := s.config.get("model_max_length", &n); err != nil {
-		return 0, err
+// useTruncation sets how long a text may be, and the side that is cut. Of the
+// lengths that the configuration and the truncation block of tokenizer.json
+// allow, the smaller one counts; of the sides, the configuration's. A
+// model_max_length that is absurd is the usual way to say "no limit".
+func (t *Tokenizer) useTruncation(s *settings, file object) error {
+	block := object{}
+	if !file.null("truncation") {
+		var err error
+		if block, err = file.object("truncation"); err != nil {
+			return err
+		}
 	}
-	if n < 1 || n > math.MaxInt32 {
-		return 0, nil
+	var limit float64
+	blockLimit := 0
+	if err := s.config.get("model_max_length", &limit); err != nil {
+		return err
 	}
-	return int(n), nil
+	if err := block.get("max_length", &blockLimit); err != nil {
+		return err
+	}
+	for _, n := range []float64{limit, float64(blockLimit)} {
+		if n >= 1 && n <= math.MaxInt32 && (t.maxLength == 0 || int(n) < t.maxLength) {
+			t.maxLength = int(n)
+		}
+	}
+	if err := t.readSide(block, "direction"); err != nil {
+		return err
+	}
+	return t.readSide(s.config, "truncation_side")
+}
+
+// readSide reads the side that truncation cuts, if the key is there.
+func (t *Tokenizer) readSide(o object, key string) error {
+	name := ""
+	if err := o.get(key, &name); err != nil || name == "" {
+		return err
+	}
+	switch strings.ToLower(name) {
+	case "right":
+		t.cutSide = right
+	case "left":
+		t.cutSide = left
+	default:
+		return o.malformed(key, fmt.Sprintf("is %q, which is neither left nor right", name))
+	}
+	return nil
 }
 
 // object reads a JSON object from a file, which may be missing.

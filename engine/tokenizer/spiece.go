@@ -47,10 +47,6 @@ const (
 	pieceByte        = 6
 )
 
-// maxPiece is the longest token of a SentencePiece model, in bytes: the search
-// for tokens may look as far ahead at every byte of a text.
-const maxPiece = 1024
-
 // parsePieceModel reads a SentencePiece model file.
 func parsePieceModel(file string, data []byte) (*pieceModel, error) {
 	m := &pieceModel{
@@ -118,8 +114,8 @@ func (m *pieceModel) readPiece(field protoField, seen map[string]bool, bytes *[2
 		return field.malformed("is a piece without text")
 	case seen[piece.Token]:
 		return field.malformed(fmt.Sprintf("is the second piece %q", piece.Token))
-	case len(piece.Token) > maxPiece:
-		return field.unsupported(fmt.Sprintf("a piece of more than %d bytes", maxPiece))
+	case len(piece.Token) > maxToken:
+		return field.unsupported(longTokens)
 	}
 	seen[piece.Token] = true
 	switch kind {
@@ -284,7 +280,7 @@ func (f protoField) malformed(problem string) error {
 }
 
 func (f protoField) unsupported(component string) error {
-	return &UnsupportedError{f.file, fmt.Sprintf("byte %d", f.at), component}
+	return &UnsupportedError{f.file, fmt.Sprintf("byte %d", f.at), component, saveFast}
 }
 
 func (f protoField) want(wire int) error {

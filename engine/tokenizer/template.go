@@ -1,6 +1,10 @@
 package tokenizer
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/xai-go/xai/engine/tokenizer/internal/text"
+)
 
 // templatePart is a place in a template: a sequence of tokens, or one special
 // token.
@@ -51,8 +55,7 @@ func robertaTemplates(clsToken string, clsID int32, sepToken string, sepID int32
 	return template{cls, first, sep}, template{cls, first, sep, sep, second, sep}
 }
 
-// Strategy says which text loses tokens when text and pair are too long. Tokens
-// go from the end.
+// Strategy says which text loses tokens when text and pair are too long.
 type Strategy int
 
 const (
@@ -99,4 +102,21 @@ func (s Strategy) truncate(first, second, room int, oddFirst bool) (int, int) {
 		return rest, half
 	}
 	return half, rest
+}
+
+// side is an end of a text.
+type side int
+
+const (
+	right side = iota
+	left
+)
+
+// cut returns which of n tokens stay and which go where truncation leaves kept of
+// them and takes the others from the side.
+func (s side) cut(n, kept int) (stays, goes text.Range) {
+	if s == left {
+		return text.Range{Start: n - kept, End: n}, text.Range{Start: 0, End: n - kept}
+	}
+	return text.Range{Start: 0, End: kept}, text.Range{Start: kept, End: n}
 }

@@ -47,14 +47,13 @@ type Tokenizer struct {
 	between      string // what stands around an added token in a decoded text
 	added        addedTokens
 	roles        roles
-	trim         trim  // of the spaces in the spans of tokens
-	python       bool  // the rules of transformers' slow tokenizers
-	spaced       bool  // ▁ begins a word
-	surfaces     bool  // unknown tokens are shown as the text that they stand for
-	dropSpace    bool  // a ▁ alone does not stand before a special token that begins the text
-	padType      int32 // the token type of padding
-	padSide      Side  // where padding goes
-	oddFirst     bool  // of an odd room, truncation gives the text one token more than the pair
+	trim         trim // of the spaces in the spans of tokens
+	python       bool // the rules of transformers' slow tokenizers
+	spaced       bool // ▁ begins a word
+	surfaces     bool // unknown tokens are shown as the text that they stand for
+	dropSpace    bool // a ▁ alone does not stand before a special token that begins the text
+	cutSide      side // the side that truncation takes tokens from
+	oddFirst     bool // of an odd room, truncation gives the text one token more than the pair
 	maxLength    int
 	digest       string
 
@@ -81,7 +80,7 @@ func (t *Tokenizer) add(token addedToken, assign bool) error {
 		return nil
 	}
 	if len(token.content) > maxAdded {
-		return &UnsupportedError{"added tokens", "", fmt.Sprintf("a token of more than %d bytes", maxAdded)}
+		return &UnsupportedError{"added tokens", "", fmt.Sprintf("a token of more than %d bytes", maxAdded), useIDs}
 	}
 	a, v := &t.added, t.model.Vocabulary()
 	if a.byText == nil {
@@ -189,15 +188,7 @@ func (t *Tokenizer) Special() []int32 {
 	return slices.Compact(ids)
 }
 
-// SpecialCount returns how many special tokens Encode adds around a text, or
-// around a text and its pair.
-func (t *Tokenizer) SpecialCount(pair bool) int {
-	if pair {
-		return t.pair.special()
-	}
-	return t.single.special()
-}
-
 // Digest returns the SHA-256 of the tokenizer's own files, in hexadecimal: of
-// the name, the size and the content of each, in a fixed order.
+// the name, the size and the content of each, in a fixed order. Of config.json
+// it has the model type, if that is what says how the files are used.
 func (t *Tokenizer) Digest() string { return t.digest }

@@ -17,8 +17,35 @@ import (
 const (
 	maxNesting    = 16   // of sequences of components
 	maxComponents = 64   // normalizers, and pre-tokenizers
-	maxGrowth     = 64   // by how much normalizers, and pre-tokenizers, may lengthen a text, as a factor
+	maxGrowth     = 256  // by how much normalizers, and pre-tokenizers, may lengthen a text, as a factor
 	maxSpecial    = 1024 // special tokens that a template may add
+)
+
+// maxToken is the longest token, in bytes, of a model that may look for one at
+// every byte of a text, as far ahead as its tokens reach.
+const maxToken = 1024
+
+var longTokens = fmt.Sprintf("a token of more than %d bytes", maxToken)
+
+// growth is how many times as long as it was components may make a text.
+type growth float64
+
+// by takes note of a component that makes a text so many times as long.
+func (g *growth) by(o object, factor float64) error {
+	if *g *= growth(max(1, factor)); *g > maxGrowth {
+		return o.unsupported(fmt.Sprintf("making a text more than %d times as long", maxGrowth))
+	}
+	return nil
+}
+
+// How many times as long, in UTF-8, runes become: ΐ and other runes decompose
+// into three times their bytes, U+FDFA becomes eleven times, İ one and a half in
+// lower case, and an ideograph of three bytes has a space on either side.
+const (
+	canonicalGrowth     = 3
+	compatibilityGrowth = 11
+	lowerGrowth         = 3. / 2
+	chineseGrowth       = 5. / 3
 )
 
 // openJSON makes the tokenizer that tokenizer.json describes.
@@ -88,13 +115,10 @@ func (f *folder) openJSON(data []byte) (*Tokenizer, error) {
 		// these are no component's.
 		t.trim, t.oddFirst = trim{}, true
 	}
-	if t.maxLength, err = readMaxLength(file, s); err != nil {
+	if err := t.useTruncation(s, file); err != nil {
 		return nil, err
 	}
 	_, t.surfaces = t.model.(*model.Unigram)
-	if err := t.usePadding(s, file); err != nil {
-		return nil, err
-	}
 
 	for _, token := range added {
 		if err := t.add(token, true); err != nil {
@@ -201,6 +225,9 @@ func readWordPiece(o object) (model.Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	if v.Longest() > maxToken {
+		return nil, o.unsupported(longTokens)
+	}
 	id, ok := v.ID(unknown)
 	if !ok {
 		return nil, o.malformed("unk_token", fmt.Sprintf("is %q, which is not in the vocabulary", unknown))
@@ -208,7 +235,8 @@ func readWordPiece(o object) (model.Model, error) {
 	return model.NewWordPiece(v, id, prefix, maxRunes), nil
 }
 
-// readVocabulary reads a vocabulary: an object of tokens and their ids.
+// readVocabulary reads a vocabulary: an object of tokens and their ids, each of
+// which may stand there once.
 func readVocabulary(file, where string, raw []byte) (*model.Vocabulary, error) {
 	if raw = bytes.TrimLeft(raw, jsonSpace); len(raw) == 0 || raw[0] != '{' {
 		return nil, &MalformedError{file, where, "should be an object of tokens and their ids"}
@@ -219,6 +247,12 @@ func readVocabulary(file, where string, raw []byte) (*model.Vocabulary, error) {
 		if err != nil || id < 0 {
 			return nil, &MalformedError{file, where, fmt.Sprintf("gives %q the id %.20s, which should be a whole number from 0 to %d", token, value, math.MaxInt32)}
 		}
+		if other, taken := v.Token(int32(id)); taken {
+			return nil, &MalformedError{file, where, fmt.Sprintf("gives %q the id %d, which %q has already", token, id, other)}
+		}
+		if _, twice := v.ID(token); twice {
+			return nil, &MalformedError{file, where, fmt.Sprintf("has the token %q twice", token)}
+		}
 		v.Add(token, int32(id))
 	}
 	return v, nil
@@ -228,7 +262,7 @@ func readVocabulary(file, where string, raw []byte) (*model.Vocabulary, error) {
 type normalizerReader struct {
 	settings *settings
 	count    int
-	growth   float64
+	growth   growth
 }
 
 func (r *normalizerReader) read(o object, depth int) (text.Normalizer, error) {
@@ -241,19 +275,19 @@ func (r *normalizerReader) read(o object, depth int) (text.Normalizer, error) {
 	}
 	switch kind {
 	case "NFC":
-		return text.NFC{}, nil
+		return text.NFC{}, r.growth.by(o, canonicalGrowth)
 	case "NFD":
-		return text.NFD{}, nil
+		return text.NFD{}, r.growth.by(o, canonicalGrowth)
 	case "NFKC":
-		return text.NFKC{}, nil
+		return text.NFKC{}, r.growth.by(o, compatibilityGrowth)
 	case "NFKD":
-		return text.NFKD{}, nil
+		return text.NFKD{}, r.growth.by(o, compatibilityGrowth)
 	case "Lowercase":
-		return text.Lowercase{}, nil
+		return text.Lowercase{}, r.growth.by(o, lowerGrowth)
 	case "StripAccents":
 		return text.StripAccents{}, nil
 	case "BertNormalizer":
-		return readBertNormalizer(o, r.settings)
+		return r.readBertNormalizer(o)
 	case "Strip":
 		var n text.Strip
 		err := o.needAll(field{"strip_left", &n.Left}, field{"strip_right", &n.Right})
@@ -265,7 +299,7 @@ func (r *normalizerReader) read(o object, depth int) (text.Normalizer, error) {
 	case "Precompiled":
 		return r.readPrecompiled(o)
 	case "Prepend":
-		return readPrepend(o)
+		return r.readPrepend(o)
 	case "Sequence":
 		parts, err := o.objects("normalizers")
 		if err != nil {
@@ -287,7 +321,8 @@ func (r *normalizerReader) read(o object, depth int) (text.Normalizer, error) {
 
 // readBertNormalizer reads BERT's normalizer. tokenizer_config.json has the
 // last word on its flags, as it has in BertTokenizerFast.
-func readBertNormalizer(o object, s *settings) (text.Normalizer, error) {
+func (r *normalizerReader) readBertNormalizer(o object) (text.Normalizer, error) {
+	s := r.settings
 	var n text.Bert
 	var stripAccents *bool
 	if err := o.needAll(
@@ -315,7 +350,17 @@ func readBertNormalizer(o object, s *settings) (text.Normalizer, error) {
 	if stripAccents != nil {
 		n.StripAccents = *stripAccents
 	}
-	return n, nil
+	factor := 1.0
+	if n.ChineseChars {
+		factor *= chineseGrowth
+	}
+	if n.StripAccents {
+		factor *= canonicalGrowth
+	}
+	if n.Lowercase {
+		factor *= lowerGrowth
+	}
+	return n, r.growth.by(o, factor)
 }
 
 func (r *normalizerReader) readReplace(o object) (text.Normalizer, error) {
@@ -328,27 +373,19 @@ func (r *normalizerReader) readReplace(o object) (text.Normalizer, error) {
 	if n.Pattern, shortest, err = readPattern(o); err != nil {
 		return nil, err
 	}
-	// What matches nothing adds to every rune.
-	growth := float64(1 + len(n.Content))
+	// What matches nothing adds to every rune, and to the end.
+	factor := float64(1 + 2*len(n.Content))
 	if shortest > 0 {
-		growth = float64(len(n.Content)) / float64(shortest)
+		factor = float64(len(n.Content)) / float64(shortest)
 	}
-	return n, r.grow(o, growth)
+	return n, r.growth.by(o, factor)
 }
 
-// grow takes note of a normalizer that makes a text so many times as long.
-func (r *normalizerReader) grow(o object, factor float64) error {
-	if r.growth *= max(1, factor); r.growth > maxGrowth {
-		return o.unsupported(fmt.Sprintf("normalization that makes a text more than %d times as long", maxGrowth))
-	}
-	return nil
-}
-
-// preTokenizerReader reads pre-tokenizers and keeps count of them.
+// preTokenizerReader reads pre-tokenizers and keeps count of what they may do.
 type preTokenizerReader struct {
 	settings *settings
 	count    int
-	growth   int
+	growth   growth
 }
 
 func (r *preTokenizerReader) read(o object, depth int) (text.PreTokenizer, error) {
@@ -368,12 +405,17 @@ func (r *preTokenizerReader) read(o object, depth int) (text.PreTokenizer, error
 		return text.WhitespaceSplit{}, nil
 	case "ByteLevel":
 		// A byte of a word and a space before it become two bytes each.
-		if r.growth *= 4; r.growth > maxGrowth {
-			return nil, o.unsupported(fmt.Sprintf("pre-tokenization that makes a text more than %d times as long", maxGrowth))
+		if err := r.growth.by(o, 4); err != nil {
+			return nil, err
 		}
 		return readByteLevel(o, r.settings)
 	case "Metaspace":
-		return readMetaspace(o)
+		m, err := readMetaspace(o)
+		if err != nil {
+			return nil, err
+		}
+		// A word of one byte may get the mark of a space before it.
+		return m, r.growth.by(o, float64(1+utf8.RuneLen(m.Replacement)))
 	case "UnicodeScripts":
 		return text.UnicodeScripts{}, nil
 	case "Split":
@@ -666,25 +708,4 @@ func (t *Tokenizer) readDecoder(file object, s *settings) error {
 	}
 	t.decoder, t.spaced, t.cleanup = d, r.spaced, true
 	return s.config.get("clean_up_tokenization_spaces", &t.cleanup)
-}
-
-// readMaxLength returns the smaller of what the tokenizer's configuration and
-// its truncation block allow.
-func readMaxLength(file object, s *settings) (int, error) {
-	n, err := s.maxLength()
-	if err != nil || file.null("truncation") {
-		return n, err
-	}
-	o, err := file.object("truncation")
-	if err != nil {
-		return 0, err
-	}
-	limit := 0
-	if err := o.get("max_length", &limit); err != nil {
-		return 0, err
-	}
-	if limit > 0 && limit <= math.MaxInt32 && (n == 0 || limit < n) {
-		n = limit
-	}
-	return n, nil
 }

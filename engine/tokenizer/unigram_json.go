@@ -35,8 +35,8 @@ func readUnigram(o object) (model.Model, error) {
 		if err := decodeJSON(o.file, where+"[0]", entry[0], &token.Token); err != nil {
 			return nil, err
 		}
-		if len(token.Token) > maxPiece {
-			return nil, &UnsupportedError{o.file, where, fmt.Sprintf("a token of more than %d bytes", maxPiece)}
+		if len(token.Token) > maxToken {
+			return nil, &UnsupportedError{o.file, where, longTokens, useIDs}
 		}
 		var err error
 		if token.Score, err = strconv.ParseFloat(string(entry[1]), 64); err != nil {
@@ -67,22 +67,16 @@ func (r *normalizerReader) readPrecompiled(o object) (text.Normalizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return text.Precompiled{Rules: rules}, r.grow(o, rules.Growth())
+	return text.Precompiled{Rules: rules}, r.growth.by(o, rules.Growth())
 }
 
-// maxPrepend is the longest text that a normalizer may put before others, in
-// bytes: it may do so for every stretch between two added tokens.
-const maxPrepend = 16
-
-func readPrepend(o object) (text.Normalizer, error) {
+func (r *normalizerReader) readPrepend(o object) (text.Normalizer, error) {
 	var n text.Prepend
 	if err := o.need("prepend", &n.Text); err != nil {
 		return nil, err
 	}
-	if len(n.Text) > maxPrepend {
-		return nil, o.unsupported(fmt.Sprintf("Prepend of more than %d bytes", maxPrepend))
-	}
-	return n, nil
+	// It may stand before every stretch between two added tokens.
+	return n, r.growth.by(o, float64(1+len(n.Text)))
 }
 
 // prependSchemes are the names of the text.PrependScheme constants, in their
@@ -125,7 +119,7 @@ func readMetaspace(o object) (text.Metaspace, error) {
 // they may do.
 type decoderReader struct {
 	count  int
-	growth float64
+	growth growth
 	spaced bool // whether one of them makes ▁ a space
 }
 
@@ -156,12 +150,8 @@ func (r *decoderReader) read(o object, depth int) (decoder, error) {
 			return nil, o.unsupported("Replace of a regular expression")
 		}
 		pattern := string(literal)
-		r.growth *= max(1, float64(len(content))/float64(len(pattern)))
-		if r.growth > maxGrowth {
-			return nil, o.unsupported(fmt.Sprintf("Replace that makes a text more than %d times as long", maxGrowth))
-		}
 		r.spaced = r.spaced || pattern == space && content == " "
-		return replaceDecoder{pattern, content}, nil
+		return replaceDecoder{pattern, content}, r.growth.by(o, float64(len(content))/float64(len(pattern)))
 	case "Fuse":
 		return fuseDecoder{}, nil
 	case "ByteFallback":

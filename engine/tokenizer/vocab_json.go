@@ -28,6 +28,9 @@ func (f *folder) openMerges() (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if v.Size() == 0 {
+		return nil, &MalformedError{"vocab.json", "", "has no tokens"}
+	}
 	merges, err := f.read("merges.txt")
 	if err != nil {
 		return nil, err
@@ -60,7 +63,7 @@ func (f *folder) openMerges() (*Tokenizer, error) {
 	if err := t.addNamed(s); err != nil {
 		return nil, err
 	}
-	if t.maxLength, err = s.maxLength(); err != nil {
+	if err := t.useTruncation(s, object{}); err != nil {
 		return nil, err
 	}
 	return t, t.slowByteLevel(s)
@@ -78,10 +81,10 @@ func (f *folder) guessByteLevel(s *settings, v *model.Vocabulary) (err error) {
 		return err
 	}
 	if modelType != "" {
-		return &UnsupportedError{"config.json", "model_type", modelType + " with vocab.json and merges.txt alone"}
+		return &UnsupportedError{"config.json", "model_type", modelType + " with vocab.json and merges.txt alone", saveFast}
 	}
 	if _, ok := v.ID(string(text.Space)); !ok {
-		return &UnsupportedError{"vocab.json", "", "a vocabulary that is not byte-level"}
+		return &UnsupportedError{"vocab.json", "", "a vocabulary that is not byte-level", saveFast}
 	}
 	s.class = gpt2
 	return nil
@@ -182,7 +185,7 @@ func (t *Tokenizer) slowByteLevel(s *settings) error {
 		t.neverSplit = text.NewSet([]string{"<|startoftext|>", "<|endoftext|>"})
 		words = text.Split{Pattern: text.CLIP{Fold: true}, Behavior: text.Removed, Invert: true}
 	default:
-		return &UnsupportedError{s.config.file, "tokenizer_class", s.name}
+		return &UnsupportedError{s.config.file, "tokenizer_class", s.name, saveFast}
 	}
 	t.preTokenizer = text.PreTokenizers{words, text.ByteLevel{}}
 	return nil

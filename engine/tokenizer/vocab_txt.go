@@ -48,11 +48,11 @@ func (f *folder) openVocab(data []byte) (*Tokenizer, error) {
 		}
 		s.class = bert
 		if modelType != "" && !slices.Contains(bert.models, modelType) {
-			return nil, &UnsupportedError{"config.json", "model_type", modelType + " with vocab.txt alone"}
+			return nil, &UnsupportedError{"config.json", "model_type", modelType + " with vocab.txt alone", saveFast}
 		}
 	}
 	if s.class != bert {
-		return nil, &UnsupportedError{s.config.file, "tokenizer_class", s.name}
+		return nil, &UnsupportedError{s.config.file, "tokenizer_class", s.name, saveFast}
 	}
 	if err := s.readSpecial(); err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ func (f *folder) openVocab(data []byte) (*Tokenizer, error) {
 	if err := t.addNamed(s); err != nil {
 		return nil, err
 	}
-	if t.maxLength, err = s.maxLength(); err != nil {
+	if err := t.useTruncation(s, object{}); err != nil {
 		return nil, err
 	}
 
@@ -153,13 +153,16 @@ func readVocab(data []byte) (*model.Vocabulary, error) {
 		return nil, &MalformedError{"vocab.txt", "", "is empty"}
 	}
 	if bytes.Count(lines, []byte("\n")) >= math.MaxInt32 {
-		return nil, &UnsupportedError{File: "vocab.txt", Component: "more tokens than ids"}
+		return nil, &UnsupportedError{File: "vocab.txt", Component: "more tokens than ids", Hint: useIDs}
 	}
 	v := model.NewVocabulary()
 	id := int32(0)
 	for line := range bytes.SplitSeq(lines, []byte("\n")) {
 		v.Add(string(line), id)
 		id++
+	}
+	if v.Longest() > maxToken {
+		return nil, &UnsupportedError{"vocab.txt", "", longTokens, useIDs}
 	}
 	return v, nil
 }

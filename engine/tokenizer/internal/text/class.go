@@ -124,9 +124,6 @@ func chinese(r, extensionE rune) bool {
 // IsSpace says whether r has the property White_Space.
 func IsSpace(r rune) bool { return classOf(r)&space != 0 }
 
-// IsSlowSpace says whether Python takes r for white space.
-func IsSlowSpace(r rune) bool { return classOf(r)&(space|information) != 0 }
-
 // IsPythonSpace says whether Python takes r for white space, as it does the
 // separators of information too.
 func IsPythonSpace(r rune) bool { return classOf(r)&(space|information) != 0 }
