@@ -68,10 +68,12 @@ type Node struct {
 }
 
 // Op is an operation of a graph. The set is closed: each has a forward and a
-// vector-Jacobian product in the engine.
+// vector-Jacobian product in the engine, so that nobody else implements one.
 type Op interface {
 	// Inputs returns the values that the operation reads.
 	Inputs() []Value
+
+	op()
 }
 
 // Words looks the word embeddings of the tokens up, or takes the embeddings
@@ -228,3 +230,20 @@ func (o Attention) Inputs() []Value {
 	}
 	return in
 }
+
+func (Words) op()      {}
+func (Embed) op()      {}
+func (Repeat) op()     {}
+func (Sinusoids) op()  {}
+func (Remembered) op() {}
+func (Concat) op()     {}
+func (Select) op()     {}
+func (Spread) op()     {}
+func (Add) op()        {}
+func (Mul) op()        {}
+func (Scale) op()      {}
+func (Norm) op()       {}
+func (Linear) op()     {}
+func (Activate) op()   {}
+func (Edge) op()       {}
+func (Attention) op()  {}
