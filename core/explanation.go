@@ -28,8 +28,8 @@ type ModelRef struct {
 	ID              string `json:"id"`
 	Architecture    string `json:"architecture"`
 	Task            string `json:"task"`
-	SHA256          string `json:"sha256"`
-	TokenizerSHA256 string `json:"tokenizer_sha256"`
+	SHA256          string `json:"sha256"`           // of the configuration and the weights, as [engine.Model.Digest] has it
+	TokenizerSHA256 string `json:"tokenizer_sha256"` // empty where there is none
 }
 
 // MethodRef identifies the method, with every parameter after defaults.

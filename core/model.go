@@ -131,14 +131,14 @@ func (m *Model) Info() sdk.ModelInfo {
 func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tokenizer }
 
 // Ref identifies the model in a result. The first call reads the weights again
-// to hash them.
+// to hash them, behind the configuration.
 func (m *Model) Ref(ctx context.Context) (ModelRef, error) {
-	weights, err := m.engine.WeightsDigest(ctx)
+	digest, err := m.engine.Digest(ctx)
 	if err != nil {
 		return ModelRef{}, engineError(m.id, err)
 	}
 	e := m.engine.Info()
-	ref := ModelRef{ID: m.id, Architecture: e.ModelType, Task: e.Task, SHA256: weights}
+	ref := ModelRef{ID: m.id, Architecture: e.ModelType, Task: e.Task, SHA256: digest}
 	if m.tokenizer != nil {
 		ref.TokenizerSHA256 = m.tokenizer.Digest()
 	}

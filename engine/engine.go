@@ -99,7 +99,7 @@ type Model struct {
 		programs map[plainRequest]tape.Program
 	}
 
-	// digest holds that of the weights, empty until it is known, but while
+	// digest holds the result of Digest, empty until it is known, but while
 	// somebody computes it.
 	digest chan string
 }
@@ -221,11 +221,11 @@ func (m *Model) Kernel() string { return m.kernel }
 // Threads returns the number of threads that forwards share.
 func (m *Model) Threads() int { return m.pool.Threads() }
 
-// WeightsDigest returns a SHA-256 of the weights in hexadecimal: that of their
-// file, or of several as [checkpoint.Checkpoint.Digest] has it. The first call
-// reads the files again, and fails if they are no longer those that were opened;
-// others wait for it until their ctx is cancelled.
-func (m *Model) WeightsDigest(ctx context.Context) (digest string, err error) {
+// Digest returns a SHA-256 of the model's configuration and weights in
+// hexadecimal, as [checkpoint.Checkpoint.Digest] has it. The first call reads the
+// weights again, and fails if they are no longer those that were opened; others
+// wait for it until their ctx is cancelled.
+func (m *Model) Digest(ctx context.Context) (digest string, err error) {
 	select {
 	case digest = <-m.digest:
 	case <-ctx.Done():

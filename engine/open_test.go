@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"runtime"
@@ -45,9 +46,10 @@ func TestOpen(t *testing.T) {
 	if problem, err := m.Config().ProblemType(); err != nil || problem != checkpoint.SingleLabel {
 		t.Errorf("problem type %q, %v", problem, err)
 	}
-	sum := sha256.Sum256(fsys["model.safetensors"].Data)
+	lines := fmt.Sprintf("%x  config.json\n%x  model.safetensors\n", sha256.Sum256(fsys["config.json"].Data), sha256.Sum256(fsys["model.safetensors"].Data))
+	sum := sha256.Sum256([]byte(lines))
 	for range 2 {
-		if digest, err := m.WeightsDigest(t.Context()); err != nil || digest != hex.EncodeToString(sum[:]) {
+		if digest, err := m.Digest(t.Context()); err != nil || digest != hex.EncodeToString(sum[:]) {
 			t.Errorf("digest %s, %v", digest, err)
 		}
 	}
@@ -68,14 +70,14 @@ func TestDigestWaits(t *testing.T) {
 	fsys.closed <- struct{}{}
 	first := make(chan error)
 	go func() {
-		_, err := m.WeightsDigest(t.Context())
+		_, err := m.Digest(t.Context())
 		first <- err
 	}()
 	fsys.pass <- struct{}{} // it is inside
 	ctx, cancel := context.WithCancel(t.Context())
 	second := make(chan error)
 	go func() {
-		_, err := m.WeightsDigest(ctx)
+		_, err := m.Digest(ctx)
 		second <- err
 	}()
 	cancel()

@@ -114,7 +114,12 @@ func (a *app) modelsInfo() *cobra.Command {
 		Use:   "info MODEL",
 		Short: "Describe a model",
 		Long: `Info opens a model and prints its architecture, task, labels, size, and the
-SHA-256 of its weights and of its tokenizer, which results carry.`,
+SHA-256 of its configuration and weights and that of its tokenizer, which
+results carry. The first is what
+
+  sha256sum config.json model.safetensors | sha256sum
+
+prints in the folder of the model.`,
 		Example: examples(
 			"xai models info builtin:sentiment-zh", "an embedded model",
 			"xai models info ./my-bert", "a model folder",
@@ -244,7 +249,7 @@ func (a *app) modelTerm(w io.Writer, d modelDetail) error {
 		{"size", fmt.Sprintf("%s parameters: %d layers, hidden %d, %d heads, vocabulary %d", count(d.Parameters), d.Layers, d.Hidden, d.Heads, d.Vocabulary)},
 		{"reads", reads},
 		{"computes in", d.DType + ", " + d.Kernel},
-		{"weights", d.SHA256},
+		{"model", d.SHA256},
 		{"tokenizer", tokenizer},
 	} {
 		fmt.Fprintf(t, "  %s\t%s\n", f[0], report.Line(f[1]))

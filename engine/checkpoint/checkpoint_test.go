@@ -164,10 +164,19 @@ func TestDigest(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Close()
-	// sha256sum of 20 00 00 00 00 00 00 00 and {"__metadata__":{"format":"pt"}}, padded by one space.
-	const want = "60d95b10b6e140a9626a7058d5038528f2ff80148dc4569b881db56052046509"
+	// sha256sum config.json model.safetensors | sha256sum, the files being {} and
+	// 20 00 00 00 00 00 00 00 {"__metadata__":{"format":"pt"}} with one space behind.
+	const want = "5d3d62b11feb5dd308b3cd7a730aa620189e241a4dc8d24c287729a0b3fcb2f0"
 	if got, err := c.Digest(t.Context()); err != nil || got != want {
 		t.Errorf("Digest() = %s, %v, want %s", got, err, want)
+	}
+	other, err := Open(fstest.MapFS{ConfigFile: {Data: []byte(`{} `)}, WeightsFile: fsys[WeightsFile]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Close()
+	if got, err := other.Digest(t.Context()); err != nil || got == want {
+		t.Errorf("Digest() = %s, %v for another configuration", got, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

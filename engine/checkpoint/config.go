@@ -2,6 +2,8 @@ package checkpoint
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +19,7 @@ const maxConfig = 4 << 20
 // Config is a parsed config.json. It is immutable.
 type Config struct {
 	values map[string]json.RawMessage
+	digest string
 }
 
 // ReadConfig reads the config.json of a model folder.
@@ -41,7 +44,8 @@ func ParseConfig(text []byte) (*Config, error) {
 	if len(text) > maxConfig {
 		return nil, &ConfigError{Reason: fmt.Sprintf("is larger than %d bytes: this is no model configuration", maxConfig)}
 	}
-	c := &Config{}
+	sum := sha256.Sum256(text)
+	c := &Config{digest: hex.EncodeToString(sum[:])}
 	if err := json.Unmarshal(text, &c.values); err != nil {
 		return nil, &ConfigError{Reason: fmt.Sprintf("is no JSON object: %v", err)}
 	}
@@ -50,6 +54,9 @@ func ParseConfig(text []byte) (*Config, error) {
 	}
 	return c, nil
 }
+
+// Digest returns the SHA-256 of the text in hexadecimal.
+func (c *Config) Digest() string { return c.digest }
 
 // value returns the raw value of a key; null counts as absent.
 func (c *Config) value(key string) (json.RawMessage, bool) {
@@ -91,7 +98,7 @@ func (c *Config) Architecture() (string, error) {
 func (c *Config) Labels() ([]string, error) {
 	byID := map[int]string{}
 	if raw, ok := c.value("id2label"); ok {
-		var names map[string]any
+		var names map[string]json.RawMessage
 		if err := json.Unmarshal(raw, &names); err != nil {
 			return nil, &ConfigError{Key: "id2label", Reason: "must be an object from class index to name"}
 		}
@@ -100,17 +107,22 @@ func (c *Config) Labels() ([]string, error) {
 			if err != nil {
 				return nil, &ConfigError{Key: "id2label", Reason: fmt.Sprintf("has the key %q, which is no class index", key)}
 			}
-			byID[id] = fmt.Sprint(name)
+			if byID[id], ok = label(name); !ok {
+				return nil, &ConfigError{Key: "id2label", Reason: fmt.Sprintf("gives class %d the name %s; it must be a string", id, shorten(name))}
+			}
 		}
 		return orderLabels("id2label", byID, len(names))
 	}
 	if raw, ok := c.value("label2id"); ok {
-		var ids map[string]int
+		var ids map[string]*int
 		if err := json.Unmarshal(raw, &ids); err != nil {
 			return nil, &ConfigError{Key: "label2id", Reason: "must be an object from name to class index"}
 		}
 		for name, id := range ids {
-			byID[id] = name
+			if id == nil {
+				return nil, &ConfigError{Key: "label2id", Reason: fmt.Sprintf("gives %q the index null; it must be an integer", name)}
+			}
+			byID[*id] = name
 		}
 		return orderLabels("label2id", byID, len(ids))
 	}
@@ -120,6 +132,19 @@ func (c *Config) Labels() ([]string, error) {
 		labels[i] = "LABEL_" + strconv.Itoa(i)
 	}
 	return labels, f.Err()
+}
+
+// label returns the name of a class. A number, or true or false, is its own
+// name, as the reference implementation prints it; null, a list and an object
+// are none.
+func label(raw json.RawMessage) (name string, ok bool) {
+	switch raw[0] {
+	case '"':
+		return name, json.Unmarshal(raw, &name) == nil
+	case 'n', '[', '{':
+		return "", false
+	}
+	return string(raw), true
 }
 
 // orderLabels checks that the indices are 0 … n−1, each once.

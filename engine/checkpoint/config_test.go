@@ -22,7 +22,7 @@ func TestLabels(t *testing.T) {
 		want   []string
 	}{
 		"id2label":            {`{"id2label":{"1":"POSITIVE","0":"NEGATIVE"}}`, []string{"NEGATIVE", "POSITIVE"}},
-		"id2label of numbers": {`{"id2label":{"0":0,"1":1}}`, []string{"0", "1"}},
+		"id2label of numbers": {`{"id2label":{"0":0,"1": 1000000 ,"2":true}}`, []string{"0", "1000000", "true"}},
 		"id2label first":      {`{"num_labels":3,"id2label":{"0":"a"},"label2id":{"x":0,"y":1}}`, []string{"a"}},
 		"label2id":            {`{"label2id":{"b":1,"a":0}}`, []string{"a", "b"}},
 		"num_labels":          {`{"num_labels":3,"id2label":null}`, []string{"LABEL_0", "LABEL_1", "LABEL_2"}},
@@ -41,6 +41,9 @@ func TestLabels(t *testing.T) {
 		"same number":      `{"id2label":{"0":"a","00":"b"}}`,
 		"none":             `{"id2label":{}}`,
 		"a list":           `{"id2label":["a"]}`,
+		"null for a name":  `{"id2label":{"0":"a","1":null}}`,
+		"a list of names":  `{"id2label":{"0":["a"]}}`,
+		"null for a class": `{"label2id":{"a":null}}`,
 		"two of one index": `{"label2id":{"a":0,"b":0}}`,
 		"index of text":    `{"label2id":{"a":"0"}}`,
 		"negative":         `{"num_labels":-1}`,

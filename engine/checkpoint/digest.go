@@ -8,23 +8,22 @@ import (
 	"io"
 )
 
-// Digest returns a SHA-256 of the weights in hexadecimal. Of one file it is the
-// file's own. Of several it is that of the lines "DIGEST  NAME" for the index
-// and then for its shards in the order of their names, which is what
+// Digest returns a SHA-256 of the model in hexadecimal: of the lines
+// "DIGEST  NAME" for its configuration, for the index of the weights where there
+// is one, and for the files of weights in the order of their names. That is what
 //
-//	sha256sum model.safetensors.index.json model-*-of-*.safetensors | sha256sum
+//	sha256sum config.json model.safetensors | sha256sum
+//	sha256sum config.json model.safetensors.index.json model-*-of-*.safetensors | sha256sum
 //
-// prints. Digest reads the files again, and fails if they are not those that
+// print. Digest reads the weights again, and fails if they are not those that
 // were opened, judged by size and time.
 func (c *Checkpoint) Digest(ctx context.Context) (string, error) {
 	lines := sha256.New()
+	fmt.Fprintf(lines, "%s  %s\n", c.Config.Digest(), ConfigFile)
 	for _, f := range c.files {
 		digest, err := c.digest(ctx, f)
 		if err != nil {
 			return "", err
-		}
-		if len(c.files) == 1 {
-			return digest, nil
 		}
 		fmt.Fprintf(lines, "%s  %s\n", digest, f.name)
 	}
