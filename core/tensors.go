@@ -8,6 +8,7 @@ import (
 
 	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/engine/checkpoint/safetensors"
+	"github.com/xai-go/xai/engine/checkpoint/stored"
 	"github.com/xai-go/xai/engine/point"
 )
 
@@ -100,7 +101,7 @@ func (e *editTensors) find(path string, names []string) (point.Tensor, error) {
 }
 
 // read returns the values of a tensor.
-func (e *editTensors) read(f *tensorFile, info safetensors.Info) ([]float64, error) {
+func (e *editTensors) read(f *tensorFile, info stored.Info) ([]float64, error) {
 	if of := [2]string{f.path, info.Name}; e.last != of {
 		if e.bytes += int64(info.Elements()) * 8; e.bytes > e.budget {
 			return nil, engineError(f.path, &engine.MemoryError{What: "the tensors of the edits", Need: e.bytes, Budget: e.budget})

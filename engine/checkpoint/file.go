@@ -9,13 +9,19 @@ import (
 	"time"
 
 	"github.com/xai-go/xai/engine/checkpoint/safetensors"
+	"github.com/xai-go/xai/engine/checkpoint/stored"
 	"github.com/xai-go/xai/engine/checkpoint/torch"
 )
+
+// maxDescription bounds what is read of all files of weights to find what is in
+// them: headers, pickles, directories. A hundred thousand tensors, more than any
+// known model has, take half of it.
+const maxDescription = 48 << 20 // bytes
 
 // container is a file of named tensors.
 type container interface {
 	Names() []string
-	Tensor(name string) (Info, bool)
+	Tensor(name string) (stored.Info, bool)
 	ReadF32(name string) ([]float32, error)
 	ReadF64(name string) ([]float64, error)
 	ReadBits(name string) ([]uint16, error)
@@ -92,10 +98,32 @@ func (c *Checkpoint) openContainer(name string, open func(io.ReaderAt, int64) (c
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: reading %s: %w", name, err)
 	}
-	if f.tensors, err = open(r, f.size); err != nil {
+	metered := &meter{r, &c.unread}
+	f.tensors, err = open(metered, f.size)
+	metered.left = nil
+	if err != nil {
 		return nil, fmt.Errorf("checkpoint: %s: %w", name, err)
 	}
 	return f, nil
+}
+
+// meter reads a file up to so many bytes, without a bound where left is nil.
+type meter struct {
+	io.ReaderAt
+	left *int64
+}
+
+func (m *meter) ReadAt(p []byte, offset int64) (int, error) {
+	if m.left != nil {
+		if int64(len(p)) > *m.left {
+			return 0, &UnsupportedError{
+				What: fmt.Sprintf("a model whose files take more than %d bytes to say what tensors they hold", maxDescription),
+				Hint: "save it again with save_pretrained, which writes down each tensor once",
+			}
+		}
+		*m.left -= int64(len(p))
+	}
+	return m.ReaderAt.ReadAt(p, offset)
 }
 
 // openFile opens a regular file, or a link to one. Its mode is looked at

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/xai-go/xai/engine/checkpoint/stored"
 )
 
 // ValueError reports a weight that is no finite number, or none that the
@@ -32,9 +34,9 @@ func nonFinite[T float32 | float64](values []T) (int, float64) {
 
 // nonFiniteBits does so for bits of F16 or BF16: the exponent is all ones, and
 // the fraction is zero for infinity alone.
-func nonFiniteBits(format DType, bits []uint16) (int, float64) {
+func nonFiniteBits(format stored.DType, bits []uint16) (int, float64) {
 	exponent := uint16(0x7c00)
-	if format == BF16 {
+	if format == stored.BF16 {
 		exponent = 0x7f80
 	}
 	for i, b := range bits {

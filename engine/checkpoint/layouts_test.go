@@ -18,6 +18,7 @@ import (
 
 	"github.com/xai-go/xai/engine/checkpoint/internal/torchfile"
 	"github.com/xai-go/xai/engine/checkpoint/safetensors"
+	"github.com/xai-go/xai/engine/checkpoint/stored"
 	"github.com/xai-go/xai/engine/checkpoint/torch"
 	"github.com/xai-go/xai/internal/golden"
 )
@@ -204,6 +205,36 @@ func TestShardErrors(t *testing.T) {
 	}
 }
 
+// TestDescriptionLimit opens shards that are one file under several names: what
+// is read of all of them to open them is bounded.
+func TestDescriptionLimit(t *testing.T) {
+	tensors := []safetensors.Tensor{{Name: "a", Shape: []int{1}, Data: []float32{1}}, {Name: "b", Shape: []int{1}, Data: []float32{2}}, {Name: "c", Shape: []int{1}, Data: []float32{3}}}
+	for name, write := range map[string]func([]safetensors.Tensor) []byte{
+		"model.safetensors.index.json": func(tensors []safetensors.Tensor) []byte { return weights(t, tensors...) },
+		"pytorch_model.bin.index.json": pickled(torchfile.Zip),
+	} {
+		fsys := sharded(t, name, "model-%d-of-%d", 3, tensors, write)
+		c := &Checkpoint{fsys: fsys, unread: maxDescription}
+		if err := c.openWeights(); err != nil {
+			t.Fatal(err)
+		}
+		enough := maxDescription - c.unread
+		c.unread = 0
+		if got := NewLoader[float32](t.Context(), c, "").Tensor("c", 1); !cmp.Equal(got, []float32{3}) {
+			t.Errorf("%s: values count as what describes them: %v", name, got)
+		}
+		c.Close()
+		for _, unread := range []int64{enough, enough - 1} {
+			c := &Checkpoint{fsys: fsys, unread: unread}
+			err := c.openWeights()
+			c.Close()
+			if over := errors.As(err, new(*UnsupportedError)); over != (unread < enough) {
+				t.Errorf("%s with %d bytes to read of %d: %v", name, unread, enough, err)
+			}
+		}
+	}
+}
+
 func TestDigestOfShards(t *testing.T) {
 	tensors := []safetensors.Tensor{{Name: "a", Shape: []int{1}, Data: []float32{1}}, {Name: "b", Shape: []int{1}, Data: []float32{2}}}
 	write := func(tensors []safetensors.Tensor) []byte { return weights(t, tensors...) }
@@ -214,7 +245,7 @@ func TestDigestOfShards(t *testing.T) {
 	}
 	c.Close()
 	var lines bytes.Buffer
-	for _, name := range []string{"model.safetensors.index.json", "model-1-of-2.safetensors", "model-2-of-2.safetensors"} {
+	for _, name := range []string{ConfigFile, "model.safetensors.index.json", "model-1-of-2.safetensors", "model-2-of-2.safetensors"} {
 		fmt.Fprintf(&lines, "%x  %s\n", sha256.Sum256(fsys[name].Data), name)
 	}
 	if got, err := c.Digest(t.Context()); err != nil || got != fmt.Sprintf("%x", sha256.Sum256(lines.Bytes())) {
@@ -249,7 +280,7 @@ func TestBits(t *testing.T) {
 			t.Fatal(err)
 		}
 		l := NewLoader[float64](t.Context(), c, "")
-		for name, want := range map[string]DType{"f16": F16, "bf16": BF16} {
+		for name, want := range map[string]stored.DType{"f16": stored.F16, "bf16": stored.BF16} {
 			if info, ok := l.Info(name); !ok || info.DType != want {
 				t.Errorf("%s: %s is %v", file, name, info)
 			}
@@ -292,7 +323,7 @@ func TestAlternatives(t *testing.T) {
 	if got := l.First("none", "nothing"); got != "none" {
 		t.Errorf("First of nothing = %q", got)
 	}
-	if info, ok := c.Tensor("bert.", "bert.b.weight"); !ok || info.Name != "bert.b.gamma" || info.DType != F32 {
+	if info, ok := c.Tensor("bert.", "bert.b.weight"); !ok || info.Name != "bert.b.gamma" || info.DType != stored.F32 {
 		t.Errorf("bert.b.weight is %v", info)
 	}
 }
@@ -337,11 +368,11 @@ func TestNonFinite(t *testing.T) {
 			t.Errorf("%s: %v, want %s", name, l.Err(), want)
 		}
 	}
-	for _, format := range []DType{F16, BF16} {
+	for _, format := range []stored.DType{stored.F16, stored.BF16} {
 		for b := range 1 << 16 {
 			i, value := nonFiniteBits(format, []uint16{uint16(b)})
 			want := float64(math.Float32frombits(uint32(b) << 16))
-			if format == F16 {
+			if format == stored.F16 {
 				want = 0
 				if b>>10&31 == 31 {
 					want = math.Inf(1 - 2*(b>>15))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+
+	"github.com/xai-go/xai/engine/checkpoint/stored"
 )
 
 // Loader reads the tensors of one model as T. Like [Fields] it keeps the first
@@ -33,7 +35,7 @@ func NewLoader[T float32 | float64](ctx context.Context, c *Checkpoint, prefix s
 
 // Info describes a tensor without reading it: its format, shape, and the name
 // that it has in the file.
-func (l *Loader[T]) Info(name string) (Info, bool) { return l.checkpoint.Tensor(l.prefix, name) }
+func (l *Loader[T]) Info(name string) (stored.Info, bool) { return l.checkpoint.Tensor(l.prefix, name) }
 
 // Has reports whether there is a tensor of a name.
 func (l *Loader[T]) Has(name string) bool {
@@ -63,7 +65,7 @@ func (l *Loader[T]) Tensor(name string, shape ...int) []T {
 // Bits returns the bits of the values of a tensor that is stored in 16 bits,
 // and their format, F16 or BF16. That the tensor is stored so is up to the
 // caller, who asks [Loader.Info].
-func (l *Loader[T]) Bits(name string, shape ...int) ([]uint16, DType) {
+func (l *Loader[T]) Bits(name string, shape ...int) ([]uint16, stored.DType) {
 	info, _ := l.Info(name)
 	check := func(bits []uint16) (int, float64) { return nonFiniteBits(info.DType, bits) }
 	return load(l, name, shape, container.ReadBits, check), info.DType

@@ -14,7 +14,7 @@ import (
 // Bounds of an index. The largest that are known name a hundred thousand
 // tensors in two hundred files.
 const (
-	maxIndex  = 64 << 20 // bytes
+	maxIndex  = 32 << 20 // bytes
 	maxShards = 4096
 	maxShard  = 255 // bytes of the name of a file
 )

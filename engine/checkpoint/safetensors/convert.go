@@ -1,6 +1,9 @@
 package safetensors
 
-import "github.com/xai-go/xai/engine/checkpoint/internal/raw"
+import (
+	"github.com/xai-go/xai/engine/checkpoint/internal/raw"
+	"github.com/xai-go/xai/engine/checkpoint/stored"
+)
 
 // Convert returns what of makes of each value of a tensor of any integer or
 // floating-point format, or the first error of of. It takes no memory worth
@@ -8,12 +11,12 @@ import "github.com/xai-go/xai/engine/checkpoint/internal/raw"
 // come rounded.
 func Convert[T any](f *File, name string, of func(value float64) (T, error)) ([]T, error) {
 	var failed error
-	values, err := read(f, name, "numbers", func(d DType) (raw.Convert[T], int, bool) {
+	values, err := read(f, name, raw.Form{Name: "numbers", Formats: "F32, I64 or another format of numbers"}, func(d stored.DType) (raw.Convert[T], int, bool) {
 		if floats, width, ok := raw.Floats[float64](d); ok {
 			return each(floats, width, func(v float64) float64 { return v }, of, &failed), width, true
 		}
 		number := func(v int64) float64 { return float64(v) }
-		if d == U64 {
+		if d == stored.U64 {
 			number = func(v int64) float64 { return float64(uint64(v)) }
 		}
 		ints, width, ok := raw.Ints(d)

@@ -5,47 +5,27 @@ import (
 	"math/bits"
 
 	"github.com/xai-go/xai/engine/checkpoint/internal/raw"
-)
-
-// DType names the number format of a tensor as the header spells it.
-type DType = raw.DType
-
-// The formats that this package converts. Others of the specification can be
-// listed but not read.
-const (
-	Bool = raw.Bool
-	U8   = raw.U8
-	I8   = raw.I8
-	I16  = raw.I16
-	U16  = raw.U16
-	F16  = raw.F16
-	BF16 = raw.BF16
-	I32  = raw.I32
-	U32  = raw.U32
-	F32  = raw.F32
-	F64  = raw.F64
-	I64  = raw.I64
-	U64  = raw.U64
+	"github.com/xai-go/xai/engine/checkpoint/stored"
 )
 
 // formats lists every format of the specification by increasing alignment,
 // the order in which the reference writer lays tensors out (backwards).
 var formats = []struct {
-	dtype DType
+	dtype stored.DType
 	bits  uint64
 }{
-	{Bool, 8},
+	{stored.Bool, 8},
 	{"F4", 4}, {"F6_E2M3", 6}, {"F6_E3M2", 6},
-	{U8, 8}, {I8, 8},
+	{stored.U8, 8}, {stored.I8, 8},
 	{"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8},
-	{I16, 16}, {U16, 16}, {F16, 16}, {BF16, 16},
-	{I32, 32}, {U32, 32}, {F32, 32},
-	{"C64", 64}, {F64, 64}, {I64, 64}, {U64, 64},
+	{stored.I16, 16}, {stored.U16, 16}, {stored.F16, 16}, {stored.BF16, 16},
+	{stored.I32, 32}, {stored.U32, 32}, {stored.F32, 32},
+	{"C64", 64}, {stored.F64, 64}, {stored.I64, 64}, {stored.U64, 64},
 }
 
 // rank returns the place of a format in the layout order, or -1 if it is
 // unknown.
-func rank(d DType) int {
+func rank(d stored.DType) int {
 	for i, f := range formats {
 		if f.dtype == d {
 			return i

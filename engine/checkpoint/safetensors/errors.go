@@ -23,10 +23,11 @@ func (e *FormatError) Error() string {
 type UnsupportedError struct {
 	Tensor  string // name of the tensor
 	Feature string // what has no implementation
+	Hint    string // what to do
 }
 
 func (e *UnsupportedError) Error() string {
-	return fmt.Sprintf("safetensors: tensor %q: %s is not supported", e.Tensor, e.Feature)
+	return fmt.Sprintf("safetensors: tensor %q: %s is not supported: %s", e.Tensor, e.Feature, e.Hint)
 }
 
 func malformed(offset int64, format string, args ...any) error {

@@ -2,11 +2,11 @@ package safetensors
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 
 	"github.com/xai-go/xai/engine/checkpoint/internal/raw"
+	"github.com/xai-go/xai/engine/checkpoint/stored"
 )
 
 // File is an open safetensors file. It keeps the header alone in memory; a
@@ -19,8 +19,9 @@ type File struct {
 }
 
 // Open reads and verifies the header of a file of the given size in bytes.
-// The memory it takes is less than three times the length of the header, which
-// is compared with size before anything is allocated.
+// The memory it takes is less than three times the length of the header, at most
+// 100 MB, and 10 MB beside it. The length is compared with size before anything is
+// allocated.
 func Open(r io.ReaderAt, size int64) (*File, error) {
 	f := &File{r: r}
 	if size < 8 {
@@ -97,10 +98,10 @@ func (f *File) Names() []string {
 func (f *File) Metadata() map[string]string { return f.header.metadata }
 
 // Tensor returns the description of a tensor.
-func (f *File) Tensor(name string) (Info, bool) {
+func (f *File) Tensor(name string) (stored.Info, bool) {
 	i, ok := f.header.find(name)
 	if !ok {
-		return Info{}, false
+		return stored.Info{}, false
 	}
 	return f.header.info(f.header.entries[i]), true
 }
@@ -108,23 +109,23 @@ func (f *File) Tensor(name string) (Info, bool) {
 // ReadF32 returns the values of an F32, F16, BF16 or F64 tensor as float32;
 // F64 values are rounded to nearest even.
 func (f *File) ReadF32(name string) ([]float32, error) {
-	return read(f, name, "floating-point numbers", raw.Floats[float32])
+	return read(f, name, raw.FloatForm, raw.Floats[float32])
 }
 
 // ReadF64 returns the values of an F64, F32, F16 or BF16 tensor as float64.
 func (f *File) ReadF64(name string) ([]float64, error) {
-	return read(f, name, "floating-point numbers", raw.Floats[float64])
+	return read(f, name, raw.FloatForm, raw.Floats[float64])
 }
 
 // ReadBits returns the bits of the values of an F16 or BF16 tensor.
 func (f *File) ReadBits(name string) ([]uint16, error) {
-	return read(f, name, "16-bit floating-point numbers", raw.Bits)
+	return read(f, name, raw.BitForm, raw.Bits)
 }
 
 // ReadI64 returns the values of a tensor of any integer format or of BOOL
 // (0 and 1) as int64.
 func (f *File) ReadI64(name string) ([]int64, error) {
-	values, err := read(f, name, "integers", raw.Ints)
+	values, err := read(f, name, raw.IntForm, raw.Ints)
 	if err != nil {
 		return nil, err
 	}
@@ -132,10 +133,10 @@ func (f *File) ReadI64(name string) ([]int64, error) {
 	e := f.header.entries[i]
 	for i, v := range values {
 		switch dtype := formats[e.rank].dtype; {
-		case dtype == Bool && v > 1:
+		case dtype == stored.Bool && v > 1:
 			return nil, malformed(f.buffer+e.begin+int64(i), "tensor %q: %d is no BOOL", name, v)
-		case dtype == U64 && v < 0:
-			return nil, &UnsupportedError{Tensor: name, Feature: fmt.Sprintf("the value %d, beyond int64,", uint64(v))}
+		case dtype == stored.U64 && v < 0:
+			return nil, &UnsupportedError{Tensor: name, Feature: fmt.Sprintf("the value %d, beyond int64,", uint64(v)), Hint: "save it again with values below 2⁶³"}
 		}
 	}
 	return values, nil
@@ -144,7 +145,7 @@ func (f *File) ReadI64(name string) ([]int64, error) {
 // read returns the values of a tensor in the form that conversion gives. What
 // it allocates is safe: Open has compared the extent of every tensor with the
 // file.
-func read[T any](f *File, name, form string, conversion func(DType) (raw.Convert[T], int, bool)) ([]T, error) {
+func read[T any](f *File, name string, form raw.Form, conversion func(stored.DType) (raw.Convert[T], int, bool)) ([]T, error) {
 	i, ok := f.header.find(name)
 	if !ok {
 		return nil, fmt.Errorf("safetensors: %w: %q", ErrNotFound, name)
@@ -153,21 +154,13 @@ func read[T any](f *File, name, form string, conversion func(DType) (raw.Convert
 	dtype := formats[e.rank].dtype
 	convert, width, ok := conversion(dtype)
 	if !ok {
-		return nil, &UnsupportedError{Tensor: name, Feature: fmt.Sprintf("reading %s as %s", dtype, form)}
+		return nil, &UnsupportedError{Tensor: name, Feature: fmt.Sprintf("reading %s as %s", dtype, form.Name), Hint: form.Hint()}
 	}
 	return raw.Read(f.readAt, f.buffer+e.begin, int(e.stop-e.begin)/width, width, convert)
 }
 
 // readAt fills p or says why it cannot. Offsets it is given lie within the
-// size that Open was told, so an early end means that the file has shrunk.
+// size that Open was told.
 func (f *File) readAt(p []byte, offset int64) error {
-	n, err := f.r.ReadAt(p, offset)
-	switch {
-	case n == len(p):
-		return nil
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		return malformed(offset+int64(n), "the file ends early: it is smaller than it was, or than its size claims")
-	default:
-		return fmt.Errorf("safetensors: reading %d bytes at byte %d: %w", len(p), offset, err)
-	}
+	return raw.Fill("safetensors", f.r, p, offset, malformed)
 }

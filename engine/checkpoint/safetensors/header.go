@@ -13,6 +13,7 @@ import (
 
 	"github.com/xai-go/xai/engine/checkpoint/internal/raw"
 	"github.com/xai-go/xai/engine/checkpoint/internal/strictjson"
+	"github.com/xai-go/xai/engine/checkpoint/stored"
 )
 
 // Limits of a header.
@@ -23,9 +24,6 @@ const (
 	maxDType    = 64          // bytes of the name of a format
 	maxRank     = 64          // dimensions of a tensor
 )
-
-// Info describes one tensor.
-type Info = raw.Info
 
 // header is what Open keeps of a header. Its size is less than twice that of
 // the text, however many tensors there are, because the garbage collector sees
@@ -59,14 +57,14 @@ func (h *header) find(name string) (int, bool) {
 
 func (h *header) name(e entry) string { return h.text[e.name:e.shape] }
 
-func (h *header) info(e entry) Info {
+func (h *header) info(e entry) stored.Info {
 	shape := []int{}
 	for varints := []byte(h.text[e.shape:e.end]); len(varints) > 0; {
 		dim, n := binary.Uvarint(varints)
 		shape = append(shape, int(dim))
 		varints = varints[n:]
 	}
-	return Info{Name: h.name(e), DType: formats[e.rank].dtype, Shape: shape}
+	return stored.Info{Name: h.name(e), DType: formats[e.rank].dtype, Shape: shape}
 }
 
 // headerParser reads the JSON of a header.
@@ -162,7 +160,7 @@ func (p *headerParser) tensor(key []byte) (entry, error) {
 	e.shape = uint32(p.text.Len())
 	name := func() string { return p.text.String()[e.name:e.shape] }
 
-	dtype := DType("")
+	dtype := stored.DType("")
 	offsets := [2]int64{}
 	known := []string{"dtype", "shape", "data_offsets"}
 	seen := [3]bool{}
@@ -179,7 +177,7 @@ func (p *headerParser) tensor(key []byte) (entry, error) {
 		case "dtype":
 			var err error
 			p.word, err = p.json.String(p.word[:0], maxDType)
-			dtype = DType(p.word)
+			dtype = stored.DType(p.word)
 			return err
 		case "shape":
 			return p.shape(name)
@@ -198,7 +196,7 @@ func (p *headerParser) tensor(key []byte) (entry, error) {
 	}
 	rank := rank(dtype)
 	if rank < 0 {
-		return e, &UnsupportedError{Tensor: name(), Feature: fmt.Sprintf("dtype %q", dtype)}
+		return e, &UnsupportedError{Tensor: name(), Feature: fmt.Sprintf("dtype %q", dtype), Hint: raw.FloatForm.Hint()}
 	}
 	e.rank, e.begin, e.stop = uint8(rank), offsets[0], offsets[1]
 	size, ok := byteSize(rank, p.dims)
@@ -223,7 +221,7 @@ func (p *headerParser) shape(name func() string) error {
 		case dim > math.MaxInt:
 			return p.json.Fault("the dimension %d of tensor %q is too large for this machine", dim, name())
 		case len(p.dims) == maxRank:
-			return &UnsupportedError{Tensor: name(), Feature: fmt.Sprintf("a shape of more than %d dimensions", maxRank)}
+			return &UnsupportedError{Tensor: name(), Feature: fmt.Sprintf("a shape of more than %d dimensions", maxRank), Hint: "save it again in a shape of fewer"}
 		}
 		p.dims = append(p.dims, int(dim))
 		p.text.Write(binary.AppendUvarint(varint[:0], uint64(dim)))

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/xai-go/xai/engine/checkpoint/internal/raw"
+	"github.com/xai-go/xai/engine/checkpoint/stored"
 )
 
 // Tensor is a tensor to be written.
@@ -32,7 +33,7 @@ type Tensor struct {
 func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	type entry struct {
 		Tensor
-		dtype DType
+		dtype stored.DType
 		size  int64
 	}
 	entries := make([]entry, len(tensors))
@@ -106,9 +107,9 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 			shape = []int{}
 		}
 		if err := encode(struct {
-			DType   DType    `json:"dtype"`
-			Shape   []int    `json:"shape"`
-			Offsets [2]int64 `json:"data_offsets"`
+			DType   stored.DType `json:"dtype"`
+			Shape   []int        `json:"shape"`
+			Offsets [2]int64     `json:"data_offsets"`
 		}{e.dtype, shape, [2]int64{offset, offset + e.size}}); err != nil {
 			return err
 		}
@@ -136,24 +137,24 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 }
 
 // formatOf returns the format and the number of values of a tensor's data.
-func formatOf(t Tensor) (DType, int, error) {
+func formatOf(t Tensor) (stored.DType, int, error) {
 	switch data := t.Data.(type) {
 	case []float32:
-		return F32, len(data), nil
+		return stored.F32, len(data), nil
 	case []float64:
-		return F64, len(data), nil
+		return stored.F64, len(data), nil
 	case []int8:
-		return I8, len(data), nil
+		return stored.I8, len(data), nil
 	case []int16:
-		return I16, len(data), nil
+		return stored.I16, len(data), nil
 	case []int32:
-		return I32, len(data), nil
+		return stored.I32, len(data), nil
 	case []int64:
-		return I64, len(data), nil
+		return stored.I64, len(data), nil
 	case []uint8:
-		return U8, len(data), nil
+		return stored.U8, len(data), nil
 	case []bool:
-		return Bool, len(data), nil
+		return stored.Bool, len(data), nil
 	default:
 		return "", 0, fmt.Errorf("safetensors: tensor %q: cannot write data of type %T", t.Name, t.Data)
 	}

@@ -4,6 +4,7 @@ import (
 	"math/bits"
 
 	"github.com/xai-go/xai/engine/checkpoint/internal/raw"
+	"github.com/xai-go/xai/engine/checkpoint/stored"
 )
 
 // global is a function or class of Python that a pickle may name.
@@ -23,22 +24,22 @@ const maxRank = 64
 
 // format is the number format of a storage.
 type format struct {
-	dtype DType
+	dtype stored.DType
 	width int // bytes of a value
 }
 
 // storages are the classes of storages.
 var storages = map[global]format{
-	"torch.BoolStorage":          {Bool, 1},
-	"torch.ByteStorage":          {U8, 1},
-	"torch.CharStorage":          {I8, 1},
-	"torch.ShortStorage":         {I16, 2},
-	"torch.IntStorage":           {I32, 4},
-	"torch.LongStorage":          {I64, 8},
-	"torch.HalfStorage":          {F16, 2},
-	"torch.BFloat16Storage":      {BF16, 2},
-	"torch.FloatStorage":         {F32, 4},
-	"torch.DoubleStorage":        {F64, 8},
+	"torch.BoolStorage":          {stored.Bool, 1},
+	"torch.ByteStorage":          {stored.U8, 1},
+	"torch.CharStorage":          {stored.I8, 1},
+	"torch.ShortStorage":         {stored.I16, 2},
+	"torch.IntStorage":           {stored.I32, 4},
+	"torch.LongStorage":          {stored.I64, 8},
+	"torch.HalfStorage":          {stored.F16, 2},
+	"torch.BFloat16Storage":      {stored.BF16, 2},
+	"torch.FloatStorage":         {stored.F32, 4},
+	"torch.DoubleStorage":        {stored.F64, 8},
 	"torch.ComplexFloatStorage":  {"C64", 8},
 	"torch.ComplexDoubleStorage": {"C128", 16},
 }

@@ -30,13 +30,14 @@ const saveAgain = "save the weights again as safetensors, for instance with save
 type UnsupportedError struct {
 	Tensor  string // empty where the file as a whole is meant
 	Feature string // what has no implementation
+	Hint    string // what to do with the tensor
 }
 
 func (e *UnsupportedError) Error() string {
 	if e.Tensor == "" {
 		return fmt.Sprintf("torch: %s is not supported: %s", e.Feature, saveAgain)
 	}
-	return fmt.Sprintf("torch: tensor %q: %s is not supported", e.Tensor, e.Feature)
+	return fmt.Sprintf("torch: tensor %q: %s is not supported: %s", e.Tensor, e.Feature, e.Hint)
 }
 
 // RefusedError reports a file whose pickle names a function or class of Python

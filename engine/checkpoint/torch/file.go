@@ -2,33 +2,12 @@ package torch
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 
 	"github.com/xai-go/xai/engine/checkpoint/internal/raw"
+	"github.com/xai-go/xai/engine/checkpoint/stored"
 )
-
-// DType names the number format of a tensor as safetensors spells it.
-type DType = raw.DType
-
-// The formats that this package converts. The complex ones can be listed but
-// not read.
-const (
-	Bool = raw.Bool
-	U8   = raw.U8
-	I8   = raw.I8
-	I16  = raw.I16
-	I32  = raw.I32
-	I64  = raw.I64
-	F16  = raw.F16
-	BF16 = raw.BF16
-	F32  = raw.F32
-	F64  = raw.F64
-)
-
-// Info describes one tensor.
-type Info = raw.Info
 
 // File is an open file of torch.save. It keeps the description of the tensors
 // in memory; a tensor is read when it is asked for. Its methods may be called
@@ -125,51 +104,51 @@ func (d *dict) wrapped(key string) *dict {
 func (f *File) Names() []string { return f.names }
 
 // Tensor returns the description of a tensor.
-func (f *File) Tensor(name string) (Info, bool) {
+func (f *File) Tensor(name string) (stored.Info, bool) {
 	t, ok := f.tensors[name]
 	if !ok {
-		return Info{}, false
+		return stored.Info{}, false
 	}
-	return Info{Name: name, DType: t.storage.dtype, Shape: t.shape}, true
+	return stored.Info{Name: name, DType: t.storage.dtype, Shape: t.shape}, true
 }
 
 // ReadF32 returns the values of an F32, F16, BF16 or F64 tensor as float32;
 // F64 values are rounded to nearest even.
 func (f *File) ReadF32(name string) ([]float32, error) {
-	return read(f, name, "floating-point numbers", raw.Floats[float32])
+	return read(f, name, raw.FloatForm, raw.Floats[float32])
 }
 
 // ReadF64 returns the values of an F64, F32, F16 or BF16 tensor as float64.
 func (f *File) ReadF64(name string) ([]float64, error) {
-	return read(f, name, "floating-point numbers", raw.Floats[float64])
+	return read(f, name, raw.FloatForm, raw.Floats[float64])
 }
 
 // ReadBits returns the bits of the values of an F16 or BF16 tensor.
 func (f *File) ReadBits(name string) ([]uint16, error) {
-	return read(f, name, "16-bit floating-point numbers", raw.Bits)
+	return read(f, name, raw.BitForm, raw.Bits)
 }
 
 // ReadI64 returns the values of a tensor of any integer format or of BOOL as
 // int64.
 func (f *File) ReadI64(name string) ([]int64, error) {
-	return read(f, name, "integers", raw.Ints)
+	return read(f, name, raw.IntForm, raw.Ints)
 }
 
 // read returns the values of a tensor, row-major, in the form that conversion
 // gives. What it allocates is bounded by the storage of the tensor, which Open
 // has compared with the file, because no value is read twice.
-func read[T any](f *File, name, form string, conversion func(DType) (raw.Convert[T], int, bool)) ([]T, error) {
+func read[T any](f *File, name string, form raw.Form, conversion func(stored.DType) (raw.Convert[T], int, bool)) ([]T, error) {
 	t, ok := f.tensors[name]
 	if !ok {
 		return nil, fmt.Errorf("torch: %w: %q", ErrNotFound, name)
 	}
 	convert, width, ok := conversion(t.storage.dtype)
 	if !ok {
-		return nil, &UnsupportedError{Tensor: name, Feature: fmt.Sprintf("reading %s as %s", t.storage.dtype, form)}
+		return nil, &UnsupportedError{Tensor: name, Feature: fmt.Sprintf("reading %s as %s", t.storage.dtype, form.Name), Hint: form.Hint()}
 	}
 	v, ok := viewOf(t)
 	if !ok {
-		return nil, &UnsupportedError{Tensor: name, Feature: fmt.Sprintf("a view whose values overlap (shape %v, strides %v)", t.shape, t.strides)}
+		return nil, &UnsupportedError{Tensor: name, Feature: fmt.Sprintf("a view whose values overlap (shape %v, strides %v)", t.shape, t.strides), Hint: "save a copy of it, as its method clone makes one"}
 	}
 	begin := t.storage.offset + int64(t.offset)*int64(width)
 	if v.contiguous() {
@@ -197,15 +176,7 @@ func (f *File) valuesAt(width int) raw.ReadAt {
 }
 
 // readAt fills p or says why it cannot. Offsets it is given lie within the
-// size that Open was told, so an early end means that the file has shrunk.
+// size that Open was told.
 func (f *File) readAt(p []byte, offset int64) error {
-	n, err := f.r.ReadAt(p, offset)
-	switch {
-	case n == len(p):
-		return nil
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		return malformed(offset+int64(n), "the file ends early: it is smaller than it was, or than its size claims")
-	default:
-		return fmt.Errorf("torch: reading %d bytes at byte %d: %w", len(p), offset, err)
-	}
+	return raw.Fill("torch", f.r, p, offset, malformed)
 }

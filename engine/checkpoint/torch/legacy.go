@@ -50,18 +50,12 @@ type legacy struct {
 // persistent returns the storage of ('storage', class, key, location,
 // elements, view). It is located later.
 func (l *legacy) persistent(id any) (any, error) {
-	s, rest, err := storageOf(id, 6)
+	s, rest, err := storageOf(id, 6, l.storages)
 	if err != nil {
 		return nil, err
 	}
 	if rest[0] != nil {
 		return nil, &UnsupportedError{Feature: "a storage that is a part of another one"}
-	}
-	if known := l.storages[s.key]; known != nil {
-		if known.format != s.format || known.elements != s.elements {
-			return nil, malformed(0, "the storage %q is described in two ways", s.key)
-		}
-		return known, nil
 	}
 	l.storages[s.key] = s
 	return s, nil
@@ -105,8 +99,9 @@ func (l *legacy) locate(f *File, at int64, keys any) error {
 }
 
 // storageOf reads the persistent id of a storage, a tuple of n values, and
-// returns those beyond the fifth too.
-func storageOf(id any, n int) (s *storage, rest tuple, err error) {
+// returns those beyond the fifth too. The storage is the known one of its key, if
+// there is one.
+func storageOf(id any, n int, known map[string]*storage) (s *storage, rest tuple, err error) {
 	t, ok := id.(tuple)
 	if !ok || len(t) != n || t[0] != "storage" {
 		return nil, nil, malformed(0, "a persistent id, a %s, is none of a storage", kind(id))
@@ -118,5 +113,12 @@ func storageOf(id any, n int) (s *storage, rest tuple, err error) {
 	if !ok || !ok2 || !ok3 || !ok4 || len(key) > maxName {
 		return nil, nil, malformed(0, "the persistent id of a storage makes no sense: %s, %s, %s", kind(t[1]), kind(t[2]), kind(t[4]))
 	}
-	return &storage{format: format, key: key, elements: elements, offset: -1}, t[5:], nil
+	s = known[key]
+	if s == nil {
+		s = &storage{format: format, key: key, elements: elements, offset: -1}
+	}
+	if s.format != format || s.elements != elements {
+		return nil, nil, malformed(0, "the storage %q is described in two ways", key)
+	}
+	return s, t[5:], nil
 }

@@ -15,7 +15,7 @@ import (
 // read: a state dict needs less than half of the rate, while "}" alone, an
 // empty dict, would need more than twice of it.
 const (
-	maxPickle  = 64 << 20 // bytes of the pickles of a file
+	maxPickle  = 16 << 20 // bytes of the pickles of a file
 	maxStack   = 1 << 16  // values on the stack; Python stacks a thousand at a time
 	maxName    = 1 << 12  // bytes of the name of a tensor, of a storage, of something of Python
 	baseMemory = 1 << 20  // bytes of memory for any pickle

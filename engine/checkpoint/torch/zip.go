@@ -72,15 +72,12 @@ type zipped struct {
 
 // persistent returns the storage of ('storage', class, key, location, elements).
 func (z *zipped) persistent(id any) (any, error) {
-	s, _, err := storageOf(id, 5)
+	s, _, err := storageOf(id, 5, z.storages)
 	if err != nil {
 		return nil, err
 	}
-	if known := z.storages[s.key]; known != nil {
-		if known.format != s.format || known.elements != s.elements {
-			return nil, malformed(0, "the storage %q is described in two ways", s.key)
-		}
-		return known, nil
+	if s.offset >= 0 { // found before
+		return s, nil
 	}
 	offset, size, err := z.locate("data/" + s.key)
 	if err != nil {

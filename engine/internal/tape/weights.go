@@ -8,6 +8,7 @@ import (
 
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/checkpoint"
+	"github.com/xai-go/xai/engine/checkpoint/stored"
 	"github.com/xai-go/xai/engine/internal/kernel"
 	"github.com/xai-go/xai/engine/internal/nn"
 )
@@ -144,7 +145,7 @@ func halves(c *checkpoint.Checkpoint, prefix string, w arch.Weight, dtype arch.D
 func stored16(c *checkpoint.Checkpoint, prefix string, w arch.Weight) bool {
 	for _, name := range append([]string{w.Name}, w.Or...) {
 		if info, ok := c.Tensor(prefix, name); ok {
-			return info.DType == checkpoint.BF16 || info.DType == checkpoint.F16
+			return info.DType == stored.BF16 || info.DType == stored.F16
 		}
 	}
 	return false
@@ -184,7 +185,7 @@ type loader[T kernel.Float] struct {
 	name   string
 	values []T
 	bits   []uint16
-	format checkpoint.DType
+	format stored.DType
 }
 
 // read reads the tensor of a weight: into l.bits where it is stored in 16 bits
@@ -218,18 +219,18 @@ func (w *weights[T]) vector(l *loader[T], of arch.Weight) {
 	w.vectors[keyOf(of)] = values
 }
 
-// linear loads and packs the matrix of linear layers; with half in 16 bits, as
-// it is where it is stored so.
-func (w *weights[T]) linear(l *loader[T], of arch.Weight, half, stored bool) {
-	if !l.read(of, half && stored) {
+// linear loads and packs the matrix of linear layers; with half in 16 bits, and
+// with kept in those that are stored.
+func (w *weights[T]) linear(l *loader[T], of arch.Weight, half, kept bool) {
+	if !l.read(of, half && kept) {
 		return
 	}
 	out, in := of.Dims()
 	var packed any
 	switch {
-	case half && stored:
+	case half && kept:
 		format := kernel.BF16
-		if l.format == checkpoint.F16 {
+		if l.format == stored.F16 {
 			format = kernel.F16
 		}
 		packed = kernel.Pack16(out, in, straight(l.bits, of), format)

@@ -3,6 +3,24 @@ package raw
 import (
 	"encoding/binary"
 	"math"
+
+	"github.com/xai-go/xai/engine/checkpoint/stored"
+)
+
+// Form is what values can be read as.
+type Form struct {
+	Name    string
+	Formats string // of the tensors that can be read so
+}
+
+// Hint says what to do with a tensor that cannot be read so.
+func (f Form) Hint() string { return "save it again as " + f.Formats }
+
+// The forms of [Floats], [Bits] and [Ints].
+var (
+	FloatForm = Form{"floating-point numbers", "F16, BF16, F32 or F64"}
+	BitForm   = Form{"16-bit floating-point numbers", "F16 or BF16"}
+	IntForm   = Form{"integers", "I64 or a shorter format of integers"}
 )
 
 // Convert turns little-endian bytes into len(dst) values.
@@ -10,27 +28,27 @@ type Convert[T any] func(dst []T, src []byte)
 
 // Floats returns the conversion of a floating-point format to T, and the bytes
 // of a stored value. F64 is rounded to float32 to nearest even.
-func Floats[T float32 | float64](d DType) (convert Convert[T], width int, ok bool) {
+func Floats[T float32 | float64](d stored.DType) (convert Convert[T], width int, ok bool) {
 	switch d {
-	case F16:
+	case stored.F16:
 		return func(dst []T, src []byte) {
 			for i := range dst {
 				dst[i] = T(half(binary.LittleEndian.Uint16(src[2*i:])))
 			}
 		}, 2, true
-	case BF16:
+	case stored.BF16:
 		return func(dst []T, src []byte) {
 			for i := range dst {
 				dst[i] = T(math.Float32frombits(uint32(binary.LittleEndian.Uint16(src[2*i:])) << 16))
 			}
 		}, 2, true
-	case F32:
+	case stored.F32:
 		return func(dst []T, src []byte) {
 			for i := range dst {
 				dst[i] = T(math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:])))
 			}
 		}, 4, true
-	case F64:
+	case stored.F64:
 		return func(dst []T, src []byte) {
 			for i := range dst {
 				dst[i] = T(math.Float64frombits(binary.LittleEndian.Uint64(src[8*i:])))
@@ -41,8 +59,8 @@ func Floats[T float32 | float64](d DType) (convert Convert[T], width int, ok boo
 }
 
 // Bits returns the conversion of a 16-bit floating-point format to its bits.
-func Bits(d DType) (convert Convert[uint16], width int, ok bool) {
-	if d != F16 && d != BF16 {
+func Bits(d stored.DType) (convert Convert[uint16], width int, ok bool) {
+	if d != stored.F16 && d != stored.BF16 {
 		return nil, 0, false
 	}
 	return func(dst []uint16, src []byte) {
@@ -54,45 +72,45 @@ func Bits(d DType) (convert Convert[uint16], width int, ok bool) {
 
 // Ints returns the conversion of an integer format or of BOOL to int64, and the
 // bytes of a stored value. U64 beyond int64 comes out negative.
-func Ints(d DType) (convert Convert[int64], width int, ok bool) {
+func Ints(d stored.DType) (convert Convert[int64], width int, ok bool) {
 	switch d {
-	case Bool, U8:
+	case stored.Bool, stored.U8:
 		return func(dst []int64, src []byte) {
 			for i := range dst {
 				dst[i] = int64(src[i])
 			}
 		}, 1, true
-	case I8:
+	case stored.I8:
 		return func(dst []int64, src []byte) {
 			for i := range dst {
 				dst[i] = int64(int8(src[i]))
 			}
 		}, 1, true
-	case I16:
+	case stored.I16:
 		return func(dst []int64, src []byte) {
 			for i := range dst {
 				dst[i] = int64(int16(binary.LittleEndian.Uint16(src[2*i:])))
 			}
 		}, 2, true
-	case U16:
+	case stored.U16:
 		return func(dst []int64, src []byte) {
 			for i := range dst {
 				dst[i] = int64(binary.LittleEndian.Uint16(src[2*i:]))
 			}
 		}, 2, true
-	case I32:
+	case stored.I32:
 		return func(dst []int64, src []byte) {
 			for i := range dst {
 				dst[i] = int64(int32(binary.LittleEndian.Uint32(src[4*i:])))
 			}
 		}, 4, true
-	case U32:
+	case stored.U32:
 		return func(dst []int64, src []byte) {
 			for i := range dst {
 				dst[i] = int64(binary.LittleEndian.Uint32(src[4*i:]))
 			}
 		}, 4, true
-	case I64, U64:
+	case stored.I64, stored.U64:
 		return func(dst []int64, src []byte) {
 			for i := range dst {
 				dst[i] = int64(binary.LittleEndian.Uint64(src[8*i:]))

@@ -6,6 +6,8 @@ import (
 	"math/bits"
 	"slices"
 	"testing"
+
+	"github.com/xai-go/xai/engine/checkpoint/stored"
 )
 
 // TestHalf compares the conversion with the definition of binary16 for all of
@@ -63,7 +65,7 @@ func TestRead(t *testing.T) {
 		}
 		return nil
 	}
-	convert, width, _ := Bits(BF16)
+	convert, width, _ := Bits(stored.BF16)
 	got, err := Read(at, 6, n, width, convert)
 	if err != nil || len(got) != n || reads != 3 {
 		t.Fatalf("%d values in %d reads, %v", len(got), reads, err)

@@ -1,15 +1,12 @@
-// Package raw is what the containers of checkpoints have in common: the number
-// formats of stored tensors, and their conversion piece by piece, so that to
-// read a tensor takes no memory worth mention beside its result.
-package raw
-
-import "math/bits"
+// Package stored describes tensors as the files of a checkpoint hold them. What
+// it says is the same for every container of tensors.
+package stored
 
 // DType names the number format of a stored tensor. The names are those of the
 // safetensors specification, for tensors of other containers too.
 type DType string
 
-// The formats that have a conversion here. Others can be listed but not read.
+// The formats that the containers convert. Others can be listed but not read.
 const (
 	Bool DType = "BOOL"
 	U8   DType = "U8"
@@ -41,17 +38,4 @@ func (i Info) Elements() int {
 		n *= dim
 	}
 	return n
-}
-
-// Count multiplies a shape; ok is false where the product exceeds an int.
-func Count(shape []int) (n int, ok bool) {
-	n = 1
-	for _, dim := range shape {
-		hi, lo := bits.Mul64(uint64(n), uint64(dim))
-		if hi != 0 || int(lo) < 0 || uint64(int(lo)) != lo {
-			return 0, false
-		}
-		n = int(lo)
-	}
-	return n, true
 }
