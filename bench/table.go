@@ -34,10 +34,9 @@ func (r *Report) markdown(w io.Writer) error {
 	return err
 }
 
-// table writes cases of the same kind. A cell has the median, for our forwards
-// the rate and its share of the peak, and for the others how many times as fast
-// as they the first of ours is: by the medians, with the quartiles of the rounds,
-// by the fastest runs, and on one thread by the processor times.
+// table writes cases of the same kind. A cell has the median, of our forwards
+// the share of the peak, and of the others how many times as fast ours is: by
+// the medians and, in parentheses, by the fastest runs. See [Case.alike].
 func table(b *strings.Builder, cases []Case) {
 	var sides []string
 	for _, c := range cases {
@@ -62,20 +61,35 @@ func table(b *strings.Builder, cases []Case) {
 }
 
 func (c *Case) cell(name string) string {
-	i := slices.IndexFunc(c.Sides, func(s Side) bool { return s.Name == name })
+	i := c.side(name)
 	if i < 0 {
 		return "–"
 	}
 	s := c.Sides[i]
-	if r := slices.IndexFunc(c.Ratios, func(r Ratio) bool { return r.Of == ours && r.To == name }); r >= 0 {
-		r := c.Ratios[r]
-		text := fmt.Sprintf("%s ms, **×%.2f** (%.2f–%.2f), fastest ×%.2f", milliseconds(s.Median), r.Median, r.Low, r.High, r.Fastest)
-		if c.Threads == 1 && r.Processor > 0 {
-			text += fmt.Sprintf(", processor ×%.2f", r.Processor)
-		}
-		return text
+	of := c.alike(name)
+	if r := slices.IndexFunc(c.Ratios, func(r Ratio) bool { return r.Of == of && r.To == name }); r >= 0 {
+		return fmt.Sprintf("%s ms, **×%.2f** (×%.2f)", milliseconds(s.Median), c.Ratios[r].Median, c.Ratios[r].Fastest)
 	}
-	return fmt.Sprintf("%s ms, %.0f GFLOP/s, %.0f %%", milliseconds(s.Median), s.GFLOPS, 100*s.OfPeak)
+	return fmt.Sprintf("%s ms, %.0f %%", milliseconds(s.Median), 100*s.OfPeak)
+}
+
+// side returns the place of a side, or −1.
+func (c *Case) side(name string) int {
+	return slices.IndexFunc(c.Sides, func(s Side) bool { return s.Name == name })
+}
+
+// alike returns the side of ours that another one is held against: in 8 bits if
+// it is, with the whole last layer if it computes that. There is none with both.
+func (c *Case) alike(name string) string {
+	switch {
+	case name == gradients:
+		return ours
+	case strings.Contains(name, "int8") && c.side(eight) >= 0:
+		return eight
+	case !strings.Contains(name, " cut") && c.side(allRows) >= 0:
+		return allRows
+	}
+	return ours
 }
 
 func row(b *strings.Builder, cells []string) {
