@@ -51,7 +51,7 @@ type Checkpoint struct {
 // Whatever the files say, Open takes less than 2 GB: for each byte that
 // describes tensors, of which it reads at most 48 MiB in all files, it keeps at
 // most 3 bytes of a safetensors header and 14 of a pickle, and while it reads a
-// pickle, of at most 16 MiB, it takes 65 for each of it; for each byte of an index
+// pickle, of at most 16 MiB, it takes 70 for each of it; for each byte of an index
 // of at most 32 MiB it takes 8.
 func Open(fsys fs.FS) (*Checkpoint, error) {
 	if _, err := fs.Stat(fsys, "."); errors.Is(err, fs.ErrNotExist) {

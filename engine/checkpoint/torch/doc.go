@@ -15,7 +15,7 @@
 // [*RefusedError] that bears the name. A file that is damaged or contradicts
 // itself is a [*FormatError], one that is in order but has no reader here an
 // [*UnsupportedError]. To read a pickle, which has at most 16 MiB, takes at most
-// 65 times its length in memory, and 14 times its length is kept.
+// 70 times its length in memory, and 14 times its length is kept.
 //
 // A tensor is a view of a storage: offset, shape and strides. Views of one
 // storage (tied weights) and views that are not contiguous (transposed weights)
