@@ -36,28 +36,59 @@ func (r *Report) markdown(w io.Writer) error {
 
 // table writes cases of the same kind. A cell has the median, of our forwards
 // the share of the peak, and of the others how many times as fast ours is: by
-// the medians and, in parentheses, by the fastest runs. See [Case.alike].
+// the medians and, in parentheses, by the fastest runs. See [Case.alike]. Cases
+// are lines and sides columns, or the other way round where cases are few.
 func table(b *strings.Builder, cases []Case) {
-	var sides []string
+	lines := [][]string{{"batch × tokens"}, {"threads"}, {"peak, GFLOP/s"}, {"others"}}
+	for _, c := range cases {
+		others := "?"
+		if c.Others != nil {
+			others = fmt.Sprintf("%.0f %%", 100**c.Others)
+		}
+		for i, cell := range []string{fmt.Sprintf("%d × %d", c.Batch, c.Tokens), fmt.Sprint(c.Threads), fmt.Sprintf("%.0f", c.Peak), others} {
+			lines[i] = append(lines[i], cell)
+		}
+	}
+	for _, name := range sides(cases) {
+		line := []string{name}
+		for _, c := range cases {
+			line = append(line, c.cell(name))
+		}
+		lines = append(lines, line)
+	}
+	const few = 2
+	if len(cases) > few {
+		lines = transposed(lines)
+	}
+	for i, line := range lines {
+		row(b, line)
+		if i == 0 {
+			row(b, slices.Repeat([]string{"---"}, len(line)))
+		}
+	}
+}
+
+// sides returns the names of the sides of some cases, each once.
+func sides(cases []Case) (names []string) {
 	for _, c := range cases {
 		for _, s := range c.Sides {
-			if !slices.Contains(sides, s.Name) {
-				sides = append(sides, s.Name)
+			if !slices.Contains(names, s.Name) {
+				names = append(names, s.Name)
 			}
 		}
 	}
-	row(b, append([]string{"batch × tokens", "threads", "peak", "others"}, sides...))
-	row(b, slices.Repeat([]string{"---"}, 4+len(sides)))
-	for _, c := range cases {
-		cells := []string{fmt.Sprintf("%d × %d", c.Batch, c.Tokens), fmt.Sprint(c.Threads), fmt.Sprintf("%.0f", c.Peak), "?"}
-		if c.Others != nil {
-			cells[3] = fmt.Sprintf("%.0f %%", 100**c.Others)
+	return names
+}
+
+// transposed turns columns into lines.
+func transposed(lines [][]string) [][]string {
+	columns := make([][]string, len(lines[0]))
+	for _, line := range lines {
+		for i, cell := range line {
+			columns[i] = append(columns[i], cell)
 		}
-		for _, name := range sides {
-			cells = append(cells, c.cell(name))
-		}
-		row(b, cells)
 	}
+	return columns
 }
 
 func (c *Case) cell(name string) string {

@@ -58,6 +58,21 @@ func layout(texts []string, units []sdk.Unit) ([]piece, error) {
 	return pieces, nil
 }
 
+// after returns the pieces without what stands in each text before a byte.
+func after(from []int, pieces []piece) []piece {
+	kept := pieces[:0]
+	for _, p := range pieces {
+		if start := from[p.sequence]; p.start < start {
+			if p.end <= start {
+				continue
+			}
+			p.start = start
+		}
+		kept = append(kept, p)
+	}
+	return kept
+}
+
 // border reports whether text may be cut at i.
 func border(text string, i int) bool { return i == len(text) || utf8.RuneStart(text[i]) }
 

@@ -279,7 +279,7 @@ func (m *Model) session(ctx context.Context, r *Request) (*session, error) {
 		s.units = rawUnits(enc.tokens)
 	} else {
 		s.byToken = r.Units == UnitsToken
-		s.units = makeUnits(r.Units, enc.kept, enc.tokens)
+		s.units = enc.units(r.Units)
 	}
 	if len(s.units) == 0 {
 		return nil, &Error{Kind: KindInput, Msg: "the tokenizer finds nothing to explain in the input", Hint: "give a text with at least one word"}

@@ -224,7 +224,11 @@ func openTokenizer(fsys fs.FS, ref string) (*tokenizer.Tokenizer, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, &Error{Kind: KindInput, Msg: "the folder " + ref + " holds no tokenizer", Hint: "it needs tokenizer.json, vocab.txt, vocab.json with merges.txt, or a SentencePiece model", Err: err}
 	case err != nil:
-		return nil, input(ref, err, "mend its tokenizer files, or fetch them again")
+		hint := "mend its tokenizer files, or fetch them again"
+		if _, ok := errors.AsType[*tokenizer.UnsupportedError](err); ok {
+			hint = "" // it says itself what to do
+		}
+		return nil, input(ref, err, hint)
 	}
 	return tok, nil
 }

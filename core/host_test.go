@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -215,6 +216,45 @@ func TestSameBits(t *testing.T) {
 	}
 	if got := run(core.Options{}, core.Request{Seed: 1}); bytes.Equal(want, got) {
 		t.Error("another seed gives the same bytes")
+	}
+}
+
+// TestExplainCutAtTheBeginning explains a text whose beginning is cut: the same
+// as the rest of it alone, even where words are deleted.
+func TestExplainCutAtTheBeginning(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("builtin/sentiment-en")); err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(dir, "tokenizer_config.json")
+	data, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data = bytes.Replace(data, []byte("{"), []byte(`{"truncation_side":"left",`), 1)
+	if err := os.WriteFile(config, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	host := newHost(t, core.Options{})
+	model := open(t, host, dir)
+	rest := strings.Repeat("good ", 254)
+	lost := strings.Repeat("bad ", 300)
+	explain := func(text string) *core.Explanation {
+		x, err := host.Explain(context.Background(), model, core.Request{Input: core.Input{Text: text}, Params: map[string]string{"num_samples": "20"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	want, got := explain(rest), explain(lost+rest)
+	if !slices.Equal(got.Attributions[0].Values, want.Attributions[0].Values) {
+		t.Error("what was cut changes the values")
+	}
+	if len(got.Input.Dropped) != 300 || len(got.Input.Units) != 254 {
+		t.Fatalf("%d dropped tokens and %d units, want 300 and 254", len(got.Input.Dropped), len(got.Input.Units))
+	}
+	if u := got.Input.Units[0]; u.Text != "good" || u.Start != len(lost) {
+		t.Errorf("the first unit is %q at byte %d, want good at %d", u.Text, u.Start, len(lost))
 	}
 }
 

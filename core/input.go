@@ -24,7 +24,8 @@ type Input struct {
 type encoded struct {
 	raw     bool
 	texts   []string    // the original texts: one, or two of a pair
-	kept    []string    // the texts up to where truncation cut them
+	kept    []string    // the texts up to where truncation cut them, blank before where it did
+	from    []int       // where in each text begins what truncation left
 	tokens  []sdk.Token // special tokens included
 	dropped []sdk.Token // what truncation cut
 	row     row
@@ -97,30 +98,47 @@ func (m *Model) encode(in Input) (*encoded, error) {
 	e.dropped = tokens(enc.Dropped)
 	e.row = rowOf(enc)
 	for s, text := range e.texts {
-		e.kept = append(e.kept, text[:keptBytes(text, s, e)])
+		from, to := keptBytes(text, s, e)
+		e.kept = append(e.kept, strings.Repeat(" ", from)+text[from:to])
+		e.from = append(e.from, from)
 	}
 	return e, nil
 }
 
-// keptBytes is how much of a text truncation left: all of it, or up to the end
-// of its last token.
-func keptBytes(text string, sequence int, e *encoded) int {
-	cut := len(text)
-	for _, t := range e.dropped {
-		if t.Sequence == sequence {
-			cut = 0
-			break
-		}
-	}
-	if cut > 0 {
-		return cut
-	}
+// keptBytes is how much of a text truncation left: all of it, or from the end of
+// the last token that it cut before the others, and to the end of the last one
+// that it did not cut.
+func keptBytes(text string, sequence int, e *encoded) (from, to int) {
+	first, last := len(text), 0
 	for _, t := range e.tokens {
 		if t.Sequence == sequence && !t.Special {
-			cut = max(cut, t.End)
+			first, last = min(first, t.Start), max(last, t.End)
 		}
 	}
-	return cut
+	to = len(text)
+	for _, t := range e.dropped {
+		switch {
+		case t.Sequence != sequence:
+		case t.Start < first && last > 0:
+			from = min(max(from, t.End), first)
+		default:
+			to = last
+		}
+	}
+	return from, to
+}
+
+// units partitions the tokens into units, of which none reaches into what
+// truncation cut before them.
+func (e *encoded) units(policy string) []sdk.Unit {
+	units := makeUnits(policy, e.kept, e.tokens)
+	for i := range units {
+		if span := &units[i].Spans[0]; span.Start < e.from[span.Sequence] {
+			span.Start = e.from[span.Sequence]
+			units[i].Text = e.kept[span.Sequence][span.Start:span.End]
+		}
+	}
+	return units
 }
 
 // tokens converts the tokenizer's tokens to the vocabulary of methods.

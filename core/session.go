@@ -241,6 +241,7 @@ func (s *session) textRows(n int, keep []uint8, units []sdk.Unit, fill sdk.Fill)
 	if err != nil {
 		return 0, nil, err
 	}
+	pieces = after(s.enc.from, pieces)
 	var buf [2][]byte
 	return n, func(i int) (row, error) {
 		buf = edit([2][]byte{buf[0][:0], buf[1][:0]}, s.enc.kept, pieces, keep[i*len(units):(i+1)*len(units)], text)

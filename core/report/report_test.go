@@ -156,6 +156,12 @@ func TestTermShowsWhatWasCut(t *testing.T) {
 	if n := strings.Count(got, "lost"); n != 8 {
 		t.Errorf("the text that was cut is shown (%d times lost):\n%s", n, got)
 	}
+
+	e = explain("lost kept words", unit{"kept", 1}, unit{"words", -1})
+	e.Input.Dropped = []core.Token{{Text: "gone", Start: 0, End: 4}}
+	if got := render(t, Term{Width: 120}, e, nil); strings.Contains(got, "lost") || !strings.Contains(got, "\n  kept[+1.00] words[-1.00]\n") {
+		t.Errorf("the beginning that was cut is shown:\n%s", got)
+	}
 }
 
 func TestTermDoubt(t *testing.T) {

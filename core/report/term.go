@@ -184,19 +184,25 @@ func (t Term) texts(b *strings.Builder, e *core.Explanation, rows []row, scale f
 	}
 	for seq, text := range texts {
 		var spans []span
-		end := 0
+		start, end := len(text), 0
 		for _, r := range rows {
 			for _, s := range r.spans {
 				if s.Sequence != seq || s.Start < 0 || s.End <= s.Start || s.End > len(text) {
 					continue
 				}
 				spans = append(spans, span{start: s.Start, end: s.End, value: r.value})
-				end = max(end, s.End)
+				start, end = min(start, s.Start), max(end, s.End)
 			}
 		}
-		cut := cutFrom(e.Input.Dropped, seq)
-		if cut >= end && cut < len(text) {
+		switch cut := cutFrom(e.Input.Dropped, seq); {
+		case cut >= end && cut < len(text):
 			text = text[:end]
+		case cut >= 0 && cut < start && start < end: // the text lost its beginning
+			text = text[start:]
+			for i := range spans {
+				spans[i].start -= start
+				spans[i].end -= start
+			}
 		}
 		if seq > 0 {
 			b.WriteString("\n" + t.Level.Dim("  paired with") + "\n")
