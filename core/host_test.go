@@ -240,7 +240,7 @@ func TestExplainCutAtTheBeginning(t *testing.T) {
 	rest := strings.Repeat("good ", 254)
 	lost := strings.Repeat("bad ", 300)
 	explain := func(text string) *core.Explanation {
-		x, err := host.Explain(context.Background(), model, core.Request{Input: core.Input{Text: text}, Params: map[string]string{"num_samples": "20"}})
+		x, err := host.Explain(context.Background(), model, core.Request{Input: core.Input{Text: text}, Runtime: core.RuntimeNative, Params: map[string]string{"num_samples": "10"}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -103,6 +103,21 @@ func TestEditKeepsWhatStandsBetweenUnits(t *testing.T) {
 	}
 }
 
+// TestAfter checks that edits leave out what truncation cut before a text, and
+// the units in it.
+func TestAfter(t *testing.T) {
+	texts := []string{"    a b", "c"} // cut before " a"
+	unit := func(start, end int) sdk.Unit { return sdk.Unit{Spans: []sdk.Span{{Start: start, End: end}}} }
+	pieces, err := layout(texts, []sdk.Unit{unit(0, 2), unit(4, 5), unit(6, 7)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := edit([2][]byte{}, texts, after([]int{3, 0}, pieces), []uint8{0, 1, 0}, "x")
+	if string(got[0]) != " a x" || string(got[1]) != "c" {
+		t.Errorf("got %q and %q", got[0], got[1])
+	}
+}
+
 func TestLayoutRefuses(t *testing.T) {
 	tests := []struct {
 		name string
