@@ -63,7 +63,7 @@ func (m *Model) objective(expr string, output sdk.Output, g *arch.Graph, in engi
 		}
 		for i := first; i <= last; i++ {
 			t.Sequence = i
-			at, ok := t.In(rows)
+			at, ok := fromEnd(t, in, every && rows[i] == in.Lengths[i]).In(rows)
 			if !ok {
 				return nil, usage("the target "+strconv.Quote(expr)+" lies outside of the input", "it has "+counts(rows))
 			}
@@ -74,6 +74,26 @@ func (m *Model) objective(expr string, output sdk.Output, g *arch.Graph, in engi
 		o.narrow()
 	}
 	return o, nil
+}
+
+// fromEnd counts a position before 0 back from the last token that is shown, which
+// is before the padding, if the target is meant of tokens.
+func fromEnd(t point.Term, in engine.Input, tokens bool) point.Term {
+	if !tokens || t.Row >= 0 || in.Mask == nil {
+		return t
+	}
+	lo := 0
+	for _, n := range in.Lengths[:t.Sequence] {
+		lo += n
+	}
+	mask := in.Mask[lo : lo+in.Lengths[t.Sequence]]
+	for len(mask) > 0 && mask[len(mask)-1] == 0 {
+		mask = mask[:len(mask)-1]
+	}
+	if t.Row += len(mask); t.Row < 0 {
+		t.Row -= in.Lengths[t.Sequence] // outside of the text, if not of the padding
+	}
+	return t
 }
 
 // counts words how many rows of logits the sequences of a batch have.

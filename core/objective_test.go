@@ -6,6 +6,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/engine/point"
 	"github.com/xai-go/xai/sdk"
 )
@@ -44,4 +45,26 @@ func TestObjectiveGradient(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestFromEnd: positions are counted back from the last token that is shown.
+func TestFromEnd(t *testing.T) {
+	in := engine.Input{Lengths: []int{2, 4}, Mask: []uint8{1, 1, 0, 1, 1, 0}}
+	for _, c := range []struct {
+		sequence, row int
+		tokens        bool
+		want          int // or −1 for none
+	}{
+		{0, -1, true, 1}, {0, -2, true, 0}, {0, -3, true, -1}, {0, 1, true, 1},
+		{1, -1, true, 2}, {1, -3, true, 0}, {1, -4, true, -1}, {1, 3, true, 3},
+		{1, -1, false, 3}, {1, -4, false, 0},
+	} {
+		got := -1
+		if at, ok := fromEnd(point.Term{Sequence: c.sequence, Row: c.row}, in, c.tokens).In(in.Lengths); ok {
+			got = at.Row
+		}
+		if got != c.want {
+			t.Errorf("%+v: %d", c, got)
+		}
+	}
 }

@@ -19,7 +19,7 @@ type Input struct {
 	// beside them say where padding is, which some models take positions from.
 	Embeds []float32
 	// Lengths are the numbers of tokens of the sequences, each at least 1; nil
-	// means one sequence of all tokens.
+	// means one sequence of all tokens, or no sequence where there are none.
 	Lengths []int
 	// TypeIDs are token types (segments), 0 by default. A model without types
 	// ignores them: its tokenizer may well tell the texts of a pair apart.

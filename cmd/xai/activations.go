@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -82,6 +83,9 @@ func (r *activation) run(cmd *cobra.Command, args []string) error {
 	case r.file == "-" && r.format != "":
 		return usage("leave one of them out", "the tensors go to standard output, and so would the summary")
 	}
+	if ext := filepath.Ext(r.file); ext != "" && ext != ".safetensors" {
+		return usage("name it .safetensors; the library safetensors turns it into arrays of NumPy or PyTorch", "%s would hold safetensors, whatever its name says", r.file)
+	}
 	if _, terminal := terminalWidth(r.stdout); terminal && r.file == "-" {
 		return usage("name a file with -o", "safetensors is a binary format and standard output is a terminal")
 	}
@@ -111,6 +115,9 @@ func (r *activation) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	r.clearProgress()
+	for _, row := range result.Rows {
+		r.noteDropped(len(row.Dropped))
+	}
 	write := func(w io.Writer) error { return report.ActivationsSafetensors(w, result) }
 	switch {
 	case out != nil:

@@ -133,8 +133,8 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if n := len(result.Input.Dropped); n > 0 && format != "term" { // the terminal's report lists them
-		fmt.Fprintf(e.stderr, "note: the text is longer than the model reads: %d of its tokens were left out\n", n)
+	if format != "term" { // the terminal's report lists them
+		e.noteDropped(len(result.Input.Dropped))
 	}
 	if n := int(result.Diagnostics["unknown_tokens"]); n > 0 {
 		fmt.Fprintf(e.stderr, "note: %d of %d tokens are unknown to this model, which cannot tell them apart\n", n, len(result.Input.Tokens))

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -158,5 +159,12 @@ func (a *app) abandon() {
 	a.abandoned = true
 	for name := range a.partial {
 		os.Remove(name)
+	}
+}
+
+// noteDropped says that a text was cut, if it was.
+func (a *app) noteDropped(tokens int) {
+	if tokens > 0 {
+		fmt.Fprintf(a.stderr, "note: the text is longer than the model reads: %d of its tokens were left out\n", tokens)
 	}
 }

@@ -21,7 +21,8 @@ const ActivationsSchema = "xai.activations/1"
 // ActivationsSafetensors writes every tensor of a under its name, in the number
 // format of the model, and input_ids [B,T] as I64, padded with zeros, where the
 // inputs were tokens. The metadata have "schema", and as JSON "model", "dtype" and
-// "kernel" (strings), "lengths" (tokens of each sequence), "axes" (the letters of
+// "kernel" (strings), "lengths" and "dropped" (tokens of each
+// sequence, and of its text those that did not fit), "axes" (the letters of
 // each tensor's), and "target" with its values, null where no gradients were asked
 // for.
 func ActivationsSafetensors(w io.Writer, a *core.Activations) error {
@@ -39,7 +40,7 @@ func ActivationsSafetensors(w io.Writer, a *core.Activations) error {
 		tensors = append(tensors, safetensors.Tensor{Name: t.Name, Shape: t.Shape, Data: data})
 	}
 	metadata := map[string]string{"schema": ActivationsSchema}
-	for key, value := range map[string]any{"model": a.Model, "dtype": a.DType, "kernel": a.Kernel, "lengths": lengths(a), "axes": axes, "target": objectiveOf(a)} {
+	for key, value := range map[string]any{"model": a.Model, "dtype": a.DType, "kernel": a.Kernel, "lengths": lengths(a), "dropped": dropped(a), "axes": axes, "target": objectiveOf(a)} {
 		text, err := json.Marshal(value)
 		if err != nil {
 			return err
@@ -72,6 +73,15 @@ func lengths(a *core.Activations) []int {
 	out := make([]int, len(a.Rows))
 	for i, r := range a.Rows {
 		out[i] = len(r.Tokens)
+	}
+	return out
+}
+
+// dropped returns how many tokens of each text did not fit.
+func dropped(a *core.Activations) []int {
+	out := make([]int, len(a.Rows))
+	for i, r := range a.Rows {
+		out[i] = len(r.Dropped)
 	}
 	return out
 }
@@ -142,15 +152,17 @@ func summarize(t core.Activation) summary {
 
 // ActivationsJSON writes a summary of a as one JSON object: of each tensor its
 // "name", "axes" and "shape", and of its finite values "min", "mean", "max" and
-// "norm", NaN where there are none; the "lengths" of the sequences; and "target" with its values, null
-// where no gradients were asked for.
+// "norm", NaN where there are none; the "lengths" of the sequences and how many
+// tokens of each text were "dropped" since they did not fit; and "target" with its
+// values, null where no gradients were asked for.
 func ActivationsJSON(w io.Writer, a *core.Activations) error {
 	out := struct {
 		Model   string    `json:"model"`
 		Tensors []summary `json:"tensors"`
 		Lengths []int     `json:"lengths"`
+		Dropped []int     `json:"dropped"`
 		Target  *target   `json:"target"`
-	}{Model: a.Model, Lengths: lengths(a), Target: objectiveOf(a)}
+	}{Model: a.Model, Lengths: lengths(a), Dropped: dropped(a), Target: objectiveOf(a)}
 	for _, t := range a.Tensors {
 		out.Tensors = append(out.Tensors, summarize(t))
 	}

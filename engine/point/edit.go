@@ -35,8 +35,9 @@ type Tensor struct {
 //
 // and returns the edit of each point. Without NAME the tensor is the one called
 // as the selection, or else the one called as its point or an alias of it. What
-// bears the name of a whole point is taken to be one, of which the selection is
-// cut out; any other tensor has the shape of the selection, and is repeated to
+// bears the name of a whole point, this or another one with no other axes, is
+// taken to be one, of which the selection is cut out and repeated along the axes
+// that it lacks; any other tensor has the shape of the selection, and is repeated to
 // it as numpy does: axes in front may be missing, and those of size 1 repeat.
 // Axes that an index drops may be missing or of size 1.
 //
@@ -171,22 +172,48 @@ func (n *names) load(e *Edit, c change, read Tensors) error {
 	if err != nil {
 		return err
 	}
-	return e.take(t, slices.Contains(all, t.Name))
+	return e.take(t, n.axesOf(t.Name, all, e.Point))
 }
 
-// take sets the values of an edit to those of a tensor, which holds all of the
-// point, or what can be repeated to the shape of the selection.
-func (e *Edit) take(t Tensor, all bool) error {
+// axesOf returns the axes of a tensor that bears the name of a whole point: one
+// of names, which are those of the edited point, or another one that has no
+// other axes and none in another order. It returns nil for any other tensor.
+func (n *names) axesOf(tensor string, names []string, edited arch.Point) []arch.Axis {
+	if slices.Contains(names, tensor) {
+		return edited.Axes
+	}
+	m, ok := n.lookup(tensor)
+	if !ok || m.slice != "" {
+		return nil
+	}
+	at := 0
+	for _, axis := range edited.Axes {
+		if at < len(m.point.Axes) && m.point.Axes[at].Letter == axis.Letter {
+			at++
+		}
+	}
+	if at < len(m.point.Axes) {
+		return nil
+	}
+	return m.point.Axes
+}
+
+// take sets the values of an edit to those of a tensor, which holds all of a
+// point that has some axes, or, where these are nil, what can be repeated to the
+// shape of the selection.
+func (e *Edit) take(t Tensor, axes []arch.Axis) error {
 	if slices.Contains(t.Shape, 0) {
 		return mismatch(e.Name, "is edited with %s, whose shape %v has no values", t.Name, t.Shape)
 	}
 	shape := slices.Clone(t.Shape)
+	var all []int
 	var within [][2]int
 	var err error
-	if all {
-		if within, err = e.within(t); err != nil {
+	if axes != nil {
+		if all, within, err = e.within(t, axes); err != nil {
 			return err
 		}
+		shape = make([]int, len(all))
 		for axis, r := range within {
 			shape[axis] = r[1] - r[0]
 		}
@@ -204,34 +231,43 @@ func (e *Edit) take(t Tensor, all bool) error {
 	if len(e.Values) != size {
 		return mismatch(e.Name, "is edited with %s, whose %d values do not have the shape %v", t.Name, len(e.Values), t.Shape)
 	}
-	if !slices.Equal(shape, t.Shape) {
-		e.Values = part(nil, e.Values, t.Shape, within)
+	if axes != nil && !slices.Equal(shape, all) {
+		e.Values = part(nil, e.Values, all, within)
 	}
 	return nil
 }
 
-// within returns the ranges of the selection in a tensor that holds all of the
-// point, maybe of other sequences. A single one of those stands for each.
-func (s Selection) within(t Tensor) ([][2]int, error) {
-	if len(t.Shape) != len(s.Ranges) {
-		return nil, mismatch(s.Name, "is cut out of %s, which has the shape %v in place of %s", t.Name, t.Shape, whole(t.Name, s.Point).shape())
+// within returns the shape of a tensor that holds all of a point, with 1 on the
+// axes of the selection's that it lacks, and the ranges of the selection in it.
+// It may be of other sequences; a single one of those stands for each.
+func (s Selection) within(t Tensor, axes []arch.Axis) (all []int, ranges [][2]int, err error) {
+	other := func() error {
+		return mismatch(s.Name, "is cut out of %s, which has the shape %v in place of %s", t.Name, t.Shape, whole(t.Name, arch.Point{Axes: axes}).shape())
 	}
-	ranges := make([][2]int, len(t.Shape))
-	for axis, dim := range t.Shape {
-		a := s.Point.Axes[axis]
+	if len(t.Shape) != len(axes) {
+		return nil, nil, other()
+	}
+	at := 0
+	for axis, a := range s.Point.Axes {
+		if at == len(axes) || axes[at].Letter != a.Letter {
+			all, ranges = append(all, 1), append(ranges, [2]int{0, 1})
+			continue
+		}
+		dim := t.Shape[at]
+		at++
 		if a.Size > 0 && a.Size != dim {
-			return nil, mismatch(s.Name, "is cut out of %s, which has the shape %v in place of %s", t.Name, t.Shape, whole(t.Name, s.Point).shape())
+			return nil, nil, other()
 		}
 		lo, hi := s.Ranges[axis].Bounds(dim)
 		if a.Letter == "B" && dim == 1 {
 			lo, hi = 0, 1
 		}
 		if lo >= hi {
-			return nil, mismatch(s.Name, "is cut out of %s, which ends before it on axis %s: its shape is %v", t.Name, a.Letter, t.Shape)
+			return nil, nil, mismatch(s.Name, "is cut out of %s, which ends before it on axis %s: its shape is %v", t.Name, a.Letter, t.Shape)
 		}
-		ranges[axis] = [2]int{lo, hi}
+		all, ranges = append(all, dim), append(ranges, [2]int{lo, hi})
 	}
-	return ranges, nil
+	return all, ranges, nil
 }
 
 // part appends the values of a tensor that lie within ranges of its axes.

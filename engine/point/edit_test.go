@@ -89,6 +89,10 @@ func TestEdits(t *testing.T) {
 		{"z0[t=0,h=1,e=3:5]=patch:run.safetensors#blocks.0.attn.hook_z", point.Replace, upTo(15, 2), []int{1, 1, 1, 2}},
 		{"resid_pre1[t=2]=patch:run.safetensors", point.Replace, upTo(96, 48), []int{1, 1, 48}},
 		{"end_logits[t=1]=patch:run.safetensors", point.Replace, []float64{3}, []int{1, 1, 1}},
+		// Another point, whole, with no other axes.
+		{"resid_pre1[t=2]=patch:run.safetensors#blocks.0.hook_resid_pre", point.Replace, upTo(96, 48), []int{1, 1, 48}},
+		{"v_input1[t=1,h=3]=patch:run.safetensors#resid_pre1", point.Replace, upTo(48, 48), []int{1, 1, 1, 48}},
+		{"z1[b=0,t=0,h=0]=add:run.safetensors#blocks.0.attn.hook_z", point.Add, upTo(0, 12), []int{1, 1, 1, 12}},
 		// The selection's own name comes first.
 		{"blocks.0.hook_resid_pre[:1]=patch:run.safetensors", point.Replace, upTo(0, 48), []int{1, 1, 48}},
 	} {
@@ -147,6 +151,7 @@ func TestEditRefusals(t *testing.T) {
 		{"z0=patch:other", new(error), "not exist"},
 		{"z0=patch:run.safetensors#missing", new(error), "missing"},
 		{"z0=patch:run.safetensors#three", mismatch, "[B,T,H=4,E=10]|[3]"},
+		{"pattern0[h=1]=patch:run.safetensors#blocks.0.attn.hook_z", mismatch, "[B,T,S]|[1 3 4 10]"},
 		{"z0[h=1:3]=patch:run.safetensors#three", mismatch, "[B,T,H=2,E=10]|[3]"},
 		{"z0[t=1:3,e=0]=patch:run.safetensors#three", mismatch, "[B,T=2,H=4]|[3]"},
 		{"z0=patch:run.safetensors#five", mismatch, "[1 1 1 1 1]"},

@@ -48,7 +48,7 @@ type Activation struct {
 	point.Selection
 	// Sequences holds one tensor for each sequence, without the axis B, that of
 	// a sequence that is not selected without values. A point that has no such
-	// axis has one tensor in all.
+	// axis has one tensor in all. Axes that an index drops have the size 1.
 	Sequences []Tensor
 
 	all Tensor // the values of all, one after another
