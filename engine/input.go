@@ -51,8 +51,9 @@ type Input struct {
 	// where to keep them and these for a later one: in the same Past, which
 	// then grows, or in another, which is begun anew. A forward that fails
 	// leaves what no later one can continue, and one [WithoutLogits], which may
-	// leave layers out, keeps nothing. Mask must hide nothing beside them. For
-	// causal models.
+	// leave layers out, keeps nothing. Mask must hide nothing beside them. Points
+	// have the tokens of this forward alone; only the keys of scores and patterns,
+	// their axis S, begin with those of the past. For causal models.
 	Past, Keep []*Past
 }
 
@@ -213,6 +214,11 @@ func (in Input) rows(info *Info, b *tape.Batch, read arch.Read) error {
 		lo, hi := b.Range(i)
 		if len(hidden) != (hi-lo)*(hi-lo) {
 			return &InputError{"PermMask", i, -1, fmt.Sprintf("has %d values for %d tokens; it needs their square", len(hidden), hi-lo)}
+		}
+		for at, v := range hidden {
+			if v > 1 {
+				return &InputError{"PermMask", i, at / (hi - lo), fmt.Sprintf("is %d; it must be 0 or 1", v)}
+			}
 		}
 	}
 	b.Targets, b.Hidden, b.Reads = in.Targets, in.PermMask, in.Reads

@@ -7,6 +7,7 @@ import (
 
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/internal/tape"
+	"github.com/xai-go/xai/engine/point"
 )
 
 // Past is what tokens leave behind for those that follow in a causal model:
@@ -59,11 +60,20 @@ func (m *Model) checkPast(in Input, r *request, graph *arch.Graph) error {
 	if in.Past == nil && in.Keep == nil {
 		return nil
 	}
+	field := "Past"
+	if in.Past == nil {
+		field = "Keep"
+	}
 	if !causal(graph) || len(r.Request.Gradients) > 0 {
-		return inputError("Past", "is for causal models without relative positions, and not for gradients")
+		return inputError(field, "is for causal models without relative positions, and not for gradients")
 	}
 	if slices.Contains(in.Mask, 0) {
 		return inputError("Mask", "hides tokens, which a Past would show to those that follow: leave them out instead")
+	}
+	for _, e := range r.Request.Edits {
+		if e.Op == point.Mean && in.Past != nil {
+			return &point.MismatchError{Name: e.Name, Reason: "has no mean over all positions beside a Past, which keeps none of its values: run the whole sequence"}
+		}
 	}
 	kept := make(map[*Past]int)
 	for i, to := range in.Keep {

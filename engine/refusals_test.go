@@ -120,6 +120,11 @@ func TestPastErrors(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	mean := point.Edit{Selection: selectPoint(t, m, engine.Input{}, "blocks.1.hook_resid_pre"), Op: point.Mean}
+	var wrong *point.MismatchError
+	if _, err := m.Forward(t.Context(), alone(whole), engine.Edits(mean)); !errors.As(err, &wrong) {
+		t.Errorf("the mean of positions some of which are past: %v", err)
+	}
 	forward(t, m, alone(whole))
 	forward(t, m, alone(whole.Fork()))
 }

@@ -94,7 +94,7 @@ func TestNoAllocation16(t *testing.T) {
 		x, dst := make([]float32, m*in), make([]float32, m*out)
 		for _, format := range []Half{BF16, F16} {
 			w := Pack16(out, in, make([]uint16, out*in), format)
-			if n := testing.AllocsPerRun(10, func() { Linear(dst, out, x, in, m, w, nil) }); n != 0 {
+			if n := allocations(func() { Linear(dst, out, x, in, m, w, nil) }); n != 0 {
 				t.Errorf("format %d allocates %v times a call", format, n)
 			}
 		}

@@ -241,19 +241,12 @@ func TestInt8Size(t *testing.T) {
 		if want := int64(64*256 + 2*4*64); w.Bytes() != want {
 			t.Errorf("Bytes() = %d, want %d", w.Bytes(), want)
 		}
-		if n := testing.AllocsPerRun(10, func() {
-			Linear(nil, 64, nil, 256, 0, w, nil)
-		}); n != 0 {
+		if n := allocations(func() { Linear(nil, 64, nil, 256, 0, w, nil) }); n != 0 {
 			t.Errorf("no rows allocate %v times", n)
 		}
-		// A pool may lose what is put into it, and does under the race detector: one
-		// run in ten is enough.
-		x, dst, fewest := make([]float32, 20*256), make([]float32, 20*64), math.Inf(1)
-		for range 10 {
-			fewest = min(fewest, testing.AllocsPerRun(1, func() { Linear(dst, 64, x, 256, 20, w, nil) }))
-		}
-		if fewest != 0 {
-			t.Errorf("a product allocates %v times", fewest)
+		x, dst := make([]float32, 20*256), make([]float32, 20*64)
+		if n := allocations(func() { Linear(dst, 64, x, 256, 20, w, nil) }); n != 0 {
+			t.Errorf("a product allocates %v times", n)
 		}
 		for name, f := range map[string]func(){
 			"too deep":       func() { PackInt8(0, Int8Depth+1, nil) },

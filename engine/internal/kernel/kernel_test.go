@@ -834,7 +834,7 @@ func TestNoAllocation(t *testing.T) {
 			"GELU":          func() { GELU(z) },
 			"Add":           func() { Add(z, x) },
 		} {
-			if n := testing.AllocsPerRun(10, f); n != 0 {
+			if n := allocations(f); n != 0 {
 				t.Errorf("%s allocates %v times a call", name, n)
 			}
 		}
@@ -899,4 +899,14 @@ func TestLengthChecks(t *testing.T) {
 			t.Error("no panic")
 		})
 	}
+}
+
+// allocations returns the fewest allocations of ten runs: a pool may lose what is
+// put into it, and does under the race detector.
+func allocations(f func()) float64 {
+	fewest := math.Inf(1)
+	for range 10 {
+		fewest = min(fewest, testing.AllocsPerRun(1, f))
+	}
+	return fewest
 }
