@@ -158,11 +158,11 @@ func readVocab(data []byte) (*model.Vocabulary, error) {
 	v := model.NewVocabulary()
 	id := int32(0)
 	for line := range bytes.SplitSeq(lines, []byte("\n")) {
+		if len(line) > maxToken {
+			return nil, &UnsupportedError{"vocab.txt", "", longTokens, useIDs}
+		}
 		v.Add(string(line), id)
 		id++
-	}
-	if v.Longest() > maxToken {
-		return nil, &UnsupportedError{"vocab.txt", "", longTokens, useIDs}
 	}
 	return v, nil
 }
