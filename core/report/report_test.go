@@ -637,7 +637,7 @@ func TestTasksJSON(t *testing.T) {
 func TestActivationsForms(t *testing.T) {
 	a := &core.Activations{
 		Model: "m", DType: "f32", Kernel: "generic",
-		Rows:      []core.ActivationsRow{{Tokens: []core.Token{{ID: 5}, {ID: 6}}}, {Tokens: []core.Token{{ID: 7}}}},
+		Rows:      []core.ActivationsRow{{Tokens: []core.Token{{ID: 5}, {ID: 6}}}, {Tokens: []core.Token{{ID: 7}}, Dropped: []core.Token{{ID: 8}}}},
 		Objective: &core.Objective{Expr: "1", Output: sdk.Logit, Values: []float64{0.5, -1}},
 		Tensors: []core.Activation{
 			{Name: "x", Axes: []string{"B", "T"}, Tensor: engine.Tensor{Shape: []int{2, 2}, F32: []float32{3, -4, 0, float32(math.Inf(-1))}}},
@@ -662,7 +662,7 @@ func TestActivationsForms(t *testing.T) {
 		t.Errorf("x is %v, %v", x, err)
 	}
 	want := map[string]string{
-		"schema": ActivationsSchema, "model": `"m"`, "dtype": `"f32"`, "kernel": `"generic"`, "lengths": "[2,1]",
+		"schema": ActivationsSchema, "model": `"m"`, "dtype": `"f32"`, "kernel": `"generic"`, "lengths": "[2,1]", "dropped": "[0,1]",
 		"axes": `{"hook_tokens":["B","T"],"x":["B","T"],"y[0,1]":[]}`, "target": `{"expr":"1","output":"logit","values":[0.5,-1]}`,
 	}
 	if diff := cmp.Diff(want, st.Metadata()); diff != "" {
