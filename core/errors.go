@@ -86,6 +86,9 @@ func advice(err error) string {
 	if e, ok := errors.AsType[*checkpoint.UnsupportedError](err); ok {
 		return e.Hint
 	}
+	if e, ok := errors.AsType[*safetensors.UnsupportedError](err); ok {
+		return e.Hint
+	}
 	switch {
 	case is[*engine.MemoryError](err):
 		return "allow more with --memory, or ask for less at a time"
@@ -95,8 +98,6 @@ func advice(err error) string {
 		return "check the path, and whether all files are there"
 	case is[*safetensors.FormatError](err), is[*checkpoint.IndexError](err):
 		return "get the file again, or write it anew: it is damaged"
-	case is[*safetensors.UnsupportedError](err):
-		return "write the tensor as F32, F16, BF16 or F64, or whole numbers as I64, I32 or U8"
 	case is[*checkpoint.ConfigError](err), is[*checkpoint.TensorError](err):
 		return "get config.json and the weights again, both of the same model"
 	}

@@ -29,7 +29,7 @@ func TestHints(t *testing.T) {
 		{engineError("m", fmt.Errorf("x: %w", &checkpoint.UnsupportedError{What: "y", Hint: "use z"})), "m: x: y is not supported", "use z"},
 		{engineError("m", &checkpoint.TensorError{File: "f", Name: "w"}), "m: f has no tensor w", "both of the same model"},
 		{input("f", &safetensors.FormatError{Offset: 3, Reason: "cut"}, ""), "f: malformed file at byte 3: cut", "get the file again"},
-		{input("f", &safetensors.UnsupportedError{Tensor: "x", Feature: "F4"}, ""), `f: tensor "x": F4 is not supported`, "F32"},
+		{input("f", &safetensors.UnsupportedError{Tensor: "x", Feature: "F4", Hint: "save it again as F32"}, ""), `f: tensor "x": F4 is not supported`, "F32"},
 		{input("f", errors.New("broken"), "mend it"), "f: broken", "mend it"},
 		{methodError("m", limit(wasm.LimitTimeout)), "method m: run: did", "--timeout"},
 		{methodError("m", limit(wasm.LimitMemory)), "method m: run: did", "raise memory"},

@@ -27,11 +27,7 @@ func (t Tensor) Float64() []float64 {
 	if t.F64 != nil {
 		return t.F64
 	}
-	values := make([]float64, len(t.F32))
-	for i, v := range t.F32 {
-		values[i] = float64(v)
-	}
-	return values
+	return converted[float64](t.F32)
 }
 
 // Float32 returns the values as float32, rounded to nearest even.
@@ -39,11 +35,15 @@ func (t Tensor) Float32() []float32 {
 	if t.F32 != nil {
 		return t.F32
 	}
-	values := make([]float32, len(t.F64))
-	for i, v := range t.F64 {
-		values[i] = float32(v)
+	return converted[float32](t.F64)
+}
+
+func converted[T, S float32 | float64](values []S) []T {
+	out := make([]T, len(values))
+	for i, v := range values {
+		out[i] = T(v)
 	}
-	return values
+	return out
 }
 
 // Len returns the number of values.
