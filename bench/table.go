@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/xai-go/xai/bench/model"
 )
 
 // markdown writes a report as tables, one for each model, work and head: a line
@@ -110,14 +112,16 @@ func (c *Case) side(name string) int {
 }
 
 // alike returns the side of ours that another one is held against: in 8 bits if
-// it is, with the whole last layer if it computes that. There is none with both.
+// it is, with the whole last layer if it computes that. There is none with both;
+// and with the whole last layer ours computes all logits too, which for a
+// classifier alone is next to nothing.
 func (c *Case) alike(name string) string {
 	switch {
 	case name == gradients:
 		return ours
 	case strings.Contains(name, "int8") && c.side(eight) >= 0:
 		return eight
-	case !strings.Contains(name, " cut") && c.side(allRows) >= 0:
+	case !strings.Contains(name, " cut") && c.Head == string(model.Classifier) && c.side(allRows) >= 0:
 		return allRows
 	}
 	return ours
