@@ -21,10 +21,9 @@ const ActivationsSchema = "xai.activations/1"
 // ActivationsSafetensors writes every tensor of a under its name, in the number
 // format of the model, and input_ids [B,T] as I64, padded with zeros, where the
 // inputs were tokens. The metadata have "schema", and as JSON "model", "dtype" and
-// "kernel" (strings), "lengths" and "dropped" (tokens of each
-// sequence, and of its text those that did not fit), "axes" (the letters of
-// each tensor's), and "target" with its values, null where no gradients were asked
-// for.
+// "kernel" (strings), "lengths" and "dropped" (tokens of each sequence, and of its
+// text those that did not fit), "axes" (the letters of each tensor's), and "target"
+// with its values, null where no gradients were asked for.
 func ActivationsSafetensors(w io.Writer, a *core.Activations) error {
 	tensors := inputIDs(a)
 	axes := map[string][]string{}

@@ -10,10 +10,11 @@
 // A slice holds a comma list of indices and ranges. Each is for the axis at its
 // place, or for the one that it names by its letter: small or capital, h also
 // for K, t also for P, d also for De. An index drops its axis from what a user
-// sees ([Selection.Kept]; a forward returns it with the size 1), a range keeps it. Bounds may be left out, and count from the
-// end where they are negative; a letter alone, like ":", is all of its axis, and
-// "..." is all of the axes that are left. Unlike with numpy, what lies outside
-// of an axis whose size the model knows, and what is empty, is refused.
+// sees ([Selection.Kept]; a forward returns it with the size 1), a range keeps
+// it. Bounds may be left out, and count from the end where they are negative; a
+// letter alone, like ":", is all of its axis, and "..." is all of the axes that
+// are left. Unlike with numpy, what lies outside of an axis whose size the model
+// knows, and what is empty, is refused.
 //
 // The stars of a glob also cross dots. Brackets are never part of one.
 //

@@ -42,9 +42,6 @@ func NewReader(r io.Reader, offset int64) *Reader {
 	return &Reader{r: bufio.NewReaderSize(r, 64<<10), offset: offset}
 }
 
-// Offset returns the offset of the next byte.
-func (r *Reader) Offset() int64 { return r.offset }
-
 // Fault returns a [*SyntaxError] at the present offset.
 func (r *Reader) Fault(format string, args ...any) error {
 	return &SyntaxError{Offset: r.offset, Reason: fmt.Sprintf(format, args...)}
