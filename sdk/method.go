@@ -23,8 +23,16 @@ const (
 	NeedActivations  Need = "activations"
 	NeedHiddenStates Need = "hidden_states"
 	NeedGenerate     Need = "generate"
+	NeedEmbeddings   Need = "embeddings"
+	NeedTokenize     Need = "tokenize"
 	NeedPatch        Need = "patch"
 )
+
+// Needs are all needs that there are.
+var Needs = []Need{
+	NeedForward, NeedGradients, NeedAttentions, NeedActivations, NeedHiddenStates,
+	NeedGenerate, NeedEmbeddings, NeedTokenize, NeedPatch,
+}
 
 // Info describes a method: its name, its needs and its parameters.
 type Info struct {

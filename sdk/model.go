@@ -3,8 +3,8 @@ package sdk
 import "context"
 
 // Model is what a method sees of the model under explanation. Further powers
-// (gradients, activations, edits, generation) are further interfaces, found by
-// type assertion.
+// are the interfaces Differentiable, Generator and Tokenizer; the functions
+// Gradient, Generate and Tokenize ask for them.
 //
 // A Model belongs to one explanation and is not safe for concurrent use by the
 // method: one Forward with many rows is the way to ask for much.
@@ -27,7 +27,7 @@ type ModelInfo struct {
 }
 
 // Forward asks for the model's output on N variants of the input. Exactly one
-// of Units, Masks, Texts and IDs says what the rows are.
+// of Units, Masks, Texts, IDs and Embeds says what the rows are.
 type Forward struct {
 	// Units is a u8 tensor [N,U] over the request's units, or over Over where
 	// that is set: 1 keeps a unit, 0 drops it. For a text the host edits the
@@ -40,6 +40,10 @@ type Forward struct {
 	Texts []string
 	// IDs are N rows of token ids, special tokens included.
 	IDs [][]int32
+	// Embeds is an f32 tensor [N,T,D]: in each row, vectors in the place of the
+	// word embeddings of the request's T tokens. Its use is the need
+	// NeedEmbeddings.
+	Embeds *Tensor
 
 	// Over replaces the request's units as the columns of Units.
 	Over []Unit
@@ -50,6 +54,18 @@ type Forward struct {
 	Target string
 	// KeepDuplicates runs equal rows again instead of once.
 	KeepDuplicates bool
+
+	// Points names what the reply holds of the model's inside, rows first and
+	// padded with zeros to the longest one: "embeddings" (what a layer 0 reads of
+	// the vocabulary, need NeedEmbeddings), "hidden_states[2]" (NeedHiddenStates),
+	// "attentions[3][h=1]" or "blocks.3.attn.hook_pattern" (NeedAttentions), and
+	// any other activation (NeedActivations, which covers the former too). A name
+	// that selects several, such as "attentions", has one tensor for each: the
+	// index of Reply.Tensor counts them in the order of the layers.
+	Points []string
+	// Edits change values on the way, in order, in every row. Their use is the
+	// need NeedPatch.
+	Edits []Edit
 }
 
 // FillKind says what a dropped unit or token becomes, with its code in the ABI.
@@ -115,10 +131,12 @@ const (
 	ReplyLogProbs = "logprobs" // f64 [N,C]
 )
 
-// Reply holds the outputs of one Forward. What is not asked for is not moved
-// across the sandbox.
+// Reply holds the outputs of one Forward or Gradient. What is not asked for is
+// not moved across the sandbox.
 type Reply interface {
-	// Tensor returns the output of that name (ReplyTarget …). The index
-	// selects a layer where an output has one a layer, and is 0 elsewhere.
+	// Tensor returns the output of that name: ReplyTarget …, a name of
+	// Forward.Points, or Grad of a point. Points are f32, or f64 in a model that
+	// computes so. The index selects one of several that a name of a point stands
+	// for, and is 0 elsewhere.
 	Tensor(name string, index int) (*Tensor, error)
 }

@@ -53,8 +53,8 @@ const (
 	FieldMethod Field = 1 // utf8: the name of the method to run
 )
 
-// The fields of a forward spec. Exactly one of FieldUnits, FieldMasks,
-// FieldTexts and FieldIDs says what the rows are.
+// The fields of a forward spec, and of a gradient's. Exactly one of FieldUnits,
+// FieldMasks, FieldTexts, FieldIDs and FieldEmbeds says what the rows are.
 const (
 	FieldUnits  Field = 1 // i64: handle of u8 [N,U]
 	FieldMasks  Field = 2 // i64: handle of u8 [N,T]
@@ -65,6 +65,27 @@ const (
 	FieldOver   Field = 7 // unit list: the columns of FieldUnits
 	FieldDedup  Field = 8 // u8: 0 runs equal rows again
 	FieldWant   Field = 9 // u32 ...: want codes, the outputs that reply_get may ask for
+
+	FieldEmbeds Field = 10 // i64: handle of f32 [N,T,D]
+	FieldPoints Field = 11 // string list: the activations that the reply keeps
+	FieldEdits  Field = 12 // edit list
+	FieldWrt    Field = 13 // string list: where a gradient is taken; of grad alone
+)
+
+// The fields of a generation spec.
+const (
+	FieldMaxTokens   Field = 1 // u32
+	FieldPrompt      Field = 2 // i64: handle of i32 [T]
+	FieldTemperature Field = 3 // f64
+	FieldTopK        Field = 4 // u32
+	FieldTopP        Field = 5 // f64
+	FieldSeed        Field = 6 // u64
+)
+
+// The fields of the spec of op.
+const (
+	FieldOperands Field = 1 // i64 ...: handles
+	FieldScalars  Field = 2 // f64 ...
 )
 
 // The fields of a result's meta.
@@ -112,6 +133,33 @@ func (w Want) String() string {
 	}
 	return ""
 }
+
+// The names of the tensors in the reply of generate.
+const (
+	ReplyIDs      = "ids"      // i32 [n]; of tokenize, too
+	ReplyLogProbs = "logprobs" // f64 [n]
+	ReplyText     = "text"     // u8 [bytes]
+)
+
+// The names of the tensors in the reply of tokenize, beside ReplyIDs.
+const (
+	ReplyTokens  = "tokens"  // u8 [bytes]: a token list
+	ReplyOffsets = "offsets" // i64 [T,2]: start and end in bytes
+	ReplySpecial = "special" // u8 [T]: 1 for a special token
+)
+
+// Op is a code of op: arithmetic of the host's, the same bits on every machine.
+type Op uint32
+
+// The operations of op, with their operands and scalars.
+const (
+	OpRidge   Op = 1 // X f64 [N,U], y f64 [N], w f64 [N]; alpha → f64 [U+1], the intercept last
+	OpMatmul  Op = 2 // f64 [N,K], f64 [K,M] → f64 [N,M]
+	OpSoftmax Op = 3 // f64 of one dimension or more → the same shape, over the last
+	OpTopK    Op = 4 // f64 [N]; k → i64 [k], the indices of the largest, of equal ones the first
+	OpSum     Op = 5 // f64 of one dimension or more → without its last
+	OpMean    Op = 6 // the same
+)
 
 // ParamType is the tag before a value of param_get.
 type ParamType uint32

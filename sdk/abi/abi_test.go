@@ -64,6 +64,16 @@ func TestBytesArePinned(t *testing.T) {
 		"units": {abi.AppendForward(nil, &abi.Forward{Rows: abi.FieldUnits, Handle: 1, Over: []sdk.Unit{{Text: "a", Spans: []sdk.Span{{Start: 1, End: 2}}, Tokens: []int{5}}}}),
 			"0100 0100 08000000 0100000000000000" +
 				"0700 0100 21000000 01000000 01000000 61 01000000 00000000 01000000 02000000 01000000 05000000"},
+		"gradient": {abi.AppendForward(nil, &abi.Forward{Rows: abi.FieldEmbeds, Handle: 1, Points: []string{"z0"}, Edits: []abi.Edit{{Point: "z0", Op: sdk.EditAdd, Value: 2}}, Wrt: []string{"z1"}}),
+			"0a00 0100 08000000 0100000000000000" +
+				"0b00 0100 0a000000 01000000 02000000 7a30" +
+				"0c00 0100 16000000 01000000 02000000 7a30 03000000 0200000000000000" +
+				"0d00 0100 0a000000 01000000 02000000 7a31"},
+		"generation": {abi.AppendGeneration(nil, &abi.Generation{Prompt: 1, MaxTokens: 2, Temperature: 1, TopK: 3, TopP: 1, Seed: 4}),
+			"0100 0100 04000000 02000000 0200 0100 08000000 0100000000000000 0300 0100 08000000 000000000000f03f" +
+				"0400 0100 04000000 03000000 0500 0100 08000000 000000000000f03f 0600 0100 08000000 0400000000000000"},
+		"operation": {abi.AppendOperation(nil, &abi.Operation{Operands: []int64{1}, Scalars: []float64{1}}),
+			"0100 0100 08000000 0100000000000000 0200 0100 08000000 000000000000f03f"},
 		"meta":   {abi.AppendMeta(nil, &abi.Meta{Axes: []string{"units"}}), "0100 0100 0d000000 01000000 05000000 756e697473"},
 		"tokens": {frame(func(w *abi.Writer) { w.Tokens(tokens[:1]) }), "01000000 ffffffff 00000000 00000000 00000000 00000000 00000000 01000000 05000000 5b434c535d"},
 		"target": {frame(func(w *abi.Writer) {
@@ -112,12 +122,36 @@ func TestRoundTrips(t *testing.T) {
 		{Rows: abi.FieldMasks, Handle: math.MaxInt64, Fill: sdk.Fill{Kind: sdk.FillToken, Token: 5}, Target: "1 - 0", Want: []abi.Want{}},
 		{Rows: abi.FieldTexts, Handle: 3, Extra: 4, KeepDuplicates: true, Want: []abi.Want{abi.WantTarget, abi.WantLogProbs}},
 		{Rows: abi.FieldIDs, Handle: 3, Extra: 4, Fill: sdk.Fill{Text: "only text"}},
+		{Rows: abi.FieldEmbeds, Handle: 3, Points: []string{"attentions", "hidden_states[2]"}, Edits: []abi.Edit{{Point: "z0[h=1]", Op: sdk.EditAdd, Value: 9}, {Point: "z1"}}},
+		{Rows: abi.FieldEmbeds, Handle: 3, Wrt: []string{"embeddings"}},
 	} {
-		got, err := abi.ParseForward(abi.AppendForward([]byte{}, f))
+		parse := abi.ParseForward
+		if f.Wrt != nil {
+			parse = abi.ParseGradient
+		}
+		got, err := parse(abi.AppendForward([]byte{}, f))
 		if err != nil {
 			t.Errorf("%+v: %v", f, err)
 		} else if diff := cmp.Diff(f, got); diff != "" {
 			t.Error(diff)
+		}
+	}
+	if _, err := abi.ParseGradient(abi.AppendForward(nil, &abi.Forward{Rows: abi.FieldUnits, Handle: 1})); !errors.Is(err, &sdk.Error{Code: sdk.EInvalid}) {
+		t.Errorf("a gradient at no point: %v", err)
+	}
+	for _, g := range []*abi.Generation{{MaxTokens: 1}, {Prompt: 7, MaxTokens: 20, Temperature: 0.5, TopK: 3, TopP: 0.9, Seed: math.MaxUint64}} {
+		got, err := abi.ParseGeneration(abi.AppendGeneration(nil, g))
+		if diff := cmp.Diff(g, got); err != nil || diff != "" {
+			t.Error(err, diff)
+		}
+	}
+	if _, err := abi.ParseGeneration(nil); !errors.Is(err, &sdk.Error{Code: sdk.EInvalid}) {
+		t.Errorf("a generation of no token: %v", err)
+	}
+	for _, o := range []*abi.Operation{{Operands: []int64{1}}, {Operands: []int64{1, -2, 3}, Scalars: []float64{1, math.Inf(1)}}} {
+		got, err := abi.ParseOperation(abi.AppendOperation(nil, o))
+		if diff := cmp.Diff(o, got); err != nil || diff != "" {
+			t.Error(err, diff)
 		}
 	}
 	for _, m := range []*abi.Meta{{}, {Axes: []string{"units"}}, {Axes: []string{"a", "b"}, Units: units}, {Units: []sdk.Unit{}}} {
@@ -190,7 +224,10 @@ func TestBadFrames(t *testing.T) {
 		"list of 2 G spans":    {units + field(abi.FieldOver, 1, "\x01\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\x7f\x00\x00\x00\x00"), sdk.EInvalid},
 		"want cut":             {units + field(abi.FieldWant, 1, "\x01\x00"), sdk.EInvalid},
 		"want unknown":         {units + field(abi.FieldWant, 1, "\x09\x00\x00\x00"), sdk.EUnsupported},
-		"unknown twice":        {units + field(70, 0, "x") + field(70, 0, "y") + field(12, 0, "x") + field(12, 0, "y"), 0},
+		"unknown twice":        {units + field(70, 0, "x") + field(70, 0, "y") + field(60, 0, "x") + field(60, 0, "y"), 0},
+		"wrt of a forward":     {units + field(abi.FieldWrt, 1, "\x01\x00\x00\x00\x01\x00\x00\x00a"), sdk.EUnsupported},
+		"edits cut":            {units + field(abi.FieldEdits, 1, "\x01\x00\x00\x00\x01\x00\x00\x00a\x00\x00\x00\x00\x01"), sdk.EInvalid},
+		"2 G edits":            {units + field(abi.FieldEdits, 1, "\xff\xff\xff\x7f"), sdk.EInvalid},
 	} {
 		_, err := abi.ParseForward([]byte(c.frame))
 		if c.want == 0 && err != nil || c.want != 0 && !errors.Is(err, &sdk.Error{Code: c.want}) {
@@ -250,6 +287,27 @@ func FuzzForward(f *testing.F) {
 		}
 		again, err := abi.ParseForward(abi.AppendForward(nil, got))
 		same(t, got, again, err)
+	})
+}
+
+// FuzzSpecs reads the bytes as each of the other specs.
+func FuzzSpecs(f *testing.F) {
+	f.Add(abi.AppendForward(nil, &abi.Forward{Rows: abi.FieldEmbeds, Handle: 1, Points: []string{"a"}, Edits: []abi.Edit{{Point: "a", Op: 3, Value: 2}}, Wrt: []string{"b"}}))
+	f.Add(abi.AppendGeneration(nil, &abi.Generation{Prompt: 7, MaxTokens: 20, Temperature: 0.5, TopK: 3, TopP: 0.9, Seed: 1}))
+	f.Add(abi.AppendOperation(nil, &abi.Operation{Operands: []int64{1, 2}, Scalars: []float64{1}}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if got, err := abi.ParseGradient(b); err == nil {
+			again, err := abi.ParseGradient(abi.AppendForward(nil, got))
+			same(t, got, again, err)
+		}
+		if got, err := abi.ParseGeneration(b); err == nil {
+			again, err := abi.ParseGeneration(abi.AppendGeneration(nil, got))
+			same(t, got, again, err)
+		}
+		if got, err := abi.ParseOperation(b); err == nil {
+			again, err := abi.ParseOperation(abi.AppendOperation(nil, got))
+			same(t, got, again, err)
+		}
 	})
 }
 

@@ -121,6 +121,9 @@ func TestCodesOfSDKAreTheDocumented(t *testing.T) {
 	} {
 		add(name, int(k), k.String())
 	}
+	for name, o := range map[string]sdk.EditOp{"EditReplace": sdk.EditReplace, "EditZero": sdk.EditZero, "EditMean": sdk.EditMean, "EditAdd": sdk.EditAdd, "EditScale": sdk.EditScale} {
+		add(name, int(o), o.String())
+	}
 	for name, l := range map[string]sdk.Level{"Debug": sdk.Debug, "Note": sdk.Note, "Warning": sdk.Warning} {
 		add(name, int(l), strings.ToLower(name))
 	}

@@ -2,9 +2,10 @@ package abi
 
 import "github.com/xai-go/xai/sdk"
 
-// Forward is a forward spec: an sdk.Forward whose rows are handles.
+// Forward is a forward spec, or a gradient's: an sdk.Forward whose rows are
+// handles.
 type Forward struct {
-	Rows   Field // FieldUnits, FieldMasks, FieldTexts or FieldIDs
+	Rows   Field // FieldUnits, FieldMasks, FieldTexts, FieldIDs or FieldEmbeds
 	Handle int64 // of the rows
 	Extra  int64 // of the offsets of FieldTexts and the lengths of FieldIDs
 
@@ -13,6 +14,16 @@ type Forward struct {
 	Target         string
 	KeepDuplicates bool
 	Want           []Want // nil stands for all
+	Points         []string
+	Edits          []Edit
+	Wrt            []string // of a gradient's spec alone
+}
+
+// Edit is an sdk.Edit whose value is a handle, 0 where it has none.
+type Edit struct {
+	Point string
+	Op    sdk.EditOp
+	Value int64
 }
 
 // AppendForward appends the spec f to b.
@@ -53,17 +64,42 @@ func AppendForward(b []byte, f *Forward) []byte {
 		}
 		w.Close(m)
 	}
+	if f.Points != nil {
+		m = w.Open(FieldPoints, FlagCritical)
+		w.Strings(f.Points)
+		w.Close(m)
+	}
+	if f.Edits != nil {
+		m = w.Open(FieldEdits, FlagCritical)
+		w.Index(len(f.Edits))
+		for _, e := range f.Edits {
+			w.String(e.Point)
+			w.U32(uint32(e.Op))
+			w.I64(e.Value)
+		}
+		w.Close(m)
+	}
+	if f.Wrt != nil {
+		m = w.Open(FieldWrt, FlagCritical)
+		w.Strings(f.Wrt)
+		w.Close(m)
+	}
 	return w.B
 }
 
 // ParseForward reads a forward spec.
-func ParseForward(b []byte) (*Forward, error) {
+func ParseForward(b []byte) (*Forward, error) { return parseForward(b, false) }
+
+// ParseGradient reads the spec of a gradient: a forward's, with FieldWrt.
+func ParseGradient(b []byte) (*Forward, error) { return parseForward(b, true) }
+
+func parseForward(b []byte, gradient bool) (*Forward, error) {
 	f := &Forward{}
 	rows := 0
 	r := NewReader(b)
 	err := r.Fields(func(tag Field, v *Reader) bool {
 		switch tag {
-		case FieldUnits, FieldMasks, FieldTexts, FieldIDs:
+		case FieldUnits, FieldMasks, FieldTexts, FieldIDs, FieldEmbeds:
 			rows++
 			f.Rows, f.Handle = tag, v.I64()
 			if tag == FieldTexts || tag == FieldIDs {
@@ -86,6 +122,16 @@ func ParseForward(b []byte) (*Forward, error) {
 				}
 				f.Want = append(f.Want, x)
 			}
+		case FieldPoints:
+			f.Points = v.Strings()
+		case FieldEdits:
+			f.Edits = make([]Edit, v.Count(16))
+			for i := range f.Edits {
+				f.Edits[i] = Edit{v.String(), sdk.EditOp(v.U32()), v.I64()}
+			}
+		case FieldWrt:
+			f.Wrt = v.Strings()
+			return gradient
 		default:
 			return false
 		}
@@ -95,7 +141,10 @@ func ParseForward(b []byte) (*Forward, error) {
 		return nil, err
 	}
 	if rows != 1 {
-		return nil, sdk.NewError(sdk.EInvalid, "a forward spec has exactly one of units, masks, texts and ids")
+		return nil, sdk.NewError(sdk.EInvalid, "a forward spec has exactly one of units, masks, texts, ids and embeds")
+	}
+	if gradient && len(f.Wrt) == 0 {
+		return nil, sdk.NewError(sdk.EInvalid, "the spec of a gradient names no point to take it at")
 	}
 	return f, nil
 }
