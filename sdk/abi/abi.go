@@ -39,6 +39,9 @@ const (
 	MaxFill    = 1024    // bytes of a forward's fill text
 	MaxText    = 1 << 20 // bytes of one text of a forward
 	MaxResults = 4096    // results of one explanation
+	MaxPoints  = 4096    // names in points and in wrt, and activations that the names of each stand for
+	MaxEdits   = 4096    // edits of a forward
+	MaxTokens  = 1 << 16 // tokens that a generation adds
 )
 
 // Field is the tag of a field in a frame.
