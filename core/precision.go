@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/xai-go/xai/core/internal/contract"
 	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/sdk"
 )
@@ -17,15 +18,6 @@ import (
 // it is explained a little differently. How much so is part of the result: some
 // of the variants that the method asked for are run in float32 too, and where
 // there are few of them, the whole method.
-
-// The diagnostics of an explanation in 8 bits.
-const (
-	diagFloat32Value      = "float32_value"              // of the target, for the unchanged input
-	diagFloat32Variants   = "float32_variants"           // that were run in float32 too
-	diagFloat32Mean       = "float32_change_mean"        // of the target in them, in magnitude
-	diagFloat32Largest    = "float32_change_largest"     // the same
-	diagFloat32Attributed = "float32_attribution_change" // the largest of an attribution, in magnitude; where there are few variants
-)
 
 // sampleRows is the number of variants that are run in float32 too.
 const sampleRows = 64
@@ -108,7 +100,7 @@ func (s *session) inFloat32(ctx context.Context, r Request, result *sdk.Explanat
 		return nil, err
 	}
 	value := exact.target.value(exact.answers[0].logits, m.head)
-	d := Diagnostics{diagFloat32Value: Float(value)}
+	d := Diagnostics{contract.DiagFloat32Value: Float(value)}
 
 	logits, err := m.run(ctx, s.sample.rows, s.sample.keys, nil)
 	if err != nil {
@@ -123,9 +115,9 @@ func (s *session) inFloat32(ctx context.Context, r Request, result *sdk.Explanat
 		change := math.Abs(s.target.value(s.answers[j].logits, s.model.head) - exact.target.value(logits[i], m.head))
 		sum, largest, n = sum+change, max(largest, change), n+1
 	}
-	d[diagFloat32Variants] = Float(n)
+	d[contract.DiagFloat32Variants] = Float(n)
 	if n > 0 {
-		d[diagFloat32Mean], d[diagFloat32Largest] = Float(sum/float64(n)), Float(largest)
+		d[contract.DiagFloat32Mean], d[contract.DiagFloat32Largest] = Float(sum/float64(n)), Float(largest)
 	}
 	if s.unique > sampleRows {
 		return d, nil
@@ -135,7 +127,7 @@ func (s *session) inFloat32(ctx context.Context, r Request, result *sdk.Explanat
 		return nil, err
 	}
 	if change, ok := changeOf(result.Attributions[0].Values, want.Attributions[0].Values); ok {
-		d[diagFloat32Attributed] = Float(change)
+		d[contract.DiagFloat32Attributed] = Float(change)
 	}
 	return d, nil
 }

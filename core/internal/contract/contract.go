@@ -3,8 +3,6 @@
 package contract
 
 import (
-	"context"
-	"slices"
 	"strconv"
 	"unicode"
 	"unicode/utf8"
@@ -36,29 +34,6 @@ func Complete(r *sdk.Request, info sdk.Info) *sdk.Request {
 		c.Log = func(sdk.Level, string) {}
 	}
 	return &c
-}
-
-// Model returns m restricted to what info declares that the method needs, with
-// every forward checked against the request before m sees it.
-func Model(m sdk.Model, info sdk.Info, r *sdk.Request) sdk.Model {
-	return &model{m, slices.Contains(info.Needs, sdk.NeedForward), r}
-}
-
-type model struct {
-	sdk.Model
-	forward bool
-	request *sdk.Request
-}
-
-// Forward implements sdk.Model.
-func (m *model) Forward(ctx context.Context, f *sdk.Forward) (sdk.Reply, error) {
-	if !m.forward {
-		return nil, sdk.NewError(sdk.ECap, "the method asks for a forward, which its declaration does not name among its needs")
-	}
-	if err := checkForward(f, m.request); err != nil {
-		return nil, err
-	}
-	return m.Model.Forward(ctx, f)
 }
 
 // checkTensor checks that t's data are its shape's.

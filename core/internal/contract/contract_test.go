@@ -1,9 +1,11 @@
 package contract
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -125,8 +127,50 @@ func (r *recorder) Forward(_ context.Context, f *sdk.Forward) (sdk.Reply, error)
 	return nil, nil
 }
 
+// powers is a recorder with all powers, whose points have the first word of
+// their name for a need.
+type powers struct {
+	recorder
+	calls []string
+}
+
+func (p *powers) PointNeeds(name string) ([]sdk.Need, error) {
+	if name == "nosuch" {
+		return nil, sdk.NewError(sdk.EName, "the model has no point nosuch")
+	}
+	var needs []sdk.Need
+	for need := range strings.SplitSeq(name, "+") {
+		needs = append(needs, sdk.Need(need))
+	}
+	return needs, nil
+}
+
+func (p *powers) Gradient(_ context.Context, f *sdk.Forward, wrt []string) (sdk.Reply, error) {
+	p.last = f
+	p.calls = append(p.calls, wrt...)
+	return nil, nil
+}
+
+func (p *powers) Generate(context.Context, *sdk.Generation) (*sdk.Continuation, error) {
+	p.calls = append(p.calls, "generate")
+	return &sdk.Continuation{}, nil
+}
+
+func (p *powers) Tokenize(_ context.Context, text string) ([]sdk.Token, error) {
+	p.calls = append(p.calls, text)
+	return nil, nil
+}
+
 func TestModel(t *testing.T) {
 	rows := func(n, columns int) *sdk.Tensor { return sdk.NewTensor(make([]uint8, n*columns), n, columns) }
+	embeds := func(n, tokens, width int) *sdk.Tensor {
+		return sdk.NewTensor(make([]float32, n*tokens*width), n, tokens, width)
+	}
+	text := []string{"a"}
+	edit := func(op sdk.EditOp, v *sdk.Tensor) *sdk.Forward {
+		return &sdk.Forward{Texts: text, Edits: []sdk.Edit{{Point: "x", Op: op, Value: v}}}
+	}
+	all := sdk.Info{Needs: []sdk.Need{sdk.NeedForward, sdk.NeedGradients, sdk.NeedEmbeddings, sdk.NeedActivations, sdk.NeedPatch}}
 	for name, c := range map[string]struct {
 		f    *sdk.Forward
 		want sdk.Errno
@@ -164,20 +208,229 @@ func TestModel(t *testing.T) {
 		"long fill":        {&sdk.Forward{Units: rows(1, 2), Fill: sdk.Fill{Kind: sdk.FillText, Text: strings.Repeat("a", 1025)}}, sdk.ERange},
 		"spans":            {&sdk.Forward{Units: rows(1, 1), Over: []sdk.Unit{{Spans: []sdk.Span{{End: 4}, {Start: 5, End: 9}}}}}, 0},
 		"empty span":       {&sdk.Forward{Units: rows(1, 1), Over: []sdk.Unit{{Spans: []sdk.Span{{End: 4}, {Start: 4, End: 4}}}}}, sdk.EInvalid},
+		"embeds":           {&sdk.Forward{Embeds: embeds(4, 3, 2)}, 0},
+		"no embeds":        {&sdk.Forward{Embeds: embeds(0, 3, 2)}, 0},
+		"embeds and ids":   {&sdk.Forward{Embeds: embeds(1, 3, 2), IDs: [][]int32{{1}}}, sdk.EInvalid},
+		"embeds of f64":    {&sdk.Forward{Embeds: sdk.NewTensor(make([]float64, 3), 1, 3, 1)}, sdk.EInvalid},
+		"embeds of a row":  {&sdk.Forward{Embeds: sdk.NewTensor(make([]float32, 3), 3, 1)}, sdk.EInvalid},
+		"embeds of two":    {&sdk.Forward{Embeds: embeds(4, 2, 2)}, sdk.EInvalid},
+		"embeds of none":   {&sdk.Forward{Embeds: embeds(1<<40, 3, 0)}, sdk.EInvalid},
+		"lying embeds":     {&sdk.Forward{Embeds: &sdk.Tensor{Shape: []int{1, 3, 2}, Data: []float32{1}}}, sdk.EInvalid},
+		"negative id":      {&sdk.Forward{IDs: [][]int32{{1}, {1, -1}}}, sdk.ERange},
+		"negative fill":    {&sdk.Forward{Masks: rows(1, 3), Fill: sdk.Fill{Kind: sdk.FillToken, Token: -2}}, sdk.ERange},
+		"points":           {&sdk.Forward{Texts: text, Points: slices.Repeat([]string{"activations"}, 4096)}, 0},
+		"many points":      {&sdk.Forward{Texts: text, Points: slices.Repeat([]string{"activations"}, 4097)}, sdk.ERange},
+		"long point":       {&sdk.Forward{Texts: text, Points: []string{strings.Repeat("a", 256)}}, sdk.EName},
+		"output as point":  {&sdk.Forward{Texts: text, Points: []string{"logits"}}, sdk.EName},
+		"edits":            {&sdk.Forward{Texts: text, Edits: slices.Repeat([]sdk.Edit{{Op: sdk.EditZero}}, 4096)}, 0},
+		"many edits":       {&sdk.Forward{Texts: text, Edits: slices.Repeat([]sdk.Edit{{Op: sdk.EditZero}}, 4097)}, sdk.ERange},
+		"edit by a value":  {edit(sdk.EditAdd, sdk.NewTensor([]float32{1}, 1, 1)), 0},
+		"edit by doubles":  {edit(sdk.EditReplace, sdk.NewTensor([]float64{1, 2}, 2)), 0},
+		"edit by bytes":    {edit(sdk.EditScale, sdk.NewTensor([]uint8{1}, 1)), sdk.EInvalid},
+		"edit by nothing":  {edit(sdk.EditScale, nil), sdk.EInvalid},
+		"edit by no value": {edit(sdk.EditAdd, sdk.NewTensor([]float32{}, 0)), sdk.EInvalid},
+		"edit by a lie":    {edit(sdk.EditAdd, &sdk.Tensor{Shape: []int{2}, Data: []float32{1}}), sdk.EInvalid},
+		"zero by a value":  {edit(sdk.EditZero, sdk.NewTensor([]float32{1}, 1)), sdk.EInvalid},
+		"mean by a value":  {edit(sdk.EditMean, sdk.NewTensor([]float32{1}, 1)), sdk.EInvalid},
+		"unknown edit":     {edit(5, nil), sdk.EInvalid},
+		"edit of a long":   {&sdk.Forward{Texts: text, Edits: []sdk.Edit{{Point: strings.Repeat("a", 256), Op: sdk.EditZero}}}, sdk.EName},
 		"token of unit":    {&sdk.Forward{Units: rows(1, 1), Over: []sdk.Unit{{Tokens: []int{9}}}}, sdk.ERange},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var r recorder
-			_, err := Model(&r, sdk.Info{Needs: []sdk.Need{sdk.NeedForward}}, request()).Forward(t.Context(), c.f)
+			_, err := Model(&r, all, request()).Forward(t.Context(), c.f)
 			if c.want == 0 && (err != nil || r.last != c.f) || c.want != 0 && (!errors.Is(err, &sdk.Error{Code: c.want}) || r.last != nil) {
-				t.Errorf("got %v, want %v", err, c.want)
+				t.Errorf("forward: %v, want %v", err, c.want)
+			}
+			var p powers
+			_, err = sdk.Gradient(t.Context(), Model(&p, all, request()), c.f, "embeddings")
+			if c.want == 0 && (err != nil || p.last != c.f) || c.want != 0 && (!errors.Is(err, &sdk.Error{Code: c.want}) || p.last != nil) {
+				t.Errorf("gradient: %v, want %v", err, c.want)
 			}
 		})
 	}
+}
+
+// TestNeeds: what a call needs is refused without it, and nothing else is.
+func TestNeeds(t *testing.T) {
+	text := []string{"a"}
+	embeds := sdk.NewTensor(make([]float32, 3), 1, 3, 1)
+	forward := func(f *sdk.Forward) func(sdk.Model) error {
+		return func(m sdk.Model) error {
+			_, err := m.Forward(t.Context(), f)
+			return err
+		}
+	}
+	gradient := func(f *sdk.Forward, wrt ...string) func(sdk.Model) error {
+		return func(m sdk.Model) error {
+			_, err := sdk.Gradient(t.Context(), m, f, wrt...)
+			return err
+		}
+	}
+	points := func(names ...string) *sdk.Forward { return &sdk.Forward{Texts: text, Points: names} }
+	const (
+		forwards, gradients, embeddings, hidden = sdk.NeedForward, sdk.NeedGradients, sdk.NeedEmbeddings, sdk.NeedHiddenStates
+		attentions, activations, patch          = sdk.NeedAttentions, sdk.NeedActivations, sdk.NeedPatch
+	)
+	type needs = []sdk.Need
+	for name, c := range map[string]struct {
+		call func(sdk.Model) error
+		of   []needs // each of which suffices
+	}{
+		"forward":           {forward(&sdk.Forward{Texts: text}), []needs{{forwards}}},
+		"embeds":            {forward(&sdk.Forward{Embeds: embeds}), []needs{{forwards, embeddings}}},
+		"edits":             {forward(&sdk.Forward{Texts: text, Edits: []sdk.Edit{{Point: "attentions", Op: sdk.EditZero}}}), []needs{{forwards, patch}}},
+		"embeddings":        {forward(points("embeddings")), []needs{{forwards, embeddings}, {forwards, activations}}},
+		"hidden states":     {forward(points("hidden_states")), []needs{{forwards, hidden}, {forwards, activations}}},
+		"attentions":        {forward(points("attentions")), []needs{{forwards, attentions}, {forwards, activations}}},
+		"activations":       {forward(points("activations")), []needs{{forwards, activations}}},
+		"a name of two":     {forward(points("attentions+hidden_states")), []needs{{forwards, attentions, hidden}, {forwards, activations}}},
+		"two names":         {forward(points("embeddings", "attentions")), []needs{{forwards, embeddings, attentions}, {forwards, activations}}},
+		"gradient":          {gradient(&sdk.Forward{Texts: text}, "embeddings"), []needs{{gradients}}},
+		"at a pattern":      {gradient(&sdk.Forward{Texts: text}, "embeddings", "attentions"), []needs{{gradients, attentions}, {gradients, activations}}},
+		"at all":            {gradient(&sdk.Forward{Texts: text}, "embeddings+activations"), []needs{{gradients, activations}}},
+		"of embeds":         {gradient(&sdk.Forward{Embeds: embeds}, "embeddings"), []needs{{gradients, embeddings}}},
+		"of edits":          {gradient(&sdk.Forward{Texts: text, Edits: []sdk.Edit{{Op: sdk.EditMean}}}, "embeddings"), []needs{{gradients, patch}}},
+		"beside a pattern":  {gradient(points("attentions"), "embeddings"), []needs{{gradients, attentions}, {gradients, activations}}},
+		"beside embeddings": {gradient(points("embeddings"), "embeddings"), []needs{{gradients, embeddings}, {gradients, activations}}},
+		"generate": {func(m sdk.Model) error {
+			_, err := sdk.Generate(t.Context(), m, &sdk.Generation{MaxTokens: 1})
+			return err
+		}, []needs{{sdk.NeedGenerate}}},
+		"tokenize": {func(m sdk.Model) error {
+			_, err := sdk.Tokenize(t.Context(), m, "a")
+			return err
+		}, []needs{{sdk.NeedTokenize}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for bits := range 1 << len(sdk.Needs) { // every set of needs
+				var granted needs
+				for i, need := range sdk.Needs {
+					if bits>>i&1 != 0 {
+						granted = append(granted, need)
+					}
+				}
+				suffices := slices.ContainsFunc(c.of, func(of needs) bool {
+					return !slices.ContainsFunc(of, func(n sdk.Need) bool { return !slices.Contains(granted, n) })
+				})
+				var p powers
+				err := c.call(Model(&p, sdk.Info{Needs: granted}, request()))
+				if suffices && err != nil || !suffices && !errors.Is(err, &sdk.Error{Code: sdk.ECap}) {
+					t.Errorf("with %v: %v", granted, err)
+				}
+				if reached := p.last != nil || p.calls != nil; reached != suffices {
+					t.Errorf("with %v: the model is asked: %v", granted, reached)
+				}
+				if missing, ok := errors.AsType[*sdk.Error](err); ok && !strings.Contains(missing.Message, `the need "`) {
+					t.Errorf("%v names no need", err)
+				}
+			}
+		})
+	}
+}
+
+// TestPoints: the points of a model that does not say what they are take the
+// need of any, and a model's own error of a name is passed on.
+func TestPoints(t *testing.T) {
+	f := &sdk.Forward{Texts: []string{"a"}, Points: []string{"embeddings"}}
+	without := sdk.Info{Needs: []sdk.Need{sdk.NeedForward, sdk.NeedEmbeddings, sdk.NeedAttentions, sdk.NeedHiddenStates}}
+	if _, err := Model(&recorder{}, without, request()).Forward(t.Context(), f); !errors.Is(err, &sdk.Error{Code: sdk.ECap}) || !strings.Contains(err.Error(), `reads embeddings without the need "activations"`) {
+		t.Errorf("a model without classes: %v", err)
+	}
+	f.Points = []string{"nosuch"}
+	if _, err := Model(&powers{}, without, request()).Forward(t.Context(), f); !errors.Is(err, &sdk.Error{Code: sdk.EName}) {
+		t.Errorf("no such point: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	f.Points = []string{"embeddings"}
+	if _, err := Model(&powers{}, without, request()).Forward(ctx, f); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// TestPowers: a model without a power answers that it has none, and one with
+// them is asked for what has a meaning alone.
+func TestPowers(t *testing.T) {
+	all := sdk.Info{Needs: sdk.Needs}
 	var r recorder
-	_, err := Model(&r, sdk.Info{Needs: []sdk.Need{sdk.NeedGradients}}, request()).Forward(t.Context(), &sdk.Forward{Texts: []string{"a"}})
-	if !errors.Is(err, &sdk.Error{Code: sdk.ECap}) || r.last != nil {
-		t.Errorf("a forward without its need: %v", err)
+	bare := Model(&r, all, request())
+	var p powers
+	m := Model(&p, all, request())
+	text := &sdk.Forward{Texts: []string{"a"}}
+	for name, c := range map[string]struct {
+		call func(sdk.Model) error
+		want sdk.Errno // of a model with all powers; one without them is EUnsupported where this is 0
+	}{
+		"gradient":    {func(m sdk.Model) error { _, err := sdk.Gradient(t.Context(), m, text, "x"); return err }, 0},
+		"wrt nothing": {func(m sdk.Model) error { _, err := sdk.Gradient(t.Context(), m, text); return err }, sdk.EInvalid},
+		"wrt much": {func(m sdk.Model) error {
+			_, err := sdk.Gradient(t.Context(), m, text, slices.Repeat([]string{"x"}, 4097)...)
+			return err
+		}, sdk.ERange},
+		"wrt a long name": {func(m sdk.Model) error {
+			_, err := sdk.Gradient(t.Context(), m, text, strings.Repeat("x", 256))
+			return err
+		}, sdk.EName},
+		"gradient of nil": {func(m sdk.Model) error { _, err := sdk.Gradient(t.Context(), m, nil, "x"); return err }, sdk.EInvalid},
+		"tokenize": {func(m sdk.Model) error {
+			_, err := sdk.Tokenize(t.Context(), m, strings.Repeat("a", 1<<20))
+			return err
+		}, 0},
+		"tokenize much": {func(m sdk.Model) error {
+			_, err := sdk.Tokenize(t.Context(), m, strings.Repeat("a", 1<<20+1))
+			return err
+		}, sdk.ERange},
+		"tokenize nothing": {func(m sdk.Model) error { _, err := sdk.Tokenize(t.Context(), m, ""); return err }, 0},
+		"tokenize bytes":   {func(m sdk.Model) error { _, err := sdk.Tokenize(t.Context(), m, "\xff"); return err }, sdk.EInvalid},
+	} {
+		err := c.call(bare)
+		if want := cmp.Or(c.want, sdk.EUnsupported); !errors.Is(err, &sdk.Error{Code: want}) || r.last != nil {
+			t.Errorf("%s of a model that cannot: %v", name, err)
+		}
+		calls := len(p.calls)
+		err = c.call(m)
+		if c.want == 0 && (err != nil || len(p.calls) != calls+1) || c.want != 0 && (!errors.Is(err, &sdk.Error{Code: c.want}) || len(p.calls) != calls) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, c := range map[string]struct {
+		g    *sdk.Generation
+		want sdk.Errno
+	}{
+		"one token":     {&sdk.Generation{MaxTokens: 1}, 0},
+		"all":           {&sdk.Generation{Prompt: []int32{0}, MaxTokens: 65536, Temperature: 0.5, TopK: 3, TopP: 1, Seed: 4}, 0},
+		"nil":           {nil, sdk.EInvalid},
+		"none":          {&sdk.Generation{}, sdk.EInvalid},
+		"less":          {&sdk.Generation{MaxTokens: -1}, sdk.EInvalid},
+		"too many":      {&sdk.Generation{MaxTokens: 65537}, sdk.ERange},
+		"no prompt":     {&sdk.Generation{MaxTokens: 1, Prompt: []int32{}}, sdk.EInvalid},
+		"negative":      {&sdk.Generation{MaxTokens: 1, Prompt: []int32{3, -2}}, sdk.ERange},
+		"cold":          {&sdk.Generation{MaxTokens: 1, Temperature: -1}, sdk.EInvalid},
+		"hot":           {&sdk.Generation{MaxTokens: 1, Temperature: math.Inf(1)}, sdk.EInvalid},
+		"no number":     {&sdk.Generation{MaxTokens: 1, Temperature: math.NaN()}, sdk.EInvalid},
+		"top k":         {&sdk.Generation{MaxTokens: 1, TopK: -1}, sdk.EInvalid},
+		"top p":         {&sdk.Generation{MaxTokens: 1, TopP: 1.5}, sdk.EInvalid},
+		"top p below 0": {&sdk.Generation{MaxTokens: 1, TopP: -0.5}, sdk.EInvalid},
+		"top p of NaN":  {&sdk.Generation{MaxTokens: 1, TopP: math.NaN()}, sdk.EInvalid},
+	} {
+		calls := len(p.calls)
+		_, err := sdk.Generate(t.Context(), m, c.g)
+		if c.want == 0 && (err != nil || len(p.calls) != calls+1) || c.want != 0 && (!errors.Is(err, &sdk.Error{Code: c.want}) || len(p.calls) != calls) {
+			t.Errorf("generation, %s: %v", name, err)
+		}
+	}
+	if _, err := sdk.Generate(t.Context(), bare, &sdk.Generation{MaxTokens: 1}); !errors.Is(err, &sdk.Error{Code: sdk.EUnsupported}) {
+		t.Errorf("generation of a model that cannot: %v", err)
+	}
+}
+
+func TestReplyBytes(t *testing.T) {
+	if n, ok := ReplyBytes(t.Context()); ok {
+		t.Errorf("a context without a bound has %d", n)
+	}
+	if n, ok := ReplyBytes(WithReply(t.Context(), 7)); n != 7 || !ok {
+		t.Errorf("a context with a bound of 7 has %d, %v", n, ok)
 	}
 }
 

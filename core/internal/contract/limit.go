@@ -32,6 +32,22 @@ func Ended(ctx context.Context) error {
 	return ctx.Err()
 }
 
+type replyKey struct{}
+
+// WithReply returns a context of forwards and gradients whose reply may hold so
+// many bytes: of the points and gradients, and of the outputs. A model that knows
+// of it answers EQUOTA, with the figure, before it computes more.
+func WithReply(ctx context.Context, bytes int64) context.Context {
+	return context.WithValue(ctx, replyKey{}, bytes)
+}
+
+// ReplyBytes returns how many bytes a reply under ctx may hold, and false where
+// nothing bounds it.
+func ReplyBytes(ctx context.Context) (int64, bool) {
+	bytes, ok := ctx.Value(replyKey{}).(int64)
+	return bytes, ok
+}
+
 // Seconds returns d in seconds where it is a whole number of them.
 func Seconds(d time.Duration) string {
 	if d%time.Second == 0 {

@@ -9,11 +9,27 @@ import (
 	"github.com/xai-go/xai/sdk/abi"
 )
 
-// HostDiagnostics are the names of the diagnostics that the host adds to an
-// explanation.
+// The diagnostics that the host adds to an explanation: rows that the method
+// asked for, distinct ones among them, those that were known before; what the
+// model could not read; and how far an explanation in 8 bits is from that in
+// float32.
+const (
+	DiagEvaluations       = "evaluations"
+	DiagUnique            = "unique_evaluations"
+	DiagCacheHits         = "cache_hits"
+	DiagUnknown           = "unknown_tokens"
+	DiagTruncated         = "truncated_evaluations"
+	DiagFloat32Value      = "float32_value"              // of the target, for the unchanged input
+	DiagFloat32Variants   = "float32_variants"           // that were run in float32 too
+	DiagFloat32Mean       = "float32_change_mean"        // of the target in them, in magnitude
+	DiagFloat32Largest    = "float32_change_largest"     // the same
+	DiagFloat32Attributed = "float32_attribution_change" // the largest of an attribution, in magnitude; where there are few variants
+)
+
+// HostDiagnostics are the names of all of them, which no method may take.
 var HostDiagnostics = []string{
-	"evaluations", "unique_evaluations", "cache_hits",
-	"float32_value", "float32_variants", "float32_change_mean", "float32_change_largest", "float32_attribution_change",
+	DiagEvaluations, DiagUnique, DiagCacheHits, DiagUnknown, DiagTruncated,
+	DiagFloat32Value, DiagFloat32Variants, DiagFloat32Mean, DiagFloat32Largest, DiagFloat32Attributed,
 }
 
 // wrong returns the error of a method that broke the contract.
