@@ -69,7 +69,8 @@ type names struct {
 	graph  *arch.Graph
 	info   arch.Info
 	known  map[string]meaning
-	listed []string // in the order in which they are to be suggested
+	listed []string            // in the order in which they are to be suggested
+	tuples map[string][]string // the elements of what is called as a whole, in order
 }
 
 // meaning is what a name stands for.
@@ -79,7 +80,7 @@ type meaning struct {
 }
 
 func newNames(g *arch.Graph, info arch.Info) *names {
-	n := &names{graph: g, info: info, known: map[string]meaning{}}
+	n := &names{graph: g, info: info, known: map[string]meaning{}, tuples: map[string][]string{}}
 	for i := range g.Points {
 		p := &g.Points[i]
 		n.known[p.Name] = meaning{point: p}
@@ -167,10 +168,14 @@ func (n *names) outputs() {
 	n.tuple("embeddings", "", lookups)
 }
 
-// tuple makes the elements of a tuple known, from the first and from the last.
+// tuple makes the elements of a tuple known, from the first and from the last,
+// and its name as that of all of them.
 func (n *names) tuple(name, suffix string, points []string) {
 	for i, point := range points {
-		n.add(fmt.Sprintf("%s[%d]%s", name, i, suffix), point)
+		element := fmt.Sprintf("%s[%d]%s", name, i, suffix)
+		if n.add(element, point); n.known[element].point != nil {
+			n.tuples[name] = append(n.tuples[name], element)
+		}
 	}
 	for i, point := range points {
 		if m, ok := n.known[point]; ok {

@@ -6,6 +6,7 @@
 //	blocks.*.attn.hook_pattern             of all blocks: * and ? are globs
 //	blocks.3-7.attn.hook_pattern           of blocks 3 to 7, both included
 //	attentions[3][0,h=3,t=5:9]             a slice, as numpy has them
+//	attentions  attentions[h=3]            of all layers: tuples, sliced by letters alone
 //
 // A slice holds a comma list of indices and ranges. Each is for the axis at its
 // place, or for the one that it names by its letter: small or capital, h also

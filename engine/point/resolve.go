@@ -19,6 +19,16 @@ func Resolve(g *arch.Graph, info arch.Info, spec string) ([]Selection, error) {
 	return newNames(g, info).resolve(spec)
 }
 
+// Resolver resolves many specifications on one graph. It is safe for concurrent
+// use.
+type Resolver struct{ names *names }
+
+// NewResolver returns the resolver of a graph.
+func NewResolver(g *arch.Graph, info arch.Info) Resolver { return Resolver{newNames(g, info)} }
+
+// Resolve is the function of that name.
+func (r Resolver) Resolve(spec string) ([]Selection, error) { return r.names.resolve(spec) }
+
 // ResolveList is [Resolve] for a comma list of specifications; commas inside
 // brackets do not separate. What is asked for twice is given once.
 func ResolveList(g *arch.Graph, info arch.Info, list string) ([]Selection, error) {
@@ -105,6 +115,12 @@ func (n *names) resolve(spec string) ([]Selection, error) {
 	matches, err := n.expand(head, slice)
 	if err != nil {
 		return nil, err
+	}
+	if elements := n.tuples[strings.Join(strings.Fields(head), "")]; elements != nil {
+		if slices.ContainsFunc(items, func(it item) bool { return it.letter == "" }) {
+			return nil, n.unknown(strings.TrimSpace(head), slice) // an element that there is not
+		}
+		matches = elements
 	}
 	var all []Selection
 	for _, name := range matches {
