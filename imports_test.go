@@ -51,7 +51,7 @@ var rules = []rule{
 	{"core/builtin", nil, []string{"engine/..."}},
 	{"core/wasm", []string{"core/internal/...", "sdk", "sdk/abi", "github.com/tetratelabs/wazero/..."}, []string{"core/native", "core/wasm/testdata/...", "plugins/...", "sdk/..."}},
 	{"core/native", []string{"core/internal/...", "sdk"}, []string{"plugins/...", "sdk/..."}},
-	{"core/internal/...", []string{"core/internal/...", "sdk", "sdk/abi"}, nil},
+	{"core/internal/...", []string{"core/internal/...", "sdk", "sdk/abi", "sdk/num"}, nil},
 	{"core/report", []string{"core", "engine/arch", "engine/checkpoint/safetensors", "engine/tokenizer", "sdk", "github.com/rivo/uniseg"}, []string{"engine"}},
 	{"core", []string{
 		"core/builtin", "core/internal/...", "core/native", "core/wasm",

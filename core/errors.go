@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/xai-go/xai/core/internal/contract"
 	"github.com/xai-go/xai/core/wasm"
 	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/engine/checkpoint"
@@ -132,7 +133,8 @@ func methodError(name string, err error) error {
 		return err
 	}
 	kind := KindMethod
-	if e, ok := errors.AsType[*sdk.Error](err); ok {
+	_, fault := errors.AsType[*contract.Fault](err)
+	if e, ok := errors.AsType[*sdk.Error](err); ok && !fault {
 		switch e.Code {
 		case sdk.EInvalid, sdk.EName:
 			kind = KindUsage

@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"github.com/xai-go/xai/core/builtin"
+	"github.com/xai-go/xai/core/internal/hostcall"
 	"github.com/xai-go/xai/core/wasm"
 	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/engine/tokenizer"
@@ -108,7 +109,7 @@ func (h *Host) MemoryBound(limits registry.Limits) int64 {
 	if h.options.DType == string(engine.INT8) {
 		bound *= 2
 	}
-	sandbox := wasm.DefaultLimits
+	sandbox := hostcall.Defaults()
 	return bound + maxKnown + sandbox.HandleBytes + cmp.Or(limits.Memory, sandbox.MemoryBytes) + cmp.Or(limits.Output, sandbox.OutputBytes)
 }
 

@@ -5,34 +5,143 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/xai-go/xai/core/internal/hostcall"
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/abi"
 )
 
-// hostFunction is a function of the namespace xai1. It returns a value that is
-// not negative, or an error that the guest sees as its errno.
+// hostFunction is a function of the namespace xai1. It moves its arguments and
+// its answer across the border; a value that is not negative, or an error that
+// the guest sees as its errno, is what it returns.
 type hostFunction struct {
 	signature signature
-	run       func(c *call, mem api.Memory, a []uint64) (int64, error)
+	need      sdk.Need // without which it cannot be imported; empty for none
+	run       func(c *hostcall.Call, mem api.Memory, a []uint64) (int64, error)
 }
 
 // hostFunctions are the functions that a module can import.
 var hostFunctions = map[string]hostFunction{
-	"tensor_new":          {"iii:I", (*call).tensorNew},
-	"tensor_info":         {"Iii:i", (*call).tensorInfo},
-	"tensor_read":         {"IIii:i", (*call).tensorRead},
-	"tensor_read_strided": {"Iiiii:i", (*call).tensorReadStrided},
-	"tensor_write":        {"IIii:i", (*call).tensorWrite},
-	"tensor_free":         {"I:i", (*call).tensorFree},
-	"forward":             {"ii:I", (*call).forward},
-	"reply_get":           {"Iiii:I", (*call).replyGet},
-	"param_get":           {"iiii:i", (*call).paramGet},
-	"input_get":           {"iii:i", (*call).inputGet},
-	"rng_fill":            {"ii:i", (*call).rngFill},
-	"progress":            {"II:i", (*call).progress},
-	"log":                 {"iii:i", (*call).log},
-	"error":               {"iii:i", (*call).error},
-	"result":              {"iiIii:i", (*call).result},
+	"tensor_new": {"iii:I", "", func(c *hostcall.Call, mem api.Memory, a []uint64) (int64, error) {
+		rank := min(uint64(uint32(a[1])), abi.MaxRank+1) // which is refused
+		dims, err := region(mem, a[2], 8*rank)
+		if err != nil {
+			return 0, err
+		}
+		return c.TensorNew(sdk.DType(uint32(a[0])), dims)
+	}},
+	"tensor_info": {"Iii:i", "", func(c *hostcall.Call, mem api.Memory, a []uint64) (int64, error) {
+		return answer(mem, a[1], a[2])(c.TensorInfo(int64(a[0])))
+	}},
+	"tensor_read": {"IIii:i", "", func(c *hostcall.Call, mem api.Memory, a []uint64) (int64, error) {
+		from, err := c.TensorRead(int64(a[0]), a[1], uint64(uint32(a[3])))
+		if err != nil {
+			return 0, err
+		}
+		to, err := region(mem, a[2], a[3])
+		return int64(copy(to, from)), err
+	}},
+	"tensor_read_strided": {"Iiiii:i", "", func(c *hostcall.Call, mem api.Memory, a []uint64) (int64, error) {
+		spec, err := region(mem, a[1], a[2])
+		if err != nil {
+			return 0, err
+		}
+		size, copyTo, err := c.TensorReadStrided(int64(a[0]), spec, uint64(uint32(a[4])))
+		if err != nil {
+			return 0, err
+		}
+		to, err := region(mem, a[3], uint64(size))
+		if err != nil {
+			return 0, err
+		}
+		copyTo(to)
+		return int64(size), nil
+	}},
+	"tensor_write": {"IIii:i", "", func(c *hostcall.Call, mem api.Memory, a []uint64) (int64, error) {
+		to, err := c.TensorWrite(int64(a[0]), a[1], uint64(uint32(a[3])))
+		if err != nil {
+			return 0, err
+		}
+		from, err := region(mem, a[2], a[3])
+		return int64(copy(to, from)), err
+	}},
+	"tensor_free": {"I:i", "", func(c *hostcall.Call, _ api.Memory, a []uint64) (int64, error) {
+		return 0, c.Free(int64(a[0]))
+	}},
+	"tokenize": {"ii:I", sdk.NeedTokenize, given((*hostcall.Call).Tokenize)},
+	"forward":  {"ii:I", sdk.NeedForward, given((*hostcall.Call).Forward)},
+	"grad":     {"ii:I", sdk.NeedGradients, given((*hostcall.Call).Grad)},
+	"generate": {"ii:I", sdk.NeedGenerate, given((*hostcall.Call).Generate)},
+	"reply_get": {"Iiii:I", "", func(c *hostcall.Call, mem api.Memory, a []uint64) (int64, error) {
+		name, err := region(mem, a[1], a[2])
+		if err != nil {
+			return 0, err
+		}
+		return c.ReplyGet(int64(a[0]), name, int32(a[3]))
+	}},
+	"op": {"iii:I", "", func(c *hostcall.Call, mem api.Memory, a []uint64) (int64, error) {
+		spec, err := frame(mem, a[1], a[2])
+		if err != nil {
+			return 0, err
+		}
+		return c.Op(abi.Op(uint32(a[0])), spec)
+	}},
+	"param_get": {"iiii:i", "", func(c *hostcall.Call, mem api.Memory, a []uint64) (int64, error) {
+		name, err := region(mem, a[0], a[1])
+		if err != nil {
+			return 0, err
+		}
+		return answer(mem, a[2], a[3])(c.ParamGet(name))
+	}},
+	"input_get": {"iii:i", "", func(c *hostcall.Call, mem api.Memory, a []uint64) (int64, error) {
+		return answer(mem, a[1], a[2])(c.InputGet(abi.Input(uint32(a[0]))))
+	}},
+	"rng_fill": {"ii:i", "", func(c *hostcall.Call, mem api.Memory, a []uint64) (int64, error) {
+		b, err := region(mem, a[0], a[1])
+		if err != nil {
+			return 0, err
+		}
+		return 0, c.Random(b)
+	}},
+	"progress": {"II:i", "", func(c *hostcall.Call, _ api.Memory, a []uint64) (int64, error) {
+		return 0, c.Progress(int64(a[0]), int64(a[1]))
+	}},
+	"log": {"iii:i", "", func(c *hostcall.Call, mem api.Memory, a []uint64) (int64, error) {
+		line, err := region(mem, a[1], a[2])
+		if err != nil {
+			return 0, err
+		}
+		return 0, c.Log(int32(a[0]), line)
+	}},
+	"error": {"iii:i", "", func(c *hostcall.Call, mem api.Memory, a []uint64) (int64, error) {
+		text, err := region(mem, a[1], a[2])
+		if err != nil {
+			return 0, err
+		}
+		c.SetError(int32(a[0]), text)
+		return 0, nil
+	}},
+	"result": {"iiIii:i", "", func(c *hostcall.Call, mem api.Memory, a []uint64) (int64, error) {
+		name, err := region(mem, a[0], a[1])
+		if err != nil {
+			return 0, err
+		}
+		meta, err := frame(mem, a[3], a[4])
+		if err != nil {
+			return 0, err
+		}
+		return 0, c.Result(name, int64(a[2]), meta)
+	}},
+}
+
+// given is a function of (ptr, len) that returns a handle.
+func given(f func(c *hostcall.Call, b []byte) (int64, error)) func(*hostcall.Call, api.Memory, []uint64) (int64, error) {
+	return func(c *hostcall.Call, mem api.Memory, a []uint64) (int64, error) {
+		b, err := frame(mem, a[0], a[1])
+		if err != nil {
+			return 0, err
+		}
+		return f(c, b)
+	}
 }
 
 // wasiFunctions are the functions of WASI that a module can import. None of
@@ -74,20 +183,10 @@ func instantiateHost(ctx context.Context, r wazero.Runtime) error {
 	return err
 }
 
-// Call implements api.GoModuleFunction. A panic of the host ends in EINTERNAL.
+// Call implements api.GoModuleFunction.
 func (f hostFunction) Call(ctx context.Context, m api.Module, stack []uint64) {
 	c := ctx.Value(callKey{}).(*call)
-	c.stats.HostCalls++
-	defer func() {
-		if v := recover(); v != nil {
-			stack[0] = uint64(int64(c.fail(hostPanic(v))))
-		}
-	}()
-	v, err := f.run(c, m.Memory(), stack)
-	if err != nil {
-		v = int64(c.fail(err))
-	}
-	stack[0] = uint64(v)
+	stack[0] = uint64(c.Do(func() (int64, error) { return f.run(c.Call, m.Memory(), stack) }))
 }
 
 // region returns the guest's memory at ptr, which stays the guest's.
@@ -99,35 +198,24 @@ func region(mem api.Memory, ptr, n uint64) ([]byte, error) {
 	return b, nil
 }
 
-// name returns a name of the guest's.
-func name(mem api.Memory, ptr, n uint64) (string, error) {
-	if uint32(n) > abi.MaxName {
-		return "", sdk.NewError(sdk.ERange, "a name is longer than 255 bytes")
-	}
-	b, err := region(mem, ptr, n)
-	return string(b), err
-}
-
-// frame returns a frame of the guest's.
+// frame returns a frame of the guest's. One that is too long is refused as such,
+// wherever it ends.
 func frame(mem api.Memory, ptr, n uint64) ([]byte, error) {
-	if uint32(n) > abi.MaxFrame {
-		return nil, sdk.NewError(sdk.ERange, "a frame is longer than 16 MiB")
+	if err := hostcall.CheckFrame(uint64(uint32(n))); err != nil {
+		return nil, err
 	}
 	return region(mem, ptr, n)
 }
 
-// answer writes value to the guest where it fits, and returns its length in any
-// case.
-func answer(mem api.Memory, ptr, n uint64, value []byte) (int64, error) {
-	if len(value) > maxAnswer {
-		return 0, sdk.NewError(sdk.ERange, "a value is too long for the module")
-	}
-	if len(value) <= int(uint32(n)) {
-		b, err := region(mem, ptr, uint64(len(value)))
-		if err != nil {
-			return 0, err
+// answer returns what writes a value to the guest where it fits, and returns its
+// length in any case.
+func answer(mem api.Memory, ptr, n uint64) func(value []byte, err error) (int64, error) {
+	return func(value []byte, err error) (int64, error) {
+		if err == nil && len(value) <= int(uint32(n)) {
+			var to []byte
+			to, err = region(mem, ptr, uint64(len(value)))
+			copy(to, value)
 		}
-		copy(b, value)
+		return int64(len(value)), err
 	}
-	return int64(len(value)), nil
 }

@@ -15,7 +15,7 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/xai-go/xai/core/internal/contract"
+	"github.com/xai-go/xai/core/internal/hostcall"
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/abi"
 )
@@ -25,7 +25,7 @@ import (
 type guest struct {
 	t   testing.TB
 	mem api.Memory
-	*call
+	*hostcall.Call
 }
 
 func newGuest(t testing.TB, model sdk.Model, r *sdk.Request, info sdk.Info, limits Limits) *guest {
@@ -40,9 +40,7 @@ func newGuest(t testing.TB, model sdk.Model, r *sdk.Request, info sdk.Info, limi
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := newCall(contract.Model(model, info, r), contract.Complete(r, info), info, limits.withDefaults())
-	c.ctx = t.Context()
-	return &guest{t, m.Memory(), c}
+	return &guest{t, m.Memory(), hostcall.New(t.Context(), model, r, info, limits)}
 }
 
 // put writes b to the guest's memory and returns its length.
@@ -73,11 +71,7 @@ func (g *guest) do(name string, args ...uint64) int64 {
 	if params, _ := f.signature.types(); len(params) != len(args) {
 		g.t.Fatalf("%s takes %d arguments", name, len(params))
 	}
-	v, err := f.run(g.call, g.mem, args)
-	if err != nil {
-		return int64(g.fail(err))
-	}
-	return v
+	return g.Do(func() (int64, error) { return f.run(g.Call, g.mem, args) })
 }
 
 // tensor makes a tensor in the host, with dims put at 0.
@@ -187,7 +181,8 @@ func TestTensors(t *testing.T) {
 	}
 	g.want("past the quota", g.tensorOf(sdk.U8, 1), sdk.EQuota)
 	g.want("free", g.do("tensor_free", uint64(full)), 0)
-	if h := g.tensorOf(sdk.F32); h <= 0 || len(g.handles.tensors[h].bytes) != 4 {
+	before := g.HandleBytes()
+	if h := g.tensorOf(sdk.F32); h <= 0 || g.HandleBytes() != before+4 {
 		t.Errorf("a tensor without dimensions: %d", h)
 	}
 }
@@ -195,9 +190,12 @@ func TestTensors(t *testing.T) {
 func TestStridedRead(t *testing.T) {
 	g := newGuest(t, &asked{}, hostRequest(), hostInfo, Limits{})
 	h := uint64(g.tensorOf(sdk.I32, 3, 4, 5))
-	data := g.handles.tensors[int64(h)].Data.([]int32)
-	for i := range data {
-		data[i] = int32(i)
+	data, err := g.TensorWrite(int64(h), 0, 4*60)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 60 {
+		binary.LittleEndian.PutUint32(data[4*i:], uint32(i))
 	}
 	read := func(capacity uint64, dims ...int64) int64 {
 		var w abi.Writer
@@ -296,8 +294,10 @@ func TestInputsAndParams(t *testing.T) {
 		t.Errorf("the error's message is %q", got)
 	}
 	g.want("nowhere", g.do("input_get", uint64(abi.InputText), 65534, 64), sdk.EFault)
-	g.request.TextPair = nil
-	g.want("no pair", g.do("input_get", uint64(abi.InputTextPair), 0, 64), sdk.EName)
+	single := hostRequest()
+	single.TextPair = nil
+	alone := newGuest(t, &asked{}, single, hostInfo, Limits{})
+	alone.want("no pair", alone.do("input_get", uint64(abi.InputTextPair), 0, 64), sdk.EName)
 
 	param := func(name string) int64 { return g.do("param_get", 0, g.put(0, []byte(name)), 64, 64) }
 	for name, want := range map[string]string{
@@ -320,8 +320,15 @@ func TestForwardRows(t *testing.T) {
 	g := newGuest(t, m, hostRequest(), hostInfo, Limits{})
 	forward := func(f *abi.Forward) int64 { return g.do("forward", 4096, g.put(4096, abi.AppendForward(nil, f))) }
 	filled := func(h int64, values any) int64 {
-		b, _ := dataBytes(values)
-		copy(g.handles.tensors[h].bytes, b)
+		b, err := binary.Append(nil, binary.LittleEndian, values)
+		if err != nil {
+			t.Fatal(err)
+		}
+		to, err := g.TensorWrite(h, 0, uint64(len(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		copy(to, b)
 		return h
 	}
 	texts := func(joined string, offsets ...int64) *abi.Forward {
@@ -346,11 +353,11 @@ func TestForwardRows(t *testing.T) {
 		t.Errorf("units: %d, %+v", h, m.last)
 	}
 	masks := g.tensorOf(sdk.U8, 4, 3)
-	if h := forward(&abi.Forward{Rows: abi.FieldMasks, Handle: masks, Fill: sdk.Fill{Kind: sdk.FillToken, Token: -9}}); h <= 0 || m.last.Masks.Shape[0] != 4 || m.last.Fill.Token != -9 {
+	if h := forward(&abi.Forward{Rows: abi.FieldMasks, Handle: masks, Fill: sdk.Fill{Kind: sdk.FillToken, Token: 9}}); h <= 0 || m.last.Masks.Shape[0] != 4 || m.last.Fill.Token != 9 {
 		t.Errorf("masks: %d, %+v", h, m.last)
 	}
-	if g.stats.Rows != 3+2+5+4 || g.stats.Forwards != 4 {
-		t.Errorf("stats: %+v", g.stats)
+	if g.Stats.Rows != 3+2+5+4 || g.Stats.Forwards != 4 {
+		t.Errorf("stats: %+v", g.Stats)
 	}
 	wide := g.tensorOf(sdk.U8, 1, 4)
 	far := []sdk.Unit{{Tokens: []int{1 << 40}}}
@@ -453,8 +460,8 @@ func TestRepliesCount(t *testing.T) {
 	for _, h := range []int64{a, b} {
 		g.want("free", g.do("tensor_free", uint64(h)), 0)
 	}
-	if g.handles.bytes != 30 {
-		t.Errorf("%d bytes are held", g.handles.bytes)
+	if g.HandleBytes() != 30 {
+		t.Errorf("%d bytes are held", g.HandleBytes())
 	}
 	if h := forward(f); h <= 0 {
 		t.Errorf("after they are free: %d", h)
@@ -462,8 +469,9 @@ func TestRepliesCount(t *testing.T) {
 		g.want("free", g.do("tensor_free", uint64(h)), 0)
 	}
 	g.want("rows past the limit", forward(f), sdk.EQuota)
-	if g.exceeded == nil || g.exceeded.Limit != LimitForwards {
-		t.Errorf("the limit is %v", g.exceeded)
+	_, err := g.End(sdk.EQuota)
+	if limit, ok := errors.AsType[*LimitError](err); !ok || limit.Limit != LimitForwards {
+		t.Errorf("the limit is %v", err)
 	}
 }
 
@@ -515,43 +523,8 @@ func TestResults(t *testing.T) {
 	g.want("write to a result", g.do("tensor_write", uint64(h), 0, 0, 8), sdk.EInvalid)
 	g.want("too much", result("b", g.tensorOf(sdk.F64, 30), units), sdk.EQuota)
 	g.want("free a result", g.do("tensor_free", uint64(h)), 0)
-	if len(g.results) != 1 || len(g.results[0].Data.([]float64)) != 1 {
-		t.Errorf("results: %+v", g.results)
-	}
-}
-
-func TestAssemble(t *testing.T) {
-	one := func(name string, axes []string, shape []int, data any, units ...sdk.Unit) result {
-		return result{name, &abi.Meta{Axes: axes, Units: units}, &sdk.Tensor{Shape: shape, Data: data}}
-	}
-	f := []float64{1}
-	good := one("attributions", []string{"units"}, []int{1}, f)
-	for name, c := range map[string]struct {
-		results []result
-		want    string
-	}{
-		"good":                {[]result{good}, ""},
-		"attributions last":   {[]result{one("more", []string{"tokens"}, []int{1}, f), good}, ""},
-		"errors first":        {[]result{one("attributions.stderr", []string{"units"}, []int{1}, f), good}, ""},
-		"errors of nothing":   {[]result{good, one("x.stderr", []string{"units"}, []int{1}, f)}, "standard errors of x, which it did not return"},
-		"errors of integers":  {[]result{good, one("x.stderr", []string{"units"}, []int{1}, []int32{1})}, "x.stderr as something else"},
-		"units elsewhere":     {[]result{good, one("more", []string{"units"}, []int{1}, f, sdk.Unit{})}, "returned units with more"},
-		"baseline of two":     {[]result{good, one("baseline", []string{"x"}, []int{2}, []float64{1, 2})}, "baseline as something else"},
-		"baseline of float32": {[]result{good, one("baseline", nil, nil, []float32{1})}, "baseline as something else"},
-		"diagnostic list":     {[]result{good, one("diagnostics.x", []string{"x"}, []int{1}, f)}, "diagnostics.x as something else"},
-		"attribution matrix":  {[]result{one("attributions", []string{"a", "b"}, []int{1, 1}, f)}, "attributions as something else"},
-		"one axis too few":    {[]result{one("attributions", []string{"units"}, []int{1, 1}, f)}, "attributions as something else"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			g := &call{results: c.results}
-			e, err := g.assemble()
-			switch {
-			case c.want == "" && (err != nil || e.Attributions[0].Name != "attributions"):
-				t.Errorf("got %+v, %v", e, err)
-			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
-				t.Errorf("got %v, want %q", err, c.want)
-			}
-		})
+	if _, err := g.End(0); err == nil || err.Error() != "the method returned no attributions" {
+		t.Errorf("the end is %v", err)
 	}
 }
 
@@ -588,48 +561,8 @@ func TestSmallHostFunctions(t *testing.T) {
 	}
 	g.want("error nowhere", g.do("error", 0, 65535, 2), sdk.EFault)
 	g.want("long error", g.do("error", 0, 0, 5000), 0)
-	if n := len(g.said.Message); n > abi.MaxMessage {
-		t.Errorf("the message has %d bytes", n)
-	}
-}
-
-func TestErrno(t *testing.T) {
-	for _, c := range []struct {
-		err  error
-		want sdk.Errno
-	}{
-		{sdk.NewError(sdk.ERange, "x"), sdk.ERange},
-		{errors.Join(errors.New("x"), sdk.NewError(sdk.EName, "y")), sdk.EName},
-		{sdk.NewError(5, "positive"), sdk.EInternal},
-		{sdk.NewError(-12, "unknown"), sdk.EInternal},
-		{context.Canceled, sdk.ECancelled},
-		{context.DeadlineExceeded, sdk.ECancelled},
-		{errors.New("x"), sdk.EInternal},
-	} {
-		if got := errno(c.err); got != c.want {
-			t.Errorf("%v: %v, want %v", c.err, got, c.want)
-		}
-	}
-}
-
-func TestClean(t *testing.T) {
-	for _, c := range []struct {
-		in   string
-		n    int
-		want string
-	}{
-		{"plain", 9, "plain"},
-		{"two\nlines\r\n", 99, "two lines "},
-		{"\x1b]0;title\x07", 99, "]0;title"},
-		{"\xff", 99, "\uFFFD"},
-		{"a\u202eb\u2066c\u200fd", 99, "abcd"},
-		{"\u0085\u2028x", 99, "x"},
-		{"üüüüü", 10, "üüüüü"},
-		{"üüüüü", 9, "üüü…"},
-		{"üüüüü", 8, "üü…"},
-	} {
-		if got := clean(c.in, c.n); got != c.want {
-			t.Errorf("%q in %d bytes: %q, want %q", c.in, c.n, got, c.want)
-		}
+	g.do("error", 1<<32-9, 0, 5000)
+	if _, err := g.End(sdk.EUnsupported); len(err.Error()) > abi.MaxMessage {
+		t.Errorf("the message has %d bytes", len(err.Error()))
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+	"github.com/xai-go/xai/core/internal/hostcall"
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/abi"
 )
@@ -41,7 +42,7 @@ type Runtime struct {
 // folder that the program happens to stand in may be anyone's, and machine code
 // from the cache runs unchecked.
 func New(_ context.Context, cacheDir string) (*Runtime, error) {
-	if !littleEndian {
+	if !hostcall.LittleEndian {
 		return nil, sdk.NewError(sdk.EUnsupported, "modules run on little-endian machines alone: run the method in process")
 	}
 	r := &Runtime{}
@@ -150,7 +151,7 @@ func (m *Module) build(ctx context.Context, cache wazero.CompilationCache) (err 
 	defer func() {
 		// The compiler has been handed bytes that someone else wrote.
 		if v := recover(); v != nil {
-			err = sdk.NewError(sdk.EInternal, "the module broke the compiler: "+clean(fmt.Sprint(v), abi.MaxMessage))
+			err = sdk.NewError(sdk.EInternal, "the module broke the compiler: "+hostcall.Clean(fmt.Sprint(v), abi.MaxMessage))
 		}
 	}()
 	m.cache = cache
@@ -161,7 +162,7 @@ func (m *Module) build(ctx context.Context, cache wazero.CompilationCache) (err 
 	workers := experimental.WithCompilationWorkers(ctx, goruntime.GOMAXPROCS(0))
 	m.compiled, err = m.runtime.CompileModule(workers, m.layout.binary)
 	if err != nil {
-		return sdk.NewError(sdk.EInvalid, "the module is not valid WebAssembly: "+clean(err.Error(), abi.MaxMessage))
+		return sdk.NewError(sdk.EInvalid, "the module is not valid WebAssembly: "+hostcall.Clean(err.Error(), abi.MaxMessage))
 	}
 	if m.layout.importsFrom(wasi_snapshot_preview1.ModuleName) {
 		if _, err := wasi_snapshot_preview1.Instantiate(ctx, m.runtime); err != nil {

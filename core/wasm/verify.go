@@ -8,6 +8,7 @@ import (
 
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+	"github.com/xai-go/xai/core/internal/hostcall"
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/abi"
 )
@@ -262,7 +263,7 @@ func (v *verifier) section(id byte, s *scanner) error {
 			name, e := s.name(), export{kind: s.byte()}
 			index := s.u32()
 			if strings.HasPrefix(name, exportTag) {
-				return refuse("exports " + clean(strconv.Quote(name), 100) + ", and names that begin with " + exportTag + " are the host's")
+				return refuse("exports " + hostcall.Clean(strconv.Quote(name), 100) + ", and names that begin with " + exportTag + " are the host's")
 			}
 			if e.kind == kindFunction && int64(index) >= int64(len(v.functions)) || e.kind == kindGlobal && index >= v.globals {
 				s.failed = true
@@ -357,7 +358,7 @@ func (v *verifier) check() error {
 }
 
 // quoted returns the function's name for a message.
-func (f function) quoted() string { return clean(f.module+"."+f.name, 100) }
+func (f function) quoted() string { return hostcall.Clean(f.module+"."+f.name, 100) }
 
 // String returns the signature as "(i32, i64) → i32".
 func (s signature) String() string {
