@@ -81,20 +81,17 @@ func ParseEdit(g *arch.Graph, info arch.Info, spec string, read Tensors) ([]Edit
 	return edits, nil
 }
 
-// NewEdit returns the edit of a selection by values of a shape: a single one, or
-// those of the axes that callers see ([Selection.Kept]), or of all of them, in
-// which axes of 1 are repeated. Mean takes none. A [*MismatchError] reports a
-// point that cannot be edited, and values that do not fit; what the input
-// decides of the selection's shape is left to the forward.
-func NewEdit(g *arch.Graph, s Selection, op Op, shape []int, values []float64) (Edit, error) {
+// NewEdit returns the edit of a selection by values of a shape, which the caller
+// sets: a single one, or those of the axes that callers see ([Selection.Kept]),
+// or of all of them, in which axes of 1 are repeated. Mean takes none. A
+// [*MismatchError] reports a point that cannot be edited, and values that do not
+// fit; what the input decides of the selection's shape is left to the forward.
+func NewEdit(g *arch.Graph, s Selection, op Op, shape []int) (Edit, error) {
 	e := Edit{Selection: s, Op: op}
 	err := editable(g, s, op)
-	if err != nil || op == Mean {
-		return e, err
-	}
-	e.Values = values
 	switch {
-	case len(values) == 1:
+	case err != nil || op == Mean:
+	case !slices.ContainsFunc(shape, func(dim int) bool { return dim != 1 }):
 		e.Shape, err = e.dims(nil)
 	case len(shape) != len(s.Kept()) && len(shape) != len(s.Ranges):
 		err = mismatch(s.Name, "takes values of the shape %s, not of %v", s.shape(), shape)

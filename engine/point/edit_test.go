@@ -199,46 +199,39 @@ func TestEditRefusals(t *testing.T) {
 	}
 }
 
-// TestNewEdit holds which values an edit takes, and in what shape it has them.
+// TestNewEdit holds in what shape an edit has its values.
 func TestNewEdit(t *testing.T) {
-	m := open(t, "bert-qa", arch.Form{}) // 4 heads of 12
-	five := []float64{0, 1, 2, 3, 4}
+	qa, pooled := open(t, "bert-qa", arch.Form{}), open(t, "bert-seqcls", arch.Form{}) // 4 heads of 12
 	for _, c := range []struct {
-		spec   string
-		op     point.Op
-		shape  []int
-		values []float64
-		want   []int // the shape of the edit
-		says   string
+		model model
+		spec  string
+		op    point.Op
+		shape []int
+		want  []int // the shape of the edit
+		says  string
 	}{
-		{"z0", point.Replace, nil, []float64{7}, []int{1, 1, 1, 1}, ""},
-		{"z0[h=2]", point.Add, []int{1, 1, 1, 1, 1, 1}, []float64{7}, []int{1, 1, 1, 1}, ""}, // one value is of any shape
-		{"pattern0", point.Multiply, []int{5, 1, 1, 1}, five, []int{5, 1, 1, 1}, ""},
-		{"pattern0[h=1]", point.Replace, []int{1, 1, 5}, five, []int{1, 1, 1, 5}, ""},
-		{"pattern0[h=1]", point.Replace, []int{1, 1, 1, 5}, five, []int{1, 1, 1, 5}, ""},
-		{"pattern0[0,1,2]", point.Replace, []int{5}, five, []int{1, 1, 1, 5}, ""},
-		{"pattern0", point.Mean, nil, nil, nil, ""},
-		{"pattern0", point.Replace, []int{5}, five, nil, "takes values of the shape [B,H=4,T,S], not of [5]"},
-		{"pattern0[h=1]", point.Replace, []int{5, 1}, five, nil, "not of [5 1]"},
-		{"pattern0", point.Replace, []int{1, 5, 1, 1}, five, nil, "not of [1 5 1 1]"},
-		{"hook_tokens", point.Replace, nil, []float64{7}, nil, "give other tokens"},
-		{"pooler_output", point.Mean, nil, nil, nil, "no positions"},
+		{qa, "z0", point.Replace, nil, []int{1, 1, 1, 1}, ""},
+		{qa, "z0[h=2]", point.Add, []int{1, 1, 1, 1, 1, 1}, []int{1, 1, 1, 1}, ""}, // one value is of any shape
+		{qa, "pattern0", point.Multiply, []int{5, 1, 1, 1}, []int{5, 1, 1, 1}, ""},
+		{qa, "pattern0[h=1]", point.Replace, []int{1, 1, 5}, []int{1, 1, 1, 5}, ""},
+		{qa, "pattern0[h=1]", point.Replace, []int{1, 1, 1, 5}, []int{1, 1, 1, 5}, ""},
+		{qa, "pattern0[0,1,2]", point.Replace, []int{5}, []int{1, 1, 1, 5}, ""},
+		{qa, "pattern0", point.Mean, nil, nil, ""},
+		{qa, "pattern0", point.Replace, []int{5}, nil, "takes values of the shape [B,H=4,T,S], not of [5]"},
+		{qa, "pattern0[h=1]", point.Replace, []int{5, 1}, nil, "not of [5 1]"},
+		{qa, "pattern0", point.Replace, []int{1, 5, 1, 1}, nil, "not of [1 5 1 1]"},
+		{qa, "hook_tokens", point.Replace, nil, nil, "give other tokens"},
+		{pooled, "pooler_output", point.Mean, nil, nil, "no positions"},
 	} {
-		var s point.Selection
-		if c.spec == "pooler_output" {
-			pooled := open(t, "bert-seqcls", arch.Form{})
-			s = pooled.one(t, c.spec)
-		} else {
-			s = m.one(t, c.spec)
-		}
-		e, err := point.NewEdit(m.Graph, s, c.op, c.shape, c.values)
+		s := c.model.one(t, c.spec)
+		e, err := point.NewEdit(c.model.Graph, s, c.op, c.shape)
 		if c.says != "" {
 			if _, ok := errors.AsType[*point.MismatchError](err); !ok || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%s by %v: %v", c.spec, c.shape, err)
 			}
 			continue
 		}
-		if err != nil || e.Name != c.spec || e.Op != c.op || !slices.Equal(e.Shape, c.want) || !slices.Equal(e.Values, c.values) {
+		if err != nil || e.Name != c.spec || e.Op != c.op || !slices.Equal(e.Shape, c.want) {
 			t.Errorf("%s by %v: %+v, %v", c.spec, c.shape, e, err)
 		}
 	}
