@@ -23,6 +23,15 @@ func tensorFree(h int64) int32
 //go:wasmimport xai1 forward
 func forward(spec unsafe.Pointer, n uint32) int64
 
+//go:wasmimport xai1 grad
+func grad(spec unsafe.Pointer, n uint32) int64
+
+//go:wasmimport xai1 generate
+func generate(spec unsafe.Pointer, n uint32) int64
+
+//go:wasmimport xai1 tokenize
+func tokenize(text unsafe.Pointer, n uint32) int64
+
 //go:wasmimport xai1 reply_get
 func replyGet(reply int64, name unsafe.Pointer, n uint32, index int32) int64
 
