@@ -81,10 +81,8 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 	if err := m.explainable(r.Input); err != nil {
 		return nil, err
 	}
-	for _, need := range info.Needs {
-		if need != sdk.NeedForward {
-			return nil, &Error{Kind: KindMethod, Msg: "method " + info.Name + " needs " + string(need) + ", which this version does not offer"}
-		}
+	if err := m.offers(info); err != nil {
+		return nil, err
 	}
 	run, sandbox, err := h.runner(ctx, entry, info, &r)
 	if err != nil {

@@ -206,7 +206,7 @@ func (m *Model) forward(ctx context.Context, in engine.Input, opts ...engine.For
 		return nil, engineError(m.id, err)
 	}
 	if !finite(out.Logits.F32) || !finite(out.Logits.F64) {
-		return nil, &Error{Kind: KindInput, Msg: "the model " + m.id + " answers with numbers that are not finite", Hint: "its weights, or the embeddings it was given, hold NaN or overflow"}
+		return nil, &Error{Kind: KindInput, Msg: "the model " + m.id + " answers with numbers that are not finite", Hint: "its weights, or the embeddings it was given, hold NaN or overflow", Err: engine.ErrNotFinite}
 	}
 	return out, nil
 }

@@ -39,6 +39,7 @@ type session struct {
 	call    int            // calls of Forward, this one among them
 	scratch []byte
 
+	scopes [2]*scope      // without token types, and with them
 	fills  []sdk.FillKind // that were asked for, each once
 	sample *sample        // of the rows asked for; nil where nobody needs one
 
@@ -76,31 +77,48 @@ func (s *session) Info() sdk.ModelInfo { return s.model.Info() }
 
 // Forward implements sdk.Model.
 func (s *session) Forward(ctx context.Context, f *sdk.Forward) (sdk.Reply, error) {
+	if len(f.Points)+len(f.Edits) > 0 || f.Embeds != nil {
+		return s.inspect(ctx, f, nil)
+	}
 	start := time.Now()
 	defer func() { s.forward += time.Since(start) }()
-	t := s.target
-	if f.Target != "" {
-		var err error
-		if t, err = parseTarget(f.Target, s.target.output, s.model.labels, s.model.head); err != nil {
-			return nil, sdk.NewError(sdk.EName, err.Error())
-		}
+	t, err := s.targetOf(f)
+	if err != nil {
+		return nil, err
 	}
 	n, build, err := s.rows(f)
 	if err != nil {
 		return nil, err
 	}
-	if (f.Units != nil || f.Masks != nil) && !slices.Contains(s.fills, f.Fill.Kind) {
-		s.fills = append(s.fills, f.Fill.Kind)
-	}
-	reply := &reply{session: s, target: t, rows: make([]int, n)}
+	s.fillsWith(f)
+	reply := &reply{session: s, target: t, n: n, rows: make([]int, n)}
 	s.call++
 	for done := 0; done < n; {
 		if done, err = s.block(ctx, reply, build, done, !f.KeepDuplicates); err != nil {
-			return nil, err
+			return nil, s.model.provoked(err, false)
 		}
 	}
 	s.evaluations += n
 	return reply, nil
+}
+
+// targetOf returns the target of a forward.
+func (s *session) targetOf(f *sdk.Forward) (target, error) {
+	if f.Target == "" {
+		return s.target, nil
+	}
+	t, err := parseTarget(f.Target, s.target.output, s.model.labels, s.model.head)
+	if err != nil {
+		return t, sdk.NewError(sdk.EName, err.Error())
+	}
+	return t, nil
+}
+
+// fillsWith remembers how a forward fills in what is dropped.
+func (s *session) fillsWith(f *sdk.Forward) {
+	if (f.Units != nil || f.Masks != nil) && !slices.Contains(s.fills, f.Fill.Kind) {
+		s.fills = append(s.fills, f.Fill.Kind)
+	}
 }
 
 // block builds rows from start on, as many as its bounds allow, runs those that
@@ -214,8 +232,31 @@ func (s *session) rows(f *sdk.Forward) (int, func(i int) (row, error), error) {
 			return 0, nil, sdk.NewError(sdk.EUnsupported, "the model has no tokenizer, so it reads no texts")
 		}
 		return len(f.Texts), func(i int) (row, error) { return s.encodeRow(f.Texts[i], nil) }, nil
+	case f.Embeds != nil:
+		return s.embedRows(f.Embeds)
 	}
-	return len(f.IDs), func(i int) (row, error) { return row{n: len(f.IDs[i]), ids: f.IDs[i]}, nil }, nil
+	return len(f.IDs), func(i int) (row, error) {
+		ids := f.IDs[i]
+		return row{n: len(ids), ids: ids}, s.model.readable("row "+strconv.Itoa(i), ids)
+	}, nil
+}
+
+// embedRows puts vectors in the place of the word embeddings of the original row.
+// Its ids stay beside them: they say where padding is.
+func (s *session) embedRows(t *sdk.Tensor) (int, func(int) (row, error), error) {
+	values, err := sdk.Values[float32](t)
+	if err != nil {
+		return 0, nil, err
+	}
+	if have, want := t.Shape[2], s.model.engine.Info().Embedding; have != want {
+		return 0, nil, sdk.NewError(sdk.EInvalid, "the embeddings of a forward have the width "+strconv.Itoa(have)+", and the model's "+strconv.Itoa(want))
+	}
+	size := t.Shape[1] * t.Shape[2]
+	return t.Shape[0], func(i int) (row, error) {
+		r := s.enc.row
+		r.embeds = values[i*size : (i+1)*size : (i+1)*size]
+		return r, nil
+	}, nil
 }
 
 // encodeRow tokenises a variant and counts those that had to be cut.
@@ -258,6 +299,10 @@ func (s *session) fillText(fill sdk.Fill) (string, error) {
 	tok := s.model.tokenizer
 	id, ok := fill.Token, true
 	switch fill.Kind {
+	case sdk.FillToken:
+		if err := s.model.knows("the fill token", id); err != nil {
+			return "", err
+		}
 	case sdk.FillDelete:
 		return "", nil
 	case sdk.FillText:
@@ -323,7 +368,7 @@ func (s *session) fillID(fill sdk.Fill) (int32, error) {
 		return engine.MeanWord, nil
 	}
 	if fill.Kind == sdk.FillToken {
-		return fill.Token, nil
+		return fill.Token, s.model.knows("the fill token", fill.Token)
 	}
 	if tok == nil {
 		return 0, sdk.NewError(sdk.EUnsupported, "the model has no tokenizer to name a fill token; use fill=delete, fill=zero, fill=hide or fill=average")
@@ -348,28 +393,38 @@ func (s *session) fillID(fill sdk.Fill) (int32, error) {
 	return id, nil
 }
 
-// reply reads the outputs of one Forward from the session's logits.
+// reply reads the outputs of one Forward or Gradient of n rows: from the answers
+// of the session that rows are, or, where the rows were computed by themselves,
+// from logits, [n, classes], and from what was kept inside of the model.
 type reply struct {
 	session *session
 	target  target
+	n       int
 	rows    []int
+	logits  []float64
+	parts   map[string][]*sdk.Tensor
+	bytes   int64
+}
+
+// Bytes returns what the reply holds of its own: logits, points and gradients.
+func (r *reply) Bytes() int64 { return r.bytes }
+
+// logitsOf returns the logits of a row.
+func (r *reply) logitsOf(i int) []float64 {
+	if r.rows != nil {
+		return r.session.answers[r.rows[i]].logits
+	}
+	c := len(r.logits) / r.n
+	return r.logits[i*c : (i+1)*c]
 }
 
 // Tensor implements sdk.Reply.
 func (r *reply) Tensor(name string, index int) (*sdk.Tensor, error) {
-	if index != 0 {
-		return nil, sdk.NewError(sdk.ERange, name+" has one tensor alone")
-	}
-	n, h := len(r.rows), r.session.model.head
-	if name == sdk.ReplyTarget {
-		out := make([]float64, n)
-		for i, j := range r.rows {
-			out[i] = r.target.value(r.session.answers[j].logits, h)
-		}
-		return sdk.NewTensor(out, n), nil
-	}
+	h := r.session.model.head
 	var scale func([]float64, head) []float64
+	parts := r.parts[name]
 	switch name {
+	case sdk.ReplyTarget:
 	case sdk.ReplyLogits:
 		scale = func(logits []float64, _ head) []float64 { return logits }
 	case sdk.ReplyProbs:
@@ -377,12 +432,27 @@ func (r *reply) Tensor(name string, index int) (*sdk.Tensor, error) {
 	case sdk.ReplyLogProbs:
 		scale = logProbs
 	default:
-		return nil, sdk.NewError(sdk.EName, "a forward reply has no tensor "+strconv.Quote(name))
+		if parts == nil {
+			return nil, sdk.NewError(sdk.EName, "the reply has no tensor "+strconv.Quote(name))
+		}
+	}
+	if index < 0 || index >= max(len(parts), 1) {
+		return nil, sdk.NewError(sdk.ERange, name+" has "+strconv.Itoa(max(len(parts), 1))+" tensors, and none at "+strconv.Itoa(index))
+	}
+	switch {
+	case parts != nil:
+		return parts[index], nil
+	case name == sdk.ReplyTarget:
+		out := make([]float64, r.n)
+		for i := range out {
+			out[i] = r.target.value(r.logitsOf(i), h)
+		}
+		return sdk.NewTensor(out, r.n), nil
 	}
 	c := len(r.session.model.labels)
-	out := make([]float64, 0, n*c)
-	for _, j := range r.rows {
-		out = append(out, scale(r.session.answers[j].logits, h)...)
+	out := make([]float64, 0, r.n*c)
+	for i := range r.n {
+		out = append(out, scale(r.logitsOf(i), h)...)
 	}
-	return sdk.NewTensor(out, n, c), nil
+	return sdk.NewTensor(out, r.n, c), nil
 }
