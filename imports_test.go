@@ -44,7 +44,9 @@ var rules = []rule{
 
 	// The registry: a leaf, and the only place that knows TOML.
 	{"registry/signature", []string{"aead.dev/minisign"}, nil},
-	{"registry", []string{"internal/nearest", "github.com/BurntSushi/toml"}, nil},
+	{"registry/internal/document", []string{"internal/nearest", "github.com/BurntSushi/toml"}, nil},
+	{"registry/internal/...", []string{"registry/internal/..."}, nil},
+	{"registry", []string{"internal/nearest", "registry/internal/...", "registry/signature"}, nil},
 
 	// The host. The sandbox, and in-process runs, know neither engine nor
 	// registry: they see the model through sdk.

@@ -1,13 +1,18 @@
 package registry
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/xai-go/xai/registry/internal/address"
+	"github.com/xai-go/xai/registry/internal/document"
 )
 
-// ParseError says what is wrong in a methods.toml, and where.
+// ParseError says what is wrong in a methods.toml, a lock, a policy or a file
+// of grants, and where.
 type ParseError struct {
 	Path string
 	Line int    // 1 is the first; 0 where the mistake belongs to no line
@@ -23,9 +28,9 @@ func (e *ParseError) Error() string {
 }
 
 // UnsupportedError reports something valid that this version cannot do: a
-// newer schema, or a method that it can neither fetch nor run.
+// newer schema, or a method without an executable for the platform.
 type UnsupportedError struct {
-	Path string // of the methods.toml
+	Path string // of the file
 	Msg  string // one sentence that names the method and says what to do
 }
 
@@ -41,42 +46,71 @@ type NotFoundError struct {
 // Error returns one sentence, with the nearest name where there is one.
 func (e *NotFoundError) Error() string {
 	if e.Nearest == "" {
-		return "no method is named " + quote(e.Name) + "; list them with: xai methods list"
+		return "no method is named " + document.Quote(e.Name) + "; list them with: xai methods list"
 	}
-	return "no method is named " + quote(e.Name) + "; did you mean " + quote(e.Nearest) + "?"
+	return "no method is named " + document.Quote(e.Name) + "; did you mean " + document.Quote(e.Nearest) + "?"
 }
 
-// HashError reports a module whose bytes are not those that were pinned.
+// HashError reports content whose bytes are not those that were pinned.
 type HashError struct {
-	Name string // of the method
+	Name string // of the method; empty where it has none yet
 	Want string // the pinned SHA-256
-	Got  string // the SHA-256 of the module
-	Path string // of the module, or its builtin: address
-	File string // of the methods.toml that pins it
+	Got  string // that of the content
+	Path string // of the content, or its address
+	File string // of the methods.toml that pins it; empty where something else does
 }
 
 // Error says what differs and what to do about it.
 func (e *HashError) Error() string {
-	differ := fmt.Sprintf("method %s: the module %s has sha256 %s, but %s pins %s; ", e.Name, e.Path, e.Got, e.File, e.Want)
-	if strings.HasPrefix(e.Path, schemeBuiltin+":") {
-		return differ + "the file belongs to another version of xai: install that one, or remove the entry from the file"
+	var b strings.Builder
+	if e.Name != "" {
+		fmt.Fprintf(&b, "method %s: ", e.Name)
 	}
-	return differ + "if you rebuilt the module, pin the new hash there, otherwise fetch the module again"
+	fmt.Fprintf(&b, "%s has sha256 %s, but ", e.Path, e.Got)
+	switch {
+	case e.File == "":
+		fmt.Fprintf(&b, "%s was asked for; it is another file, or was changed on the way", e.Want)
+	case strings.HasPrefix(e.Path, address.Builtin+":"):
+		fmt.Fprintf(&b, "%s pins %s; the file belongs to another version of xai: install that one, or remove the entry from the file", e.File, e.Want)
+	default:
+		fmt.Fprintf(&b, "%s pins %s; if you rebuilt it, pin the new hash there, otherwise fetch it again", e.File, e.Want)
+	}
+	return b.String()
 }
 
-// quote quotes a foreign string for a message, cut to a length that leaves the
-// message readable.
-func quote(s string) string { return strconv.Quote(shorten(s)) }
-
-// shorten cuts a long string between runes.
-func shorten(s string) string {
-	const most = 80
-	if len(s) <= most {
-		return s
-	}
-	cut := most
-	for cut > 0 && !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "…"
+// NotFetchedError reports a module on another machine that the store lacks. It
+// is not fetched on the way: only a command that says so uses the network.
+type NotFetchedError struct {
+	Name string // of the method
+	URL  string
+	File string // the methods.toml
 }
+
+// Error says which command fetches the module.
+func (e *NotFetchedError) Error() string {
+	return fmt.Sprintf("method %s: %s, which %s names, was not fetched yet; fetch it with: xai plugin add %s", e.Name, document.Quote(e.URL), e.File, e.Name)
+}
+
+// SignatureError reports a module whose signature is missing or not by the
+// signer.
+type SignatureError struct {
+	Name   string // of the method, or of the module where it has none yet
+	Signer string // the key that should have signed
+	Place  string // where the signature is, or should be
+	Err    error  // a *signature.Error, or that of reading the file
+}
+
+// Error says what is wrong with the signature.
+func (e *SignatureError) Error() string {
+	subject := ""
+	if e.Name != "" {
+		subject = "method " + e.Name + ": "
+	}
+	if errors.Is(e.Err, fs.ErrNotExist) {
+		return fmt.Sprintf("%sthe signer is %s, but there is no signature %s; ask the publisher for it", subject, e.Signer, e.Place)
+	}
+	return fmt.Sprintf("%sthe signature %s does not hold: %v", subject, e.Place, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *SignatureError) Unwrap() error { return e.Err }

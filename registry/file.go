@@ -3,20 +3,29 @@
 // which parameters it takes.
 //
 // Search finds the files that apply, in order of precedence; the first file
-// that declares a name wins. Entry.Load reads a module and verifies its
-// SHA-256 every time, whether it comes from the binary or from a disk.
+// that declares a name wins. A Loader reads a module, and verifies its SHA-256
+// and its publisher's signature every time, whether it comes from the binary,
+// from a disk or from the Store, which holds what was fetched. The Policy of a
+// machine, the Lock of a project and the Grants of a user say whether it may
+// run. Nothing here uses the network; package source does.
 //
 // A methods.toml may come with a stranger's project, so nothing in it is
 // trusted: a file has bounds on its size, depth and every figure, unknown keys
 // are errors, and reading it runs nothing.
 package registry
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
 
-// Schema is the version of methods.toml that this package reads and writes.
+// Schema is the version of the files that this package reads and writes.
 const Schema = 1
 
-// The kinds of methods. This version parses both and loads KindWASM alone.
+// The kinds of methods: a module in the sandbox, or an executable that runs
+// as a process of its own.
 const (
 	KindWASM    = "wasm"
 	KindProcess = "process"
@@ -49,12 +58,29 @@ type Method struct {
 	Needs   []string // powers of the host: forward, gradients …
 	Summary string   // one line
 	Source  string   // the paper or implementation that defines the method
-	Signer  string   // who signs the module; not verified in this version
+	Signer  string   // the key of who signs the module, "ed25519:RWQ…"; empty where nobody does
 	Limits  Limits
 	Params  []Param // in the order of the file
 
-	Artifacts []Artifact // of KindProcess: an executable a platform
-	Confine   *Confine   // of KindProcess: what the process may do
+	Artifacts []Artifact // of KindProcess: an executable a platform; without any, URL is one for all
+	Confine   *Confine   // of KindProcess: what the process may do; nil is as little as there is
+}
+
+// Artifact returns what the method runs on a platform: its module, or the
+// executable of a process. It is an *UnsupportedError where there is none.
+func (e Entry) Artifact(goos, goarch string) (Artifact, error) {
+	if len(e.Artifacts) == 0 {
+		return Artifact{OS: goos, Arch: goarch, URL: e.URL, SHA256: e.SHA256}, nil
+	}
+	var have []string
+	for _, a := range e.Artifacts {
+		if a.OS == goos && a.Arch == goarch {
+			return a, nil
+		}
+		have = append(have, a.OS+"/"+a.Arch)
+	}
+	slices.Sort(have)
+	return Artifact{}, &UnsupportedError{e.File.Path, fmt.Sprintf("method %s: there is no executable for %s/%s; there are those for %s", e.Name, goos, goarch, strings.Join(have, ", "))}
 }
 
 // Limits bound one explanation. A zero stands for the host's default.
@@ -97,10 +123,13 @@ type Artifact struct {
 	SHA256 string
 }
 
-// Confine says what the process of a method may do.
+// Confine says what the process of a method asks to be able to do. What is
+// granted is another matter.
 type Confine struct {
-	Landlock     bool     // no file is visible; the default
+	Landlock     bool     // no file is visible but its own executable and Read; the default
 	Net          bool     // the network is reachable
 	AddressSpace int64    // bytes of RLIMIT_AS; 0 where there is no limit
+	Processes    int      // tasks, threads included; 0 is the host's default
 	Env          []string // environment variables that it sees
+	Read         []string // absolute paths below which it may read and execute, with slashes
 }

@@ -1,141 +1,239 @@
 package registry
 
 import (
+	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
-	"strings"
+
+	"github.com/xai-go/xai/registry/internal/address"
+	"github.com/xai-go/xai/registry/internal/document"
+	"github.com/xai-go/xai/registry/signature"
 )
 
-// maxModule bounds a module, in bytes.
-const maxModule = 32 << 20
-
-// The schemes of a module's address. A plain path has schemePath.
-const (
-	schemePath    = ""
-	schemeBuiltin = "builtin"
-	schemeFile    = "file"
-	schemeHTTPS   = "https"
-	schemeOCI     = "oci"
-)
-
-var (
-	// A scheme has two letters or more, so that C:\x is a path.
-	schemePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]+:`)
-	builtinName   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
-)
-
-// splitURL takes a module's address apart: rest is the name of a built-in
-// module, a path in the system's form, or the address itself.
-func splitURL(address string) (scheme, rest string, err error) {
-	scheme = strings.TrimSuffix(schemePattern.FindString(address), ":")
-	switch scheme {
-	case schemePath:
-		if strings.HasPrefix(address, `\\`) || strings.HasPrefix(address, "//") {
-			// Windows would send the user's credentials to the host.
-			return "", "", errors.New("a path on another machine is refused; copy the module here")
-		}
-		return schemePath, filepath.FromSlash(address), nil
-	case schemeBuiltin:
-		name := address[len("builtin:"):]
-		if !builtinName.MatchString(name) {
-			return "", "", errors.New("a built-in module has a plain name, such as builtin:lime.wasm")
-		}
-		return schemeBuiltin, name, nil
-	case schemeFile, schemeHTTPS, schemeOCI:
-		u, err := url.Parse(address)
-		if err != nil || !strings.HasPrefix(address, scheme+"://") {
-			return "", "", fmt.Errorf("it is no address; one looks like %s://…", scheme)
-		}
-		if scheme != schemeFile {
-			if u.Host == "" {
-				return "", "", errors.New("it names no host")
-			}
-			return scheme, address, nil
-		}
-		if u.Host != "" || !strings.HasPrefix(u.Path, "/") || u.RawQuery != "" || u.Fragment != "" {
-			return "", "", errors.New("a file address is file:// and an absolute path, such as file:///opt/xai/lime.wasm")
-		}
-		path := u.Path
-		if runtime.GOOS == "windows" {
-			path = strings.TrimPrefix(path, "/") // file:///C:/x
-		}
-		return scheme, filepath.FromSlash(path), nil
-	case "http":
-		return "", "", errors.New("http:// is not authenticated; use https://")
-	}
-	return "", "", fmt.Errorf("the scheme %s is unknown; known are builtin:, a path, file://, https:// and oci://", quote(scheme+":"))
+// Loader reads what entries name, and verifies hash and signature at every
+// read. It uses no network: a module on another machine is read from the store,
+// where a command has put it.
+type Loader struct {
+	// Builtin returns the bytes behind a name such as "lime.wasm", and an error
+	// that is fs.ErrNotExist where the binary has none.
+	Builtin func(name string) ([]byte, error)
+	// Store holds what was fetched; without one, nothing was.
+	Store *Store
 }
 
-// Supported returns nil where this version can load the method's module, and
-// an *UnsupportedError that says what to do instead where it cannot.
-func (e Entry) Supported() error {
-	refuse := func(format string, args ...any) error {
-		return &UnsupportedError{e.File.Path, "method " + e.Name + ": " + fmt.Sprintf(format, args...)}
-	}
-	if e.Kind == KindProcess {
-		return refuse("this version of xai runs no methods of kind %q; build it as a WebAssembly module", KindProcess)
-	}
-	scheme, _, err := splitURL(e.URL)
-	switch {
-	case err != nil:
-		return &ParseError{Path: e.File.Path, Msg: "method " + e.Name + ": url is " + quote(e.URL) + ": " + err.Error()}
-	case scheme == schemeHTTPS || scheme == schemeOCI:
-		return refuse("this version of xai fetches nothing over the network; download %s yourself and make url the path of the file", quote(e.URL))
-	}
-	return nil
-}
-
-// Load reads the method's module and verifies its hash. A built-in module
-// comes from the function, which returns the bytes behind a name such as
-// "lime.wasm"; a relative path is relative to the folder of the registry file.
-//
-// Load returns an *UnsupportedError for what this version cannot fetch, a
-// *HashError for other bytes than the pinned ones, and an error that wraps the
-// cause for a file that cannot be read.
+// Load is Loader.Module without a store.
 func (e Entry) Load(builtin func(name string) ([]byte, error)) ([]byte, error) {
-	if err := e.Supported(); err != nil {
-		return nil, err
+	return Loader{Builtin: builtin}.Module(context.Background(), e)
+}
+
+// Module reads the module of a method of KindWASM. A relative path is relative
+// to the folder of the registry file. Beside errors of reading, it returns a
+// *HashError for other bytes than the pinned ones, a *SignatureError where a
+// signer is named and has not signed them, and a *NotFetchedError for a module
+// on another machine that the store lacks.
+func (l Loader) Module(ctx context.Context, e Entry) ([]byte, error) {
+	if e.Kind != KindWASM {
+		return nil, &UnsupportedError{e.File.Path, fmt.Sprintf("method %s is of kind %q and has no module", e.Name, e.Kind)}
 	}
-	scheme, rest, err := splitURL(e.URL)
+	c, err := l.open(e, Artifact{URL: e.URL, SHA256: e.SHA256}, ContentModule)
 	if err != nil {
 		return nil, err
 	}
-	var module []byte
-	place := e.URL
-	if scheme == schemeBuiltin {
-		if module, err = builtin(rest); errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("method %s: this build of xai holds no module %s, which %s asks for: %w", e.Name, quote(rest), e.File.Path, err)
-		}
-	} else {
-		if !filepath.IsAbs(rest) {
-			rest = filepath.Join(filepath.Dir(e.File.Path), rest)
-		}
-		place = rest
-		module, err = readRegular(rest, maxModule)
-	}
+	defer c.Close()
+	// What grows while it is read fails its hash.
+	module, err := io.ReadAll(io.LimitReader(withContext(ctx, c), MaxModule+1))
 	if err != nil {
-		return nil, fmt.Errorf("method %s: cannot read the module that %s names: %w", e.Name, e.File.Path, err)
+		return nil, c.failed(err)
 	}
 	sum := sha256.Sum256(module)
-	if got := hex.EncodeToString(sum[:]); got != e.SHA256 {
-		return nil, &HashError{Name: e.Name, Want: e.SHA256, Got: got, Path: place, File: e.File.Path}
+	if err := c.verify(hex.EncodeToString(sum[:]), bytes.NewReader(module)); err != nil {
+		return nil, err
 	}
 	return module, nil
 }
 
-// readRegular reads a regular file of at most most bytes. A link is refused
+// Executable returns the path of the executable of a method of KindProcess for
+// this platform. It is that of a copy in the store, where nobody else may
+// write; whoever starts it starts what was verified. The errors are those of
+// Module, and an *UnsupportedError where there is none for this platform.
+func (l Loader) Executable(ctx context.Context, e Entry) (string, error) {
+	if e.Kind != KindProcess {
+		return "", &UnsupportedError{e.File.Path, fmt.Sprintf("method %s is of kind %q and has no executable", e.Name, e.Kind)}
+	}
+	if l.Store == nil {
+		return "", fmt.Errorf("method %s: there is no folder to keep its executable in; set a cache folder", e.Name)
+	}
+	a, err := e.Artifact(runtime.GOOS, runtime.GOARCH)
+	if err != nil {
+		return "", err
+	}
+	c, err := l.open(e, a, ContentExecutable)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	sum, err := hashOf(withContext(ctx, c))
+	if err != nil {
+		return "", c.failed(err)
+	}
+	if err := c.verify(sum, c); err != nil {
+		return "", err
+	}
+	item := Item{Content: ContentExecutable, SHA256: sum, Name: e.Name}
+	if !c.stored {
+		if _, err = l.Store.Check(ctx, item); err != nil {
+			if _, err = c.Seek(0, io.SeekStart); err == nil {
+				_, err = l.Store.Add(ctx, c, item)
+			}
+		}
+		if err != nil {
+			return "", c.failed(err)
+		}
+	}
+	return l.Store.private(item)
+}
+
+// opened is content that was opened and is not yet verified.
+type opened struct {
+	io.ReadSeekCloser
+	entry     Entry
+	artifact  Artifact
+	content   Content
+	stored    bool                   // it comes from the store
+	place     string                 // for messages
+	signature string                 // where the signature is
+	sign      func() ([]byte, error) // reads it
+}
+
+// open opens the content that an entry names.
+func (l Loader) open(e Entry, a Artifact, content Content) (*opened, error) {
+	c := &opened{entry: e, artifact: a, content: content}
+	at, err := address.Parse(a.URL)
+	if err != nil {
+		return nil, &ParseError{Path: e.File.Path, Msg: "method " + e.Name + ": url is " + document.Quote(a.URL) + ": " + err.Error()}
+	}
+	if at.Scheme == address.Builtin {
+		module, err := l.Builtin(at.Name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("method %s: this build of xai holds no module %s, which %s asks for: %w", e.Name, document.Quote(at.Name), e.File.Path, err)
+		} else if err != nil {
+			return nil, c.failed(err)
+		}
+		c.ReadSeekCloser, c.place, c.signature = unclosed{bytes.NewReader(module)}, a.URL, a.URL+signature.Suffix
+		c.sign = func() ([]byte, error) { return l.Builtin(at.Name + signature.Suffix) }
+		return c, nil
+	}
+	missing := &NotFetchedError{Name: e.Name, URL: a.URL, File: e.File.Path}
+	switch c.stored = at.Remote(); {
+	case c.stored && l.Store == nil:
+		return nil, missing
+	case c.stored:
+		c.place, c.signature = l.Store.path(content, a.SHA256), l.Store.signature(content, a.SHA256, e.Signer)
+	default:
+		c.place = at.In(filepath.Dir(e.File.Path))
+		c.signature = c.place + signature.Suffix
+	}
+	c.sign = func() ([]byte, error) { return readRegular(c.signature, signature.MaxSize) }
+	f, err := openRegular(c.place, content.limit())
+	if c.stored && errors.Is(err, fs.ErrNotExist) {
+		return nil, missing
+	} else if err != nil {
+		return nil, c.failed(err)
+	}
+	c.ReadSeekCloser = f
+	return c, nil
+}
+
+func (c *opened) failed(err error) error {
+	return fmt.Errorf("method %s: cannot read the %s that %s names: %w", c.entry.Name, c.content, c.entry.File.Path, err)
+}
+
+// verify holds the content, given once more and its hash, to what was pinned
+// and to its signature where there is a signer.
+func (c *opened) verify(sum string, content io.ReadSeeker) error {
+	if sum != c.artifact.SHA256 {
+		return &HashError{Name: c.entry.Name, Want: c.artifact.SHA256, Got: sum, Path: c.place, File: c.entry.File.Path}
+	}
+	if c.entry.Signer == "" {
+		return nil
+	}
+	sig, err := c.sign()
+	if err == nil {
+		err = verifySignature(c.entry.Signer, content, sig)
+	}
+	if err != nil {
+		return &SignatureError{Name: c.entry.Name, Signer: c.entry.Signer, Place: c.signature, Err: err}
+	}
+	return nil
+}
+
+// unclosed is what needs no closing.
+type unclosed struct{ io.ReadSeeker }
+
+func (unclosed) Close() error { return nil }
+
+// verifySignature holds that a declared signer has signed the content, from its
+// beginning.
+func verifySignature(signer string, content io.ReadSeeker, sig []byte) error {
+	key, err := signature.ParsePublicKey(signer)
+	if err != nil {
+		return err
+	}
+	if _, err := content.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	return signature.Verify(key, content, sig)
+}
+
+func hashOf(r io.Reader) (string, error) {
+	h := sha256.New()
+	if _, err := io.Copy(h, r); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// contextReader ends reading when its context does.
+type contextReader struct {
+	ctx context.Context
+	io.Reader
+}
+
+func withContext(ctx context.Context, r io.Reader) io.Reader { return contextReader{ctx, r} }
+
+func (r contextReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
+}
+
+// readRegular reads a regular file of at most most bytes.
+func readRegular(path string, most int64) ([]byte, error) {
+	f, err := openRegular(path, most)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(data)) > most {
+		err = tooLarge(path, most)
+	}
+	return data, err
+}
+
+// openRegular opens a regular file of at most most bytes. A link is refused
 // because a file from a stranger's project could point anywhere, and a pipe or
 // a device because reading it need not end.
-func readRegular(path string, most int64) ([]byte, error) {
+func openRegular(path string, most int64) (*os.File, error) {
 	before, err := os.Lstat(path)
 	if err != nil {
 		return nil, err
@@ -147,22 +245,22 @@ func readRegular(path string, most int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
 	info, err := f.Stat()
-	if err != nil {
-		return nil, err
+	switch {
+	case err != nil:
+	case !os.SameFile(before, info):
+		err = fmt.Errorf("%s was replaced while it was opened; try again", path)
+	case info.Size() > most:
+		err = tooLarge(path, most)
+	default:
+		return f, nil
 	}
-	if !os.SameFile(before, info) {
-		return nil, fmt.Errorf("%s was replaced while it was opened; try again", path)
-	}
-	data, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(data)) > most {
-		return nil, fmt.Errorf("%s has more than %d bytes, the most that is read", path, most)
-	}
-	return data, nil
+	_ = f.Close()
+	return nil, err
+}
+
+func tooLarge(path string, most int64) error {
+	return fmt.Errorf("%s has more than %d bytes, the most that is read", path, most)
 }
 
 // kindOf names what is no regular file.

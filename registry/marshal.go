@@ -1,12 +1,13 @@
 package registry
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/xai-go/xai/registry/internal/document"
 )
 
 // Marshal returns the file as TOML in its canonical form, the same bytes every
@@ -14,7 +15,7 @@ import (
 // returns reads back equal, but for the Path.
 func (f *File) Marshal() ([]byte, error) {
 	w := &writer{}
-	w.line("schema = %d", Schema)
+	w.Line("schema = %d", Schema)
 	for _, m := range f.Methods {
 		w.method(m)
 	}
@@ -27,115 +28,90 @@ func (f *File) Marshal() ([]byte, error) {
 	return w.Bytes(), nil
 }
 
-// writer collects lines of TOML. The first error sticks.
+// writer writes methods. The first error sticks.
 type writer struct {
-	bytes.Buffer
+	document.Writer
 	err error
 }
 
-func (w *writer) line(format string, args ...any) {
-	fmt.Fprintf(w, format+"\n", args...)
-}
-
-// text writes a pair, the key padded to width; an empty value is left out.
-func (w *writer) text(width int, key, value string) {
-	if value != "" {
-		w.line("%-*s = %s", width, key, tomlString(value))
-	}
-}
-
-// list writes an array of strings; an empty one is left out.
-func (w *writer) list(width int, key string, values []string) {
-	if len(values) == 0 {
-		return
-	}
-	quoted := make([]string, len(values))
-	for i, v := range values {
-		quoted[i] = tomlString(v)
-	}
-	w.line("%-*s = [%s]", width, key, strings.Join(quoted, ", "))
-}
-
-// quantity writes a number with its unit; zero is left out.
-func (w *writer) quantity(width int, key string, n int64, sc scale) {
-	if n != 0 {
-		w.line("%-*s = %s", width, key, sc.format(n))
-	}
-}
-
 func (w *writer) method(m Method) {
-	const width = len("version")
-	w.line("\n[[method]]")
-	w.text(width, "name", m.Name)
-	w.text(width, "kind", m.Kind)
-	w.text(width, "url", m.URL)
-	w.text(width, "sha256", m.SHA256)
-	w.text(width, "abi", m.ABI)
-	w.text(width, "version", m.Version)
-	w.list(width, "needs", m.Needs)
-	w.text(width, "summary", m.Summary)
-	w.text(width, "source", m.Source)
-	w.text(width, "signer", m.Signer)
+	w.Header("\n[[method]]", "version")
+	w.Text("name", m.Name)
+	w.Text("kind", m.Kind)
+	w.Text("url", m.URL)
+	w.Text("sha256", m.SHA256)
+	w.Text("abi", m.ABI)
+	w.Text("version", m.Version)
+	w.List("needs", m.Needs)
+	w.Text("summary", m.Summary)
+	w.Text("source", m.Source)
+	w.Text("signer", m.Signer)
 	if m.Limits != (Limits{}) {
-		w.limits(m.Limits)
+		w.Header("[method.limits]", "forwards")
+		writeLimits(&w.Writer, m.Limits)
 	}
 	for _, p := range m.Params {
 		w.param(p)
 	}
 	for _, a := range m.Artifacts {
-		const width = len("sha256")
-		w.line("[[method.artifact]]")
-		w.text(width, "os", a.OS)
-		w.text(width, "arch", a.Arch)
-		w.text(width, "url", a.URL)
-		w.text(width, "sha256", a.SHA256)
+		w.Header("[[method.artifact]]", "sha256")
+		writeArtifact(&w.Writer, a)
 	}
-	if c := m.Confine; c != nil {
-		const width = len("rlimit_as")
-		w.line("[method.confine]")
-		w.line("%-*s = %t", width, "landlock", c.Landlock)
-		w.line("%-*s = %t", width, "net", c.Net)
-		w.quantity(width, "rlimit_as", c.AddressSpace, bytesScale)
-		w.list(width, "env", c.Env)
+	if m.Confine != nil {
+		w.Header("[method.confine]", "processes")
+		writeConfine(&w.Writer, m.Confine)
 	}
 }
 
-func (w *writer) limits(l Limits) {
-	const width = len("forwards")
-	w.line("[method.limits]")
-	w.quantity(width, "memory", l.Memory, bytesScale)
-	if l.Timeout != 0 {
-		w.text(width, "timeout", formatDuration(l.Timeout))
-	}
-	w.quantity(width, "fuel", l.Fuel, countScale)
+func writeLimits(w *document.Writer, l Limits) {
+	w.Quantity("memory", l.Memory, document.Bytes)
+	w.Duration("timeout", l.Timeout)
+	w.Quantity("fuel", l.Fuel, document.Count)
 	if l.Forwards != 0 {
-		w.line("%-*s = %d", width, "forwards", l.Forwards)
+		w.Pair("forwards", strconv.FormatInt(l.Forwards, 10))
 	}
-	w.quantity(width, "output", l.Output, bytesScale)
-	w.quantity(width, "log", l.Log, bytesScale)
+	w.Quantity("output", l.Output, document.Bytes)
+	w.Quantity("log", l.Log, document.Bytes)
+}
+
+func writeArtifact(w *document.Writer, a Artifact) {
+	w.Text("os", a.OS)
+	w.Text("arch", a.Arch)
+	w.Text("url", a.URL)
+	w.Text("sha256", a.SHA256)
+}
+
+func writeConfine(w *document.Writer, c *Confine) {
+	w.Boolean("landlock", c.Landlock)
+	w.Boolean("net", c.Net)
+	w.Quantity("rlimit_as", c.AddressSpace, document.Bytes)
+	if c.Processes != 0 {
+		w.Pair("processes", strconv.Itoa(c.Processes))
+	}
+	w.List("env", c.Env)
+	w.List("read", c.Read)
 }
 
 func (w *writer) param(p Param) {
-	const width = len("default")
-	w.line("[method.params.%s]", p.Name)
-	w.text(width, "type", p.Type)
-	w.list(width, "values", p.Values)
-	w.line("%-*s = %s", width, "default", w.value(p, p.Default))
+	w.Header("[method.params."+p.Name+"]", "default")
+	w.Text("type", p.Type)
+	w.List("values", p.Values)
+	w.Pair("default", w.value(p, p.Default))
 	if len(p.Compat) > 0 {
 		var presets []string
 		for _, preset := range slices.Sorted(maps.Keys(p.Compat)) {
-			presets = append(presets, tomlString(preset)+" = "+w.value(p, p.Compat[preset]))
+			presets = append(presets, document.String(preset)+" = "+w.value(p, p.Compat[preset]))
 		}
-		w.line("%-*s = { %s }", width, "compat", strings.Join(presets, ", "))
+		w.Pair("compat", "{ "+strings.Join(presets, ", ")+" }")
 	}
 	if p.Min != nil {
-		w.line("%-*s = %s", width, "min", tomlNumber(*p.Min, p.Type))
+		w.Pair("min", document.Number(*p.Min, p.Type == TypeInt))
 	}
 	if p.Max != nil {
-		w.line("%-*s = %s", width, "max", tomlNumber(*p.Max, p.Type))
+		w.Pair("max", document.Number(*p.Max, p.Type == TypeInt))
 	}
-	w.list(width, "aliases", p.Aliases)
-	w.text(width, "doc", p.Doc)
+	w.List("aliases", p.Aliases)
+	w.Text("doc", p.Doc)
 }
 
 // value returns a value of a parameter as TOML.
@@ -143,7 +119,7 @@ func (w *writer) value(p Param, v any) string {
 	switch v := v.(type) {
 	case string:
 		if p.Type == TypeString || p.Type == TypeEnum {
-			return tomlString(v)
+			return document.String(v)
 		}
 	case bool:
 		if p.Type == TypeBool {
@@ -155,48 +131,11 @@ func (w *writer) value(p Param, v any) string {
 		}
 	case float64:
 		if p.Type == TypeFloat {
-			return tomlNumber(v, p.Type)
+			return document.Number(v, false)
 		}
 	}
 	if w.err == nil {
-		w.err = fmt.Errorf("the parameter %s is of type %s and has a value of the Go type %T", quote(p.Name), p.Type, v)
+		w.err = fmt.Errorf("the parameter %s is of type %s and has a value of the Go type %T", document.Quote(p.Name), p.Type, v)
 	}
 	return ""
-}
-
-// tomlNumber writes the shortest number that reads back as v, a whole one for
-// an int and one with a point or an exponent for a float.
-func tomlNumber(v float64, typ string) string {
-	if typ == TypeInt {
-		return strconv.FormatFloat(v, 'f', -1, 64)
-	}
-	s := strconv.FormatFloat(v, 'g', -1, 64)
-	if !strings.ContainsAny(s, ".e") {
-		s += ".0"
-	}
-	return s
-}
-
-// tomlString writes a basic string. TOML has fewer escapes than Go, so
-// strconv.Quote does not serve.
-func tomlString(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case r < ' ' || r == 0x7f:
-			fmt.Fprintf(&b, `\u%04X`, r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
 }

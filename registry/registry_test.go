@@ -7,7 +7,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/xai-go/xai/registry/internal/document"
 )
+
+// keyA is the public key of a publisher.
+const keyA = "ed25519:RWQy2OshzpNXpbzPLtHbPLKxhAKx83sbq0cOsyHIoIazAFBi+n2LSbuu"
 
 const hashA = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" // of "test"
 
@@ -24,7 +29,7 @@ version = "1.2.0"
 needs   = ["forward", "gradients"]
 summary = "Local surrogate \"by\" token masking \\ é"
 source  = "Ribeiro et al. 2016"
-signer  = "ed25519:RWQ"
+signer  = "` + keyA + `"
 [method.limits]
 memory   = "64MiB"
 timeout  = "60s"
@@ -74,7 +79,9 @@ sha256 = "` + hashA + `"
 landlock  = true
 net       = false
 rlimit_as = "4GiB"
+processes = 16
 env       = ["LANG"]
+read      = ["/usr", "/opt/a b"]
 `
 
 func bound(v float64) *float64 { return &v }
@@ -83,7 +90,7 @@ func fullFile() *File {
 	return &File{Path: "methods.toml", Methods: []Method{{
 		Name: "lime", Kind: KindWASM, URL: "builtin:lime.wasm", SHA256: hashA, ABI: "1.0", Version: "1.2.0",
 		Needs: []string{"forward", "gradients"}, Summary: `Local surrogate "by" token masking \ é`,
-		Source: "Ribeiro et al. 2016", Signer: "ed25519:RWQ",
+		Source: "Ribeiro et al. 2016", Signer: keyA,
 		Limits: Limits{Memory: 64 << 20, Timeout: time.Minute, Forwards: 5000, Output: 16 << 20, Log: 1000, Fuel: 20e9},
 		Params: []Param{
 			{Name: "num_samples", Aliases: []string{"nsamples", "n_samples"}, Type: TypeInt, Default: int64(1000), Min: bound(10), Max: bound(100000), Doc: "number of perturbations"},
@@ -98,7 +105,7 @@ func fullFile() *File {
 			{OS: "linux", Arch: "amd64", URL: "https://example.org/x", SHA256: hashA},
 			{OS: "darwin", Arch: "arm64", URL: "oci://example.org/x", SHA256: hashA},
 		},
-		Confine: &Confine{Landlock: true, AddressSpace: 4 << 30, Env: []string{"LANG"}},
+		Confine: &Confine{Landlock: true, AddressSpace: 4 << 30, Processes: 16, Env: []string{"LANG"}, Read: []string{"/usr", "/opt/a b"}},
 	}}}
 }
 
@@ -192,7 +199,7 @@ func TestParseErrors(t *testing.T) {
 		{"sha256 of an artifact", "x\"\nsha256 = \"9", "x\"\nsha256 = \"G", `f:53: method confined: artifact 1: sha256 is "G` + hashA[1:] + `" and must be the 64 lower-case hexadecimal digits of the module's SHA-256`},
 		{"abi", `abi     = "1.0"`, `abi     = "1"`, `f:8: method lime: abi is "1" and must be the version of the ABI, such as "1.0"`},
 		{"version", `"1.2.0"`, `"v1.2"`, `f:9: method lime: version is "v1.2" and must be a semantic version, such as "1.2.0"`},
-		{"need unknown", `"gradients"]`, `"network"]`, `f:10: method lime: needs holds "network" and may hold forward, gradients, attentions, activations, hidden_states, generate, patch`},
+		{"need unknown", `"gradients"]`, `"network"]`, `f:10: method lime: needs holds "network" and may hold forward, gradients, attentions, activations, hidden_states, generate, embeddings, tokenize, patch`},
 		{"need twice", `"gradients"]`, `"forward"]`, `f:10: method lime: needs holds "forward" twice`},
 		{"needs is text", `["forward", "gradients"]`, `"forward"`, `f:10: method lime: needs must be an array of strings`},
 		{"needs of numbers", `["forward", "gradients"]`, `[1]`, `f:10: method lime: needs must hold strings alone`},
@@ -231,11 +238,22 @@ func TestParseErrors(t *testing.T) {
 		{"alias is its own name", `"nsamples"`, `"num_samples"`, `f:21: method lime: params: "num_samples" names both the parameter num_samples and the parameter num_samples`},
 		{"artifact of a wasm method", `"process"`, `"wasm"`, `f:49: method confined: artifact belongs to kind = "process" alone`},
 		{"methods inline", "schema = 1\n", "schema = 1\nmethod = [{}]\n#", `f:4: Key 'method' was already created and cannot be used as an array.`},
-		{"env name", `"LANG"`, `"A=B"`, `f:63: method confined: confine: env holds "A=B", which is no name of an environment variable`},
+		{"env name", `"LANG"`, `"A=B"`, `f:64: method confined: confine: env holds "A=B", which is no name of an environment variable`},
+		{"path to read", `"/usr"`, `"usr"`, `f:65: method confined: confine: read holds "usr" and may hold absolute paths without . and .., such as "/usr"`},
+		{"path to read with dots", `"/usr"`, `"/usr/../root"`, `f:65: method confined: confine: read holds "/usr/../root" and may hold absolute paths without . and .., such as "/usr"`},
+		{"every file", `"/usr"`, `"/"`, `f:65: method confined: confine: read holds /, which is every file there is; name the folders that the process needs`},
+		{"processes", `= 16`, `= 0`, `f:63: method confined: confine: processes is 0 and must be from 1 to 4096`},
+		{"two executables for a platform", `"darwin"
+arch   = "arm64"`, `"linux"
+arch = "amd64"`, `f:54: method confined: artifact 2: there is an executable for linux/amd64 already`},
+		{"url beside artifacts", "kind    = \"process\"\n", "kind = \"process\"\nurl = \"x\"\n", `f:50: method confined: there is a url for every platform and an artifact for some; leave one of them out`},
+		{"signer", keyA, "ed25519:RWQ", `f:13: method lime: signer is "ed25519:RWQ": a key is ed25519: and the 56 characters of a minisign public key, which begin with RW`},
+		{"empty key", "net       = false", `"" = 1`, `f:59: method confined: confine: unknown key ""; known are landlock, net, rlimit_as, processes, env, read`},
+		{"parameter named like a position", "[method.params.bow]", "[method.params.\"fill.type\"]", `f:32: method lime: params: the name "fill.type" must be a lower-case letter and then such letters, digits and underscores`},
 		{"landlock", `landlock  = true`, `landlock  = "yes"`, `f:60: method confined: confine: landlock must be true or false`},
-		{"nested too deep", "5000", strings.Repeat("[", 6), `f:18: a value is nested more than 5 levels deep; a registry file needs no more than three`},
+		{"nested too deep", "5000", strings.Repeat("[", 6), `f:18: a value is nested more than 5 levels deep`},
 		{"long key", "forwards", strings.Repeat("a", 200), `f:18: a key has 202 bytes and may have 200`},
-		{"key of many parts", "forwards", strings.Repeat("a.", 9) + "a", `f:18: a key has 10 parts; a registry file needs no more than four`},
+		{"key of many parts", "forwards", strings.Repeat("a.", 9) + "a", `f:18: a key has 10 parts and may have 8`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			doc := strings.Replace(full, c.old, c.new, 1)
@@ -258,14 +276,14 @@ func TestParseErrors(t *testing.T) {
 
 func TestParseMore(t *testing.T) {
 	t.Run("too large", func(t *testing.T) {
-		_, err := Parse([]byte("schema = 1\n#"+strings.Repeat("x", maxFile)), "f")
-		if err == nil || err.Error() != "f: the file has 1048588 bytes and a registry file at most 1048576; split it" {
+		_, err := Parse([]byte("schema = 1\n#"+strings.Repeat("x", document.MaxSize)), "f")
+		if err == nil || err.Error() != "f: the file has 1048588 bytes and may have 1048576; split it" {
 			t.Errorf("error = %v", err)
 		}
 	})
 	t.Run("newer schema", func(t *testing.T) {
 		_, err := Parse([]byte("schema = 2\nnovelty = true\n"), "f")
-		if _, ok := err.(*UnsupportedError); !ok || err.Error() != "f: the file follows schema 2 and this version of xai reads 1; update xai" {
+		if _, ok := err.(*UnsupportedError); !ok || err.Error() != "f: the file follows a schema newer than 1, the one that this version of xai reads; update xai" {
 			t.Errorf("error = %T %v", err, err)
 		}
 	})
@@ -293,26 +311,6 @@ func TestParseMore(t *testing.T) {
 			t.Errorf("error = %v", err)
 		}
 	})
-}
-
-func TestQuantity(t *testing.T) {
-	for _, c := range []struct {
-		text  string
-		scale scale
-		want  int64
-		ok    bool
-	}{
-		{"64MiB", bytesScale, 64 << 20, true}, {"1GiB", bytesScale, 1 << 30, true}, {"3KiB", bytesScale, 3 << 10, true},
-		{"12B", bytesScale, 12, true}, {"12", bytesScale, 12, true}, {"20G", countScale, 20e9, true}, {"7k", countScale, 7000, true},
-		{"9223372036854775807", countScale, 1<<63 - 1, true},
-		{"", bytesScale, 0, false}, {"MiB", bytesScale, 0, false}, {"1.5GiB", bytesScale, 0, false}, {"+1B", bytesScale, 0, false},
-		{"1 MiB", bytesScale, 0, false}, {"1mib", bytesScale, 0, false}, {"9223373T", countScale, 0, false},
-	} {
-		got, ok := c.scale.parse(c.text)
-		if got != c.want || ok != c.ok {
-			t.Errorf("parse(%q) = %d, %v, want %d, %v", c.text, got, ok, c.want, c.ok)
-		}
-	}
 }
 
 func TestMarshal(t *testing.T) {
@@ -367,7 +365,8 @@ func drawMethod(t *rapid.T, name string) Method {
 		URL:     rapid.SampledFrom([]string{"builtin:x.wasm", "a/b c.wasm", "../x", `C:\x`, "file:///x", "https://h/p?q=1", "oci://h/p"}).Draw(t, "url"),
 		ABI:     "1." + rapid.StringMatching(`[1-9][0-9]?`).Draw(t, "abi"),
 		Version: rapid.SampledFrom([]string{"0.0.0", "1.20.3", "1.0.0-rc.1+linux"}).Draw(t, "version"),
-		Summary: line.Draw(t, "summary"), Source: line.Draw(t, "source"), Signer: line.Draw(t, "signer"),
+		Summary: line.Draw(t, "summary"), Source: line.Draw(t, "source"),
+		Signer: rapid.SampledFrom([]string{"", keyA}).Draw(t, "signer"),
 		Limits: Limits{
 			Memory:   rapid.SampledFrom([]int64{0, 64 << 10, 1 << 20, 100_000, 4 << 30}).Draw(t, "memory"),
 			Timeout:  rapid.SampledFrom([]time.Duration{0, 1, 1500 * time.Millisecond, 90 * time.Second, 24 * time.Hour}).Draw(t, "timeout"),
@@ -394,6 +393,8 @@ func drawMethod(t *rapid.T, name string) Method {
 			m.Confine = &Confine{
 				Landlock: rapid.Bool().Draw(t, "landlock"), Net: rapid.Bool().Draw(t, "net"),
 				AddressSpace: rapid.SampledFrom([]int64{0, 1 << 20, 1<<20 + 1}).Draw(t, "rlimit_as"),
+				Processes:    rapid.IntRange(0, maxProcesses).Draw(t, "processes"),
+				Read:         orNil(rapid.SliceOfNDistinct(rapid.StringMatching(`(/[a-zé "\\][a-z.]{0,4}){1,3}`), 0, 3, rapid.ID).Draw(t, "read")),
 				Env:          orNil(rapid.SliceOfNDistinct(rapid.StringMatching(`[A-Z_][A-Z0-9_]{0,5}`), 0, 3, rapid.ID).Draw(t, "env")),
 			}
 		}

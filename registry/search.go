@@ -9,6 +9,7 @@ import (
 	"runtime"
 
 	"github.com/xai-go/xai/internal/nearest"
+	"github.com/xai-go/xai/registry/internal/document"
 )
 
 // BuiltinPath stands for the path of the registry file inside the binary.
@@ -40,6 +41,9 @@ type Entry struct {
 	Method
 	Origin Origin
 	File   *File
+	// Embedded is true where the binary declares a module of these bytes,
+	// under whatever name. It is trusted as the binary is.
+	Embedded bool
 	// ShadowsBuiltin is true where the binary has a method of this name with
 	// other bytes, which this entry replaces. The user should be told.
 	ShadowsBuiltin bool
@@ -166,12 +170,18 @@ func search(places []Place, builtin []byte) (*List, error) {
 // settle gives every name to the file of the highest precedence.
 func (l *List) settle(own *File) {
 	index := map[string]int{}
+	embedded := map[string]bool{} // by hash
+	if own != nil {
+		for _, m := range own.Methods {
+			embedded[m.SHA256] = m.Kind == KindWASM
+		}
+	}
 	for _, p := range l.Places {
 		if p.File == nil {
 			continue
 		}
 		for _, m := range p.File.Methods {
-			e := Entry{Method: m, Origin: p.Origin, File: p.File}
+			e := Entry{Method: m, Origin: p.Origin, File: p.File, Embedded: m.Kind == KindWASM && embedded[m.SHA256]}
 			if own != nil && p.Origin != OriginBuiltin {
 				original, ok := own.Method(m.Name)
 				e.ShadowsBuiltin = ok && original.SHA256 != m.SHA256
@@ -195,7 +205,7 @@ func readRegistry(path string) (file string, data []byte, err error) {
 	if file, err = filepath.EvalSymlinks(file); err != nil {
 		return "", nil, err
 	}
-	data, err = readRegular(file, maxFile)
+	data, err = readRegular(file, document.MaxSize)
 	return file, data, err
 }
 

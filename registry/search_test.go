@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/xai-go/xai/registry/internal/document"
 )
 
 // methodsFile returns a file of wasm methods, given as name and version.
@@ -155,7 +157,7 @@ func TestSearchErrors(t *testing.T) {
 	dir := t.TempDir()
 	missing := filepath.Join(dir, "missing.toml")
 	broken := write(t, "schema = ", dir, "broken.toml")
-	huge := write(t, strings.Repeat("#", maxFile+1), dir, "huge.toml")
+	huge := write(t, strings.Repeat("#", document.MaxSize+1), dir, "huge.toml")
 	for _, c := range []struct {
 		name    string
 		places  []Place
@@ -319,7 +321,7 @@ func TestLoad(t *testing.T) {
 	})
 	t.Run("oversize", func(t *testing.T) {
 		big := write(t, "", dir, "big.wasm")
-		if err := os.Truncate(big, maxModule+1); err != nil {
+		if err := os.Truncate(big, MaxModule+1); err != nil {
 			t.Fatal(err)
 		}
 		_, err := entry(t, file, "big.wasm", "bytes").Load(none)
@@ -327,33 +329,4 @@ func TestLoad(t *testing.T) {
 			t.Errorf("error = %v", err)
 		}
 	})
-}
-
-func TestSupported(t *testing.T) {
-	for _, c := range []struct {
-		name, kind, url, want string
-	}{
-		{"wasm", KindWASM, "m.wasm", ""},
-		{"process", KindProcess, "m", `f: method m: this version of xai runs no methods of kind "process"; build it as a WebAssembly module`},
-		{"https", KindWASM, "https://h/m.wasm", `f: method m: this version of xai fetches nothing over the network; download "https://h/m.wasm" yourself and make url the path of the file`},
-		{"oci", KindWASM, "oci://h/m", `f: method m: this version of xai fetches nothing over the network; download "oci://h/m" yourself and make url the path of the file`},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			e := entry(t, "f", c.url, "bytes")
-			e.Kind = c.kind
-			err := e.Supported()
-			if c.want == "" {
-				if err != nil {
-					t.Error(err)
-				}
-				return
-			}
-			if _, ok := errors.AsType[*UnsupportedError](err); !ok || err.Error() != c.want {
-				t.Errorf("Supported = %T %v", err, err)
-			}
-			if _, loadErr := e.Load(none); loadErr == nil || loadErr.Error() != c.want {
-				t.Errorf("Load = %v", loadErr)
-			}
-		})
-	}
 }

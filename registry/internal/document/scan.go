@@ -1,4 +1,4 @@
-package registry
+package document
 
 import "strconv"
 
@@ -18,7 +18,7 @@ const (
 //
 // It refuses what is nested too deep for the library. Other mistakes it leaves
 // to the library, so for an invalid document the lines mean nothing.
-func scan(doc []byte, path string) ([]int, error) {
+func scan(doc []byte) ([]int, error) {
 	var (
 		lines []int
 		open  []byte // the brackets around the current value
@@ -48,11 +48,11 @@ func scan(doc []byte, path string) ([]int, error) {
 			end, parts := scanKey(doc, i)
 			switch {
 			case parts > maxKeyParts:
-				return nil, &ParseError{path, line, "a key has " + strconv.Itoa(parts) + " parts; a registry file needs no more than four"}
+				return nil, &Error{line, "a key has " + strconv.Itoa(parts) + " parts and may have " + strconv.Itoa(maxKeyParts)}
 			case end-i > maxKeyBytes:
-				return nil, &ParseError{path, line, "a key has " + strconv.Itoa(end-i) + " bytes and may have " + strconv.Itoa(maxKeyBytes)}
+				return nil, &Error{line, "a key has " + strconv.Itoa(end-i) + " bytes and may have " + strconv.Itoa(maxKeyBytes)}
 			case len(lines) == maxKeys:
-				return nil, &ParseError{path, line, "the file has more than " + strconv.Itoa(maxKeys) + " keys; split it"}
+				return nil, &Error{line, "the file has more than " + strconv.Itoa(maxKeys) + " keys; split it"}
 			}
 			lines = append(lines, line)
 			i, key = end, false
@@ -71,7 +71,7 @@ func scan(doc []byte, path string) ([]int, error) {
 		case '[', '{':
 			open = append(open, c)
 			if len(open) > maxDepth {
-				return nil, &ParseError{path, line, "a value is nested more than " + strconv.Itoa(maxDepth) + " levels deep; a registry file needs no more than three"}
+				return nil, &Error{line, "a value is nested more than " + strconv.Itoa(maxDepth) + " levels deep"}
 			}
 			key = c == '{'
 		case ']', '}':

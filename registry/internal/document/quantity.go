@@ -1,4 +1,4 @@
-package registry
+package document
 
 import (
 	"strconv"
@@ -12,19 +12,20 @@ type unit struct {
 	factor int64
 }
 
-// scale is how one kind of quantity is written.
-type scale struct {
+// Scale is how one kind of quantity is written.
+type Scale struct {
 	units []unit // the largest first
 	form  string // for messages
 }
 
+// The scales of sizes and of counts.
 var (
-	bytesScale = scale{[]unit{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}}, `a size such as "64MiB"`}
-	countScale = scale{[]unit{{"T", 1e12}, {"G", 1e9}, {"M", 1e6}, {"k", 1e3}}, `a whole number such as 5000 or "5M"`}
+	Bytes = Scale{[]unit{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}}, `a size such as "64MiB"`}
+	Count = Scale{[]unit{{"T", 1e12}, {"G", 1e9}, {"M", 1e6}, {"k", 1e3}}, `a whole number such as 5000 or "5M"`}
 )
 
-// parse reads a whole number with an optional unit: "64MiB", "20G".
-func (sc scale) parse(s string) (int64, bool) {
+// Parse reads a whole number with an optional unit: "64MiB", "20G".
+func (sc Scale) Parse(s string) (int64, bool) {
 	factor := int64(1)
 	for _, u := range sc.units {
 		if digits, ok := strings.CutSuffix(s, u.suffix); ok {
@@ -42,9 +43,9 @@ func (sc scale) parse(s string) (int64, bool) {
 	return n * factor, true
 }
 
-// format writes n as a TOML value with the largest unit that divides it, and
+// Format writes n as a TOML value with the largest unit that divides it, and
 // as a plain number where none does.
-func (sc scale) format(n int64) string {
+func (sc Scale) Format(n int64) string {
 	for _, u := range sc.units {
 		if u.factor > 1 && n%u.factor == 0 {
 			return strconv.Quote(strconv.FormatInt(n/u.factor, 10) + u.suffix)
