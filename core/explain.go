@@ -9,17 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xai-go/xai/core/native"
-	"github.com/xai-go/xai/core/wasm"
 	"github.com/xai-go/xai/internal/nearest"
-	"github.com/xai-go/xai/registry"
 	"github.com/xai-go/xai/sdk"
-)
-
-// The runtimes that a method can run in.
-const (
-	RuntimeWASM   = "wasm"   // a sandboxed module
-	RuntimeNative = "native" // in process: built-in methods alone, for debugging
 )
 
 // Request asks for one explanation. The zero value of every field but Input
@@ -38,6 +29,7 @@ type Request struct {
 	Seed    uint64
 	Runtime string        // RuntimeWASM or RuntimeNative; what the registry says
 	Timeout time.Duration // the registry's limit
+	Fuel    int64         // the registry's limit of instructions
 
 	// Progress is told how much is done of how much: of the rows of each forward
 	// that the method asks for, and of whatever the method itself counts. Calls
@@ -84,7 +76,7 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 	if err := m.offers(info); err != nil {
 		return nil, err
 	}
-	run, sandbox, err := h.runner(ctx, entry, info, &r)
+	ready, err := h.ready(ctx, entry, info, &r)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +124,7 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 	if m.float32 != nil {
 		s.sample = new(sample)
 	}
-	result, err := run(ctx, s, request)
+	result, took, err := ready.run(ctx, s, request)
 	if err != nil {
 		return nil, methodError(info.Name, err)
 	}
@@ -143,10 +135,13 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 	x := &Explanation{
 		Schema: Schema,
 		Model:  ref,
-		Method: MethodRef{Name: info.Name, Version: info.Version, SHA256: entry.SHA256, Runtime: r.Runtime, Params: s.settled(params)},
-		Input:  s.enc.ref(s.units),
+		Method: MethodRef{
+			Name: info.Name, Version: info.Version, SHA256: ready.sha256, Runtime: r.Runtime, ABI: entry.ABI,
+			Needs: slices.Concat([]sdk.Need{}, info.Needs), Signer: entry.Signer, Params: s.settled(params),
+		},
+		Input: s.enc.ref(s.units),
 		Target: Target{
-			Kind: request.Target.Kind, Index: request.Target.Index, Label: request.Target.Label,
+			Expr: request.Target.Expr, Kind: request.Target.Kind, Index: request.Target.Index, Label: request.Target.Label,
 			Output: string(request.Target.Output), Value: Float(value), Baseline: (*Float)(result.Baseline),
 		},
 		Tensors: make([]Tensor, 0, len(result.Tensors)),
@@ -156,8 +151,12 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 			"cache_hits":         Float(s.hits),
 		},
 		Provenance: Provenance{
-			XAI: Version, Kernel: m.engine.Kernel(), DType: string(m.engine.Info().DType), Seed: r.Seed, Sandbox: sandbox,
+			XAI: Version, Kernel: m.engine.Kernel(), DType: string(m.engine.Info().DType), Seed: r.Seed,
+			Fuel: took.fuel, BytesIn: took.BytesIn, BytesOut: took.BytesOut, Sandbox: ready.sandbox,
 		},
+	}
+	if !s.enc.raw {
+		x.Provenance.Units = r.Units
 	}
 	if n := m.unknown(s.enc.tokens); n > 0 {
 		x.Diagnostics["unknown_tokens"] = Float(n)
@@ -174,7 +173,8 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 			again := *request
 			again.Target, again.Log = s.target.describe(m.labels, m.head, value), nil
 			again.Progress = func(int, int) error { return ctx.Err() }
-			return run(ctx, s, &again)
+			e, _, err := ready.run(ctx, s, &again)
+			return e, err
 		})
 		if err != nil {
 			return nil, methodError(info.Name, err)
@@ -186,58 +186,6 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 	return x, nil
 }
 
-// runFunc runs a method on a model that belongs to this run alone.
-type runFunc func(ctx context.Context, model sdk.Model, request *sdk.Request) (*sdk.Explanation, error)
-
-// runner returns what runs the method, and the words that describe its
-// confinement. It fills in r.Runtime.
-func (h *Host) runner(ctx context.Context, e registry.Entry, info sdk.Info, r *Request) (runFunc, string, error) {
-	if r.Runtime == "" {
-		r.Runtime = RuntimeWASM
-	}
-	switch r.Runtime {
-	case RuntimeWASM:
-		limits := limitsOf(e.Limits)
-		if r.Timeout > 0 {
-			limits.Timeout = r.Timeout
-		}
-		module, err := h.load(ctx, e)
-		if err != nil {
-			return nil, "", err
-		}
-		run := func(ctx context.Context, model sdk.Model, request *sdk.Request) (*sdk.Explanation, error) {
-			x, _, err := module.Explain(ctx, model, request, info, limits)
-			return x, err
-		}
-		return run, wasm.Describe(limits), nil
-	case RuntimeNative:
-		method, ok := h.options.Methods.Native[e.Name]
-		if !ok || e.ShadowsBuiltin {
-			return nil, "", usage("method "+e.Name+" does not run in process", "only built-in methods do: use --runtime wasm")
-		}
-		timeout := r.Timeout
-		if timeout == 0 {
-			timeout = e.Limits.Timeout
-		}
-		run := func(ctx context.Context, model sdk.Model, request *sdk.Request) (*sdk.Explanation, error) {
-			if timeout > 0 {
-				var cancel context.CancelFunc
-				ctx, cancel = native.WithTimeout(ctx, timeout)
-				defer cancel()
-			}
-			return native.Explain(ctx, method, model, request)
-		}
-		return run, "none: in process", nil
-	case "process":
-		return nil, "", usage("this version runs no methods as processes", "use --runtime wasm or native")
-	}
-	hint := "use wasm or native"
-	if near, ok := nearest.Of(r.Runtime, []string{RuntimeWASM, RuntimeNative}); ok {
-		hint = "did you mean " + near + "? " + hint
-	}
-	return nil, "", usage("unknown runtime "+strconv.Quote(r.Runtime), hint)
-}
-
 // settled returns the parameters with the fill that the method asked for in the
 // place of auto, so that a result says what was done. It is the same run.
 func (s *session) settled(params sdk.Params) sdk.Params {
@@ -247,12 +195,6 @@ func (s *session) settled(params sdk.Params) sdk.Params {
 	params = maps.Clone(params)
 	params["fill"] = s.fills[0].String()
 	return params
-}
-
-// limitsOf translates the limits of the registry; zeros stand for the
-// sandbox's defaults.
-func limitsOf(l registry.Limits) wasm.Limits {
-	return wasm.Limits{MemoryBytes: l.Memory, Timeout: l.Timeout, OutputBytes: l.Output, LogBytes: l.Log, Forwards: l.Forwards}
 }
 
 // session prepares a run: it encodes the input, cuts it into units, and

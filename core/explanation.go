@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"math"
 	"strconv"
+
+	"github.com/xai-go/xai/sdk"
 )
 
 // Schema names the version of the JSON form of an Explanation.
@@ -36,8 +38,11 @@ type ModelRef struct {
 type MethodRef struct {
 	Name    string         `json:"name"`
 	Version string         `json:"version"`
-	SHA256  string         `json:"sha256"`
+	SHA256  string         `json:"sha256"` // of the module or the program that ran
 	Runtime string         `json:"runtime"`
+	ABI     string         `json:"abi"`
+	Needs   []sdk.Need     `json:"needs"`            // that were granted
+	Signer  string         `json:"signer,omitempty"` // whose signature of the bytes was verified
 	Params  map[string]any `json:"params"`
 }
 
@@ -83,9 +88,11 @@ type Span struct {
 	End      int `json:"end"`
 }
 
-// Target is the scalar that was explained. Baseline is the same output at the
-// method's baseline, nil where the method has none.
+// Target is the scalar that was explained, and the expression that names it.
+// Baseline is the same output at the method's baseline, nil where the method has
+// none.
 type Target struct {
+	Expr     string `json:"expression"`
 	Kind     string `json:"kind"`
 	Index    int    `json:"index"`
 	Label    string `json:"label"`
@@ -115,13 +122,20 @@ type Tensor struct {
 // explanation in 8 bits (float32_…), and the method's own.
 type Diagnostics map[string]Float
 
-// Provenance is what it takes to repeat the run. Times are not compared.
+// Provenance is what it takes to repeat the run, and what the run took. Of the
+// latter, WallSeconds and Fuel need not repeat: the collector of a method in Go
+// runs as it likes.
 type Provenance struct {
-	XAI         string  `json:"xai"`
-	Kernel      string  `json:"kernel"`
-	DType       string  `json:"dtype"`
-	Seed        uint64  `json:"seed"`
+	XAI    string `json:"xai"`
+	Kernel string `json:"kernel"`
+	DType  string `json:"dtype"`
+	Seed   uint64 `json:"seed"`
+	Units  string `json:"units"` // how the text was cut: UnitsToken …; empty of token ids
+
 	WallSeconds float64 `json:"wall_seconds"`
+	Fuel        int64   `json:"fuel"`      // instructions of the module; 0 where nothing counted them
+	BytesIn     int64   `json:"bytes_in"`  // of tensors, that the method read
+	BytesOut    int64   `json:"bytes_out"` // of tensors, that it wrote
 	Sandbox     string  `json:"sandbox"`
 }
 

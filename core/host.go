@@ -36,8 +36,11 @@ const DefaultMethod = "lime"
 type Options struct {
 	Models   map[string]fs.FS // what builtin:NAME means; nil for builtin.Models()
 	Methods  Builtin          // the embedded methods: plugins.Builtin()
-	Registry string           // a methods.toml that replaces the search; empty searches
-	CacheDir string           // for compiled modules; empty for the user's cache folder
+	Registry string           // a methods.toml that comes before those that are searched for; empty for none
+	// BuiltinOnly has no registry file read but the binary's own: what else lies
+	// on the machine, or in the folder that the program stands in, is nothing to it.
+	BuiltinOnly bool
+	CacheDir    string // for modules, fetched ones and machine code; empty for the user's cache folder
 	Threads  int              // 0 for all cores
 	// DType is "f32", "f64", "bf16" or "int8"; empty for f32. An explanation in
 	// int8 says how far it is from one in f32, for which the model is opened in

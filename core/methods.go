@@ -3,7 +3,9 @@ package core
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 
 	"github.com/xai-go/xai/core/wasm"
@@ -21,15 +23,22 @@ type module struct {
 
 // search reads the registry files in force.
 func (h *Host) search() (*registry.List, error) {
-	cwd, err := os.Getwd()
-	if err != nil {
-		cwd = ""
-	}
-	list, err := registry.Search(h.options.Registry, os.Getenv, cwd, h.options.Methods.Registry)
+	list, err := h.files()
 	if err != nil {
 		return nil, &Error{Kind: KindMethod, Msg: err.Error(), Hint: "mend the registry file, or name another with --registry", Err: err}
 	}
 	return list, nil
+}
+
+func (h *Host) files() (*registry.List, error) {
+	if h.options.BuiltinOnly {
+		return registry.Only(h.options.Registry, h.options.Methods.Registry)
+	}
+	cwd, err := os.Getwd()
+	if err != nil {
+		cwd = ""
+	}
+	return registry.Search(h.options.Registry, os.Getenv, cwd, h.options.Methods.Registry)
 }
 
 // Methods returns the registry files in force and what they declare.
@@ -92,9 +101,9 @@ func infoOf(m registry.Method) sdk.Info {
 // once; its bytes are verified at every load. A compilation cannot be stopped,
 // so a caller that gives up leaves it to the next one.
 func (h *Host) load(ctx context.Context, e registry.Entry) (*wasm.Module, error) {
-	bytes, err := e.Load(h.options.Methods.Module)
+	bytes, err := h.loader().Module(ctx, e)
 	if err != nil {
-		return nil, &Error{Kind: KindMethod, Msg: err.Error(), Hint: "check the method's url and sha256 in " + e.File.Path, Err: err}
+		return nil, loadError(e, err)
 	}
 	failed := func(err error) error {
 		if err == nil {
@@ -120,11 +129,17 @@ func (h *Host) load(ctx context.Context, e registry.Entry) (*wasm.Module, error)
 		runtime := h.runtime
 		h.working.Go(func() {
 			defer close(m.ready)
-			if m.wasm, m.err = runtime.Compile(context.WithoutCancel(ctx), bytes); m.err != nil {
-				h.mu.Lock()
-				delete(h.modules, e.SHA256)
-				h.mu.Unlock()
-			}
+			defer func() {
+				if v := recover(); v != nil {
+					m.err = fmt.Errorf("the compilation failed: %v", v)
+				}
+				if m.err != nil {
+					h.mu.Lock()
+					delete(h.modules, e.SHA256)
+					h.mu.Unlock()
+				}
+			}()
+			m.wasm, m.err = runtime.Compile(context.WithoutCancel(ctx), bytes)
 		})
 	}
 	h.mu.Unlock()
@@ -134,6 +149,27 @@ func (h *Host) load(ctx context.Context, e registry.Entry) (*wasm.Module, error)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// loader reads what entries name.
+func (h *Host) loader() registry.Loader {
+	l := registry.Loader{Builtin: h.options.Methods.Module}
+	if dir := h.cacheDir(); dir != "" {
+		l.Store = registry.NewStore(filepath.Join(dir, "store"))
+	}
+	return l
+}
+
+// loadError words why the content of a method cannot be had.
+func loadError(e registry.Entry, err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	hint := "check the method's url and sha256 in " + e.File.Path
+	if missing, ok := errors.AsType[*registry.NotFetchedError](err); ok {
+		hint = "xai plugin add " + missing.Name + " fetches it"
+	}
+	return &Error{Kind: KindMethod, Msg: err.Error(), Hint: hint, Err: err}
 }
 
 // Prepare compiles a method's module ahead of its first use, for a caller that

@@ -70,15 +70,32 @@ type List struct {
 // readable and valid: skipping a broken one would silently run another method
 // under the same name.
 func Search(explicit string, env func(string) string, cwd string, builtin []byte) (*List, error) {
-	config := env("XDG_CONFIG_HOME")
-	if !filepath.IsAbs(config) {
-		config, _ = os.UserConfigDir() // empty where the user has no home
-	}
+	config := configDir(env)
 	system := "/etc/xai/methods.toml"
 	if runtime.GOOS == "windows" {
 		system = "" // there, anyone may create the folder
 	}
 	return search(places(explicit, env("XAI_METHODS"), cwd, config, system), builtin)
+}
+
+// Only is Search without a search: it reads the explicit file, where one is
+// given, and the binary's own.
+func Only(explicit string, builtin []byte) (*List, error) {
+	var out []Place
+	if explicit != "" {
+		out = append(out, Place{Origin: OriginFlag, Path: explicit})
+	}
+	return search(out, builtin)
+}
+
+// configDir returns the folder of the user's configuration, empty where the
+// user has no home.
+func configDir(env func(string) string) string {
+	if dir := env("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
+		return dir
+	}
+	dir, _ := os.UserConfigDir()
+	return dir
 }
 
 // places returns where registry files may be, without reading any.

@@ -14,7 +14,7 @@ import (
 
 func main() {
 	ctx := context.Background()
-	host, err := core.New(core.Options{Methods: core.Builtin(plugins.Builtin())})
+	host, err := core.New(core.Options{Methods: core.Builtin(plugins.Builtin()), BuiltinOnly: true})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -1,0 +1,239 @@
+package core
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/xai-go/xai/sdk"
+)
+
+// maxReceipt bounds an explanation that is read, in bytes.
+const maxReceipt = 256 << 20
+
+// OtherKernels is how far two runs may be apart on different kernel families,
+// as a part of the largest value of each list of values: they round their sums in
+// another order, and a method may enlarge that.
+const OtherKernels = 1e-3
+
+// ReadExplanation reads the JSON form of an explanation: strictly one of Schema,
+// without anything behind it. Fields that this version does not know are
+// skipped, since a later one may have added them.
+func ReadExplanation(r io.Reader) (*Explanation, error) {
+	wrong := func(what string, err error) error {
+		return &Error{Kind: KindInput, Msg: what, Hint: "give a file that xai explain --format json wrote", Err: err}
+	}
+	limited := &io.LimitedReader{R: r, N: maxReceipt + 1}
+	d := json.NewDecoder(limited)
+	var x Explanation
+	if err := d.Decode(&x); err != nil {
+		if limited.N <= 0 {
+			return nil, wrong("the explanation has more than "+strconv.Itoa(maxReceipt>>20)+" MiB", err)
+		}
+		return nil, wrong("this is no explanation in JSON: "+err.Error(), err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, wrong("there is something behind the explanation", err)
+	}
+	switch {
+	case x.Schema != Schema:
+		return nil, wrong("the schema is "+strconv.Quote(x.Schema)+", and this version reads "+Schema, nil)
+	case x.Method.Name == "" || x.Model.ID == "" || len(x.Attributions) == 0:
+		return nil, wrong("the explanation lacks its method, its model or its attributions", nil)
+	}
+	return &x, nil
+}
+
+// Again returns the request that repeats x. Token ids, which an explanation holds
+// without their masks and positions, are not repeated from it alone: their input
+// is raw, and has to be the same as then.
+func (x *Explanation) Again(raw *Raw) (Request, error) {
+	r := Request{
+		Input:   Input{Text: x.Input.Text, Pair: x.Input.TextPair, Raw: raw},
+		Method:  x.Method.Name,
+		Params:  make(map[string]string, len(x.Method.Params)),
+		Target:  x.Target.Expr,
+		Output:  sdk.Output(x.Target.Output),
+		Units:   x.Provenance.Units,
+		Seed:    x.Provenance.Seed,
+		Runtime: x.Method.Runtime,
+	}
+	if x.Provenance.Units == "" && raw == nil {
+		return r, &Error{Kind: KindUsage, Msg: "the explanation is of token ids, which it does not hold all of", Hint: "name the file that it was made of with --inputs"}
+	}
+	for name, v := range x.Method.Params {
+		if r.Params[name] = paramText(v); r.Params[name] == "" && v != "" {
+			return r, &Error{Kind: KindInput, Msg: "the parameter " + strconv.Quote(name) + " of the explanation is neither a string, a number nor a truth value", Hint: "give a file that xai explain --format json wrote"}
+		}
+	}
+	return r, nil
+}
+
+// paramText returns the value of a parameter as a user types it, whatever JSON
+// made of its type; empty for what is no such value.
+func paramText(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case bool:
+		return strconv.FormatBool(v)
+	case int64:
+		return strconv.FormatInt(v, 10)
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	return ""
+}
+
+// Verification says how a repeated run compares with the first.
+type Verification struct {
+	Again *Explanation
+	// SameBits is true where nothing differs that should not.
+	SameBits bool
+	// SameKernel is true where the kernel families are the same, so that the
+	// bits have to be.
+	SameKernel bool
+	// Within is true where every difference is one of values and within
+	// OtherKernels.
+	Within      bool
+	Differences []Difference // in the order of the explanation
+}
+
+// Passed reports whether the repeated run is what the first one promised.
+func (v *Verification) Passed() bool { return v.SameBits || !v.SameKernel && v.Within }
+
+// Difference is one thing that two runs differ in.
+type Difference struct {
+	What string // such as "attributions" or "method.sha256"
+	Was  string // short
+	Is   string
+	// Relative is the largest difference of values, as a part of the largest
+	// value; NaN where other things than values differ.
+	Relative float64
+}
+
+// Verify runs an explanation again on m, as r says, and compares. What is
+// compared is all but times, fuel and the words about the sandbox.
+func (h *Host) Verify(ctx context.Context, m *Model, x *Explanation, r Request) (*Verification, error) {
+	if got := string(m.engine.Info().DType); got != x.Provenance.DType {
+		return nil, usage("the explanation was made in "+x.Provenance.DType+", and the model is open in "+got, "give --dtype "+x.Provenance.DType)
+	}
+	again, err := h.Explain(ctx, m, r)
+	if err != nil {
+		return nil, err
+	}
+	v := &Verification{Again: again, SameKernel: x.Provenance.Kernel == again.Provenance.Kernel}
+	v.compare(x, again)
+	v.SameBits = len(v.Differences) == 0
+	v.Within = !slices.ContainsFunc(v.Differences, func(d Difference) bool { return !(d.Relative <= OtherKernels) })
+	return v, nil
+}
+
+// compare fills in the differences.
+func (v *Verification) compare(was, is *Explanation) {
+	text := func(what string, a, b any) {
+		if x, y := fmt.Sprint(a), fmt.Sprint(b); x != y {
+			v.Differences = append(v.Differences, Difference{what, shorten(x), shorten(y), math.NaN()})
+		}
+	}
+	values := func(what string, a, b []Float) {
+		if d, same := distance(a, b); !same {
+			v.Differences = append(v.Differences, Difference{what, shorten(fmt.Sprint(a)), shorten(fmt.Sprint(b)), d})
+		}
+	}
+	text("model.sha256", was.Model.SHA256, is.Model.SHA256)
+	text("model.tokenizer_sha256", was.Model.TokenizerSHA256, is.Model.TokenizerSHA256)
+	text("method.version", was.Method.Version, is.Method.Version)
+	text("method.sha256", was.Method.SHA256, is.Method.SHA256)
+	for _, name := range slices.Sorted(maps.Keys(is.Method.Params)) {
+		text("method.params."+name, paramText(was.Method.Params[name]), paramText(is.Method.Params[name]))
+	}
+	text("input.input_ids", was.Input.InputIDs, is.Input.InputIDs)
+	text("input.units", unitTexts(was.Input.Units), unitTexts(is.Input.Units))
+	text("target", was.Target.Kind+" "+was.Target.Label+" "+was.Target.Output, is.Target.Kind+" "+is.Target.Label+" "+is.Target.Output)
+	values("target.value", []Float{was.Target.Value}, []Float{is.Target.Value})
+	baseline := func(t Target) []Float {
+		if t.Baseline == nil {
+			return nil
+		}
+		return []Float{*t.Baseline}
+	}
+	values("target.baseline", baseline(was.Target), baseline(is.Target))
+	names := func(x *Explanation) (out []string) {
+		for _, a := range x.Attributions {
+			out = append(out, a.Name+" over "+a.Over)
+		}
+		for _, t := range x.Tensors {
+			out = append(out, fmt.Sprint(t.Name, t.Axes, t.Shape))
+		}
+		return out
+	}
+	if a, b := names(was), names(is); !slices.Equal(a, b) {
+		text("results", a, b)
+		return
+	}
+	for i, a := range was.Attributions {
+		values(a.Name, a.Values, is.Attributions[i].Values)
+		values(a.Name+".stderr", a.Stderr, is.Attributions[i].Stderr)
+	}
+	for i, t := range was.Tensors {
+		values(t.Name, t.Values, is.Tensors[i].Values)
+	}
+	for _, name := range slices.Sorted(maps.Keys(is.Diagnostics)) {
+		if name == "cache_hits" {
+			continue // of what the model had run before
+		}
+		if old, ok := was.Diagnostics[name]; ok {
+			values("diagnostics."+name, []Float{old}, []Float{is.Diagnostics[name]})
+		}
+	}
+}
+
+// distance returns the largest difference of two lists as a part of their
+// largest value, and whether they are the same bits.
+func distance(a, b []Float) (relative float64, same bool) {
+	if len(a) != len(b) {
+		return math.NaN(), false
+	}
+	same = true
+	largest, apart := 0.0, 0.0
+	for i := range a {
+		x, y := float64(a[i]), float64(b[i])
+		if math.Float64bits(x) == math.Float64bits(y) || math.IsNaN(x) && math.IsNaN(y) {
+			continue
+		}
+		same = false
+		apart = max(apart, math.Abs(x-y)) // NaN where one of them is
+	}
+	for i := range a {
+		largest = max(largest, math.Abs(float64(a[i])))
+	}
+	if same || apart == 0 {
+		return 0, same
+	}
+	return apart / largest, false
+}
+
+func unitTexts(units []Unit) []string {
+	out := make([]string, len(units))
+	for i, u := range units {
+		out[i] = fmt.Sprint(u.Text, u.Sequence, u.Start, u.End)
+	}
+	return out
+}
+
+// shorten cuts what is too long to be shown.
+func shorten(s string) string {
+	const most = 60
+	r := []rune(s)
+	if len(r) <= most {
+		return s
+	}
+	return string(r[:most]) + "…"
+}

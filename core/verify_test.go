@@ -1,0 +1,129 @@
+package core_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/xai-go/xai/core"
+)
+
+// receipt explains a text and reads the explanation's JSON form back.
+func receipt(t *testing.T, host *core.Host, m *core.Model, r core.Request) *core.Explanation {
+	t.Helper()
+	x, err := host.Explain(t.Context(), m, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := core.ReadExplanation(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return back
+}
+
+func verify(t *testing.T, host *core.Host, m *core.Model, x *core.Explanation) *core.Verification {
+	t.Helper()
+	r, err := x.Again(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := host.Verify(t.Context(), m, x, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func TestVerifyRepeatsTheRun(t *testing.T) {
+	host := newHost(t, core.Options{})
+	m := open(t, host, "builtin:sentiment-en")
+	for name, r := range map[string]core.Request{
+		"defaults":   {},
+		"settings":   {Params: map[string]string{"num_samples": "150", "fill": "delete", "kernel_width": "3.5e-1"}, Units: "token", Seed: 1<<64 - 1, Output: "logprob"},
+		"difference": {Params: map[string]string{"num_samples": "150"}, Target: "POSITIVE - NEGATIVE", Output: "logit"},
+		"preset":     {Params: map[string]string{"compat": "lime", "num_samples": "150"}},
+		"native":     {Params: map[string]string{"num_samples": "150"}, Runtime: core.RuntimeNative},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r.Input.Text = sentence
+			v := verify(t, host, m, receipt(t, host, m, r))
+			if !v.SameBits || !v.SameKernel || !v.Passed() {
+				t.Errorf("it does not repeat: %+v", v.Differences)
+			}
+		})
+	}
+}
+
+func TestVerifySeesWhatChanged(t *testing.T) {
+	host := newHost(t, core.Options{})
+	m := open(t, host, "builtin:sentiment-en")
+	base := core.Request{Input: core.Input{Text: sentence}, Params: map[string]string{"num_samples": "150"}}
+	for name, c := range map[string]struct {
+		change func(x *core.Explanation)
+		want   string // the first difference
+		passes bool
+	}{
+		"a value":            {func(x *core.Explanation) { x.Attributions[0].Values[2] += 1e-9 }, "attributions", false},
+		"on another machine": {func(x *core.Explanation) { x.Attributions[0].Values[2] += 1e-9; x.Provenance.Kernel = "other" }, "attributions", true},
+		"and far away":       {func(x *core.Explanation) { x.Attributions[0].Values[2] += 1; x.Provenance.Kernel = "other" }, "attributions", false},
+		"the method":         {func(x *core.Explanation) { x.Method.SHA256 = strings.Repeat("0", 64); x.Provenance.Kernel = "other" }, "method.sha256", false},
+		"the model":          {func(x *core.Explanation) { x.Model.SHA256 = "" }, "model.sha256", false},
+		"a unit":             {func(x *core.Explanation) { x.Input.Units[0].Text = "B" }, "input.units", false},
+		"a diagnostic":       {func(x *core.Explanation) { x.Diagnostics["r2"] = 2 }, "diagnostics.r2", false},
+		"the target's value": {func(x *core.Explanation) { x.Target.Value = 0 }, "target.value", false},
+		"the length":         {func(x *core.Explanation) { x.Attributions[0].Values = nil }, "attributions", false},
+		"a result's name":    {func(x *core.Explanation) { x.Attributions[0].Name = "other" }, "results", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := receipt(t, host, m, base)
+			c.change(x)
+			v := verify(t, host, m, x)
+			if v.SameBits || len(v.Differences) == 0 || v.Differences[0].What != c.want || v.Passed() != c.passes {
+				t.Errorf("passes %t, differences %+v; want %s", v.Passed(), v.Differences, c.want)
+			}
+		})
+	}
+}
+
+func TestVerifyRefuses(t *testing.T) {
+	for name, text := range map[string]string{
+		"nothing":         "",
+		"no JSON":         "hello",
+		"another schema":  `{"schema":"xai.explanation/2"}`,
+		"no method":       `{"schema":"xai.explanation/1"}`,
+		"two":             `{"schema":"xai.explanation/1","model":{"id":"m"},"method":{"name":"lime"},"attributions":[{}]}{}`,
+		"types":           `{"schema":"xai.explanation/1","method":7}`,
+		"a seed below 0":  `{"schema":"xai.explanation/1","provenance":{"seed":-1}}`,
+		"a number in NaN": `{"schema":"xai.explanation/1","attributions":[{"values":["much"]}]}`,
+	} {
+		if _, err := core.ReadExplanation(strings.NewReader(text)); core.KindOf(err) != core.KindInput {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	x := &core.Explanation{}
+	if _, err := x.Again(nil); core.KindOf(err) != core.KindUsage {
+		t.Errorf("token ids: %v", err)
+	}
+	x.Provenance.Units = core.UnitsWord
+	x.Method.Params = map[string]any{"n": []any{1.0}}
+	if _, err := x.Again(nil); core.KindOf(err) != core.KindInput {
+		t.Errorf("a list as a parameter: %v", err)
+	}
+}
+
+func TestBuiltinOnlyReadsNoFile(t *testing.T) {
+	t.Setenv("XAI_METHODS", "/nowhere/methods.toml")
+	if _, err := newHost(t, core.Options{}).Methods(); err == nil {
+		t.Error("the file that the environment names is not read")
+	}
+	list, err := newHost(t, core.Options{BuiltinOnly: true}).Methods()
+	if err != nil || len(list.Places) != 1 {
+		t.Errorf("%d files, %v", len(list.Places), err)
+	}
+}
