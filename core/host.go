@@ -41,7 +41,7 @@ type Options struct {
 	// on the machine, or in the folder that the program stands in, is nothing to it.
 	BuiltinOnly bool
 	CacheDir    string // for modules, fetched ones and machine code; empty for the user's cache folder
-	Threads  int              // 0 for all cores
+	Threads     int    // 0 for all cores
 	// DType is "f32", "f64", "bf16" or "int8"; empty for f32. An explanation in
 	// int8 says how far it is from one in f32, for which the model is opened in
 	// f32 too, and run on some of the variants.

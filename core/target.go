@@ -21,7 +21,7 @@ const (
 // target selects one scalar of a classifier's logits: the output of a class, or
 // the difference of two.
 type target struct {
-	expr   string
+	expr   string // with indices of classes
 	output sdk.Output
 	class  int
 	minus  int // the class that is subtracted; -1 where there is none
@@ -46,9 +46,10 @@ func parseTarget(expr string, output sdk.Output, labels []string, h head) (targe
 	default:
 		return target{}, usage("unknown output "+strconv.Quote(string(output)), "use logit, prob or logprob")
 	}
-	t := target{expr: expr, output: output, minus: -1}
+	t := target{output: output, minus: -1}
 	var err error
 	if t.class, err = parseClass(expr, labels); err == nil {
+		t.expr = strconv.Itoa(t.class)
 		return t, nil
 	}
 	for at := 0; ; {
@@ -61,6 +62,7 @@ func parseTarget(expr string, output sdk.Output, labels []string, h head) (targe
 		b, errB := parseClass(expr[i+len(" - "):], labels)
 		if errA == nil && errB == nil {
 			t.class, t.minus = a, b
+			t.expr = strconv.Itoa(a) + " - " + strconv.Itoa(b)
 			return t, nil
 		}
 		if err = errA; err == nil {
