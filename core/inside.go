@@ -423,7 +423,7 @@ func (c *inspection) admit(ctx context.Context, embeds *sdk.Tensor) error {
 	}
 	c.most = n
 	if !c.together {
-		c.most = int(min(max(insideBytes/each, 1), blockRows))
+		c.most = int(min(max(cmp.Or(c.session.blocks, insideBytes)/each, 1), blockRows))
 	}
 	c.logits = make([]float64, 0, n*len(m.labels))
 	for _, k := range c.kept {

@@ -40,6 +40,7 @@ type session struct {
 	scratch []byte
 
 	scopes [2]*scope      // without token types, and with them
+	blocks float64        // bytes of a block whose rows are computed each by itself; 0 for insideBytes
 	fills  []sdk.FillKind // that were asked for, each once
 	sample *sample        // of the rows asked for; nil where nobody needs one
 
@@ -274,10 +275,7 @@ func (s *session) textRows(n int, keep []uint8, units []sdk.Unit, fill sdk.Fill)
 	if s.enc.raw {
 		return 0, nil, sdk.NewError(sdk.EUnsupported, "the input is token ids, so there is no text to edit")
 	}
-	text, err := s.fillText(fill)
-	if err != nil {
-		return 0, nil, err
-	}
+	text, unfit := s.fillText(fill) // which matters to rows that drop something
 	pieces, err := layout(s.enc.kept, units)
 	if err != nil {
 		return 0, nil, err
@@ -285,7 +283,11 @@ func (s *session) textRows(n int, keep []uint8, units []sdk.Unit, fill sdk.Fill)
 	pieces = after(s.enc.from, pieces)
 	var buf [2][]byte
 	return n, func(i int) (row, error) {
-		buf = edit([2][]byte{buf[0][:0], buf[1][:0]}, s.enc.kept, pieces, keep[i*len(units):(i+1)*len(units)], text)
+		kept := keep[i*len(units) : (i+1)*len(units)]
+		if unfit != nil && slices.Contains(kept, 0) {
+			return row{}, unfit
+		}
+		buf = edit([2][]byte{buf[0][:0], buf[1][:0]}, s.enc.kept, pieces, kept, text)
 		if len(s.enc.kept) < 2 {
 			return s.encodeRow(string(buf[0]), nil)
 		}
@@ -326,16 +328,15 @@ func (s *session) fillText(fill sdk.Fill) (string, error) {
 func (s *session) tokenRows(n int, keep []uint8, units []sdk.Unit, fill sdk.Fill) (int, func(int) (row, error), error) {
 	base := s.enc.row
 	var change func(drop []bool) row
+	var unfit error // which matters to rows that drop something
 	switch fill.Kind {
 	case sdk.FillDelete:
 		change = base.without
 	case sdk.FillHide:
 		change = base.hiding
 	default:
-		id, err := s.fillID(fill)
-		if err != nil {
-			return 0, nil, err
-		}
+		var id int32
+		id, unfit = s.fillID(fill)
 		change = func(drop []bool) row { return base.replaced(drop, id) }
 	}
 	return n, func(i int) (row, error) {
@@ -346,6 +347,9 @@ func (s *session) tokenRows(n int, keep []uint8, units []sdk.Unit, fill sdk.Fill
 					drop[t] = true
 				}
 			}
+		}
+		if unfit != nil && slices.Contains(drop, true) {
+			return row{}, unfit
 		}
 		r := change(drop)
 		if r.n == 0 {
