@@ -20,7 +20,7 @@ const maxReceipt = 256 << 20
 // OtherKernels is how far two runs may be apart on different kernel families,
 // as a part of the largest value of each list of values: they round their sums in
 // another order, and a method may enlarge that.
-const OtherKernels = 1e-3
+const OtherKernels = 1e-4
 
 // ReadExplanation reads the JSON form of an explanation: strictly one of Schema,
 // without anything behind it. Fields that this version does not know are
