@@ -51,6 +51,7 @@ var rules = []rule{
 	// The host. The sandbox, and in-process runs, know neither engine nor
 	// registry: they see the model through sdk.
 	{"core/builtin", nil, []string{"engine/..."}},
+	{"core/seal", []string{"internal/nearest", "registry", "sdk", "sdk/abi"}, nil},
 	{"core/wasm", []string{"core/internal/...", "sdk", "sdk/abi", "github.com/tetratelabs/wazero/..."}, []string{"core/native", "core/wasm/testdata/...", "plugins/...", "sdk/..."}},
 	{"core/native", []string{"core/internal/...", "sdk"}, []string{"plugins/...", "sdk/..."}},
 	{"core/internal/...", []string{"core/internal/...", "sdk", "sdk/abi", "sdk/num"}, nil},
@@ -63,7 +64,7 @@ var rules = []rule{
 
 	// The methods: sdk alone. What builds their modules runs on the host.
 	{"plugins", []string{".", "plugins/internal/catalog", "sdk"}, []string{"registry", "plugins/internal/...", "core", "core/...", "internal/fma"}},
-	{"plugins/internal/...", []string{"plugins/...", "registry", "sdk", "sdk/abi"}, nil},
+	{"plugins/internal/...", []string{"core/seal", "plugins/...", "registry", "sdk", "sdk/abi"}, nil},
 	{"plugins/...", []string{"FAMILY/...", "sdk", "sdk/guest", "sdk/num"}, []string{"core", "core/...", "internal/golden", "internal/fma", "gonum.org/v1/gonum/..."}},
 
 	// The command line. Nothing imports it.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"sync"
@@ -13,26 +12,23 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xai-go/xai"
+	"github.com/xai-go/xai/core/seal"
 	"github.com/xai-go/xai/plugins"
+	"github.com/xai-go/xai/plugins/internal/bundle"
 	"github.com/xai-go/xai/plugins/internal/catalog"
-	"github.com/xai-go/xai/plugins/internal/seal"
 	"github.com/xai-go/xai/registry"
 )
 
 const rebuild = "run go generate ./plugins and commit plugins/modules and methods.toml"
 
-// sections returns the custom sections of that name of an embedded module.
-func sections(t *testing.T, module, name string) [][]byte {
+// module returns an embedded module.
+func module(t *testing.T, name string) []byte {
 	t.Helper()
-	data, err := plugins.Builtin().Module(module)
+	data, err := plugins.Builtin().Module(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, err := seal.Sections(data, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return found
+	return data
 }
 
 // TestModulesAreFresh compares what the committed modules were built from with
@@ -41,19 +37,15 @@ func sections(t *testing.T, module, name string) [][]byte {
 func TestModulesAreFresh(t *testing.T) {
 	for _, f := range catalog.Families {
 		t.Run(f.Name, func(t *testing.T) {
-			want, err := seal.Current("..", "plugins/"+f.Name+"/wasm")
+			want, err := bundle.Current("..", "plugins/"+f.Name+"/wasm")
 			if err != nil {
 				t.Fatal(err)
 			}
-			found := sections(t, f.Module(), seal.SectionBuild)
-			if len(found) != 1 {
-				t.Fatalf("%d sections %s, want 1", len(found), seal.SectionBuild)
+			got, err := seal.BuildOf(module(t, f.Module()))
+			if err != nil || got == nil {
+				t.Fatalf("the module says %v of its build: %v", got, err)
 			}
-			var got seal.Build
-			if err := json.Unmarshal(found[0], &got); err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
+			if diff := cmp.Diff(want, *got); diff != "" {
 				t.Errorf("the module is older than its sources: %s\n%s", rebuild, diff)
 			}
 		})
@@ -63,15 +55,11 @@ func TestModulesAreFresh(t *testing.T) {
 func TestModulesDescribeTheirMethods(t *testing.T) {
 	for _, f := range catalog.Families {
 		t.Run(f.Name, func(t *testing.T) {
-			var want [][]byte
-			for _, m := range f.Methods {
-				content, err := seal.Describe(m.Info())
-				if err != nil {
-					t.Fatal(err)
-				}
-				want = append(want, content)
+			got, err := seal.Methods(module(t, f.Module()))
+			if err != nil {
+				t.Fatal(err)
 			}
-			if diff := cmp.Diff(want, sections(t, f.Module(), seal.SectionMethod)); diff != "" {
+			if diff := cmp.Diff(bundle.Describe(f), got); diff != "" {
 				t.Errorf("%s\n%s", rebuild, diff)
 			}
 		})
@@ -84,13 +72,9 @@ func TestRegistryIsFresh(t *testing.T) {
 	b := plugins.Builtin()
 	modules := make(map[string][]byte)
 	for _, f := range catalog.Families {
-		data, err := b.Module(f.Module())
-		if err != nil {
-			t.Fatal(err)
-		}
-		modules[f.Module()] = data
+		modules[f.Module()] = module(t, f.Module())
 	}
-	want, err := seal.Registry(catalog.Families, modules)
+	want, err := bundle.Registry(catalog.Families, modules)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,8 +21,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/xai-go/xai/core/seal"
+	"github.com/xai-go/xai/plugins/internal/bundle"
 	"github.com/xai-go/xai/plugins/internal/catalog"
-	"github.com/xai-go/xai/plugins/internal/seal"
 )
 
 func main() {
@@ -61,7 +62,7 @@ func run(ctx context.Context, root string, check bool) error {
 		files["plugins/modules/"+f.Module()+".gz"] = packed
 		fmt.Printf("%s: %d bytes, %d compressed\n", f.Module(), len(module), len(packed))
 	}
-	if files["methods.toml"], err = seal.Registry(catalog.Families, modules); err != nil {
+	if files["methods.toml"], err = bundle.Registry(catalog.Families, modules); err != nil {
 		return err
 	}
 	for name, data := range files {
@@ -93,7 +94,7 @@ func settle(name string, data []byte, check bool) error {
 // compile returns the sealed module of a family.
 func compile(ctx context.Context, root string, f catalog.Family, out string) ([]byte, error) {
 	pkg := "plugins/" + f.Name + "/wasm"
-	b, err := seal.Current(root, pkg)
+	b, err := bundle.Current(root, pkg)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +115,7 @@ func compile(ctx context.Context, root string, f catalog.Family, out string) ([]
 	if err != nil {
 		return nil, err
 	}
-	return seal.Seal(module, f, b)
+	return seal.Seal(module, bundle.Describe(f), &b)
 }
 
 // command returns a go command for wasip1 that nothing in the user's

@@ -1,4 +1,4 @@
-package seal
+package bundle
 
 import (
 	"bytes"
@@ -12,38 +12,33 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-)
 
-// Build says what a module was built from. It is the content of the section
-// xai.build.
-type Build struct {
-	Sources   string `json:"sources"`   // SHA-256 over the sources, see Sources
-	Toolchain string `json:"toolchain"` // of go.mod, for example "go1.26.8"
-}
+	"github.com/xai-go/xai/core/seal"
+)
 
 // Current returns what a module of the main package in dir would be built from
 // today. The root is the folder of go.mod, and dir is relative to it.
-func Current(root, dir string) (Build, error) {
+func Current(root, dir string) (seal.Build, error) {
 	mod, err := readModule(root)
 	if err != nil {
-		return Build{}, err
+		return seal.Build{}, err
 	}
 	files, err := mod.sources(dir)
 	if err != nil {
-		return Build{}, err
+		return seal.Build{}, err
 	}
 	h := sha256.New()
 	fmt.Fprintf(h, "go %s\n", mod.language)
 	for _, file := range files {
 		data, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(file)))
 		if err != nil {
-			return Build{}, err
+			return seal.Build{}, err
 		}
 		// Git may check the same sources out with other line endings.
 		data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
 		fmt.Fprintf(h, "%s %x\n", file, sha256.Sum256(data))
 	}
-	return Build{Sources: hex.EncodeToString(h.Sum(nil)), Toolchain: mod.toolchain}, nil
+	return seal.Build{Sources: hex.EncodeToString(h.Sum(nil)), Toolchain: mod.toolchain}, nil
 }
 
 // Sources returns the files that the main package in dir is built from under
@@ -87,7 +82,7 @@ func readModule(root string) (module, error) {
 		}
 	}
 	if m.path == "" || m.language == "" || m.toolchain == "" {
-		return module{}, fmt.Errorf("seal: %s needs a module, a go and a toolchain line", file)
+		return module{}, fmt.Errorf("bundle: %s needs a module, a go and a toolchain line", file)
 	}
 	return m, nil
 }
@@ -115,7 +110,7 @@ func (m module) sources(dir string) ([]string, error) {
 			return nil, err
 		}
 		if other := slices.Concat(p.CgoFiles, p.SFiles, p.HFiles, p.CFiles, p.SysoFiles, p.EmbedPatterns); len(other) > 0 {
-			return nil, fmt.Errorf("seal: %s is built from more than Go files: %s", dir, strings.Join(other, ", "))
+			return nil, fmt.Errorf("bundle: %s is built from more than Go files: %s", dir, strings.Join(other, ", "))
 		}
 		for _, name := range p.GoFiles {
 			files = append(files, path.Join(dir, name))
@@ -126,7 +121,7 @@ func (m module) sources(dir string) ([]string, error) {
 			case ours && !slices.Contains(queue, sub):
 				queue = append(queue, sub)
 			case !ours && strings.Contains(strings.SplitN(imported, "/", 2)[0], "."):
-				return nil, fmt.Errorf("seal: %s imports %s: a built-in module imports this module and the standard library alone", dir, imported)
+				return nil, fmt.Errorf("bundle: %s imports %s: a built-in module imports this module and the standard library alone", dir, imported)
 			}
 		}
 	}
@@ -146,5 +141,5 @@ func (m module) releaseTags() ([]string, error) {
 			return tags, nil
 		}
 	}
-	return nil, fmt.Errorf("seal: the toolchain %q of go.mod is no release of Go 1", m.toolchain)
+	return nil, fmt.Errorf("bundle: the toolchain %q of go.mod is no release of Go 1", m.toolchain)
 }

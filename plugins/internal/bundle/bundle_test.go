@@ -1,8 +1,8 @@
-package seal
+package bundle
 
 import (
-	"bytes"
-	"encoding/json"
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,9 +10,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xai-go/xai/core/seal"
 	"github.com/xai-go/xai/plugins/internal/catalog"
 	"github.com/xai-go/xai/registry"
-	"github.com/xai-go/xai/sdk"
+	"github.com/xai-go/xai/sdk/abi"
 )
 
 // tree writes files under a new folder, go.mod among them.
@@ -61,7 +62,7 @@ func TestSourcesAreWhatTheModuleIsBuiltFrom(t *testing.T) {
 }
 
 func TestCurrentChangesWithTheSources(t *testing.T) {
-	current := func(change func(files map[string]string)) Build {
+	current := func(change func(files map[string]string)) seal.Build {
 		t.Helper()
 		files := moduleFiles()
 		change(files)
@@ -116,40 +117,11 @@ func TestSourcesRefuse(t *testing.T) {
 	}
 }
 
-func TestSections(t *testing.T) {
-	module := []byte(header + "\x01\x04\x01\x60\x00\x00") // a type section
-	long := strings.Repeat("x", 300)
-	module = Append(module, "one", []byte(long))
-	module = Append(module, "two", nil)
-	module = Append(module, "one", []byte("again"))
-	got, err := Sections(module, "one")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([][]byte{[]byte(long), []byte("again")}, got); diff != "" {
-		t.Error(diff)
-	}
-	if got, err := Sections(module, "three"); err != nil || got != nil {
-		t.Errorf("a section that is not there: %q, %v", got, err)
-	}
-	for at := len(module) - 1; at > len(module)-9; at-- { // inside the last section
-		if _, err := Sections(module[:at], "one"); err == nil {
-			t.Errorf("a module cut at byte %d of %d is accepted", at, len(module))
-		}
-	}
-	if _, err := Sections([]byte("\x00asm\x02\x00\x00\x00"), "one"); err == nil {
-		t.Error("another version is accepted")
-	}
-}
-
-func TestSealAndRegistryAgree(t *testing.T) {
+// TestRegistry: methods.toml says of every method what the method says itself.
+func TestRegistry(t *testing.T) {
 	for _, f := range catalog.Families {
-		b := Build{Sources: "abc", Toolchain: "go1.26.8"}
-		sealed, err := Seal([]byte(header), f, b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		data, err := Registry([]catalog.Family{f}, map[string][]byte{f.Module(): sealed})
+		module := []byte("the bytes of " + f.Name)
+		data, err := Registry([]catalog.Family{f}, map[string][]byte{f.Module(): module})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,47 +129,27 @@ func TestSealAndRegistryAgree(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sections, err := Sections(sealed, SectionMethod)
-		if err != nil || len(sections) != len(f.Methods) || len(file.Methods) != len(f.Methods) {
-			t.Fatalf("%d sections, %d entries, %v; want %d of each", len(sections), len(file.Methods), err, len(f.Methods))
+		if len(file.Methods) != len(f.Methods) {
+			t.Fatalf("%d entries for %d methods", len(file.Methods), len(f.Methods))
 		}
-		for i, section := range sections {
-			decoder := json.NewDecoder(bytes.NewReader(section))
-			decoder.UseNumber()
-			var m Method
-			if err := decoder.Decode(&m); err != nil {
-				t.Fatal(err)
+		for i, e := range file.Methods {
+			info := f.Methods[i].Info()
+			want := registry.Method{
+				Name: info.Name, Kind: registry.KindWASM, URL: "builtin:" + f.Module(), SHA256: fmt.Sprintf("%x", sha256.Sum256(module)),
+				ABI: abi.VersionText, Version: info.Version, Summary: info.Summary, Source: info.Source,
+				Limits: registry.Limits{Memory: f.Limits.Memory, Timeout: f.Limits.Timeout, Forwards: f.Limits.Forwards, Output: f.Limits.Output, Log: f.Limits.Log},
 			}
-			e, info := file.Methods[i], f.Methods[i].Info()
-			type head struct {
-				Name, Version, Summary, Source, ABI string
-				Needs                               []sdk.Need
+			for _, n := range info.Needs {
+				want.Needs = append(want.Needs, string(n))
 			}
-			needs := make([]sdk.Need, len(e.Needs))
-			for j, n := range e.Needs {
-				needs[j] = sdk.Need(n)
+			for _, p := range info.Params {
+				want.Params = append(want.Params, registry.Param{
+					Name: p.Name, Aliases: p.Aliases, Type: string(p.Type), Default: p.Default,
+					Min: p.Min, Max: p.Max, Values: p.Values, Doc: p.Doc, Compat: p.Compat,
+				})
 			}
-			want := head{info.Name, info.Version, info.Summary, info.Source, abiVersion, info.Needs}
-			for where, got := range map[string]head{
-				"section":  {m.Name, m.Version, m.Summary, m.Source, m.ABI, m.Needs},
-				"registry": {e.Name, e.Version, e.Summary, e.Source, e.ABI, needs},
-			} {
-				if diff := cmp.Diff(want, got); diff != "" {
-					t.Errorf("%s: %s", where, diff)
-				}
-			}
-			for j, p := range info.Params {
-				got := e.Params[j]
-				back := sdk.Param{
-					Name: got.Name, Aliases: got.Aliases, Type: sdk.ParamType(got.Type), Default: got.Default,
-					Min: got.Min, Max: got.Max, Values: got.Values, Doc: got.Doc, Compat: got.Compat,
-				}
-				if diff := cmp.Diff(p, back); diff != "" {
-					t.Errorf("registry, parameter %s: %s", p.Name, diff)
-				}
-				if m.Params[j].Name != p.Name || m.Params[j].Doc != p.Doc {
-					t.Errorf("section, parameter %d is %s, want %s", j, m.Params[j].Name, p.Name)
-				}
+			if diff := cmp.Diff(want, e); diff != "" {
+				t.Error(diff)
 			}
 		}
 	}
