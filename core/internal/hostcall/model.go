@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 
+	"github.com/xai-go/xai/core/internal/contract"
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/abi"
 )
@@ -52,7 +53,9 @@ func (c *Call) evaluate(b []byte, parse func([]byte) (*abi.Forward, error), run 
 	}
 	c.Stats.Forwards++
 	c.Stats.Rows += n
-	r, err := timed(&c.Stats.Forward, func() (sdk.Reply, error) { return run(c.ctx, f, spec.Wrt) })
+	// What the reply would keep is refused before it is computed.
+	ctx := contract.WithReply(c.ctx, c.Limits.HandleBytes-c.handles.bytes-n*rowBytes)
+	r, err := timed(&c.Stats.Forward, func() (sdk.Reply, error) { return run(ctx, f, spec.Wrt) })
 	if err != nil {
 		return 0, err
 	}

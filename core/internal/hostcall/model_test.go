@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/xai-go/xai/core/internal/contract"
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/abi"
 	"github.com/xai-go/xai/sdk/num"
@@ -20,12 +21,14 @@ type model struct {
 	generation *sdk.Generation
 	text       string
 	kept       int64 // bytes that its replies say they keep
+	room       int64 // what the last reply could keep
 }
 
 func (*model) Info() sdk.ModelInfo { return sdk.ModelInfo{Labels: []string{"a", "b"}} }
 
-func (m *model) Forward(_ context.Context, f *sdk.Forward) (sdk.Reply, error) {
+func (m *model) Forward(ctx context.Context, f *sdk.Forward) (sdk.Reply, error) {
 	m.forward = f
+	m.room, _ = contract.ReplyBytes(ctx)
 	return answer{m.kept}, nil
 }
 
@@ -151,12 +154,16 @@ func TestGradient(t *testing.T) {
 
 // What a reply keeps counts from the start, and is free with it.
 func TestRepliesCountWhatTheyKeep(t *testing.T) {
-	c := newCall(t, &model{kept: 600}, Limits{HandleBytes: 1024})
+	m := &model{kept: 600}
+	c := newCall(t, m, Limits{HandleBytes: 1024})
 	embeds := put(t, c, make([]float32, 8), 1, 2, 4)
 	spec := abi.AppendForward(nil, &abi.Forward{Rows: abi.FieldEmbeds, Handle: embeds, Points: []string{"z"}})
 	h, err := c.Forward(spec)
 	if err != nil || c.HandleBytes() != 32+8+600 {
 		t.Fatalf("%d bytes are held: %v", c.HandleBytes(), err)
+	}
+	if m.room != 1024-32-8 {
+		t.Errorf("the model knows of room for %d bytes", m.room)
 	}
 	_, err = c.Forward(spec)
 	wantCode(t, "a second reply", err, sdk.EQuota)
