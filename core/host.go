@@ -40,8 +40,18 @@ type Options struct {
 	// BuiltinOnly has no registry file read but the binary's own: what else lies
 	// on the machine, or in the folder that the program stands in, is nothing to it.
 	BuiltinOnly bool
-	CacheDir    string // for modules, fetched ones and machine code; empty for the user's cache folder
-	Threads     int    // 0 for all cores
+	// Locked has no method run that is not what the xai.lock beside the project's
+	// methods.toml says.
+	Locked bool
+	// Ask is asked whether a method that the user has not granted yet may have
+	// what it needs, and a yes is remembered; nil refuses. Calls come one at a
+	// time.
+	Ask func(ctx context.Context, ask *registry.Ask) (bool, error)
+	// PolicyFile and GrantsFile take the place of the machine's policy and of the
+	// user's grants; empty for those.
+	PolicyFile, GrantsFile string
+	CacheDir               string // for modules, fetched ones and machine code; empty for the user's cache folder
+	Threads                int    // 0 for all cores
 	// DType is "f32", "f64", "bf16" or "int8"; empty for f32. An explanation in
 	// int8 says how far it is from one in f32, for which the model is opened in
 	// f32 too, and run on some of the variants.
@@ -70,6 +80,7 @@ type Host struct {
 
 	list func() (*registry.List, error)
 
+	asking  sync.Mutex
 	working sync.WaitGroup // explanations and compilations under way
 
 	mu      sync.Mutex

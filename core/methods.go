@@ -176,7 +176,7 @@ func loadError(e registry.Entry, err error) error {
 // opens a model meanwhile. What fails here fails again in Explain, which says
 // so.
 func (h *Host) Prepare(ctx context.Context, method string) {
-	if e, err := h.entry(method); err == nil {
+	if e, err := h.entry(method); err == nil && e.Embedded { // others may not run yet
 		_, _ = h.load(ctx, e)
 	}
 }

@@ -34,8 +34,12 @@ type cost struct {
 	fuel int64
 }
 
-// ready returns what runs the method. It fills in r.Runtime.
+// ready returns what runs the method, which may run. It fills in r.Runtime.
 func (h *Host) ready(ctx context.Context, e registry.Entry, info sdk.Info, r *Request) (*ready, error) {
+	var err error
+	if e.Limits, err = h.admit(ctx, e); err != nil {
+		return nil, err
+	}
 	if r.Runtime == "" {
 		r.Runtime = RuntimeWASM
 	}

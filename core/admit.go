@@ -1,0 +1,140 @@
+package core
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/xai-go/xai/core/internal/hostcall"
+	"github.com/xai-go/xai/registry"
+)
+
+// admit says whether a method may run: the machine's policy allows it, it is
+// what the project's lock says where the host keeps to that, and the user has
+// granted what it needs, or does now. It returns the limits that the policy
+// leaves it.
+func (h *Host) admit(ctx context.Context, e registry.Entry) (registry.Limits, error) {
+	refuse := func(err error, hint string) (registry.Limits, error) {
+		return registry.Limits{}, &Error{Kind: KindMethod, Msg: err.Error(), Hint: hint, Err: err}
+	}
+	policy, err := registry.ReadPolicy(cmp.Or(h.options.PolicyFile, registry.SystemPolicyPath()))
+	if err != nil {
+		return refuse(err, "nothing runs until whoever manages this machine has mended it")
+	}
+	if err := policy.Check(e); err != nil {
+		return refuse(err, "ask whoever manages this machine, or use another method")
+	}
+	if h.options.Locked {
+		if err := h.locked(e); err != nil {
+			return registry.Limits{}, err
+		}
+	}
+	if err := h.granted(ctx, e); err != nil {
+		return registry.Limits{}, err
+	}
+	d := hostcall.Defaults()
+	return policy.Clamp(e.Limits, registry.Limits{
+		Memory: d.MemoryBytes, Timeout: d.Timeout, Forwards: d.Forwards, Output: d.OutputBytes, Log: d.LogBytes, Fuel: d.Fuel,
+	}), nil
+}
+
+// locked returns an error unless the entry is what the lock beside its project's
+// registry file says.
+func (h *Host) locked(e registry.Entry) error {
+	list, err := h.list()
+	if err != nil {
+		return err
+	}
+	refuse := func(msg string, err error) error {
+		return &Error{Kind: KindMethod, Msg: msg, Hint: "look at what changed, and lock it with: xai plugin lock", Err: err}
+	}
+	for _, place := range list.Places {
+		if place.File == nil || place.Origin != registry.OriginProject && place.Origin != registry.OriginFlag {
+			continue
+		}
+		lock, err := registry.ReadLock(registry.LockPath(place.Path))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return refuse(registry.LockPath(place.Path)+" does not exist, and --locked keeps to it", err)
+		case err != nil:
+			return refuse(err.Error(), err)
+		}
+		if all := lock.Compare(list); len(all) > 0 {
+			return refuse(all[0].String(), nil)
+		}
+		if all := lock.Check(e); len(all) > 0 {
+			return refuse(all[0].String(), nil)
+		}
+		return nil
+	}
+	if e.Embedded {
+		return nil
+	}
+	return refuse("no project's methods.toml is in force, so that there is no "+registry.LockName+" to keep to", nil)
+}
+
+// granted returns an error unless the user has granted what the entry needs. It
+// asks where somebody can answer, and remembers a yes.
+func (h *Host) granted(ctx context.Context, e registry.Entry) error {
+	refuse := func(msg string, err error) error {
+		return &Error{Kind: KindMethod, Msg: msg, Hint: "if you trust it: xai plugin grant " + e.Name, Err: err}
+	}
+	ask, err := h.missing(e)
+	if ask == nil || err != nil {
+		return err
+	}
+	if h.options.Ask == nil {
+		return refuse(ask.String(), nil)
+	}
+	h.asking.Lock() // one question at a time
+	defer h.asking.Unlock()
+	yes, err := h.options.Ask(ctx, ask)
+	if err != nil {
+		return err
+	}
+	if !yes {
+		return refuse("method "+e.Name+" was not granted what it needs", nil)
+	}
+	return h.Grant(ctx, ask)
+}
+
+// Grant records that the user grants a method what it asks for.
+func (h *Host) Grant(ctx context.Context, ask *registry.Ask) error {
+	path, g := h.grantsPath(), ask.Grant
+	g.Time = time.Now()
+	if err := registry.AddGrant(ctx, path, g); err != nil {
+		return &Error{Kind: KindInternal, Msg: "the grant cannot be remembered: " + err.Error(), Hint: "make the folder of " + path + " writable", Err: err}
+	}
+	return nil
+}
+
+// Missing returns what the user has not granted yet to a method; nil where it may
+// run.
+func (h *Host) Missing(method string) (*registry.Ask, error) {
+	e, err := h.entry(method)
+	if err != nil {
+		return nil, err
+	}
+	return h.missing(e)
+}
+
+func (h *Host) missing(e registry.Entry) (*registry.Ask, error) {
+	grants, err := registry.ReadGrants(h.grantsPath())
+	if err != nil {
+		return nil, &Error{Kind: KindMethod, Msg: err.Error(), Err: err}
+	}
+	ask, err := grants.Missing(e, runtime.GOOS, runtime.GOARCH)
+	if err != nil {
+		return nil, &Error{Kind: KindMethod, Msg: err.Error(), Err: err}
+	}
+	return ask, nil
+}
+
+// grantsPath is where the user's grants are.
+func (h *Host) grantsPath() string {
+	return cmp.Or(h.options.GrantsFile, registry.GrantsPath(os.Getenv))
+}

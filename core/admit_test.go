@@ -1,0 +1,137 @@
+package core_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/xai-go/xai/core"
+	"github.com/xai-go/xai/plugins"
+	"github.com/xai-go/xai/registry"
+)
+
+// project writes a methods.toml that declares lime with other bytes than the
+// binary's, and returns its path.
+func project(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	module, err := plugins.Builtin().Module("lime.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := append(append([]byte{}, module...), "\x00\x05\x04note"...) // a custom section without content
+	file, err := registry.Parse(plugins.Builtin().Registry, "methods.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(other)
+	file.Methods[0].URL, file.Methods[0].SHA256 = "lime.wasm", hex.EncodeToString(sum[:])
+	file.Methods = file.Methods[:1]
+	write(t, filepath.Join(dir, "lime.wasm"), string(other))
+	text, err := file.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "methods.toml")
+	write(t, path, string(text))
+	return path
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestMethodsAreGrantedOnce(t *testing.T) {
+	o := core.Options{Registry: project(t), GrantsFile: filepath.Join(t.TempDir(), "xai", "grants.toml")}
+	explain := func(o core.Options) error {
+		host := newHost(t, o)
+		_, err := host.Explain(t.Context(), open(t, host, "builtin:sentiment-en"), core.Request{Input: core.Input{Text: "Good."}, Params: map[string]string{"num_samples": "10"}})
+		return err
+	}
+	err := explain(o)
+	e, ok := errors.AsType[*core.Error](err)
+	if !ok || e.Kind != core.KindMethod || !strings.Contains(e.Hint, "xai plugin grant lime") {
+		t.Fatalf("without anybody to ask: %v", err)
+	}
+	asked := 0
+	answer := false
+	o.Ask = func(_ context.Context, ask *registry.Ask) (bool, error) {
+		asked++
+		if !ask.Shadows || ask.Grant.Name != "lime" || len(ask.Needs) != 1 || ask.Process {
+			t.Errorf("asked for %+v", ask)
+		}
+		return answer, nil
+	}
+	if err := explain(o); core.KindOf(err) != core.KindMethod || asked != 1 {
+		t.Errorf("after a no: %v, asked %d times", err, asked)
+	}
+	answer = true
+	if err := explain(o); err != nil || asked != 2 {
+		t.Errorf("after a yes: %v, asked %d times", err, asked)
+	}
+	o.Ask = nil
+	if err := explain(o); err != nil {
+		t.Errorf("once it is granted: %v", err)
+	}
+	if ask, err := newHost(t, o).Missing("lime"); ask != nil || err != nil {
+		t.Errorf("missing are %v, %v", ask, err)
+	}
+}
+
+func TestAdmissionRefuses(t *testing.T) {
+	mine := project(t)
+	policy := filepath.Join(t.TempDir(), "policy.toml")
+	yes := func(context.Context, *registry.Ask) (bool, error) { return true, nil }
+	for name, c := range map[string]struct {
+		o      core.Options
+		policy string
+		locked func(l *registry.Lock) // nil for no lock
+		want   string
+	}{
+		"a policy that it breaks":  {o: core.Options{Registry: mine}, policy: "schema = 1\nsources = [\"builtin:\"]\n", want: "the policy"},
+		"a broken policy":          {o: core.Options{Registry: mine}, policy: "schema = 1\nsauces = []\n", want: "sauces"},
+		"no lock":                  {o: core.Options{Registry: mine, Locked: true}, want: "xai.lock does not exist"},
+		"another hash in the lock": {o: core.Options{Registry: mine, Locked: true}, locked: func(l *registry.Lock) { l.Methods[0].SHA256 = strings.Repeat("0", 64) }, want: "sha256"},
+		"what the lock lacks":      {o: core.Options{Registry: mine, Locked: true}, locked: func(l *registry.Lock) { l.Methods = nil }, want: "lime"},
+		"the lock as it is":        {o: core.Options{Registry: mine, Locked: true}, locked: func(*registry.Lock) {}},
+		"the binary's own":         {o: core.Options{Locked: true, BuiltinOnly: true}},
+		"a question that fails":    {o: core.Options{Registry: mine, Ask: func(context.Context, *registry.Ask) (bool, error) { return false, context.Canceled }}, want: "canceled"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := c.o
+			o.GrantsFile = filepath.Join(t.TempDir(), "grants.toml")
+			if o.Ask == nil {
+				o.Ask = yes
+			}
+			if c.policy != "" {
+				write(t, policy, c.policy)
+				o.PolicyFile = policy
+			}
+			os.Remove(registry.LockPath(mine))
+			if c.locked != nil {
+				file, err := registry.Search(mine, func(string) string { return "" }, "", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				lock := registry.NewLock(file.Places[0].File, nil)
+				c.locked(lock)
+				if err := lock.Write(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			host := newHost(t, o)
+			_, err := host.Explain(t.Context(), open(t, host, "builtin:sentiment-en"), core.Request{Input: core.Input{Text: "Good."}, Params: map[string]string{"num_samples": "10"}})
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
