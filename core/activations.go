@@ -350,28 +350,26 @@ func (a *Activations) tokens(selections []point.Selection) ([]point.Selection, e
 			others = append(others, s)
 			continue
 		}
-		longest := 0
-		for _, r := range a.Rows {
-			longest = max(longest, len(r.Tokens))
-		}
 		first, last := s.Ranges[0].Bounds(len(a.Rows))
-		lo, hi := s.Ranges[1].Bounds(longest)
-		if first >= last || lo >= hi {
+		width, empty := 0, first >= last
+		for _, r := range a.Rows[first:last] {
+			lo, hi := s.Ranges[1].Bounds(len(r.Tokens))
+			width, empty = max(width, hi-lo), empty || lo == hi
+		}
+		if empty {
 			return nil, a.nothing(s)
 		}
 		t := Activation{Name: s.Name, Point: s.Point.Name}
 		t.Shape = []int{}
 		for _, axis := range s.Kept() {
-			t.Axes, t.Shape = append(t.Axes, s.Point.Axes[axis].Letter), append(t.Shape, []int{last - first, hi - lo}[axis])
+			t.Axes, t.Shape = append(t.Axes, s.Point.Axes[axis].Letter), append(t.Shape, []int{last - first, width}[axis])
 		}
-		for _, r := range a.Rows[first:last] {
-			for i := lo; i < hi; i++ {
-				id := int64(0) // padding
-				if i < len(r.Tokens) {
-					id = int64(r.Tokens[i].ID)
-				}
-				t.IDs = append(t.IDs, id)
+		for i, r := range a.Rows[first:last] {
+			lo, hi := s.Ranges[1].Bounds(len(r.Tokens))
+			for _, token := range r.Tokens[lo:hi] {
+				t.IDs = append(t.IDs, int64(token.ID))
 			}
+			t.IDs = append(t.IDs, make([]int64, (i+1)*width-len(t.IDs))...) // padding
 		}
 		a.Tensors = append(a.Tensors, t)
 	}

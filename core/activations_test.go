@@ -97,6 +97,14 @@ func TestActivationsTokens(t *testing.T) {
 	if all.IDs[11] != 0 {
 		t.Errorf("padding is %d", all.IDs[11])
 	}
+	// An index from the end is of each sequence, as it is of activations.
+	x, err = m.Activations(t.Context(), core.ActivationsRequest{Inputs: []core.Input{{Text: "the film was good"}, {Text: "great"}}, Points: []string{"hook_tokens[t=-1],hook_tokens[t=-2:]"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last, two := x.Tensors[0], x.Tensors[1]; !slices.Equal(last.IDs, []int64{all.IDs[5], all.IDs[8]}) || !slices.Equal(two.IDs, []int64{all.IDs[4], all.IDs[5], all.IDs[7], all.IDs[8]}) {
+		t.Errorf("the last tokens of %v are %v and %v", all.IDs, last, two)
+	}
 }
 
 // TestActivationsPatch holds the workflow of a clean and a corrupt run: a patch
