@@ -45,6 +45,7 @@ var rules = []rule{
 	// The registry: a leaf, and the only place that knows TOML.
 	{"registry/signature", []string{"aead.dev/minisign"}, nil},
 	{"registry/internal/document", []string{"internal/nearest", "github.com/BurntSushi/toml"}, nil},
+	{"registry/internal/filelock", []string{"golang.org/x/sys/windows"}, nil},
 	{"registry/internal/...", []string{"registry/internal/..."}, nil},
 	{"registry", []string{"internal/nearest", "registry/internal/...", "registry/signature"}, nil},
 

@@ -77,7 +77,7 @@ func (e Entry) Artifact(goos, goarch string) (Artifact, error) {
 		if a.OS == goos && a.Arch == goarch {
 			return a, nil
 		}
-		have = append(have, a.OS+"/"+a.Arch)
+		have = append(have, a.platform())
 	}
 	slices.Sort(have)
 	return Artifact{}, &UnsupportedError{e.File.Path, fmt.Sprintf("method %s: there is no executable for %s/%s; there are those for %s", e.Name, goos, goarch, strings.Join(have, ", "))}
@@ -132,4 +132,13 @@ type Confine struct {
 	Processes    int      // tasks, threads included; 0 is the host's default
 	Env          []string // environment variables that it sees
 	Read         []string // absolute paths below which it may read and execute, with slashes
+}
+
+// orLeast returns the confinement of a process that asks for nothing where c is
+// nil.
+func (c *Confine) orLeast() *Confine {
+	if c == nil {
+		return &Confine{Landlock: true}
+	}
+	return c
 }

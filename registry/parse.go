@@ -110,21 +110,10 @@ func (t table) method() Method {
 	t.Allow("name", "kind", "url", "sha256", "abi", "version", "needs", "summary", "source", "signer",
 		"limits", "params", "artifact", "confine")
 	m.Kind = t.OneOf("kind", KindWASM, KindProcess)
-	process := m.Kind == KindProcess
-	if !process {
-		for _, key := range []string{"artifact", "confine"} {
-			if t.Has(key) {
-				t.Fail(key, "%s belongs to kind = %q alone", key, KindProcess)
-			}
-		}
-	}
-	if !t.Has("artifact") {
+	if t.source(m.Kind) {
 		m.URL, m.SHA256 = t.module()
-	} else if t.Has("url") || t.Has("sha256") {
-		t.Fail("artifact", "there is a url for every platform and an artifact for some; leave one of them out")
 	}
-	m.ABI = t.Match("abi", abiVersion, `the version of the ABI, such as "1.0"`)
-	m.Version = t.Match("version", semVersion, `a semantic version, such as "1.2.0"`)
+	m.Version, m.ABI = t.versions()
 	m.Needs, m.Signer = t.needs(), t.signer()
 	m.Summary, m.Source = t.Text("summary"), t.Text("source")
 	m.Limits = t.sub("limits").limits()
@@ -132,6 +121,27 @@ func (t table) method() Method {
 	m.Artifacts = t.artifacts("[[method.artifact]]")
 	m.Confine = t.confinement()
 	return m
+}
+
+// source reports whether the method has one url, rather than one a platform.
+func (t table) source(kind string) bool {
+	if kind != KindProcess {
+		for _, key := range []string{"artifact", "confine"} {
+			if t.Has(key) {
+				t.Fail(key, "%s belongs to kind = %q alone", key, KindProcess)
+			}
+		}
+	}
+	if t.Has("artifact") && (t.Has("url") || t.Has("sha256")) {
+		t.Fail("artifact", "there is a url for every platform and an artifact for some; leave one of them out")
+	}
+	return !t.Has("artifact")
+}
+
+// versions reads the version of the method and that of its ABI.
+func (t table) versions() (version, abi string) {
+	abi = t.Match("abi", abiVersion, `the version of the ABI, such as "1.0"`)
+	return t.Match("version", semVersion, `a semantic version, such as "1.2.0"`), abi
 }
 
 func (t table) methodName() string {
@@ -192,8 +202,9 @@ func (t table) artifacts(header string) []Artifact {
 	first := map[string]bool{}
 	for i, sub := range t.subs("artifact", header, document.MaxList) {
 		sub.Name = t.Name + ": artifact " + strconv.Itoa(i+1)
+		sub.Allow("os", "arch", "url", "sha256")
 		a := sub.artifact()
-		if at := a.OS + "/" + a.Arch; first[at] {
+		if at := a.platform(); first[at] {
 			sub.Fail("", "there is an executable for %s already", at)
 		} else {
 			first[at] = true
@@ -204,7 +215,6 @@ func (t table) artifacts(header string) []Artifact {
 }
 
 func (t table) artifact() Artifact {
-	t.Allow("os", "arch", "url", "sha256")
 	a := Artifact{
 		OS:   t.Match("os", platform, `an operating system as Go names it, such as "linux"`),
 		Arch: t.Match("arch", platform, `an architecture as Go names it, such as "amd64"`),

@@ -390,16 +390,20 @@ func drawMethod(t *rapid.T, name string) Method {
 			m.URL, m.SHA256 = "", ""
 		}
 		if rapid.Bool().Draw(t, "confine") {
-			m.Confine = &Confine{
-				Landlock: rapid.Bool().Draw(t, "landlock"), Net: rapid.Bool().Draw(t, "net"),
-				AddressSpace: rapid.SampledFrom([]int64{0, 1 << 20, 1<<20 + 1}).Draw(t, "rlimit_as"),
-				Processes:    rapid.IntRange(0, maxProcesses).Draw(t, "processes"),
-				Read:         orNil(rapid.SliceOfNDistinct(rapid.StringMatching(`(/[a-zé "\\][a-z.]{0,4}){1,3}`), 0, 3, rapid.ID).Draw(t, "read")),
-				Env:          orNil(rapid.SliceOfNDistinct(rapid.StringMatching(`[A-Z_][A-Z0-9_]{0,5}`), 0, 3, rapid.ID).Draw(t, "env")),
-			}
+			m.Confine = drawConfine(t)
 		}
 	}
 	return m
+}
+
+func drawConfine(t *rapid.T) *Confine {
+	return &Confine{
+		Landlock: rapid.Bool().Draw(t, "landlock"), Net: rapid.Bool().Draw(t, "net"),
+		AddressSpace: rapid.SampledFrom([]int64{0, 1 << 20, 1<<20 + 1}).Draw(t, "rlimit_as"),
+		Processes:    rapid.IntRange(0, maxProcesses).Draw(t, "processes"),
+		Read:         orNil(rapid.SliceOfNDistinct(rapid.StringMatching(`(/[a-zé "\\][a-z.]{0,4}){1,3}`), 0, 3, rapid.ID).Draw(t, "read")),
+		Env:          orNil(rapid.SliceOfNDistinct(rapid.StringMatching(`[A-Z_][A-Z0-9_]{0,5}`), 0, 3, rapid.ID).Draw(t, "env")),
+	}
 }
 
 func drawParam(t *rapid.T, name, alias string) Param {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -112,28 +111,7 @@ func (s *Store) addSignature(f *os.File, sum string, item Item) error {
 	if err := verifySignature(item.Signer, f, item.Signature); err != nil {
 		return &SignatureError{Name: item.Name, Signer: item.Signer, Place: path, Err: err}
 	}
-	file, err := os.CreateTemp(filepath.Dir(path), "new.*.tmp")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name())
-	defer file.Close()
-	if _, err := file.Write(item.Signature); err != nil {
-		return err
-	}
-	return finish(file, path, 0o400)
-}
-
-// finish gives a temporary file its mode and its name.
-func finish(f *os.File, path string, mode fs.FileMode) error {
-	if err := errors.Join(f.Sync(), f.Close(), os.Chmod(f.Name(), mode)); err != nil {
-		return err
-	}
-	if runtime.GOOS == "windows" {
-		// A read-only file is not replaced there.
-		_ = os.Chmod(path, 0o600)
-	}
-	return os.Rename(f.Name(), path)
+	return writeWhole(path, item.Signature, 0o400)
 }
 
 // Check verifies something in the store as it is at every load, and returns its

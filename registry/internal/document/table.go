@@ -210,13 +210,14 @@ func (t Table) Duration(key string, high time.Duration) time.Duration {
 	return d
 }
 
-// Time reads a required date and time with its offset, in UTC.
+// Time reads a required date and time with its offset, in UTC, of a year that
+// has four digits and began after 1969.
 func (t Table) Time(key string) time.Time {
 	v, ok := t.values[key].(time.Time)
 	switch {
 	case !t.Has(key):
 		t.Fail("", "%s is missing; it must be a date and time such as 2006-01-02T15:04:05Z", key)
-	case !ok || strings.Contains(v.Location().String(), "-local"):
+	case !ok || strings.Contains(v.Location().String(), "-local") || v.UTC().Year() < 1970 || v.UTC().Year() > 9999:
 		t.Fail(key, "%s must be a date and time such as 2006-01-02T15:04:05Z", key)
 	}
 	return v.UTC()
