@@ -59,7 +59,7 @@ var rules = []rule{
 	{"core/report", []string{"core", "engine/arch", "engine/checkpoint/safetensors", "engine/tokenizer", "sdk", "github.com/rivo/uniseg"}, []string{"engine"}},
 	{"core", []string{
 		"core/builtin", "core/internal/...", "core/native", "core/wasm",
-		"engine", "engine/arch", "engine/checkpoint", "engine/checkpoint/safetensors", "engine/checkpoint/stored", "engine/point", "engine/tokenizer", "internal/nearest", "registry", "sdk", "sdk/num",
+		"engine", "engine/arch", "engine/checkpoint", "engine/checkpoint/safetensors", "engine/checkpoint/stored", "engine/point", "engine/tokenizer", "internal/nearest", "registry", "sdk", "sdk/abi", "sdk/num",
 		"github.com/rivo/uniseg",
 	}, []string{"internal/golden", "plugins/..."}},
 

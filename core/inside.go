@@ -306,8 +306,14 @@ func (c *inspection) keep(parts map[string][]*kept, name, point string, gradient
 	if err != nil {
 		return err
 	}
-	if len(c.kept)+len(selections) > 2*abi.MaxPoints {
-		return sdk.NewError(sdk.ERange, "the names of points stand for "+strconv.Itoa(len(c.kept)+len(selections))+" activations and more, and "+strconv.Itoa(abi.MaxPoints)+" is the most: ask for less at a time")
+	count := len(selections)
+	for _, k := range c.kept {
+		if k.gradient == gradient {
+			count++
+		}
+	}
+	if count > abi.MaxPoints {
+		return sdk.NewError(sdk.ERange, "the names of points stand for "+strconv.Itoa(count)+" activations or more, and "+strconv.Itoa(abi.MaxPoints)+" is the most: ask for less at a time")
 	}
 	for _, s := range selections {
 		k := &kept{Selection: s, gradient: gradient}

@@ -834,3 +834,44 @@ func TestInsideIsNotRemembered(t *testing.T) {
 		t.Errorf("equal rows differ:\n%s", diff)
 	}
 }
+
+// TestInsideTruncates: rows are built twice, and those that had to be cut count
+// once, whether their points are read or not, and not at all where the call
+// fails.
+func TestInsideTruncates(t *testing.T) {
+	m := openGolden(t, "bert-text", Options{})
+	s := started(t, m, Request{Input: Input{Text: "the film was good"}})
+	long := strings.Repeat("film ", 2*m.MaxTokens())
+	for i, f := range []*sdk.Forward{
+		{Texts: []string{long, "film", long + "good"}},
+		{Texts: []string{long, "film", long + "good"}, Points: []string{"embeddings"}},
+	} {
+		if _, err := s.Forward(t.Context(), f); err != nil || s.truncated != 2*(i+1) {
+			t.Errorf("%d rows were cut: %v", s.truncated, err)
+		}
+	}
+	if _, err := s.Forward(t.Context(), &sdk.Forward{Texts: []string{long}, Points: []string{"nosuch"}}); err == nil || s.truncated != 4 {
+		t.Errorf("%d rows were cut: %v", s.truncated, err)
+	}
+}
+
+// TestGradientOfALabel: a target is what parseTarget has found, whatever its label
+// looks like.
+func TestGradientOfALabel(t *testing.T) {
+	m := openGolden(t, "bert-seqcls", Options{})
+	m.labels = []string{"0", "logits[0,2]", "a - b"}
+	var want []float64
+	for i, expr := range []string{"1", "logits[0,2]", "label:logits[0,2]"} {
+		s := rawSession(t, m, Request{Output: sdk.Prob})
+		reply, err := s.Gradient(t.Context(), &sdk.Forward{IDs: sampleIDs(5), Target: expr}, []string{"embeddings"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _ := get(t, reply, sdk.Grad("embeddings"), 0)
+		if i == 0 {
+			want = got
+		} else if !slices.Equal(got, want) {
+			t.Errorf("%s has another gradient than class 1", expr)
+		}
+	}
+}

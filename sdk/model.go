@@ -136,7 +136,7 @@ const (
 type Reply interface {
 	// Tensor returns the output of that name: ReplyTarget …, a name of
 	// Forward.Points, or Grad of a point. Points are f32, or f64 in a model that
-	// computes so. The index selects one of several that a name of a point stands
+	// computes so, and token ids i64. The index selects one of several that a name of a point stands
 	// for, and is 0 elsewhere.
 	Tensor(name string, index int) (*Tensor, error)
 }

@@ -14,7 +14,7 @@ import (
 type method func(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Explanation, error)
 
 func (method) Info() sdk.Info {
-	return sdk.Info{Name: "method", Needs: []sdk.Need{sdk.NeedForward}}
+	return sdk.Info{Name: "method", Needs: []sdk.Need{sdk.NeedForward, sdk.NeedGradients}}
 }
 
 func (f method) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
@@ -62,6 +62,14 @@ func TestExplain(t *testing.T) {
 			_, err := m.Forward(ctx, &sdk.Forward{})
 			return nil, err
 		}, &sdk.Error{Code: sdk.EInvalid}},
+		"a power without its need": {func(ctx context.Context, m sdk.Model, _ *sdk.Request) (*sdk.Explanation, error) {
+			_, err := sdk.Tokenize(ctx, m, "a")
+			return nil, err
+		}, &sdk.Error{Code: sdk.ECap}},
+		"a power that the model lacks": {func(ctx context.Context, m sdk.Model, _ *sdk.Request) (*sdk.Explanation, error) {
+			_, err := sdk.Gradient(ctx, m, &sdk.Forward{Texts: []string{"a"}}, "embeddings")
+			return nil, err
+		}, &sdk.Error{Code: sdk.EUnsupported}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e, err := native.Explain(t.Context(), c.f, model{}, request())

@@ -330,12 +330,24 @@ func TestNeeds(t *testing.T) {
 }
 
 // TestPoints: the points of a model that does not say what they are take the
-// need of any, and a model's own error of a name is passed on.
+// need of any, but for the embeddings, and a model's own error of a name is
+// passed on.
 func TestPoints(t *testing.T) {
-	f := &sdk.Forward{Texts: []string{"a"}, Points: []string{"embeddings"}}
+	f := &sdk.Forward{Texts: []string{"a"}, Points: []string{"hidden_states[0]"}}
 	without := sdk.Info{Needs: []sdk.Need{sdk.NeedForward, sdk.NeedEmbeddings, sdk.NeedAttentions, sdk.NeedHiddenStates}}
-	if _, err := Model(&recorder{}, without, request()).Forward(t.Context(), f); !errors.Is(err, &sdk.Error{Code: sdk.ECap}) || !strings.Contains(err.Error(), `reads embeddings without the need "activations"`) {
+	if _, err := Model(&recorder{}, without, request()).Forward(t.Context(), f); !errors.Is(err, &sdk.Error{Code: sdk.ECap}) || !strings.Contains(err.Error(), `reads hidden_states[0] without the need "activations"`) {
 		t.Errorf("a model without classes: %v", err)
+	}
+	f.Points = []string{"embeddings"}
+	if _, err := Model(&recorder{}, without, request()).Forward(t.Context(), f); err != nil {
+		t.Errorf("the embeddings of a model without classes: %v", err)
+	}
+	gradients := sdk.Info{Needs: []sdk.Need{sdk.NeedGradients}}
+	f.Points = nil
+	for wrt, want := range map[string]sdk.Errno{"embeddings": sdk.EUnsupported, "embeddings[t=0]": sdk.ECap} { // which is what the model says
+		if _, err := sdk.Gradient(t.Context(), Model(&recorder{}, gradients, request()), f, wrt); !errors.Is(err, &sdk.Error{Code: want}) {
+			t.Errorf("the gradient at %s of a model without classes: %v", wrt, err)
+		}
 	}
 	f.Points = []string{"nosuch"}
 	if _, err := Model(&powers{}, without, request()).Forward(t.Context(), f); !errors.Is(err, &sdk.Error{Code: sdk.EName}) {

@@ -23,7 +23,8 @@ type Points interface {
 // every call checked against the request before m sees it. It is a
 // sdk.Differentiable, a sdk.Generator and a sdk.Tokenizer, whose answer is
 // EUNSUPPORTED where m is none. What a point needs is what m says, as [Points];
-// of any other model every point is an activation.
+// of any other model "embeddings" is the word embeddings, and every other name an
+// activation's.
 func Model(m sdk.Model, info sdk.Info, r *sdk.Request) sdk.Model {
 	return &model{m, info.Needs, r}
 }
@@ -143,6 +144,9 @@ func (m *model) point(ctx context.Context, name, what string, free sdk.Need) err
 		return err
 	}
 	needs := []sdk.Need{sdk.NeedActivations}
+	if name == string(sdk.NeedEmbeddings) {
+		needs[0] = sdk.NeedEmbeddings
+	}
 	if p, ok := m.Model.(Points); ok {
 		var err error
 		if needs, err = p.PointNeeds(name); err != nil {
