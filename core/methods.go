@@ -97,13 +97,16 @@ func infoOf(m registry.Method) sdk.Info {
 	return info
 }
 
-// load reads, verifies and compiles a method's module. A module is compiled
-// once; its bytes are verified at every load. A compilation cannot be stopped,
+// load reads, verifies and compiles a method's module, which the user has granted
+// what it needs. A module is compiled once; its bytes are verified at every load. A compilation cannot be stopped,
 // so a caller that gives up leaves it to the next one.
 func (h *Host) load(ctx context.Context, e registry.Entry) (*wasm.Module, error) {
 	bytes, err := h.loader().Module(ctx, e)
 	if err != nil {
 		return nil, loadError(e, err)
+	}
+	if err := h.granted(ctx, e); err != nil {
+		return nil, err
 	}
 	failed := func(err error) error {
 		if err == nil {

@@ -37,7 +37,7 @@ type cost struct {
 // ready returns what runs the method, which may run. It fills in r.Runtime.
 func (h *Host) ready(ctx context.Context, e registry.Entry, info sdk.Info, r *Request) (*ready, error) {
 	var err error
-	if e.Limits, err = h.admit(ctx, e); err != nil {
+	if e.Limits, err = h.admit(e); err != nil {
 		return nil, err
 	}
 	if r.Runtime == "" {

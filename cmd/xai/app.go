@@ -36,7 +36,9 @@ type app struct {
 	dtype    string
 	memory   size
 	timeout  time.Duration
+	fuel     amount
 	registry string
+	locked   bool
 	noColour bool
 
 	late func() // tells run that --timeout has passed
@@ -99,7 +101,9 @@ methods it brings, or with yours.`,
 	f.Var(choice{&a.dtype, []string{"f32", "f64", "bf16", "int8"}}, "dtype", "number format: f32 (default); f64, the reference; bf16, weights in half the memory; int8, in a quarter, which is faster: an explanation then opens the model in f32 too and says how far it is from that")
 	f.Var(&a.memory, "memory", "memory for the weights, the work of all forwards and what they return, for example 2GiB (default 4GiB)")
 	f.Var(duration{&a.timeout}, "timeout", "give up after this long, for example 30s")
+	f.Var(&a.fuel, "fuel", "instructions that a method in the sandbox may take, for example 20G (default: its limit in methods.toml)")
 	f.StringVar(&a.registry, "registry", "", "look for methods in this methods.toml `FILE` first")
+	f.BoolVar(&a.locked, "locked", false, "run no method that is not what xai.lock says")
 	f.BoolVar(&a.noColour, "no-color", false, "write without colours (NO_COLOR and CLICOLOR_FORCE are obeyed too)")
 	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))
 	root.SetHelpCommand(helpCommand(root))
@@ -171,6 +175,8 @@ func (a *app) host(set ...func(*core.Options)) (*core.Host, error) {
 		Models:   builtin.Models(),
 		Methods:  core.Builtin(plugins.Builtin()),
 		Registry: a.registry,
+		Locked:   a.locked,
+		Ask:      a.ask(),
 		Threads:  a.threads,
 		DType:    a.dtype,
 		Memory:   int64(a.memory),
@@ -397,6 +403,35 @@ func (n *size) Set(s string) error {
 		break
 	}
 	return usage("use a number and a unit, for example 512MiB or 2GiB", "%q is not a size", s)
+}
+
+// amount is the value of a flag that takes a whole number with a unit.
+type amount int64
+
+func (n *amount) String() string {
+	if *n == 0 {
+		return ""
+	}
+	return strconv.FormatInt(int64(*n), 10)
+}
+func (n *amount) Type() string { return "N" }
+func (n *amount) Set(s string) error {
+	digits, factor := s, int64(1)
+	for _, u := range []struct {
+		suffix string
+		factor int64
+	}{{"k", 1e3}, {"M", 1e6}, {"G", 1e9}, {"T", 1e12}} {
+		if d, ok := strings.CutSuffix(s, u.suffix); ok {
+			digits, factor = d, u.factor
+			break
+		}
+	}
+	v, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || v < 1 || v > math.MaxInt64/factor {
+		return usage("use a whole number, with k, M, G or T behind it where it is large, for example 20G", "%q is not an amount", s)
+	}
+	*n = amount(v * factor)
+	return nil
 }
 
 // noArgs refuses arguments.

@@ -301,7 +301,7 @@ func (e *explanation) measure(ctx context.Context, text string, runs int) (*expl
 		return nil, err
 	}
 	defer host.Close()
-	if err := e.resolve(host); err != nil {
+	if _, err := e.resolve(host); err != nil {
 		return nil, err
 	}
 	in := core.Input{Text: text}

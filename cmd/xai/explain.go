@@ -12,6 +12,7 @@ import (
 
 	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/core/report"
+	"github.com/xai-go/xai/registry"
 	"github.com/xai-go/xai/sdk"
 )
 
@@ -94,7 +95,7 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 	}
 	request := core.Request{
 		Method: e.method, Target: e.target, Output: sdk.Output(e.outputScale), Units: e.units,
-		Seed: e.seed, Runtime: e.runtime, Timeout: e.timeout, Log: e.log,
+		Seed: e.seed, Runtime: e.runtime, Timeout: e.timeout, Fuel: int64(e.fuel), Log: e.log,
 	}
 	var err error
 	if request.Params, err = pairs(e.params); err != nil {
@@ -114,7 +115,8 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer host.Close()
-	if err := e.resolve(host); err != nil {
+	entry, err := e.resolve(host)
+	if err != nil {
 		return err
 	}
 	if _, err := host.Params(e.method, request.Params); err != nil {
@@ -132,6 +134,9 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 	result, err := host.Explain(ctx, model, request)
 	if err != nil {
 		return err
+	}
+	if entry.ShadowsBuiltin {
+		fmt.Fprintf(e.stderr, "note: the method %s is that of %s, in place of the embedded one\n", report.Line(entry.Name), report.Line(entry.File.Path))
 	}
 	if format != "term" { // the terminal's report lists them
 		e.noteDropped(len(result.Input.Dropped))
@@ -165,18 +170,13 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 	return e.write(write)
 }
 
-// resolve finds the method and bounds the heap by its limits. It says, whatever
-// the format, where the method is another one than the binary's of that name.
-func (e *explanation) resolve(host *core.Host) error {
+// resolve finds the method and bounds the heap by its limits.
+func (e *explanation) resolve(host *core.Host) (registry.Entry, error) {
 	entry, _, err := host.Method(e.method)
-	if err != nil {
-		return err
+	if err == nil {
+		e.boundHeap(host, entry.Limits)
 	}
-	e.boundHeap(host, entry.Limits)
-	if entry.ShadowsBuiltin {
-		fmt.Fprintf(e.stderr, "note: the method %s is that of %s, in place of the embedded one\n", report.Line(entry.Name), report.Line(entry.File.Path))
-	}
-	return nil
+	return entry, err
 }
 
 // one reads the one input that is explained.

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +20,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/xai-go/xai/plugins"
+	"github.com/xai-go/xai/registry"
 )
 
 func TestMain(m *testing.M) {
@@ -167,6 +172,22 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 		if m[args[1]] != args[2] {
 			ts.Fatalf("%s is %s", args[1], m[args[1]])
 		}
+	},
+	// other: a methods.toml with the method lime, whose module has other bytes than
+	// the binary's.
+	"other": func(ts *testscript.TestScript, _ bool, _ []string) {
+		module, err := plugins.Builtin().Module("lime.wasm")
+		ts.Check(err)
+		module = append(slices.Clone(module), "\x00\x05\x04note"...) // a custom section without content
+		file, err := registry.Parse(plugins.Builtin().Registry, "methods.toml")
+		ts.Check(err)
+		sum := sha256.Sum256(module)
+		file.Methods = file.Methods[:1]
+		file.Methods[0].URL, file.Methods[0].SHA256 = "lime.wasm", hex.EncodeToString(sum[:])
+		text, err := file.Marshal()
+		ts.Check(err)
+		ts.Check(os.WriteFile(ts.MkAbs("lime.wasm"), module, 0o666))
+		ts.Check(os.WriteFile(ts.MkAbs("methods.toml"), text, 0o666))
 	},
 	// model HOW DIR: a copy of a model folder that is damaged in some way.
 	"model": func(ts *testscript.TestScript, _ bool, args []string) {

@@ -87,7 +87,7 @@ func (v *verification) run(cmd *cobra.Command, path string) error {
 	if err != nil {
 		return err
 	}
-	request.Timeout, request.Log = v.timeout, v.log
+	request.Timeout, request.Fuel, request.Log = v.timeout, int64(v.fuel), v.log
 	if v.dtype == "" {
 		v.dtype = x.Provenance.DType
 	}
