@@ -77,15 +77,12 @@ func (h *Host) locked(e registry.Entry) error {
 // granted returns an error unless the user has granted what the entry needs. It
 // asks where somebody can answer, and remembers a yes.
 func (h *Host) granted(ctx context.Context, e registry.Entry) error {
-	refuse := func(msg string, err error) error {
-		return &Error{Kind: KindMethod, Msg: msg, Hint: "if you trust it: xai plugin grant " + e.Name, Err: err}
-	}
 	ask, err := h.missing(e)
 	if ask == nil || err != nil {
 		return err
 	}
 	if h.options.Ask == nil {
-		return refuse(ask.String(), nil)
+		return refused(e, ask.String())
 	}
 	h.asking.Lock() // one question at a time
 	defer h.asking.Unlock()
@@ -94,9 +91,14 @@ func (h *Host) granted(ctx context.Context, e registry.Entry) error {
 		return err
 	}
 	if !yes {
-		return refuse("method "+e.Name+" was not granted what it needs", nil)
+		return refused(e, "method "+e.Name+" was not granted what it needs")
 	}
 	return h.Grant(ctx, ask)
+}
+
+// refused is the error of a method that was not granted what it needs.
+func refused(e registry.Entry, msg string) error {
+	return &Error{Kind: KindMethod, Msg: msg, Hint: "if you trust it: xai plugin grant " + e.Name}
 }
 
 // Grant records that the user grants a method what it asks for.

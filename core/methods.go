@@ -98,8 +98,9 @@ func infoOf(m registry.Method) sdk.Info {
 }
 
 // load reads, verifies and compiles a method's module, which the user has granted
-// what it needs. A module is compiled once; its bytes are verified at every load. A compilation cannot be stopped,
-// so a caller that gives up leaves it to the next one.
+// what it needs. A module is compiled once; its bytes are verified at every load.
+// A compilation cannot be stopped, so a caller that gives up leaves it to the
+// next one.
 func (h *Host) load(ctx context.Context, e registry.Entry) (*wasm.Module, error) {
 	bytes, err := h.loader().Module(ctx, e)
 	if err != nil {
@@ -114,22 +115,19 @@ func (h *Host) load(ctx context.Context, e registry.Entry) (*wasm.Module, error)
 		}
 		return &Error{Kind: KindMethod, Msg: "method " + e.Name + ": " + err.Error(), Err: err}
 	}
+	runtime, err := h.sandbox(ctx)
+	if err != nil {
+		return nil, failed(err)
+	}
 	h.mu.Lock()
 	if h.closed {
 		h.mu.Unlock()
 		return nil, failed(errors.New("the host is closed"))
 	}
-	if h.runtime == nil {
-		if h.runtime, err = wasm.New(ctx, h.cacheDir()); err != nil {
-			h.mu.Unlock()
-			return nil, failed(err)
-		}
-	}
 	m, ok := h.modules[e.SHA256]
 	if !ok {
 		m = &module{ready: make(chan struct{})}
 		h.modules[e.SHA256] = m
-		runtime := h.runtime
 		h.working.Go(func() {
 			defer close(m.ready)
 			defer func() {
@@ -152,6 +150,20 @@ func (h *Host) load(ctx context.Context, e registry.Entry) (*wasm.Module, error)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// sandbox returns what compiles modules.
+func (h *Host) sandbox(ctx context.Context) (*wasm.Runtime, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, errors.New("the host is closed")
+	}
+	var err error
+	if h.runtime == nil {
+		h.runtime, err = wasm.New(ctx, h.cacheDir())
+	}
+	return h.runtime, err
 }
 
 // loader reads what entries name.

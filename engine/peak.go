@@ -1,9 +1,0 @@
-package engine
-
-import "github.com/xai-go/xai/engine/internal/kernel"
-
-// Peak measures the arithmetic peak of the machine on a number of threads, in
-// GFLOP/s: independent fused multiply-adds of the kernel family in use, without
-// a memory access. It takes about a fifth of a second, and is 0 for the family
-// "generic", which has no such loop.
-func Peak(threads int) float64 { return kernel.Peak(threads) }
