@@ -9,12 +9,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"runtime"
 
 	"github.com/xai-go/xai/registry/internal/address"
 	"github.com/xai-go/xai/registry/internal/document"
+	"github.com/xai-go/xai/registry/internal/regular"
 	"github.com/xai-go/xai/registry/signature"
 )
 
@@ -27,11 +27,6 @@ type Loader struct {
 	Builtin func(name string) ([]byte, error)
 	// Store holds what was fetched; without one, nothing was.
 	Store *Store
-}
-
-// Load is Loader.Module without a store.
-func (e Entry) Load(builtin func(name string) ([]byte, error)) ([]byte, error) {
-	return Loader{Builtin: builtin}.Module(context.Background(), e)
 }
 
 // Module reads the module of a method of KindWASM. A relative path is relative
@@ -141,8 +136,8 @@ func (l Loader) open(e Entry, a Artifact, content Content) (*opened, error) {
 		c.place = at.In(filepath.Dir(e.File.Path))
 		c.signature = c.place + signature.Suffix
 	}
-	c.sign = func() ([]byte, error) { return readRegular(c.signature, signature.MaxSize) }
-	f, err := openRegular(c.place, content.limit())
+	c.sign = func() ([]byte, error) { return regular.Read(c.signature, signature.MaxSize) }
+	f, err := regular.Open(c.place, content.Limit())
 	if c.stored && errors.Is(err, fs.ErrNotExist) {
 		return nil, missing
 	} else if err != nil {
@@ -214,62 +209,4 @@ func (r contextReader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return r.Reader.Read(p)
-}
-
-// readRegular reads a regular file of at most most bytes.
-func readRegular(path string, most int64) ([]byte, error) {
-	f, err := openRegular(path, most)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && int64(len(data)) > most {
-		err = tooLarge(path, most)
-	}
-	return data, err
-}
-
-// openRegular opens a regular file of at most most bytes. A link is refused
-// because a file from a stranger's project could point anywhere, and a pipe or
-// a device because reading it need not end.
-func openRegular(path string, most int64) (*os.File, error) {
-	before, err := os.Lstat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !before.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is a %s and must be a regular file", path, kindOf(before.Mode()))
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-	case !os.SameFile(before, info):
-		err = fmt.Errorf("%s was replaced while it was opened; try again", path)
-	case info.Size() > most:
-		err = tooLarge(path, most)
-	default:
-		return f, nil
-	}
-	_ = f.Close()
-	return nil, err
-}
-
-func tooLarge(path string, most int64) error {
-	return fmt.Errorf("%s has more than %d bytes, the most that is read", path, most)
-}
-
-// kindOf names what is no regular file.
-func kindOf(mode fs.FileMode) string {
-	switch {
-	case mode.IsDir():
-		return "folder"
-	case mode&fs.ModeSymlink != 0:
-		return "symbolic link"
-	}
-	return "special file"
 }

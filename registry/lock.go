@@ -11,6 +11,7 @@ import (
 
 	"github.com/xai-go/xai/registry/internal/address"
 	"github.com/xai-go/xai/registry/internal/document"
+	"github.com/xai-go/xai/registry/internal/regular"
 )
 
 // LockName is the name of a lock. It lies beside the methods.toml that it
@@ -212,7 +213,7 @@ func artifactOf(list []LockedArtifact, platform string) LockedArtifact {
 
 // ReadLock reads a lock. The error is fs.ErrNotExist where there is none.
 func ReadLock(path string) (*Lock, error) {
-	data, err := readRegular(path, document.MaxSize)
+	data, err := regular.Read(path, document.MaxSize)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the lock: %w", err)
 	}

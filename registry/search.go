@@ -10,6 +10,7 @@ import (
 
 	"github.com/xai-go/xai/internal/nearest"
 	"github.com/xai-go/xai/registry/internal/document"
+	"github.com/xai-go/xai/registry/internal/regular"
 )
 
 // BuiltinPath stands for the path of the registry file inside the binary.
@@ -222,7 +223,7 @@ func readRegistry(path string) (file string, data []byte, err error) {
 	if file, err = filepath.EvalSymlinks(file); err != nil {
 		return "", nil, err
 	}
-	data, err = readRegular(file, document.MaxSize)
+	data, err = regular.Read(file, document.MaxSize)
 	return file, data, err
 }
 

@@ -257,9 +257,9 @@ func TestLoad(t *testing.T) {
 		"up and down": "modules/../modules/m.wasm", "file address": address,
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := entry(t, file, url, "bytes").Load(embedded)
+			got, err := Loader{Builtin: embedded}.Module(t.Context(), entry(t, file, url, "bytes"))
 			if err != nil || string(got) != "bytes" {
-				t.Errorf("Load = %q, %v", got, err)
+				t.Errorf("Module = %q, %v", got, err)
 			}
 		})
 	}
@@ -267,11 +267,11 @@ func TestLoad(t *testing.T) {
 	t.Run("the hash is verified every time", func(t *testing.T) {
 		e := entry(t, file, "changing.wasm", "before")
 		write(t, "before", dir, "changing.wasm")
-		if _, err := e.Load(none); err != nil {
+		if _, err := (Loader{Builtin: none}).Module(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
 		write(t, "after", dir, "changing.wasm")
-		_, err := e.Load(none)
+		_, err := Loader{Builtin: none}.Module(t.Context(), e)
 		got, ok := errors.AsType[*HashError](err)
 		if !ok {
 			t.Fatalf("error = %v, want a *HashError", err)
@@ -291,7 +291,7 @@ func TestLoad(t *testing.T) {
 		}
 	})
 	t.Run("a built-in of other bytes", func(t *testing.T) {
-		_, err := entry(t, file, "builtin:m.wasm", "others").Load(embedded)
+		_, err := Loader{Builtin: embedded}.Module(t.Context(), entry(t, file, "builtin:m.wasm", "others"))
 		if got, ok := errors.AsType[*HashError](err); !ok || got.Path != "builtin:m.wasm" || !strings.Contains(err.Error(), "another version of xai") {
 			t.Errorf("error = %v", err)
 		}
@@ -304,7 +304,7 @@ func TestLoad(t *testing.T) {
 		{"a folder", "modules", filepath.Join(dir, "modules") + " is a folder and must be a regular file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := entry(t, file, c.url, "bytes").Load(embedded)
+			_, err := Loader{Builtin: embedded}.Module(t.Context(), entry(t, file, c.url, "bytes"))
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error = %v, want %s", err, c.want)
 			}
@@ -314,7 +314,7 @@ func TestLoad(t *testing.T) {
 		if err := os.Symlink(module, filepath.Join(dir, "link.wasm")); err != nil {
 			t.Skip("this system makes no symbolic links: ", err)
 		}
-		_, err := entry(t, file, "link.wasm", "bytes").Load(none)
+		_, err := Loader{Builtin: none}.Module(t.Context(), entry(t, file, "link.wasm", "bytes"))
 		if err == nil || !strings.Contains(err.Error(), "is a symbolic link and must be a regular file") {
 			t.Errorf("error = %v", err)
 		}
@@ -324,7 +324,7 @@ func TestLoad(t *testing.T) {
 		if err := os.Truncate(big, MaxModule+1); err != nil {
 			t.Fatal(err)
 		}
-		_, err := entry(t, file, "big.wasm", "bytes").Load(none)
+		_, err := Loader{Builtin: none}.Module(t.Context(), entry(t, file, "big.wasm", "bytes"))
 		if err == nil || !strings.Contains(err.Error(), big+" has more than 33554432 bytes") {
 			t.Errorf("error = %v", err)
 		}

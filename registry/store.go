@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"github.com/xai-go/xai/registry/internal/regular"
 	"github.com/xai-go/xai/registry/signature"
 )
 
@@ -38,7 +39,8 @@ func (c Content) String() string {
 	return "module"
 }
 
-func (c Content) limit() int64 {
+// Limit returns how many bytes it may have.
+func (c Content) Limit() int64 {
 	if c == ContentExecutable {
 		return MaxExecutable
 	}
@@ -82,12 +84,12 @@ func (s *Store) Add(ctx context.Context, r io.Reader, item Item) (string, error)
 	defer os.Remove(f.Name()) // after the rename there is nothing left
 	defer f.Close()
 	h := sha256.New()
-	n, err := io.Copy(io.MultiWriter(f, h), io.LimitReader(withContext(ctx, r), item.Content.limit()+1))
+	n, err := io.Copy(io.MultiWriter(f, h), io.LimitReader(withContext(ctx, r), item.Content.Limit()+1))
 	if err != nil {
 		return "", err
 	}
-	if n > item.Content.limit() {
-		return "", fmt.Errorf("the %s has more than %d bytes, the most that is kept", item.Content, item.Content.limit())
+	if n > item.Content.Limit() {
+		return "", fmt.Errorf("the %s has more than %d bytes, the most that is kept", item.Content, item.Content.Limit())
 	}
 	sum := hexOf(h)
 	if item.SHA256 != "" && item.SHA256 != sum {
@@ -119,7 +121,7 @@ func (s *Store) addSignature(f *os.File, sum string, item Item) error {
 // or a signature that the item asks for.
 func (s *Store) Check(ctx context.Context, item Item) (string, error) {
 	path := s.path(item.Content, item.SHA256)
-	f, err := openRegular(path, item.Content.limit())
+	f, err := regular.Open(path, item.Content.Limit())
 	if err != nil {
 		return "", err
 	}
@@ -135,7 +137,7 @@ func (s *Store) Check(ctx context.Context, item Item) (string, error) {
 		return path, nil
 	}
 	place := s.signature(item.Content, item.SHA256, item.Signer)
-	sig, err := readRegular(place, signature.MaxSize)
+	sig, err := regular.Read(place, signature.MaxSize)
 	if err == nil {
 		err = verifySignature(item.Signer, f, sig)
 	}

@@ -1,0 +1,67 @@
+// Package regular reads regular files alone, within bounds.
+package regular
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// Read reads a regular file of at most most bytes.
+func Read(path string, most int64) ([]byte, error) {
+	f, err := Open(path, most)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(data)) > most {
+		err = tooLarge(path, most)
+	}
+	return data, err
+}
+
+// Open opens a regular file of at most most bytes. A link is refused
+// because a file from a stranger's project could point anywhere, and a pipe or
+// a device because reading it need not end.
+func Open(path string, most int64) (*os.File, error) {
+	before, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !before.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is a %s and must be a regular file", path, kindOf(before.Mode()))
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+	case !os.SameFile(before, info):
+		err = fmt.Errorf("%s was replaced while it was opened; try again", path)
+	case info.Size() > most:
+		err = tooLarge(path, most)
+	default:
+		return f, nil
+	}
+	_ = f.Close()
+	return nil, err
+}
+
+func tooLarge(path string, most int64) error {
+	return fmt.Errorf("%s has more than %d bytes, the most that is read", path, most)
+}
+
+// kindOf names what is no regular file.
+func kindOf(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "folder"
+	case mode&fs.ModeSymlink != 0:
+		return "symbolic link"
+	}
+	return "special file"
+}
