@@ -19,8 +19,8 @@ const Header = "\x00asm\x01\x00\x00\x00"
 // Build says what a module was built from. It is the content of the section
 // xai.build.
 type Build struct {
-	Sources   string `json:"sources"`   // SHA-256 over the sources, as the builder defines it
-	Toolchain string `json:"toolchain"` // for example "go1.26.8"
+	Sources   string `json:"sources,omitempty"` // SHA-256 over the sources, as the builder defines it
+	Toolchain string `json:"toolchain"`         // for example "go1.26.8"
 }
 
 // Seal returns the module with a section for each method and, unless build is

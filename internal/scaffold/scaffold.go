@@ -1,0 +1,209 @@
+// Package scaffold writes the folder that a new explanation method begins with:
+// a small method that works, how to build and test it, and its declaration.
+package scaffold
+
+import (
+	"cmp"
+	"embed"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/xai-go/xai/core/seal"
+	"github.com/xai-go/xai/internal/nearest"
+	"github.com/xai-go/xai/internal/toolchain"
+	"github.com/xai-go/xai/sdk"
+	"github.com/xai-go/xai/sdk/assemblyscript"
+	"github.com/xai-go/xai/sdk/c"
+	"github.com/xai-go/xai/sdk/rust"
+)
+
+//go:embed all:templates
+var templates embed.FS
+
+// GoVersion is the oldest Go that the SDK builds with.
+const GoVersion = "1.26.0"
+
+// Options say what to begin.
+type Options struct {
+	Name     string             // of the method
+	Language toolchain.Language // one of Languages
+	Version  string             // of xai, "v0.1.0": the SDK that Go takes, and the program that tests
+	Module   string             // of Go, its module path; empty for example.org/NAME
+	Replace  string             // of Go, a checkout of xai that takes the place of Version; empty for none
+}
+
+// Languages are the languages that a method can begin in.
+var Languages = []toolchain.Language{toolchain.Go, toolchain.Rust, toolchain.C, toolchain.AssemblyScript}
+
+// OptionError says which option cannot be used.
+type OptionError struct {
+	Msg  string
+	Hint string
+}
+
+// Error returns the sentence.
+func (e *OptionError) Error() string { return e.Msg }
+
+var (
+	methodName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	modulePath = regexp.MustCompile(`^[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*$`)
+)
+
+// check refuses options that cannot be used.
+func (o Options) check() error {
+	if !methodName.MatchString(o.Name) || len(o.Name) > 64 {
+		hint := "use lower-case letters and digits, with hyphens between them, 64 at most"
+		if near := slug(o.Name); near != "" {
+			hint = "did you mean " + near + "? " + hint
+		}
+		return &OptionError{fmt.Sprintf("%q cannot be the name of a method", o.Name), hint}
+	}
+	if !slices.Contains(Languages, o.Language) {
+		var names []string
+		for _, l := range Languages {
+			names = append(names, string(l))
+		}
+		hint := "use " + strings.Join(names, ", ")
+		if near, ok := nearest.Of(string(o.Language), names); ok {
+			hint = "did you mean " + near + "? " + hint
+		}
+		return &OptionError{fmt.Sprintf("xai begins no method in %q", o.Language), hint}
+	}
+	if o.Module != "" && !modulePath.MatchString(o.Module) {
+		return &OptionError{fmt.Sprintf("%q cannot be the path of a module of Go", o.Module), "use one such as github.com/you/" + o.Name}
+	}
+	return nil
+}
+
+// slug returns the valid name that is nearest to s, empty where there is none.
+func slug(s string) string {
+	words := strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9') })
+	name := strings.Join(words, "-")
+	if len(name) > 64 {
+		return ""
+	}
+	return name
+}
+
+// method is what every template declares, and a test holds them to.
+func (o Options) method() seal.Method {
+	return seal.Of(sdk.Info{
+		Name: o.Name, Version: "0.1.0", Summary: "What the target loses when each unit is dropped", Needs: []sdk.Need{sdk.NeedForward},
+		Params: []sdk.Param{{
+			Name: "fill", Type: sdk.Enum, Default: "mask", Values: []string{"mask", "delete", "zero", "hide"},
+			Doc: "what a dropped unit becomes",
+		}},
+	})
+}
+
+// language is what differs from one language to the next.
+type language struct {
+	source string            // the file that holds the method
+	files  []string          // what the compiler is given
+	beside map[string]string // files that are copied as they are
+	setup  string            // of the README, ahead of the commands
+	ci     string            // further steps of the workflow
+}
+
+func languageOf(o Options) language {
+	switch o.Language {
+	case toolchain.Go:
+		return language{
+			source: "method.go", files: []string{"."},
+			setup: " (after `go mod tidy`, to fetch the SDK)",
+			ci:    "      - run: go vet . && go test .\n",
+		}
+	case toolchain.Rust:
+		return language{
+			source: o.Name + ".rs", beside: map[string]string{toolchain.FileRust: rust.Source},
+			ci: "      - run: rustup target add wasm32-unknown-unknown\n",
+		}
+	case toolchain.C:
+		return language{
+			source: o.Name + ".c", beside: map[string]string{toolchain.HeaderC: c.Header},
+			ci: "      - run: sudo apt-get update && sudo apt-get install -y clang lld\n",
+		}
+	}
+	return language{
+		source: o.Name + ".ts", beside: map[string]string{toolchain.FileAssemblyScript: assemblyscript.Source},
+		setup: " (after `npm install`, to fetch the compiler)",
+		ci:    "      - run: npm ci\n",
+	}
+}
+
+// Files returns the files of a new method by their paths, with slashes. What is
+// wrong with the options is an *OptionError.
+func Files(o Options) (map[string][]byte, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	l := languageOf(o)
+	if l.files == nil {
+		l.files = []string{l.source}
+	}
+	module := o.Name + ".wasm"
+	var commands []string
+	for _, command := range (toolchain.Source{Language: o.Language, Files: l.files}).Commands(module) {
+		commands = append(commands, command.String())
+	}
+	replace := ""
+	if o.Replace != "" {
+		replace = "\nreplace github.com/xai-go/xai => " + quoteModule(o.Replace)
+	}
+	fill := strings.NewReplacer(
+		"@name@", o.Name,
+		"@module@", cmp.Or(o.Module, "example.org/"+o.Name),
+		"@version@", o.Version,
+		"@go@", GoVersion,
+		"@replace@", replace,
+		"@language@", o.Language.String(),
+		"@source@", l.source,
+		"@module_file@", module,
+		"@setup@", l.setup,
+		"@commands@", strings.Join(commands, "\n"),
+		"@ci@", l.ci,
+	)
+	files := map[string][]byte{}
+	for name, text := range l.beside {
+		files[name] = []byte(text)
+	}
+	for _, folder := range []string{"all", string(o.Language)} {
+		root := path.Join("templates", folder)
+		err := fs.WalkDir(templates, root, func(name string, e fs.DirEntry, err error) error {
+			if err != nil || e.IsDir() {
+				return err
+			}
+			text, err := templates.ReadFile(name)
+			if err != nil {
+				return err
+			}
+			name = fill.Replace(strings.TrimSuffix(strings.TrimPrefix(name, root+"/"), ".tmpl"))
+			if name == "test.yml" {
+				name = ".github/workflows/" + name
+			}
+			files[name] = []byte(strings.TrimRight(fill.Replace(string(text)), "\n") + "\n")
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	stanza, err := seal.Stanza(o.method().Entry(module, strings.Repeat("0", 64)))
+	if err != nil {
+		return nil, err
+	}
+	files["methods.toml"] = []byte("schema = 1\n\n# xai plugin build keeps this up to date: the hash, and what the module says of itself.\n" + stanza)
+	return files, nil
+}
+
+// quoteModule quotes a path of a go.mod where it has to be.
+func quoteModule(dir string) string {
+	if strings.ContainsAny(dir, " \t\"'`()[]{},") || strings.Contains(dir, "//") {
+		return "`" + dir + "`"
+	}
+	return dir
+}
