@@ -99,6 +99,13 @@ func TestSearchOrder(t *testing.T) {
 		t.Errorf("entries (-want +got):\n%s", diff)
 	}
 
+	// What has the bytes of the binary's own is trusted as that is.
+	for name, want := range map[string]bool{"a": false, "e": true, "f": true, "c": false} {
+		if e, err := l.Find(name); err != nil || e.Embedded != want {
+			t.Errorf("%s is embedded: %v, %v", name, e.Embedded, err)
+		}
+	}
+
 	e, err := l.Find("c")
 	if err != nil || e.Version != "3.0.0" || e.File.Path != filepath.Join(repository, "methods.toml") {
 		t.Errorf("Find(c) = %+v, %v", e, err)
