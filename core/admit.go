@@ -77,6 +77,9 @@ func (h *Host) locked(e registry.Entry) error {
 // granted returns an error unless the user has granted what the entry needs. It
 // asks where somebody can answer, and remembers a yes.
 func (h *Host) granted(ctx context.Context, e registry.Entry) error {
+	if h.options.Dev {
+		return nil
+	}
 	ask, err := h.missing(e)
 	if ask == nil || err != nil {
 		return err

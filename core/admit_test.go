@@ -135,3 +135,30 @@ func TestAdmissionRefuses(t *testing.T) {
 		})
 	}
 }
+
+func TestDevRunsWhatIsThere(t *testing.T) {
+	mine := project(t)
+	module := filepath.Join(filepath.Dir(mine), "lime.wasm")
+	b, err := os.ReadFile(module)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = append(b, "\x00\x05\x04more"...)
+	write(t, module, string(b))
+	explain := func(o core.Options) (*core.Explanation, error) {
+		o.Registry, o.GrantsFile = mine, filepath.Join(t.TempDir(), "grants.toml")
+		host := newHost(t, o)
+		return host.Explain(t.Context(), open(t, host, "builtin:sentiment-en"), core.Request{Input: core.Input{Text: "Good."}, Params: map[string]string{"num_samples": "10"}})
+	}
+	var hash *registry.HashError
+	if _, err := explain(core.Options{}); !errors.As(err, &hash) {
+		t.Errorf("bytes that are not pinned: %v", err)
+	}
+	x, err := explain(core.Options{Dev: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum := sha256.Sum256(b); x.Method.SHA256 != hex.EncodeToString(sum[:]) || !x.Provenance.Dev {
+		t.Errorf("the result says %s, dev %t", x.Method.SHA256, x.Provenance.Dev)
+	}
+}

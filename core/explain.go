@@ -152,7 +152,7 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 		},
 		Provenance: Provenance{
 			XAI: Version, Kernel: m.engine.Kernel(), DType: string(m.engine.Info().DType), Seed: r.Seed,
-			Fuel: took.fuel, BytesIn: took.BytesIn, BytesOut: took.BytesOut, Sandbox: ready.sandbox,
+			Fuel: took.fuel, BytesIn: took.BytesIn, BytesOut: took.BytesOut, Sandbox: ready.sandbox, Dev: h.options.Dev && !entry.Embedded,
 		},
 	}
 	if !s.enc.raw {

@@ -137,6 +137,7 @@ type Provenance struct {
 	BytesIn     int64   `json:"bytes_in"`  // of tensors, that the method read
 	BytesOut    int64   `json:"bytes_out"` // of tensors, that it wrote
 	Sandbox     string  `json:"sandbox"`
+	Dev         bool    `json:"dev,omitempty"` // the method's bytes were held to no hash and no grant
 }
 
 // Float is a float64 whose JSON form is the shortest text that reads back as

@@ -43,6 +43,10 @@ type Options struct {
 	// Locked has no method run that is not what the xai.lock beside the project's
 	// methods.toml says.
 	Locked bool
+	// Dev runs modules and programs that registry files name by a path as they
+	// are, whatever hash is pinned, locked or granted: for an author who builds one
+	// again and again. Results say so.
+	Dev bool
 	// Ask is asked whether a method that the user has not granted yet may have
 	// what it needs, and a yes is remembered; nil refuses. Calls come one at a
 	// time.
@@ -101,6 +105,9 @@ func New(o Options) (*Host, error) {
 	case "f32", "f64", "bf16", "int8":
 	default:
 		return nil, usage("unknown dtype "+o.DType, "use f32, f64, bf16 or int8")
+	}
+	if o.Dev && o.Locked {
+		return nil, usage("what is under development is not locked", "leave --dev or --locked out")
 	}
 	if o.Threads < 0 {
 		return nil, usage("the number of threads is negative", "use --threads 0 for all cores")

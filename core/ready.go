@@ -37,6 +37,11 @@ type cost struct {
 // ready returns what runs the method, which may run. It fills in r.Runtime.
 func (h *Host) ready(ctx context.Context, e registry.Entry, info sdk.Info, r *Request) (*ready, error) {
 	var err error
+	if h.options.Dev && !e.Embedded {
+		if e, err = h.loader().AsIs(ctx, e); err != nil {
+			return nil, loadError(e, err)
+		}
+	}
 	if e.Limits, err = h.admit(e); err != nil {
 		return nil, err
 	}

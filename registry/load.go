@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"github.com/xai-go/xai/registry/internal/address"
 	"github.com/xai-go/xai/registry/internal/document"
@@ -94,6 +95,43 @@ func (l Loader) Executable(ctx context.Context, e Entry) (string, error) {
 		}
 	}
 	return l.Store.private(item)
+}
+
+// AsIs returns the entry with the hash of what its path leads to now in the place
+// of the pinned one, for an author who builds it again and again. An entry whose
+// content is the binary's or another machine's stays as it is.
+func (l Loader) AsIs(ctx context.Context, e Entry) (Entry, error) {
+	a, err := e.Artifact(runtime.GOOS, runtime.GOARCH)
+	if err != nil {
+		return e, err
+	}
+	if at, err := address.Parse(a.URL); err != nil || at.Scheme == address.Builtin || at.Remote() {
+		return e, nil // Module and Executable say what is wrong with it
+	}
+	content := ContentModule
+	if e.Kind == KindProcess {
+		content = ContentExecutable
+	}
+	c, err := l.open(e, a, content)
+	if err != nil {
+		return e, err
+	}
+	defer c.Close()
+	sum, err := hashOf(withContext(ctx, io.LimitReader(c, content.Limit()+1)))
+	if err != nil {
+		return e, c.failed(err)
+	}
+	if len(e.Artifacts) == 0 {
+		e.SHA256 = sum
+		return e, nil
+	}
+	e.Artifacts = slices.Clone(e.Artifacts)
+	for i, other := range e.Artifacts {
+		if other == a {
+			e.Artifacts[i].SHA256 = sum
+		}
+	}
+	return e, nil
 }
 
 // opened is content that was opened and is not yet verified.

@@ -39,6 +39,7 @@ type app struct {
 	fuel     amount
 	registry string
 	locked   bool
+	dev      bool
 	noColour bool
 
 	late func() // tells run that --timeout has passed
@@ -104,6 +105,7 @@ methods it brings, or with yours.`,
 	f.Var(&a.fuel, "fuel", "instructions that a method in the sandbox may take, for example 20G (default: its limit in methods.toml)")
 	f.StringVar(&a.registry, "registry", "", "look for methods in this methods.toml `FILE` first")
 	f.BoolVar(&a.locked, "locked", false, "run no method that is not what xai.lock says")
+	f.BoolVar(&a.dev, "dev", false, "run modules of methods.toml as they lie on the disk, held to no hash and no grant, while you write them")
 	f.BoolVar(&a.noColour, "no-color", false, "write without colours (NO_COLOR and CLICOLOR_FORCE are obeyed too)")
 	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))
 	root.SetHelpCommand(helpCommand(root))
@@ -176,6 +178,7 @@ func (a *app) host(set ...func(*core.Options)) (*core.Host, error) {
 		Methods:  core.Builtin(plugins.Builtin()),
 		Registry: a.registry,
 		Locked:   a.locked,
+		Dev:      a.dev,
 		Ask:      a.ask(),
 		Threads:  a.threads,
 		DType:    a.dtype,
