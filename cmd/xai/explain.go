@@ -52,6 +52,7 @@ chooses the format where --format does not.`,
 			`xai explain -m ./my-bert -M lime -p num_samples=5000 --seed 1 --file review.txt`, "a model folder, a method with a parameter, a text from a file",
 			`xai explain "Not bad at all." --target NEGATIVE --output logit`, "why it was not negative after all",
 			`cat review.txt | xai explain --format json | jq '.attributions[0].values'`, "for a program",
+			`xai explain -M lime --help`, "this, and what the method takes",
 		),
 		RunE: func(cmd *cobra.Command, args []string) error { return e.run(cmd, args) },
 	}
@@ -68,6 +69,7 @@ chooses the format where --format does not.`,
 	f.VarP(filename{&e.file}, "out-file", "o", "write to this `FILE`, whole or not at all")
 	f.Var(choice{&e.runtime, []string{core.RuntimeWASM, core.RuntimeNative}}, "runtime", "run the method in its sandbox (wasm) or, to debug a built-in one, in process (native)")
 	a.complete(cmd)
+	a.methodHelp(cmd)
 	return cmd
 }
 

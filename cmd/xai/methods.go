@@ -281,11 +281,45 @@ func (a *app) infoTerm(w io.Writer, e registry.Entry, info sdk.Info) error {
 		return err
 	}
 	fmt.Fprintln(w, "\nParameters, set with -p NAME=VALUE:")
+	a.listParams(w, info)
+	return nil
+}
+
+// listParams lists the parameters of a method with their defaults.
+func (a *app) listParams(w io.Writer, info sdk.Info) {
+	t := a.term()
 	for _, p := range info.Params {
 		fmt.Fprintf(w, "  %s = %s  %s\n", t.Level.Bold(report.Line(p.Name)), defaults(p), t.Level.Dim(report.Line(domain(p))))
 		fmt.Fprint(w, t.Paragraph(p.Doc, "      "))
 	}
-	return nil
+}
+
+// methodHelp has the help of cmd end with the parameters of the method that its
+// flag names.
+func (a *app) methodHelp(cmd *cobra.Command) {
+	usual := cmd.HelpFunc()
+	cmd.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		usual(cmd, args)
+		name := cmd.Flag("method")
+		if !name.Changed {
+			return
+		}
+		host, err := a.host()
+		if err == nil {
+			defer host.Close()
+			var info sdk.Info
+			if _, info, err = host.Method(name.Value.String()); err == nil {
+				if len(info.Params) == 0 {
+					fmt.Fprintf(a.stdout, "\n%s takes no parameters.\n", report.Line(info.Name))
+					return
+				}
+				fmt.Fprintf(a.stdout, "\nParameters of %s, set with -p NAME=VALUE:\n", report.Line(info.Name))
+				a.listParams(a.stdout, info)
+				return
+			}
+		}
+		fmt.Fprintf(a.stderr, "note: %s\n", report.Line(err.Error()))
+	})
 }
 
 // defaults says what a parameter is where it is not given, also under the
