@@ -7,6 +7,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -397,6 +399,77 @@ func TestSDKDescriptions(t *testing.T) {
 		}
 		if diff := cmp.Diff(seal.Of(callsInfo()), methods[0]); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", language, diff)
+		}
+	}
+}
+
+var (
+	// A row of docs/ABI.md that numbers a constant: its value, its label, its name.
+	docRow = regexp.MustCompile("(?m)^\\| (-?[0-9]+) \\| ([^|]*) \\|.*\\| `(?:sdk\\.)?([A-Za-z0-9]+)` \\|$")
+	// A constant of an SDK.
+	enumValue = regexp.MustCompile(`\b([A-Za-z][A-Za-z0-9_]*) = (?:1 << )?(-?[0-9]+)\b`)
+)
+
+// constantOf returns how an SDK calls a constant of docs/ABI.md, in small letters
+// without underscores; empty where authors never write it.
+func constantOf(language, name, label string) string {
+	for _, enum := range []string{"Fill", "Edit", "Want", "Output", "Op"} {
+		if member, ok := strings.CutPrefix(name, enum); ok {
+			switch {
+			case language == "c":
+				return strings.ToLower(name)
+			case language == "rust" && (enum == "Fill" || enum == "Edit"):
+				return "" // these carry values, and the calls exercise each
+			}
+			return strings.ToLower(member)
+		}
+	}
+	switch {
+	case slices.Contains([]string{"U8", "I32", "I64", "F32", "F64", "BF16", "Debug", "Note", "Warning"}, name):
+		return strings.ToLower(name)
+	case label == strings.ToUpper(label) && label[0] == 'E' && language == "c":
+		return strings.ToLower(label)
+	case label == strings.ToUpper(label) && label[0] == 'E':
+		return strings.ToLower(name[1:])
+	}
+	return ""
+}
+
+// TestSDKConstants holds the codes that authors write to the tables of
+// docs/ABI.md. What stands in no public constant, the calls above exercise.
+func TestSDKConstants(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "ABI.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, language := range sdks {
+		files, err := filepath.Glob(filepath.Join("..", "..", "sdk", language, "xai.*"))
+		if err != nil || len(files) != 1 {
+			t.Fatalf("the SDK of %s is %q, %v", language, files, err)
+		}
+		text, err := os.ReadFile(files[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		have := map[string][]string{} // values by name
+		for _, m := range enumValue.FindAllStringSubmatch(string(text), -1) {
+			name := strings.ToLower(strings.TrimPrefix(strings.ReplaceAll(m[1], "_", ""), "XAI"))
+			have[name] = append(have[name], m[2])
+		}
+		checked := 0
+		for _, m := range docRow.FindAllStringSubmatch(string(doc), -1) {
+			value, label, name := m[1], m[2], m[3]
+			constant := constantOf(language, name, label)
+			if constant == "" {
+				continue
+			}
+			checked++
+			if !slices.Contains(have[constant], value) {
+				t.Errorf("%s: %s is %s in docs/ABI.md, and %q in the SDK", language, name, value, have[constant])
+			}
+		}
+		if checked < 30 {
+			t.Errorf("%s: only %d constants of docs/ABI.md were compared", language, checked)
 		}
 	}
 }
