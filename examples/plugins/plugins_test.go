@@ -1,6 +1,7 @@
 package plugins_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"io/fs"
@@ -160,6 +161,63 @@ func TestLanguagesAgree(t *testing.T) {
 				if diff := cmp.Diff(want, got, bits); diff != "" {
 					t.Errorf("%s differs from Go in process:\n%s", language, diff)
 				}
+			}
+		})
+	}
+}
+
+// TestRegistered runs each method as its folder's methods.toml declares it, for a
+// user who grants what it asks for.
+func TestRegistered(t *testing.T) {
+	for _, language := range languages {
+		if language == "go" {
+			continue // its module and methods.toml are built, not committed
+		}
+		t.Run(language, func(t *testing.T) {
+			name, folder := "occlusion-"+language, "occlusion-"+language
+			module, err := os.ReadFile(filepath.Join(folder, "occlusion.wasm"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(folder, "methods.toml")
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			methods, err := seal.Methods(module)
+			if err != nil || len(methods) != 1 {
+				t.Fatalf("the module describes %d methods, %v", len(methods), err)
+			}
+			sum := sha256.Sum256(module)
+			if _, change, err := seal.Update(text, path, methods[0].Entry("occlusion.wasm", hex.EncodeToString(sum[:]))); err != nil || change != seal.Unchanged {
+				t.Errorf("%s is not what the module is: change %d, %v", path, change, err)
+			}
+			dir, asked := t.TempDir(), 0
+			h, err := core.New(core.Options{
+				Registry:   path,
+				CacheDir:   dir,
+				GrantsFile: filepath.Join(dir, "grants.toml"),
+				PolicyFile: filepath.Join(dir, "policy.toml"), // there is none
+				Ask: func(context.Context, *registry.Ask) (bool, error) {
+					asked++
+					return true, nil
+				},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer h.Close()
+			m, err := h.OpenModel(t.Context(), "builtin:sentiment-en")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			x, err := h.Explain(t.Context(), m, core.Request{Input: core.Input{Text: "A gripping film."}, Method: name})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if asked != 1 || len(x.Attributions[0].Values) != 4 {
+				t.Errorf("the user was asked %d times, and there are %d values; want 1 and 4", asked, len(x.Attributions[0].Values))
 			}
 		})
 	}

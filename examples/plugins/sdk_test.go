@@ -349,7 +349,7 @@ func TestSDKErrors(t *testing.T) {
 			{what: "fail", err: "a message of -5 and 7696581394432", code: sdk.EUnsupported},
 			{what: "host", err: "the forward did not ask for the output nothing", code: sdk.EName},
 			{what: "cancel", err: "context canceled"},
-			{what: "memory", err: "64 MiB of memory"},
+			{what: "memory", err: "16 MiB of memory"},
 			{what: "trap", err: "unreachable", log: map[string]string{
 				"rust":           "index out of bounds: the len is 1 but the index is 3",
 				"assemblyscript": "Index out of range at",
@@ -363,7 +363,7 @@ func TestSDKErrors(t *testing.T) {
 			if c.method != "" {
 				info.Name = c.method
 			}
-			e, _, err := m.Explain(t.Context(), &recorder{}, callsRequest(c.what, &lines), info, wasm.Limits{})
+			e, _, err := m.Explain(t.Context(), &recorder{}, callsRequest(c.what, &lines), info, wasm.Limits{MemoryBytes: 16 << 20})
 			if c.err == "" {
 				if err != nil {
 					t.Errorf("%s: %v", c.what, err)
