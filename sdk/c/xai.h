@@ -255,7 +255,7 @@ __attribute__((format(printf, 2, 3))) static inline xai_error xai_log(xai_level 
 	va_start(args, format);
 	size_t n = xai_format(line, sizeof line, format, args);
 	va_end(args);
-	return xai_host_log(level, line, n);
+	return xai_host_log((int32_t)level, line, n);
 }
 
 /* Reports work of the method's own; the host reports that of forwards. It is
