@@ -268,16 +268,50 @@ func AddGrant(ctx context.Context, path string, grant Grant) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
+	return changeGrants(ctx, path, func(g *Grants) bool {
+		g.add(grant)
+		return true
+	})
+}
+
+// RemoveGrants takes grants back: all under a name, and all for the same bytes,
+// which would count whatever name they have. It returns what it took. No hash is
+// "" for the name alone.
+func RemoveGrants(ctx context.Context, path, name, sha256 string) ([]Grant, error) {
+	if !exists(path) {
+		return nil, nil
+	}
+	var taken []Grant
+	err := changeGrants(ctx, path, func(g *Grants) bool {
+		var kept []Grant
+		for _, grant := range g.grants {
+			if grant.Name == name || grant.SHA256 == sha256 {
+				taken = append(taken, grant)
+			} else {
+				kept = append(kept, grant)
+			}
+		}
+		g.grants = kept
+		return len(taken) > 0
+	})
+	if err != nil {
+		return nil, err
+	}
+	return taken, nil
+}
+
+// changeGrants changes a file of grants while nobody else does. It is written
+// where change says that it did something.
+func changeGrants(ctx context.Context, path string, change func(*Grants) bool) error {
 	unlock, err := filelock.Lock(ctx, path+".lock")
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	g, err := ReadGrants(path)
-	if err != nil {
+	if err != nil || !change(g) {
 		return err
 	}
-	g.add(grant)
 	data, err := g.marshal()
 	if err != nil {
 		return err

@@ -264,6 +264,35 @@ func TestAddGrant(t *testing.T) {
 	}
 }
 
+func TestRemoveGrants(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "xai", "grants.toml")
+	if taken, err := RemoveGrants(t.Context(), path, "m", ""); taken != nil || err != nil {
+		t.Errorf("RemoveGrants of no file = %v, %v", taken, err)
+	}
+	if _, err := os.Stat(filepath.Dir(path)); err == nil {
+		t.Error("a folder was made to take nothing")
+	}
+	hashB := strings.Repeat("b", 64)
+	hashC := strings.Repeat("c", 64)
+	for _, g := range []Grant{{SHA256: hashA, Name: "m"}, {SHA256: hashB, Name: "m"}, {SHA256: hashB, Name: "other"}, {SHA256: hashC, Name: "third"}} {
+		g.Kind, g.Time = KindWASM, then
+		if err := AddGrant(t.Context(), path, g); err != nil {
+			t.Fatal(err)
+		}
+	}
+	taken, err := RemoveGrants(t.Context(), path, "m", hashB)
+	if err != nil || len(taken) != 3 {
+		t.Errorf("RemoveGrants = %v, %v", taken, err)
+	}
+	left, err := ReadGrants(path)
+	if err != nil || len(left.grants) != 1 || left.grants[0].Name != "third" {
+		t.Errorf("left are %v, %v", left.grants, err)
+	}
+	if taken, err := RemoveGrants(t.Context(), path, "m", ""); taken != nil || err != nil {
+		t.Errorf("RemoveGrants of nothing = %v, %v", taken, err)
+	}
+}
+
 // TestAddGrantAtOnce holds that nobody's grant gets lost.
 func TestAddGrantAtOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "grants.toml")

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"github.com/xai-go/xai/internal/nearest"
 	"github.com/xai-go/xai/registry/internal/document"
@@ -109,10 +110,10 @@ func places(explicit, named, cwd, config, system string) []Place {
 		out = append(out, Place{Origin: OriginEnv, Path: named})
 	}
 	if cwd != "" {
-		out = append(out, Place{Origin: OriginProject, Path: projectFile(cwd)})
+		out = append(out, Place{Origin: OriginProject, Path: ProjectPath(cwd)})
 	}
 	if config != "" {
-		out = append(out, Place{Origin: OriginUser, Path: filepath.Join(config, "xai", "methods.toml")})
+		out = append(out, Place{Origin: OriginUser, Path: userPath(config)})
 	}
 	if system != "" {
 		out = append(out, Place{Origin: OriginSystem, Path: system})
@@ -120,10 +121,21 @@ func places(explicit, named, cwd, config, system string) []Place {
 	return out
 }
 
-// projectFile returns the methods.toml that is nearest to dir on the way up to
+// UserPath returns where a user's methods.toml is, or would be; empty where the
+// user has no home.
+func UserPath(env func(string) string) string {
+	if dir := configDir(env); dir != "" {
+		return userPath(dir)
+	}
+	return ""
+}
+
+func userPath(config string) string { return filepath.Join(config, "xai", "methods.toml") }
+
+// ProjectPath returns the methods.toml that is nearest to dir on the way up to
 // the root of the repository, and the one in dir where there is none or dir is
 // in no repository: above it, anybody's files may lie.
-func projectFile(dir string) string {
+func ProjectPath(dir string) string {
 	here := filepath.Join(dir, "methods.toml")
 	found := ""
 	for {
@@ -183,6 +195,61 @@ func search(places []Place, builtin []byte) (*List, error) {
 	}
 	l.settle(own)
 	return l, nil
+}
+
+// With returns the list as it would be if the place of the file's path held that
+// file. Where the list has no such place it comes first, as --registry does.
+func (l *List) With(f *File) *List {
+	out := &List{}
+	var own *File
+	placed := false
+	for _, p := range l.Places {
+		if p.Origin == OriginBuiltin {
+			own = p.File
+		} else if !placed && same(p.Path, f.Path) {
+			p.File, placed = f, true
+		}
+		out.Places = append(out.Places, p)
+	}
+	if !placed {
+		out.Places = slices.Insert(out.Places, 0, Place{Origin: OriginFlag, Path: f.Path, File: f})
+	}
+	out.settle(own)
+	return out
+}
+
+// same reports whether two paths lead to the same file, which need not be there.
+func same(a, b string) bool {
+	one, err := filepath.Abs(a)
+	if err != nil {
+		return a == b
+	}
+	other, err := filepath.Abs(b)
+	if err == nil && one == other {
+		return true
+	}
+	x, err := os.Stat(one)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(other)
+	return err == nil && os.SameFile(x, y)
+}
+
+// In returns the entry of a file's method, whether or not a file of higher
+// precedence has a method of that name.
+func (l *List) In(path, name string) (Entry, bool) {
+	for _, e := range l.Entries {
+		if e.Name != name {
+			continue
+		}
+		for _, e := range append([]Entry{e}, e.Shadows...) {
+			if same(e.File.Path, path) {
+				return e, true
+			}
+		}
+	}
+	return Entry{}, false
 }
 
 // settle gives every name to the file of the highest precedence.

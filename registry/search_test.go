@@ -153,8 +153,8 @@ func TestProjectFile(t *testing.T) {
 				write(t, "", root, filepath.FromSlash(f))
 			}
 			cwd := filepath.Join(root, "r", "a")
-			if got, want := projectFile(cwd), filepath.Join(root, filepath.FromSlash(c.want)); got != want {
-				t.Errorf("projectFile = %s, want %s", got, want)
+			if got, want := ProjectPath(cwd), filepath.Join(root, filepath.FromSlash(c.want)); got != want {
+				t.Errorf("ProjectPath = %s, want %s", got, want)
 			}
 		})
 	}

@@ -1,13 +1,68 @@
 package registry
 
 import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"time"
+
+	"github.com/xai-go/xai/registry/internal/filelock"
 )
+
+// Edit changes a registry file, which edit gets the text of: nothing where there
+// is no file. What it returns is held to Parse and written whole or not at all; a
+// text that stays as it is is not written. Processes that edit the same file wait
+// for each other by a lock in the folder locks, where one is given.
+func Edit(ctx context.Context, locks, path string, edit func(text []byte) ([]byte, error)) error {
+	if locks != "" {
+		absolute, err := filepath.Abs(path)
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(locks, 0o700); err != nil {
+			return err
+		}
+		sum := sha256.Sum256([]byte(absolute))
+		unlock, err := filelock.Lock(ctx, filepath.Join(locks, hex.EncodeToString(sum[:8])+".lock"))
+		if err != nil {
+			return err
+		}
+		defer unlock()
+	}
+	mode := fs.FileMode(0o644)
+	file, text, err := readRegistry(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !exists(path): // a link to nothing exists
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+	case err != nil:
+		return err
+	default:
+		info, err := os.Stat(file)
+		if err != nil {
+			return err
+		}
+		mode = info.Mode().Perm()
+	}
+	changed, err := edit(text)
+	if err != nil || text != nil && bytes.Equal(text, changed) {
+		return err
+	}
+	if _, err := Parse(changed, path); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return writeWhole(path, changed, mode)
+}
 
 // writeWhole writes a file whole or not at all. A link stays one, and what it
 // points to is replaced.

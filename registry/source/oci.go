@@ -134,15 +134,17 @@ func (c *Client) pull(ctx context.Context, a address.Address, w Want) (*Got, err
 			methods.Methods[i].URL = pinned
 		}
 	}
-	body, err := repo.Blobs().Fetch(ctx, m.content)
-	if err != nil {
-		return nil, err
-	}
-	defer body.Close()
 	w.SHA256 = sum
-	got, err := c.add(ctx, io.LimitReader(body, m.content.Size+1), a, w, sig, "in "+a.Text)
-	if err != nil {
-		return nil, err
+	got := &Got{SHA256: sum}
+	if got.Path, err = c.Store.Check(ctx, w.item(nil)); err != nil { // it is not there yet
+		body, err := repo.Blobs().Fetch(ctx, m.content)
+		if err != nil {
+			return nil, err
+		}
+		defer body.Close()
+		if got, err = c.add(ctx, io.LimitReader(body, m.content.Size+1), a, w, sig, "in "+a.Text); err != nil {
+			return nil, err
+		}
 	}
 	got.URL, got.Digest, got.Methods = pinned, manifestDigest, methods
 	return got, nil

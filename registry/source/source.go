@@ -50,6 +50,12 @@ type Client struct {
 	Anonymous bool
 	// Timeout bounds a whole call; 0 is ten minutes.
 	Timeout time.Duration
+	// Contact is told every host ahead of each request to it; nil is not. Calls
+	// of a client that several goroutines use come at once.
+	Contact func(host string)
+	// Progress is told how many bytes of an answer have come, and how many there
+	// are, 0 where that is not known; nil is not.
+	Progress func(done, total int64)
 }
 
 // Error reports something that could not be fetched or published.
@@ -72,6 +78,9 @@ type Want struct {
 	SHA256  string // what it must have; empty where any will do
 	Signer  string // the key that must have signed it; empty where none need
 	Folder  string // what a relative path is relative to
+	// Declared has what an OCI artefact says of its methods fetched even where
+	// the store holds the module already.
+	Declared bool
 }
 
 // Got is what was fetched.
@@ -92,7 +101,7 @@ type Got struct {
 // Fetch brings a module or an executable into the store: from an https://
 // address, from an OCI registry, or from a file. What the store holds already
 // is not fetched again where it is pinned by its hash; then Digest and Methods
-// stay empty.
+// stay empty, unless they are wanted.
 //
 // It returns a *registry.HashError for other bytes than the wanted ones, a
 // *registry.SignatureError where the signer has not signed them, a
@@ -103,7 +112,7 @@ func (c *Client) Fetch(ctx context.Context, addr string, w Want) (*Got, error) {
 	if err != nil {
 		return nil, &Error{Address: addr, Msg: fmt.Sprintf("the address %s is none: %v", document.Quote(addr), err), Err: err}
 	}
-	if a.Remote() && w.SHA256 != "" {
+	if a.Remote() && w.SHA256 != "" && !(w.Declared && a.Scheme == address.OCI) {
 		if path, err := c.Store.Check(ctx, w.item(nil)); err == nil {
 			return &Got{SHA256: w.SHA256, Path: path, URL: addr}, nil
 		}
@@ -307,7 +316,7 @@ func (c *Client) http(plain bool) *http.Client {
 		transport = c.Transport
 	}
 	return &http.Client{
-		Transport: guard{transport, plain},
+		Transport: guard{transport, plain, c},
 		CheckRedirect: func(_ *http.Request, via []*http.Request) error {
 			if len(via) > maxRedirects {
 				return fmt.Errorf("it was redirected more than %d times", maxRedirects)
@@ -328,7 +337,8 @@ var ownTransport = func() *http.Transport {
 // guard refuses requests over connections that are not encrypted.
 type guard struct {
 	http.RoundTripper
-	plain bool // allows them to this machine
+	plain  bool // allows them to this machine
+	client *Client
 }
 
 // RoundTrip carries a request.
@@ -339,7 +349,31 @@ func (g guard) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return nil, fmt.Errorf("it leads to %s, which is not authenticated", clean(r.URL.Redacted()))
 	}
-	return g.RoundTripper.RoundTrip(r)
+	if g.client.Contact != nil {
+		g.client.Contact(r.URL.Host)
+	}
+	response, err := g.RoundTripper.RoundTrip(r)
+	if err == nil && g.client.Progress != nil {
+		response.Body = &counted{ReadCloser: response.Body, total: max(response.ContentLength, 0), tell: g.client.Progress}
+	}
+	return response, err
+}
+
+// counted tells how much of a body was read.
+type counted struct {
+	io.ReadCloser
+	done, total int64
+	tell        func(done, total int64)
+}
+
+// Read reads the body.
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	if n > 0 {
+		c.done += int64(n)
+		c.tell(c.done, c.total)
+	}
+	return n, err
 }
 
 // sumOf returns the SHA-256 of data.
