@@ -123,6 +123,22 @@ func rewrite(text []byte, path string, want []registry.Method, at int) ([]byte, 
 		return nil, err
 	}
 	lines := slices.Collect(bytes.Lines(text))
+	for _, l := range spans(lines, at) {
+		out := slices.Concat(bytes.Join(lines[:l.begin], nil), []byte(stanza), bytes.Join(lines[l.end:], nil))
+		if holds(out, path, want) == nil {
+			return out, nil
+		}
+	}
+	return nil, fmt.Errorf("%s: the stanza of method %s cannot be told from the rest; write it by hand:\n\n%s", path, want[at].Name, stanza)
+}
+
+// span is where the lines of a stanza are, from its header to its last line.
+type span struct{ begin, end int }
+
+// spans returns what may be the stanzas of a text, that of method at first: a text
+// within quotes may look like a header too.
+func spans(lines [][]byte, at int) []span {
+	var all []span
 	for begin, line := range lines {
 		if !header.Match(line) {
 			continue
@@ -132,17 +148,20 @@ func rewrite(text []byte, path string, want []registry.Method, at int) ([]byte, 
 			end++
 		}
 		for ; end > begin+1; end-- {
-			if line := bytes.TrimSpace(lines[end-1]); len(line) > 0 && line[0] != '#' {
+			if line := lines[end-1]; !isBlank(line) && !isComment(line) {
 				break
 			}
 		}
-		out := slices.Concat(bytes.Join(lines[:begin], nil), []byte(stanza), bytes.Join(lines[end:], nil))
-		if holds(out, path, want) == nil {
-			return out, nil
-		}
+		all = append(all, span{begin, end})
 	}
-	return nil, fmt.Errorf("%s: the stanza of method %s cannot be told from the rest; write it by hand:\n\n%s", path, want[at].Name, stanza)
+	if at < len(all) {
+		all[0], all[at] = all[at], all[0]
+	}
+	return all
 }
+
+func isBlank(line []byte) bool   { return len(bytes.TrimSpace(line)) == 0 }
+func isComment(line []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(line), []byte("#")) }
 
 // holds checks that a text declares exactly those methods.
 func holds(text []byte, path string, want []registry.Method) error {
