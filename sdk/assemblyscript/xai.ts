@@ -7,7 +7,7 @@
  *   import * as xai from "./xai";
  *   export { xai_abi, xai_alloc, xai_describe, xai_explain } from "./xai";
  *
- *   xai.method("leave-one-out", `"version": "1.0.0", "source": "", "needs": ["forward"],
+ *   xai.method("leave-one-out", `"version": "1.0.0", "needs": ["forward"],
  *     "summary": "What the target loses when each unit is dropped", "params": []`, (): void => {
  *     const n = xai.units().length, value = xai.target().value;
  *     const keep = new Uint8Array(n * n).fill(1); // row i drops unit i

@@ -7,10 +7,9 @@
 //! mod xai;
 //!
 //! xai::method! {
-//!     name: "leave-one-out", version: "1.0.0", source: "", needs: ["forward"],
+//!     name: "leave-one-out", version: "1.0.0",
 //!     summary: "What the target loses when each unit is dropped",
-//!     params: Params {},
-//!     explain: explain,
+//!     needs: ["forward"], params: Params {}, explain: explain,
 //! }
 //!
 //! fn explain(_: Params) -> xai::Result<()> {
@@ -1230,7 +1229,7 @@ pub const fn section<const N: usize>(json: &str) -> [u8; N] {
 ///     name: "example",
 ///     version: "1.0.0",
 ///     summary: "One line",
-///     source: "The paper that defines it",
+///     source: "The paper that defines it", // may be left out
 ///     needs: ["forward"],
 ///     params: Params {
 ///         samples: int = 100 { min: 1, max: 10000, aliases: ["n_samples"], doc: "variants of the input" },
@@ -1250,7 +1249,7 @@ macro_rules! method {
         name: $name:literal,
         version: $version:literal,
         summary: $summary:literal,
-        source: $source:literal,
+        $(source: $source:literal,)?
         needs: [$($need:literal),* $(,)?],
         params: $Params:ident { $($param:ident: $type:tt = $default:literal $more:tt),* $(,)? },
         explain: $explain:path $(,)?
@@ -1271,7 +1270,7 @@ macro_rules! method {
         const _: () = {
             const METHOD: &str = concat!(
                 "{\"abi\":\"1.0\",\"name\":", stringify!($name), ",\"version\":", stringify!($version),
-                ",\"summary\":", stringify!($summary), ",\"source\":", stringify!($source),
+                ",\"summary\":", stringify!($summary), $(",\"source\":", stringify!($source),)?
                 ",\"needs\":", stringify!([$($need),*]),
                 ",\"params\":[", $crate::xai::method!(@params $($param $type $default $more)*), "]}",
             );
