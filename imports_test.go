@@ -35,6 +35,7 @@ var rules = []rule{
 
 	// The vocabulary: a leaf that compiles to wasip1.
 	{"sdk/sdktest/...", []string{"sdk", "sdk/abi", "sdk/num", "sdk/sdktest/..."}, []string{"internal/fma"}},
+	{"sdk/process/...", []string{"sdk", "sdk/abi", "sdk/process/...", "github.com/hashicorp/go-hclog", "github.com/hashicorp/go-plugin", "google.golang.org/grpc/...", "google.golang.org/protobuf/..."}, nil},
 	{"sdk/...", []string{"sdk/..."}, []string{"internal/fma", "gonum.org/v1/gonum/..."}},
 
 	// The engine: a leaf that knows no plugin.
@@ -241,7 +242,7 @@ func allowed(path, by string, patterns []string) bool {
 
 // guest reports whether a package is compiled into modules.
 func guest(name string) bool {
-	return matches("sdk/...", name) && !matches("sdk/sdktest/...", name) ||
+	return matches("sdk/...", name) && !matches("sdk/sdktest/...", name) && !matches("sdk/process/...", name) ||
 		matches("plugins/...", name) && name != "plugins" && !matches("plugins/internal/...", name)
 }
 

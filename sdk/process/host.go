@@ -1,0 +1,124 @@
+package process
+
+import (
+	"runtime"
+	"sync"
+
+	"github.com/xai-go/xai/sdk"
+	"github.com/xai-go/xai/sdk/process/wire"
+	"google.golang.org/grpc"
+)
+
+// host makes the calls of one explanation. Calls that come at once wait for each
+// other.
+type host struct {
+	stream grpc.BidiStreamingServer[wire.Input, wire.Event]
+
+	mu    sync.Mutex
+	ended bool
+
+	dropped struct {
+		sync.Mutex
+		handles []int64 // that the collector found, to be freed with the next call
+	}
+}
+
+func newHost(stream grpc.BidiStreamingServer[wire.Input, wire.Event]) *host {
+	return &host{stream: stream}
+}
+
+// call makes a call and returns its answer. An answer that is an error is an
+// *sdk.Error; where the host has given up it is the context's error.
+func (h *host) call(e *wire.Event) (*wire.Answer, error) {
+	var last *wire.Answer
+	err := h.exchange([]*wire.Event{e}, func(a *wire.Answer) error {
+		last = a
+		return nil
+	})
+	return last, err
+}
+
+// exchange sends the events of one call, and hands each of its answers to visit,
+// whose first error it returns.
+func (h *host) exchange(events []*wire.Event, visit func(*wire.Answer) error) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ended {
+		return sdk.NewError(sdk.EInternal, "the explanation is over, and its model was used")
+	}
+	for _, handle := range h.drops() {
+		free := &wire.Event{Event: &wire.Event_TensorFree{TensorFree: &wire.TensorFree{Handle: handle}}}
+		if err := h.round([]*wire.Event{free}, func(*wire.Answer) error { return nil }); err != nil {
+			return err
+		}
+	}
+	return h.round(events, visit)
+}
+
+func (h *host) round(events []*wire.Event, visit func(*wire.Answer) error) error {
+	for _, e := range events {
+		if err := h.stream.Send(e); err != nil {
+			return h.gone(err)
+		}
+	}
+	var failed error
+	for {
+		in, err := h.stream.Recv()
+		if err != nil {
+			return h.gone(err)
+		}
+		a := in.GetAnswer()
+		switch {
+		case a == nil:
+			return sdk.NewError(sdk.EInternal, "the host sent something else than an answer")
+		case failed != nil:
+		case a.Value < 0:
+			failed = sdk.NewError(sdk.Errno(a.Value), a.Message)
+		default:
+			failed = visit(a)
+		}
+		if !a.More {
+			return failed
+		}
+	}
+}
+
+// gone returns the error of a connection that ended.
+func (h *host) gone(err error) error {
+	if ended := h.stream.Context().Err(); ended != nil {
+		return ended
+	}
+	return sdk.NewError(sdk.EInternal, "the connection to the host ended: "+err.Error())
+}
+
+// end sends the last event. Whoever still holds the model is refused from then
+// on.
+func (h *host) end(ended *wire.Ended) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ended = true
+	return h.stream.Send(&wire.Event{Event: &wire.Event_Ended{Ended: ended}})
+}
+
+// free drops a tensor or a reply at once.
+func (h *host) free(handle int64) {
+	_, _ = h.call(&wire.Event{Event: &wire.Event_TensorFree{TensorFree: &wire.TensorFree{Handle: handle}}})
+}
+
+// freeWith has a handle dropped once nobody holds owner.
+func freeWith[T any](h *host, owner *T, handle int64) {
+	runtime.AddCleanup(owner, func(handle int64) {
+		h.dropped.Lock()
+		defer h.dropped.Unlock()
+		h.dropped.handles = append(h.dropped.handles, handle)
+	}, handle)
+}
+
+// drops returns the handles that nobody holds, once.
+func (h *host) drops() []int64 {
+	h.dropped.Lock()
+	defer h.dropped.Unlock()
+	handles := h.dropped.handles
+	h.dropped.handles = nil
+	return handles
+}
