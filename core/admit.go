@@ -18,15 +18,12 @@ import (
 // limits that the policy leaves it. What the user has granted is another
 // question, for when its bytes are known to be what was pinned.
 func (h *Host) admit(e registry.Entry) (registry.Limits, error) {
-	refuse := func(err error, hint string) (registry.Limits, error) {
-		return registry.Limits{}, &Error{Kind: KindMethod, Msg: err.Error(), Hint: hint, Err: err}
+	policy, err := h.policy()
+	if err == nil {
+		err = forbidden(policy.Check(e))
 	}
-	policy, err := registry.ReadPolicy(cmp.Or(h.options.PolicyFile, registry.SystemPolicyPath()))
 	if err != nil {
-		return refuse(err, "nothing runs until whoever manages this machine has mended it")
-	}
-	if err := policy.Check(e); err != nil {
-		return refuse(err, "ask whoever manages this machine, or use another method")
+		return registry.Limits{}, err
 	}
 	if h.options.Locked {
 		if err := h.locked(e); err != nil {

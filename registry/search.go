@@ -236,6 +236,17 @@ func same(a, b string) bool {
 	return err == nil && os.SameFile(x, y)
 }
 
+// Project returns the file that a lock lies beside: that of --registry, or the
+// project's; nil where there is none.
+func (l *List) Project() *File {
+	for _, p := range l.Places {
+		if p.File != nil && (p.Origin == OriginFlag || p.Origin == OriginProject) {
+			return p.File
+		}
+	}
+	return nil
+}
+
 // In returns the entry of a file's method, whether or not a file of higher
 // precedence has a method of that name.
 func (l *List) In(path, name string) (Entry, bool) {

@@ -1,0 +1,115 @@
+package core
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"path/filepath"
+	"runtime"
+
+	"github.com/xai-go/xai/core/wasm"
+	"github.com/xai-go/xai/registry"
+)
+
+// Allowed returns an error where the machine's policy does not allow a method,
+// which no registry file need declare yet. It looks at nothing but the entry.
+func (h *Host) Allowed(e registry.Entry) error {
+	policy, err := h.policy()
+	if err != nil {
+		return err
+	}
+	return forbidden(policy.Check(e))
+}
+
+// policy reads the policy of the machine.
+func (h *Host) policy() (*registry.Policy, error) {
+	policy, err := registry.ReadPolicy(cmp.Or(h.options.PolicyFile, registry.SystemPolicyPath()))
+	if err != nil {
+		return nil, &Error{Kind: KindMethod, Msg: err.Error(), Hint: "nothing runs until whoever manages this machine has mended it", Err: err}
+	}
+	return policy, nil
+}
+
+// forbidden words what a policy says.
+func forbidden(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Kind: KindMethod, Msg: err.Error(), Hint: "ask whoever manages this machine, or use another method", Err: err}
+}
+
+// Examine returns an error where a method would be refused whatever the user
+// granted: the policy does not allow it, its bytes are not there, are not those
+// that were pinned or signed, or are no module that this host would compile. It
+// runs nothing, and uses no network.
+func (h *Host) Examine(ctx context.Context, e registry.Entry) error {
+	if err := h.Allowed(e); err != nil {
+		return err
+	}
+	if e.Kind == registry.KindProcess {
+		if _, err := h.loader().Executable(ctx, e); err != nil {
+			return loadError(e, err)
+		}
+		return nil
+	}
+	module, err := h.loader().Module(ctx, e)
+	if err != nil {
+		return loadError(e, err)
+	}
+	if err := wasm.Check(module); err != nil {
+		return &Error{Kind: KindMethod, Msg: "method " + e.Name + ": " + err.Error(), Hint: "build it again, or ask its author", Err: err}
+	}
+	return nil
+}
+
+// Asks returns what the user has not granted yet to a method, which no registry
+// file need declare yet; nil where it may run.
+func (h *Host) Asks(e registry.Entry) (*registry.Ask, error) { return h.missing(e) }
+
+// Revoke takes back what the user has granted to a method: under its name, and to
+// the bytes that the name finds now, under whatever name. It returns what it took.
+// The method need not be declared any more.
+func (h *Host) Revoke(ctx context.Context, method string) ([]registry.Grant, error) {
+	sha256 := ""
+	if list, err := h.list(); err == nil { // a broken registry file keeps nobody from taking back
+		if e, err := list.Find(method); err == nil {
+			sha256 = e.SHA256
+			if a, err := e.Artifact(runtime.GOOS, runtime.GOARCH); err == nil {
+				sha256 = a.SHA256
+			}
+		}
+	}
+	taken, err := registry.RemoveGrants(ctx, h.grantsPath(), method, sha256)
+	if err != nil && ctx.Err() == nil {
+		return nil, &Error{Kind: KindInternal, Msg: "the grants cannot be taken back: " + err.Error(), Hint: "mend " + h.grantsPath() + ", or remove it to take back all", Err: err}
+	}
+	return taken, err
+}
+
+// Store returns what keeps the modules and executables that were fetched. It is an
+// error where the system names no folder for caches.
+func (h *Host) Store() (*registry.Store, error) {
+	if store := h.loader().Store; store != nil {
+		return store, nil
+	}
+	return nil, &Error{Kind: KindInput, Msg: "this system names no folder for caches, so that nothing that is fetched can be kept", Hint: "set XDG_CACHE_HOME to a folder of yours"}
+}
+
+// EditRegistry changes a registry file, which edit gets the text of, nothing where
+// there is no file. It is written whole or not at all, and read back before that.
+// What a host has read of it already stays as it was: what changed is found by
+// hosts that are opened afterwards.
+func (h *Host) EditRegistry(ctx context.Context, path string, edit func(text []byte) ([]byte, error)) error {
+	locks := ""
+	if dir := h.cacheDir(); dir != "" {
+		locks = filepath.Join(dir, "locks")
+	}
+	err := registry.Edit(ctx, locks, path, edit)
+	switch {
+	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), is[*Error](err):
+		return err
+	case is[*registry.ParseError](err), is[*registry.UnsupportedError](err):
+		return &Error{Kind: KindMethod, Msg: err.Error(), Hint: "mend the registry file", Err: err}
+	}
+	return &Error{Kind: KindInput, Msg: "cannot change " + path + ": " + err.Error(), Hint: "check the path, and who may write there", Err: err}
+}
