@@ -76,6 +76,9 @@ func beyond(t sdk.ParamType, bound, sign float64) string {
 }
 
 func (k *kit) aliases() verdict {
+	if k.invalid != nil {
+		return skipped("there are no parameters to run it with")
+	}
 	some := false
 	for _, p := range k.info.Params {
 		for _, alias := range p.Aliases {

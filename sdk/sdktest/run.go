@@ -61,7 +61,7 @@ func (k *kit) light() *toy.Model {
 // inside reports whether the method needs more than a formula has.
 func (k *kit) inside() bool {
 	return slices.ContainsFunc(k.info.Needs, func(n sdk.Need) bool {
-		return !slices.Contains([]sdk.Need{sdk.NeedForward, sdk.NeedGradients, sdk.NeedEmbeddings, sdk.NeedTokenize}, n)
+		return slices.Contains([]sdk.Need{sdk.NeedAttentions, sdk.NeedHiddenStates, sdk.NeedActivations, sdk.NeedPatch, sdk.NeedGenerate}, n)
 	})
 }
 
@@ -139,7 +139,7 @@ func (k *kit) start(ctx context.Context, j job) *explanation {
 		select {
 		case e := <-ended:
 			x.take(e.e, e.usage, e.err)
-		case <-time.After(2*time.Second + 10*k.options.Grace):
+		case <-time.After(20 * k.options.Grace): // of a busy machine
 			x.stuck = true
 			x.err = errors.New("the method goes on after its run has ended")
 		}

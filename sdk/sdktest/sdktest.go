@@ -137,8 +137,22 @@ func Check(ctx context.Context, s Subject, o Options) *Report {
 	return r
 }
 
-// check is one check. Its function returns what it found: see skip, failed and
-// nil, or a note about what passed.
+// CheckInfo describes a check of the kit.
+type CheckInfo struct {
+	ID     string // such as "axioms/dummy"
+	Expect string // a sentence: what is held
+}
+
+// Checks returns all checks, in the order in which they run.
+func Checks() []CheckInfo {
+	var out []CheckInfo
+	for _, c := range checks {
+		out = append(out, CheckInfo{c.id, c.expect})
+	}
+	return out
+}
+
+// check is one check.
 type check struct {
 	id     string
 	expect string // a sentence: what is held
