@@ -241,8 +241,9 @@ func wider(old, now *Confine) []string {
 	return out
 }
 
-// String returns one sentence that says what the method wants.
-func (a *Ask) String() string {
+// Wants returns what the method wants, each as what it wants to do: "use the model's
+// forward".
+func (a *Ask) Wants() []string {
 	var wants []string
 	if a.Process {
 		wants = append(wants, "run as a process of yours")
@@ -254,7 +255,12 @@ func (a *Ask) String() string {
 	if a.Shadows {
 		wants = append(wants, "stand in place of the method of this name that xai has itself")
 	}
-	return fmt.Sprintf("method %s (sha256 %s) wants to %s", a.Grant.Name, a.Grant.SHA256, strings.Join(wants, "; to "))
+	return wants
+}
+
+// String returns one sentence that says what the method wants.
+func (a *Ask) String() string {
+	return fmt.Sprintf("method %s (sha256 %s) wants to %s", a.Grant.Name, a.Grant.SHA256, strings.Join(a.Wants(), "; to "))
 }
 
 // AddGrant adds a grant to a file of grants, which is made where there is none,

@@ -9,6 +9,7 @@ package signature
 import (
 	"bytes"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -42,6 +43,10 @@ func (e *Error) Error() string { return e.Msg }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// ErrPassword is the cause of an *Error about a private key that is encrypted,
+// where the password is missing or wrong.
+var ErrPassword = errors.New("the password is missing or wrong")
 
 // PublicKey verifies signatures.
 type PublicKey struct{ key minisign.PublicKey }
@@ -99,11 +104,11 @@ func ParsePrivateKey(data []byte, password string) (PrivateKey, error) {
 		return k, nil
 	}
 	if password == "" {
-		return PrivateKey{}, &Error{Msg: "the private key is encrypted; give its password"}
+		return PrivateKey{}, &Error{Msg: "the private key is encrypted; give its password", Err: ErrPassword}
 	}
 	key, err := minisign.DecryptKey(password, data)
 	if err != nil {
-		return PrivateKey{}, &Error{Msg: "the private key cannot be decrypted; check the password", Err: err}
+		return PrivateKey{}, &Error{Msg: "the private key cannot be decrypted; check the password", Err: errors.Join(ErrPassword, err)}
 	}
 	return PrivateKey{key}, nil
 }
