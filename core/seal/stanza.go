@@ -51,6 +51,11 @@ const (
 	Added            // a stanza at the end
 )
 
+// String returns the change as a word.
+func (c Change) String() string {
+	return [...]string{"unchanged", "pinned", "rewritten", "added"}[c]
+}
+
 // header begins a method in a methods.toml.
 var header = regexp.MustCompile(`^[ \t]*\[\[[ \t]*method[ \t]*\]\][ \t]*(#.*)?\r?\n?$`)
 
