@@ -109,12 +109,12 @@ type counting struct {
 	usage func(n int64) sdktest.Usage // of the nth run
 	need  int64                       // instructions that a run really takes
 
-	runs                  atomic.Int64
-	verify                error
-	section, export       []byte
-	accepts               bool
-	instance              sdktest.Subject
-	grants, keepsDefaults bool
+	runs            atomic.Int64
+	verify          error
+	section, export []byte
+	accepts         bool
+	instance        sdktest.Subject
+	grants          bool
 }
 
 func (s *counting) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Explanation, sdktest.Usage, error) {

@@ -93,18 +93,37 @@ func printable(s string) string {
 	}, strings.ToValidUTF8(s, "\uFFFD"))
 }
 
+// alike returns how many results from i on are skipped for the same reason.
+func (r *Report) alike(i int) int {
+	n := i
+	for first := r.Results[i]; n < len(r.Results) && first.Status == Skip; n++ {
+		if c := r.Results[n]; c.Status != Skip || c.Group != first.Group || c.Got != first.Got {
+			break
+		}
+	}
+	return n - i
+}
+
 // WriteText writes the report for a reader: a line a check, and below what did
-// not pass what was expected and what came.
+// not pass what was expected and what came. Checks that are skipped for one
+// reason share a line where they are more than two.
 func (r *Report) WriteText(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	fmt.Fprintf(b, "%s %s\n", printable(r.Method), printable(r.Version))
 	group := ""
-	for _, c := range r.Results {
+	for i := 0; i < len(r.Results); i++ {
+		c := r.Results[i]
 		if c.Group != group {
 			group = c.Group
 			fmt.Fprintf(b, "\n%s\n", group)
 		}
 		name := strings.TrimPrefix(c.ID, c.Group+"/")
+		if n := r.alike(i); n > 2 {
+			i += n - 1
+			last := strings.TrimPrefix(r.Results[i].ID, c.Group+"/")
+			fmt.Fprintf(b, "  %s %d checks, from %s to %s: %s\n", statusSigns[Skip], n, name, last, printable(c.Got))
+			continue
+		}
 		fmt.Fprintf(b, "  %s %-16s %8v", statusSigns[c.Status], name, round(c.Elapsed))
 		switch {
 		case c.Status == Fail:

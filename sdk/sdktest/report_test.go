@@ -60,6 +60,13 @@ inputs
 	}
 	r := report()
 	r.Interrupted = true
+	for _, id := range []string{"a/one", "a/two", "a/three", "b/four"} {
+		group, _, _ := strings.Cut(id, "/")
+		r.Results = append(r.Results, sdktest.Result{ID: id, Group: group, Status: sdktest.Skip, Got: "no reason"})
+	}
+	if got := written(t, (*sdktest.Report).WriteText, r); !strings.Contains(got, "\n\na\n  – 3 checks, from one to three: no reason\n\nb\n  – four                   0s  no reason\n") {
+		t.Errorf("skipped for one reason: %s", got)
+	}
 	if got := written(t, (*sdktest.Report).WriteText, r); !strings.HasSuffix(got, "interrupted\n") {
 		t.Errorf("interrupted: %s", got)
 	}

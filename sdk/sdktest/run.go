@@ -248,7 +248,7 @@ func (k *kit) reference() (*explanation, *verdict) {
 		k.first = k.explain(job{session: k.open(transformer, baseText)})
 	}
 	if k.failure(k.first) != "" {
-		v := skipped("there is no valid explanation of a text to compare with")
+		v := skipped("there is no valid explanation of a text: see parameters/defaults and results/valid")
 		return nil, &v
 	}
 	return k.first, nil
