@@ -170,19 +170,24 @@ func (a *app) boundHeap(host *core.Host, limits registry.Limits) {
 	}
 }
 
+// policyFile takes the place of the machine's policy in builds for systems that
+// keep it elsewhere; empty is where core looks.
+var policyFile string
+
 // host opens the host with what this binary embeds, and with the options that
 // set changes.
 func (a *app) host(set ...func(*core.Options)) (*core.Host, error) {
 	o := core.Options{
-		Models:   builtin.Models(),
-		Methods:  core.Builtin(plugins.Builtin()),
-		Registry: a.registry,
-		Locked:   a.locked,
-		Dev:      a.dev,
-		Ask:      a.ask(),
-		Threads:  a.threads,
-		DType:    a.dtype,
-		Memory:   int64(a.memory),
+		Models:     builtin.Models(),
+		Methods:    core.Builtin(plugins.Builtin()),
+		Registry:   a.registry,
+		Locked:     a.locked,
+		Dev:        a.dev,
+		Ask:        a.ask(),
+		PolicyFile: policyFile,
+		Threads:    a.threads,
+		DType:      a.dtype,
+		Memory:     int64(a.memory),
 	}
 	for _, f := range set {
 		f(&o)

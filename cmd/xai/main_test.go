@@ -26,7 +26,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"xai": main})
+	testscript.Main(m, map[string]func(){"xai": scripted})
 }
 
 // TestScript runs the scripts of testdata/script. Beside the commands of

@@ -23,8 +23,13 @@ import (
 // once, as far as Confirm may.
 type Installer struct {
 	Host *core.Host
-	// Client fetches and publishes. One without a store gets that of the host.
+	// Client fetches and publishes; nil is one of the package's own. One without a
+	// store gets that of the host.
 	Client *source.Client
+	// Contact and Progress are those of the client, where it has none: they are
+	// told the hosts that are contacted, and how far a fetch is. nil are not.
+	Contact  func(host string)
+	Progress func(done, total int64)
 	// Confirm is asked a question about some facts, each of them a sentence without
 	// its full stop; nil says no to all.
 	Confirm func(ctx context.Context, facts []string, question string) (bool, error)
@@ -79,22 +84,30 @@ func sentences(asks []*registry.Ask) []string {
 	return out
 }
 
+// publisher returns what publishes.
+func (i *Installer) publisher() *source.Client {
+	var c source.Client
+	if i.Client != nil {
+		c = *i.Client
+	}
+	if c.Contact == nil {
+		c.Contact = i.Contact
+	}
+	if c.Progress == nil {
+		c.Progress = i.Progress
+	}
+	return &c
+}
+
 // client returns what fetches.
 func (i *Installer) client() (*source.Client, error) {
-	c := i.Client
-	if c == nil {
-		c = &source.Client{}
-	}
+	c := i.publisher()
 	if c.Store != nil {
 		return c, nil
 	}
-	store, err := i.Host.Store()
-	if err != nil {
-		return nil, err
-	}
-	with := *c
-	with.Store = store
-	return &with, nil
+	var err error
+	c.Store, err = i.Host.Store()
+	return c, err
 }
 
 // remote reports whether an address is on another machine.

@@ -73,11 +73,7 @@ func (i *Installer) Publish(ctx context.Context, p Publication) (*Published, err
 			return nil, failed(&registry.SignatureError{Name: filepath.Base(p.File), Signer: p.Signer, Place: p.File + signature.Suffix, Err: err})
 		}
 	}
-	client := i.Client
-	if client == nil {
-		client = &source.Client{}
-	}
-	if out.URL, err = client.Push(ctx, p.Address, pack); err != nil {
+	if out.URL, err = i.publisher().Push(ctx, p.Address, pack); err != nil {
 		return nil, failed(err)
 	}
 	return out, nil
