@@ -198,7 +198,7 @@ func (a *app) readKey(ctx context.Context, path string) (signature.PrivateKey, e
 	key, err := signature.ParsePrivateKey(text, a.getenv(passwordVariable))
 	if errors.Is(err, signature.ErrPassword) && a.getenv(passwordVariable) == "" && a.terminalInput() != nil {
 		var password string
-		if password, err = a.password(ctx, "Password of "+path+": "); err != nil {
+		if password, err = a.password(ctx, "Password of "+path+":"); err != nil {
 			return key, err
 		}
 		key, err = signature.ParsePrivateKey(text, password)
@@ -243,11 +243,11 @@ func (a *app) newPassword(ctx context.Context) (string, error) {
 	if p := a.getenv(passwordVariable); p != "" || a.terminalInput() == nil {
 		return p, nil
 	}
-	first, err := a.password(ctx, "Password for the private key, empty for none: ")
+	first, err := a.password(ctx, "Password for the private key, empty for none:")
 	if err != nil || first == "" {
 		return "", err
 	}
-	again, err := a.password(ctx, "The same again: ")
+	again, err := a.password(ctx, "The same again:")
 	if err == nil && again != first {
 		err = usage("run it again", "the two passwords are not the same")
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -360,6 +361,74 @@ func TestAddDeclarations(t *testing.T) {
 	}
 	_, err = p.Add(t.Context(), install.Request{Source: p.file, File: p.file})
 	kind(t, err, core.KindUsage, "is the file that methods would be added to")
+}
+
+// TestAddProcess: an executable is declared for all its platforms, that of this one
+// is verified, and what its process may do is asked for.
+func TestAddProcess(t *testing.T) {
+	p := newPlace(t)
+	program := []byte("#!/bin/sh\n")
+	m := registry.Method{
+		Name: "mine", Kind: registry.KindProcess, ABI: "1.0", Version: "1.0.0", Needs: []string{"forward"},
+		Artifacts: []registry.Artifact{
+			{OS: runtime.GOOS, Arch: runtime.GOARCH, URL: "bin/mine", SHA256: sumOf(program)},
+			{OS: "plan9", Arch: "mips", URL: "https://127.0.0.1:1/mine", SHA256: strings.Repeat("0", 64)},
+		},
+		Confine: &registry.Confine{Landlock: true, Net: true},
+	}
+	f := registry.File{Path: "methods.toml", Methods: []registry.Method{m}}
+	text, err := f.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := p.write(t, "elsewhere/methods.toml", text)
+	request := install.Request{Source: source, File: p.file}
+	p.ask(true)
+	_, err = p.Add(t.Context(), request)
+	kind(t, err, core.KindMethod, "cannot read the executable")
+	if len(p.asked) != 0 {
+		t.Errorf("asked %q", p.asked)
+	}
+	p.write(t, "elsewhere/bin/mine", program)
+	policy := p.write(t, "policy.toml", []byte("schema = 1\nnetwork = false\n"))
+	_, err = p.Add(t.Context(), request)
+	kind(t, err, core.KindMethod, "a process may not use the network")
+	if err := os.Remove(policy); err != nil {
+		t.Fatal(err)
+	}
+	added, err := p.Add(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ask := added[0].Granted; ask == nil || !ask.Process || len(ask.Confine) != 1 || len(p.asked) != 1 || !strings.Contains(p.asked[0], "to run as a process of yours; to use the model's forward; to reach the network") {
+		t.Errorf("granted %+v, asked %q", added[0].Granted, p.asked)
+	}
+	if all := p.declared(t); len(all) != 1 || len(all[0].Artifacts) != 2 || all[0].Artifacts[0].URL != "../elsewhere/bin/mine" || all[0].Artifacts[1].URL != m.Artifacts[1].URL {
+		t.Errorf("declared are %+v", all)
+	}
+	// More than was granted is asked for.
+	m.Confine.Env = []string{"HOME"}
+	f.Methods[0] = m
+	if text, err = f.Marshal(); err != nil {
+		t.Fatal(err)
+	}
+	p.write(t, "elsewhere/methods.toml", text)
+	p.ask(false)
+	p.asked = nil
+	_, err = p.Add(t.Context(), request)
+	kind(t, err, core.KindMethod, "was not granted")
+	if len(p.asked) != 1 || !strings.Contains(p.asked[0], "wants to read the environment variable HOME\n") {
+		t.Errorf("asked %q", p.asked)
+	}
+	// A platform that it is not for.
+	m.Artifacts = m.Artifacts[1:]
+	f.Methods[0] = m
+	if text, err = f.Marshal(); err != nil {
+		t.Fatal(err)
+	}
+	p.write(t, "elsewhere/methods.toml", text)
+	_, err = p.Add(t.Context(), request)
+	kind(t, err, core.KindInput, "there is no executable for "+runtime.GOOS)
 }
 
 func TestAddOverHTTPS(t *testing.T) {
