@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/xai-go/xai/registry"
+	"github.com/xai-go/xai/sdk"
 )
 
 // Module returns what the registry declares of a method that is a module, with
@@ -27,4 +28,10 @@ func (h *Host) Module(ctx context.Context, method string) (registry.Entry, []byt
 		return e, nil, loadError(e, err)
 	}
 	return e, bytes, nil
+}
+
+// ParseParams reads parameters as users type them, as Explain does: aliases,
+// types, bounds and the defaults of all that is not given.
+func ParseParams(info sdk.Info, given map[string]string) (sdk.Params, error) {
+	return parseParams(info, given)
 }

@@ -49,6 +49,18 @@ func (s Source) program(ctx context.Context, name string) (string, error) {
 
 const clangHint = "install LLVM with its linker: apt install clang lld, brew install llvm lld, or https://releases.llvm.org"
 
+// Missing returns the *MissingError of a language's first program that is not on
+// this machine, nil where all are.
+func Missing(ctx context.Context, l Language, dir string) error {
+	s := Source{Dir: dir, Language: l, Files: []string{"."}}
+	for _, c := range s.Commands("out.wasm") {
+		if _, err := s.program(ctx, c.Args[0]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // linker finds wasm-ld, which may lie beside a clang that is linked elsewhere.
 func linker(ctx context.Context) (string, error) {
 	if path, err := exec.LookPath("wasm-ld"); err == nil {
@@ -117,7 +129,14 @@ func asc(dir string) (string, error) {
 	if path, err := exec.LookPath("asc"); err == nil {
 		return filepath.Abs(path)
 	}
-	return "", missing("asc", AssemblyScript, "get Node.js from https://nodejs.org, then run npm install in "+dir)
+	install := "npm install"
+	if dir != "." {
+		install = "npm install --prefix " + quote(dir)
+	}
+	if _, err := exec.LookPath("npm"); err != nil {
+		return "", missing("asc", AssemblyScript, "get Node.js from https://nodejs.org, then run "+install)
+	}
+	return "", missing("asc", AssemblyScript, "run "+install)
 }
 
 func isDir(path string) bool {
