@@ -105,7 +105,7 @@ type language struct {
 	source string            // the file that holds the method
 	files  []string          // what the compiler is given
 	beside map[string]string // files that are copied as they are
-	setup  string            // of the README, ahead of the commands
+	first  string            // of the README's commands
 	ci     string            // further steps of the workflow
 }
 
@@ -114,8 +114,8 @@ func languageOf(o Options) language {
 	case toolchain.Go:
 		return language{
 			source: "method.go", files: []string{"."},
-			setup: " (after `go mod tidy`, to fetch the SDK)",
-			ci:    "      - run: go vet . && go test .\n",
+			first: "go test              # the conformance kit, in process\n",
+			ci:    "      - run: go mod tidy -diff && go vet . && go test .\n",
 		}
 	case toolchain.Rust:
 		return language{
@@ -130,7 +130,7 @@ func languageOf(o Options) language {
 	}
 	return language{
 		source: o.Name + ".ts", beside: map[string]string{toolchain.FileAssemblyScript: assemblyscript.Source},
-		setup: " (after `npm install`, to fetch the compiler)",
+		first: "npm install          # once: the compiler\n",
 		ci:    "      - run: npm ci\n",
 	}
 }
@@ -163,7 +163,7 @@ func Files(o Options) (map[string][]byte, error) {
 		"@language@", o.Language.String(),
 		"@source@", l.source,
 		"@module_file@", module,
-		"@setup@", l.setup,
+		"@first@", l.first,
 		"@commands@", strings.Join(commands, "\n"),
 		"@ci@", l.ci,
 	)
