@@ -62,6 +62,17 @@ func (h *Host) Examine(ctx context.Context, e registry.Entry) error {
 	return nil
 }
 
+// Compile compiles the module of a method that the user has granted what it needs,
+// so that its first explanation finds the machine code in the cache. Methods that
+// are processes have none.
+func (h *Host) Compile(ctx context.Context, e registry.Entry) error {
+	if e.Kind != registry.KindWASM {
+		return nil
+	}
+	_, err := h.load(ctx, e)
+	return err
+}
+
 // Asks returns what the user has not granted yet to a method, which no registry
 // file need declare yet; nil where it may run.
 func (h *Host) Asks(e registry.Entry) (*registry.Ask, error) { return h.missing(e) }

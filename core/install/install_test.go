@@ -27,15 +27,31 @@ import (
 	"github.com/xai-go/xai/registry/source"
 )
 
-// module is the binary's module of lime with other bytes, which describes itself.
+// module is a small module that says it was lime; it compiles at once.
 func module(t *testing.T) (data []byte, sum string) {
+	t.Helper()
+	data, err := os.ReadFile("../../examples/plugins/occlusion-c/occlusion.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if data, err = seal.Seal(data, lime(t), nil); err != nil {
+		t.Fatal(err)
+	}
+	return data, sumOf(data)
+}
+
+// lime is how the binary's lime describes itself.
+func lime(t *testing.T) []seal.Method {
 	t.Helper()
 	data, err := plugins.Builtin().Module("lime.wasm")
 	if err != nil {
 		t.Fatal(err)
 	}
-	data = append(bytes.Clone(data), "\x00\x05\x04note"...) // a custom section without content
-	return data, sumOf(data)
+	methods, err := seal.Methods(data)
+	if err != nil || len(methods) != 1 {
+		t.Fatalf("lime describes %v, %v", methods, err)
+	}
+	return methods
 }
 
 func sumOf(data []byte) string {
@@ -160,12 +176,17 @@ func kind(t *testing.T, err error, want core.Kind, text string) {
 
 func TestAddFile(t *testing.T) {
 	p := newPlace(t)
-	data, sum := module(t)
+	data, err := plugins.Builtin().Module("lime.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data = append(bytes.Clone(data), "\x00\x05\x04note"...) // a custom section without content
+	sum := sumOf(data)
 	path := p.write(t, "project/modules/lime.wasm", data)
 	request := install.Request{Source: path, File: p.file}
 
 	// Nobody can be asked.
-	_, err := p.Add(t.Context(), request)
+	_, err = p.Add(t.Context(), request)
 	kind(t, err, core.KindMethod, "method lime (sha256 "+sum+") wants to use the model's forward; to stand in place of")
 	if e, ok := errors.AsType[*install.UngrantedError](err); !ok || len(e.Asks) != 1 || e.Denied {
 		t.Errorf("the error is %#v", e)
@@ -290,23 +311,35 @@ func TestAddRefuses(t *testing.T) {
 // hollow is a module that describes a method and has none.
 func hollow(t *testing.T) []byte {
 	t.Helper()
-	file, err := registry.Parse(plugins.Builtin().Registry, "methods.toml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	lime, err := plugins.Builtin().Module("lime.wasm")
-	if err != nil {
-		t.Fatal(err)
-	}
-	methods, err := seal.Methods(lime)
-	if err != nil || len(methods) == 0 || len(file.Methods) == 0 {
-		t.Fatalf("lime describes %v, %v", methods, err)
-	}
-	data, err := seal.Seal([]byte(seal.Header), methods[:1], nil)
+	data, err := seal.Seal([]byte(seal.Header), lime(t), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return data
+}
+
+// TestAddInvalidCode: what the compiler refuses is not declared.
+func TestAddInvalidCode(t *testing.T) {
+	export := func(name string, kind, index byte) string {
+		return string(byte(len(name))) + name + string([]byte{kind, index})
+	}
+	section := func(id byte, content string) string { return string([]byte{id, byte(len(content))}) + content }
+	module := seal.Header +
+		section(1, "\x03\x60\x00\x01\x7f\x60\x01\x7f\x01\x7f\x60\x02\x7f\x7f\x01\x7f") + // three functions that return an i32
+		section(3, "\x03\x00\x01\x02") +
+		section(5, "\x01\x00\x01") +
+		section(7, "\x04"+export("memory", 2, 0)+export("xai_abi", 0, 0)+export("xai_alloc", 0, 1)+export("xai_explain", 0, 2)) +
+		section(10, "\x03\x02\x00\x0b\x02\x00\x0b\x02\x00\x0b") // and have nothing to return
+	data, err := seal.Seal([]byte(module), lime(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPlace(t)
+	_, err = p.Add(t.Context(), install.Request{Source: p.write(t, "lime.wasm", data), File: p.file, Granted: true})
+	kind(t, err, core.KindMethod, "not valid WebAssembly")
+	if p.declared(t) != nil {
+		t.Error("it was declared")
+	}
 }
 
 func newKey(t *testing.T) signature.PrivateKey {
