@@ -131,3 +131,40 @@ func TestRemoveUndoesDeclare(t *testing.T) {
 		}
 	})
 }
+
+// FuzzEdit: whatever stands in a methods.toml, declaring and removing a method
+// either fails or reaches that method alone.
+func FuzzEdit(f *testing.F) {
+	stanza, err := Stanza(method("a").Entry("a.wasm", strings.Repeat("0", 64)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add("schema = 1\n" + stanza)
+	f.Add("schema = 1\n# about\n" + stanza + "# [[method]]\n" + strings.Replace(stanza, `"a"`, `"b"`, 1))
+	f.Add("schema = 1\n[[method]]\nname = \"a\"\nsummary = '''\n[[method]]\n'''\n")
+	f.Add("schema = 1\nmethod = []\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		file, err := registry.Parse([]byte(text), "methods.toml")
+		if err != nil {
+			return
+		}
+		e := method("new").Entry("new.wasm", strings.Repeat("f", 64))
+		with, _, err := Declare([]byte(text), "methods.toml", e)
+		if err != nil {
+			return
+		}
+		without, err := Remove(with, "methods.toml", "new")
+		if err != nil {
+			return
+		}
+		after, err := registry.Parse(without, "methods.toml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range file.Methods {
+			if left, ok := after.Method(m.Name); m.Name != "new" && (!ok || !same(m, left)) {
+				t.Errorf("method %s has become %+v", m.Name, left)
+			}
+		}
+	})
+}
