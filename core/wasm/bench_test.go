@@ -4,11 +4,13 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/xai-go/xai/core/native"
 	"github.com/xai-go/xai/core/wasm"
 	"github.com/xai-go/xai/core/wasm/testdata/toy"
+	"github.com/xai-go/xai/plugins"
 	"github.com/xai-go/xai/sdk"
 )
 
@@ -81,6 +83,60 @@ func BenchmarkManyRows(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkLime is LIME's own part of an explanation of 100 words: what its
+// module takes beside a model that costs little.
+func BenchmarkLime(b *testing.B) {
+	module, r, info := lime(b, 100, 1000)
+	var guest float64
+	var fuel int64
+	for b.Loop() {
+		_, stats, err := module.Explain(b.Context(), &model{}, r, info, wasm.Limits{MemoryBytes: 512 << 20})
+		if err != nil {
+			b.Fatal(err)
+		}
+		guest += stats.Guest.Seconds()
+		fuel = stats.Fuel
+	}
+	b.ReportMetric(guest/float64(b.N)*1e6, "µs-guest/op")
+	b.ReportMetric(float64(fuel), "fuel")
+}
+
+// lime returns the module of the built-in LIME and a request for it.
+func lime(tb testing.TB, words, samples int) (*wasm.Module, *sdk.Request, sdk.Info) {
+	tb.Helper()
+	builtin := plugins.Builtin()
+	binary, err := builtin.Module("lime.wasm")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	runtime, err := wasm.New(tb.Context(), "")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { runtime.Close(context.Background()) })
+	module, err := runtime.Compile(tb.Context(), binary)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	info := builtin.Native["lime"].Info()
+	r := request(nil)
+	r.Params = sdk.Params{}
+	for _, p := range info.Params {
+		r.Params[p.Name] = p.Default
+	}
+	r.Params["num_samples"] = int64(samples)
+	r.Text, r.Tokens, r.Units = "", nil, nil
+	for i := range words {
+		word := "w" + strconv.Itoa(i)
+		start := len(r.Text)
+		r.Text += word + " "
+		end := start + len(word)
+		r.Tokens = append(r.Tokens, sdk.Token{ID: int32(i), Text: word, Start: start, End: end, RuneStart: start, RuneEnd: end})
+		r.Units = append(r.Units, sdk.Unit{Text: word, Spans: []sdk.Span{{Start: start, End: end}}, Tokens: []int{i}})
+	}
+	return module, r, info
 }
 
 func BenchmarkCompile(b *testing.B) {

@@ -16,10 +16,24 @@ import (
 // cache is the folder of compiled modules on disk. Machine code from it runs
 // unchecked, so that the folder belongs to one user, and every file in it has
 // its hash beside it: wazero's own checksum leaves the table of functions out.
+//
+// The folder of a module bears its SHA-256 and the version of rewriting. In it lie
+// the module as it was rewritten, and wazero's folder, which bears wazero's version
+// and the architecture; the files there are named after what the machine code was
+// made of, the processor's features included.
 type cache struct{ dir string }
 
-// hashSuffix is what the name of a file's hash adds to the file's.
-const hashSuffix = ".sha256"
+const (
+	hashSuffix    = ".sha256"        // what the name of a file's hash adds to the file's
+	rewrittenFile = "rewritten.wasm" // in the folder of a module
+)
+
+// CacheFolder returns where a Runtime with that folder keeps the machine code of a
+// module.
+func CacheFolder(cacheDir string, binary []byte) string {
+	c := cache{filepath.Join(cacheDir, "wasm")}
+	return c.folder(sha256.Sum256(binary))
+}
 
 // openCache prepares dir, which must be writable for its owner alone.
 func openCache(dir string) (*cache, error) {
@@ -37,14 +51,18 @@ func openCache(dir string) (*cache, error) {
 	return &cache{dir}, errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
-// folder returns where the machine code of the module with that SHA-256 lies.
+// folder returns where what was made of the module with that SHA-256 lies.
 func (c *cache) folder(sum [sha256.Size]byte) string {
-	return filepath.Join(c.dir, hex.EncodeToString(sum[:]))
+	return filepath.Join(c.dir, hex.EncodeToString(sum[:])+"."+rewriteVersion)
 }
 
-// open returns wazero's cache over the folder of a module, after the removal of
-// every file in it that is not what seal saw.
-func (c *cache) open(sum [sha256.Size]byte) (wazero.CompilationCache, error) {
+// open returns wazero's cache over the folder of a module, and the module as it
+// was rewritten, after the removal of every file in the folder that is not what
+// seal saw. Either is nil where there is none.
+func (c *cache) open(sum [sha256.Size]byte) (wazero.CompilationCache, []byte) {
+	if c == nil {
+		return nil, nil
+	}
 	dir := c.folder(sum)
 	err := each(dir, func(path string) error {
 		want, err := os.ReadFile(path + hashSuffix)
@@ -57,14 +75,27 @@ func (c *cache) open(sum [sha256.Size]byte) (wazero.CompilationCache, error) {
 		return errors.Join(os.RemoveAll(path), os.RemoveAll(path+hashSuffix))
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil
 	}
-	return wazero.NewCompilationCacheWithDir(dir)
+	disk, err := wazero.NewCompilationCacheWithDir(dir)
+	if err != nil {
+		return nil, nil
+	}
+	rewritten, err := os.ReadFile(filepath.Join(dir, rewrittenFile))
+	if err != nil {
+		rewritten = nil
+	}
+	return disk, rewritten
 }
 
-// seal writes down the hashes of the files in a module's folder.
-func (c *cache) seal(sum [sha256.Size]byte) error {
-	return each(c.folder(sum), func(path string) error {
+// seal keeps a module as it was rewritten, and writes down the hashes of the files
+// in its folder.
+func (c *cache) seal(sum [sha256.Size]byte, rewritten []byte) error {
+	dir := c.folder(sum)
+	if err := write(filepath.Join(dir, rewrittenFile), rewritten); err != nil {
+		return err
+	}
+	return each(dir, func(path string) error {
 		if _, err := os.Stat(path + hashSuffix); err == nil {
 			return nil
 		}
@@ -72,22 +103,30 @@ func (c *cache) seal(sum [sha256.Size]byte) error {
 		if err != nil {
 			return err
 		}
-		f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
-		if err != nil {
-			return err
-		}
-		_, err = f.WriteString(h)
-		if err = errors.Join(err, f.Close()); err == nil {
-			err = os.Rename(f.Name(), path+hashSuffix)
-		}
-		if err != nil {
-			return errors.Join(err, os.Remove(f.Name()))
-		}
-		return nil
+		return write(path+hashSuffix, []byte(h))
 	})
 }
 
-// each calls visit for every file of machine code in dir. A file that another
+// write writes a file whole or not at all, unless it is there.
+func write(path string, content []byte) error {
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
+
+// each calls visit for every file in dir but hashes. A file that another
 // process is still writing is left alone.
 func each(dir string, visit func(path string) error) error {
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {

@@ -1,6 +1,7 @@
 package wasm_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"io/fs"
@@ -33,7 +34,7 @@ func compileIn(t *testing.T, dir string) []string {
 	}
 	var files []string
 	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && !strings.HasSuffix(path, ".sha256") {
+		if err == nil && !d.IsDir() && !strings.HasSuffix(path, ".sha256") && d.Name() != "rewritten.wasm" {
 			files = append(files, path)
 		}
 		return nil
@@ -127,6 +128,65 @@ func TestCorruptCacheIsReplaced(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestCorruptRewrittenModuleIsReplaced(t *testing.T) {
+	for name, corrupt := range map[string]func(path string) error{
+		"gone":    os.Remove,
+		"empty":   func(path string) error { return os.Truncate(path, 0) },
+		"another": func(path string) error { return os.WriteFile(path, hostile(t, "loop"), 0o600) },
+		"no hash": func(path string) error { return os.Remove(path + ".sha256") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(filepath.Dir(filepath.Dir(compileIn(t, dir)[0])), "rewritten.wasm")
+			good, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := corrupt(path); err != nil {
+				t.Fatal(err)
+			}
+			compileIn(t, dir)
+			if b, err := os.ReadFile(path); err != nil || !bytes.Equal(b, good) {
+				t.Errorf("the corrupt module is still there (%v)", err)
+			}
+			compileIn(t, dir)
+		})
+	}
+}
+
+// Several programs compile the same modules at the same time.
+func TestCacheIsShared(t *testing.T) {
+	dir := t.TempDir()
+	var group sync.WaitGroup
+	for range 6 {
+		group.Go(func() {
+			r, err := wasm.New(t.Context(), dir)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer r.Close(context.Background())
+			for _, name := range []string{"minimal", "code_silent", "minimal", "counts"} {
+				m, err := r.Compile(t.Context(), hostile(t, name))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if _, stats, _ := m.Explain(t.Context(), &model{}, request(nil), hostileInfo, wasm.Limits{}); stats.Fuel == 0 {
+					t.Error("it did not run")
+				}
+			}
+		})
+	}
+	group.Wait()
+	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || strings.HasSuffix(path, ".tmp") {
+			t.Errorf("%s was left behind (%v)", path, err)
+		}
+		return nil
+	})
 }
 
 func TestRunsWithoutACache(t *testing.T) {

@@ -24,6 +24,7 @@ type Stats struct {
 	Compile     time.Duration // of the module, once
 	Instantiate time.Duration
 	Guest       time.Duration // in the module, without Forward
+	Fuel        int64         // instructions of the module, as they are charged
 	MemoryBytes int64         // of the module at its end
 }
 
@@ -46,22 +47,23 @@ type call struct {
 // and the method passed that on, with a *contract.Fault where the method used
 // the host wrongly, and with an *sdk.Error otherwise.
 func (m *Module) Explain(ctx context.Context, model sdk.Model, req *sdk.Request, info sdk.Info, limits Limits) (*sdk.Explanation, Stats, error) {
-	limits = bounded(limits)
 	stats := Stats{Compile: m.compile}
 	if err := ctx.Err(); err != nil {
 		return nil, stats, err
 	}
-	if m.layout.minimum > limits.MemoryBytes {
-		return nil, stats, hostcall.MemoryError(limits)
+	if err := m.Check(info); err != nil {
+		return nil, stats, err
 	}
+	limits = bounded(limits)
 	run, cancel := contract.WithTimeout(ctx, limits.Timeout)
 	defer cancel()
-	c := &call{
-		Call: hostcall.New(run, model, req, info, limits), info: info, seed: req.Seed,
-		memory: linearMemory{limit: uint64(limits.MemoryBytes)}, timings: stats,
-	}
-	run = context.WithValue(run, callKey{}, c)
-	rc, err := m.run(experimental.WithMemoryAllocator(run, &c.memory), c)
+	c := newCall(run, model, req, info, limits)
+	c.timings.Compile = m.compile
+	var rc sdk.Errno
+	err := m.run(run, c, func(ctx context.Context, instance api.Module) (err error) {
+		rc, err = explain(ctx, instance, c)
+		return err
+	})
 	stats = c.timings
 	stats.Stats = c.Stats
 	stats.MemoryBytes = int64(len(c.memory.buf))
@@ -71,17 +73,30 @@ func (m *Module) Explain(ctx context.Context, model sdk.Model, req *sdk.Request,
 		}
 	}
 	if err != nil {
-		return nil, stats, stopped(err, &c.memory, limits)
+		return nil, stats, err
 	}
 	e, err := c.End(rc)
 	return e, stats, err
 }
 
-// run instantiates the module and calls its exports.
-func (m *Module) run(ctx context.Context, c *call) (rc sdk.Errno, err error) {
+func newCall(ctx context.Context, model sdk.Model, req *sdk.Request, info sdk.Info, limits Limits) *call {
+	return &call{
+		Call: hostcall.New(ctx, model, req, info, limits), info: info, seed: req.Seed,
+		memory: linearMemory{limit: uint64(limits.MemoryBytes)},
+	}
+}
+
+// run calls f with a fresh instance that has been initialised, and drops the
+// instance. It returns a *LimitError or an *sdk.Error where the module was stopped,
+// and f's own error.
+func (m *Module) run(ctx context.Context, c *call, f func(ctx context.Context, instance api.Module) error) error {
+	if m.layout.minimum > c.Limits.MemoryBytes {
+		return hostcall.MemoryError(c.Limits)
+	}
 	start := time.Now()
 	out := &lines{c: c.Call}
 	defer out.flush()
+	ctx = experimental.WithMemoryAllocator(context.WithValue(ctx, callKey{}, c), &c.memory)
 	instance, err := m.runtime.InstantiateModule(ctx, m.compiled, wazero.NewModuleConfig().
 		WithName("").
 		WithStartFunctions().
@@ -89,21 +104,40 @@ func (m *Module) run(ctx context.Context, c *call) (rc sdk.Errno, err error) {
 		WithStderr(out).
 		WithRandSource(random.New(c.seed, c.info.Name, random.WASI)))
 	if err != nil {
-		return 0, err
+		return c.stopped(err)
 	}
-	defer func() { err = errors.Join(err, instance.Close(context.WithoutCancel(ctx))) }()
-	stop := instance.ExportedGlobal(exportStop).(api.MutableGlobal)
-	defer context.AfterFunc(ctx, func() { stop.Set(1) })()
-	for _, name := range []string{exportStart, abi.ExportInit} {
-		if f := instance.ExportedFunction(name); f != nil {
-			if _, err := f.Call(ctx); err != nil {
-				return 0, err
+	defer instance.Close(context.WithoutCancel(ctx))
+	meter := meterOf(instance)
+	meter.fuel.Set(uint64(c.Limits.Fuel))
+	err = meter.during(ctx, func() error {
+		for _, name := range []string{exportStart, abi.ExportInit} {
+			if f := instance.ExportedFunction(name); f != nil {
+				if _, err := f.Call(ctx); err != nil {
+					return err
+				}
 			}
 		}
+		started := time.Now()
+		c.timings.Instantiate = started.Sub(start)
+		defer func() { c.timings.Guest = time.Since(started) - c.Stats.Forward }()
+		return f(ctx, instance)
+	})
+	left := meter.left()
+	c.timings.Fuel = min(c.Limits.Fuel-left, c.Limits.Fuel)
+	switch {
+	case left < 0: // whatever it returned: it may end before it would yield
+		return fuelError(c.Limits)
+	case err != nil && uint32(meter.depth.Get()) > maxDepth:
+		return sdk.NewError(sdk.EInternal, "the module was stopped: stack overflow")
+	case err != nil:
+		return c.stopped(err)
 	}
-	started := time.Now()
-	c.timings.Instantiate = started.Sub(start)
-	defer func() { c.timings.Guest = time.Since(started) - c.Stats.Forward }()
+	return nil
+}
+
+// explain calls the exports of an explanation, and returns the code that the last
+// one of them returned.
+func explain(ctx context.Context, instance api.Module, c *call) (sdk.Errno, error) {
 	version, err := invoke(ctx, instance, abi.ExportVersion)
 	if err != nil {
 		return 0, err
@@ -151,16 +185,35 @@ func negotiate(version uint32) error {
 	return nil
 }
 
+// meter holds the globals that rewriting adds to an instance. But for stop, they
+// are read and written while the module does not run.
+type meter struct{ slice, fuel, stop, depth api.MutableGlobal }
+
+func meterOf(instance api.Module) meter {
+	of := func(name string) api.MutableGlobal { return instance.ExportedGlobal(name).(api.MutableGlobal) }
+	return meter{of(exportSlice), of(exportFuel), of(exportStop), of(exportDepth)}
+}
+
+// during runs f, and stops the module soon after ctx is done.
+func (m meter) during(ctx context.Context, f func() error) error {
+	defer context.AfterFunc(ctx, func() { m.stop.Set(1) })()
+	return f()
+}
+
+// left returns the fuel that is left, which is negative where the module wanted
+// more.
+func (m meter) left() int64 { return int64(m.fuel.Get()) + int64(int32(m.slice.Get())) }
+
 // stopped returns the error of a run that ended otherwise than by returning.
-func stopped(err error, memory *linearMemory, limits Limits) error {
+func (c *call) stopped(err error) error {
 	var exit *sys.ExitError
 	_, ours := errors.AsType[*sdk.Error](err)
 	_, limit := errors.AsType[*LimitError](err)
 	switch {
 	case ours || limit:
 		return err
-	case memory.refused:
-		return hostcall.MemoryError(limits)
+	case c.memory.refused:
+		return hostcall.MemoryError(c.Limits)
 	case errors.As(err, &exit):
 		return sdk.NewError(sdk.EInternal, "the module ended itself with exit code "+strconv.FormatUint(uint64(exit.ExitCode()), 10))
 	}

@@ -124,6 +124,13 @@ func TestHostileRuns(t *testing.T) {
 		"trap_divide":      {want: want{code: sdk.EInternal, text: "the module was stopped: integer divide by zero"}},
 		"trap_start":       {want: want{code: sdk.EInternal, text: "the module was stopped: unreachable"}},
 		"recurse":          {want: want{code: sdk.EInternal, text: "the module was stopped: stack overflow"}},
+		"recurse_indirect": {want: want{code: sdk.EInternal, text: "the module was stopped: stack overflow"}},
+		"recurse_wide":     {want: want{code: sdk.EInternal, text: "the module was stopped: stack overflow"}},
+		"recurse_deep":     {want: want{code: sdk.EInvalid, text: "EINVAL"}},
+		"pieces":           {want: want{code: sdk.EInvalid, text: "EINVAL"}},
+		"counts":           {want: want{code: sdk.EInvalid, text: "EINVAL"}},
+		"trap_fill":        {want: want{code: sdk.EInternal, text: "the module was stopped: out of bounds memory access"}},
+		"trap_copy":        {want: want{code: sdk.EInternal, text: "the module was stopped: out of bounds memory access"}},
 		"grow":             {want: want{limit: wasm.LimitMemory, text: "needs more than its 64 MiB of memory"}},
 		"grow_trap":        {want: want{limit: wasm.LimitMemory, text: "needs more than its 3 MiB of memory"}, limits: wasm.Limits{MemoryBytes: 3<<20 + 1}},
 		"memory_large":     {want: want{limit: wasm.LimitMemory, text: "needs more than its 64 MiB of memory"}},
@@ -163,6 +170,8 @@ func TestHostileRuns(t *testing.T) {
 			if c.model == nil {
 				c.model = &model{}
 			}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
 			start := time.Now()
 			_, stats, err := m.Explain(t.Context(), c.model, request(nil), hostileInfo, c.limits)
 			if d := time.Since(start); d > 15*time.Second {
@@ -173,6 +182,10 @@ func TestHostileRuns(t *testing.T) {
 			}
 			if strings.Contains(err.Error(), "goroutine ") || strings.Contains(err.Error(), "\n") {
 				t.Errorf("the error shows the host's inside: %v", err)
+			}
+			runtime.ReadMemStats(&after)
+			if n := after.TotalAlloc - before.TotalAlloc; n > 256<<20 {
+				t.Errorf("the host allocated %d bytes", n)
 			}
 			if stats.MemoryBytes > 64<<20 {
 				t.Errorf("it had %d bytes of memory", stats.MemoryBytes)

@@ -41,7 +41,10 @@ type Runtime struct {
 // empty cacheDir keeps nothing on disk, and neither does a relative one: the
 // folder that the program happens to stand in may be anyone's, and machine code
 // from the cache runs unchecked.
-func New(_ context.Context, cacheDir string) (*Runtime, error) {
+func New(ctx context.Context, cacheDir string) (*Runtime, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	if !hostcall.LittleEndian {
 		return nil, sdk.NewError(sdk.EUnsupported, "modules run on little-endian machines alone: run the method in process")
 	}
@@ -82,9 +85,19 @@ func (r *Runtime) Close(ctx context.Context) error {
 // cache. What is wrong with the module is an *sdk.Error. The module lives until
 // the Runtime is closed.
 //
-// A compilation of seconds cannot be stopped midway: ctx is looked at before it
-// begins.
+// A compilation cannot be stopped midway: ctx is looked at before it begins. It
+// takes one core, since only there a failure of the compiler can be caught.
 func (r *Runtime) Compile(ctx context.Context, binary []byte) (*Module, error) {
+	return r.compileWith(ctx, binary, 1)
+}
+
+// CompileEmbedded is Compile on all cores, for a module that the program embeds
+// and so trusts not to break the compiler.
+func (r *Runtime) CompileEmbedded(ctx context.Context, binary []byte) (*Module, error) {
+	return r.compileWith(ctx, binary, goruntime.GOMAXPROCS(0))
+}
+
+func (r *Runtime) compileWith(ctx context.Context, binary []byte, workers int) (m *Module, err error) {
 	start := time.Now()
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -93,35 +106,60 @@ func (r *Runtime) Compile(ctx context.Context, binary []byte) (*Module, error) {
 		return nil, err
 	}
 	defer r.compiling.Done()
-	v, err := verify(binary)
+	defer caught(&err)
+	if m, err = r.load(experimental.WithCompilationWorkers(ctx, workers), binary); err != nil {
+		return nil, err
+	}
+	m.compile = time.Since(start)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.modules = append(r.modules, m)
+	return m, nil
+}
+
+// load verifies and compiles a module. A module whose rewritten form is in the
+// cache has passed what the scan of its code looks for.
+func (r *Runtime) load(ctx context.Context, binary []byte) (*Module, error) {
+	v, err := read(binary)
 	if err != nil {
 		return nil, err
 	}
-	m := &Module{layout: v}
-	if r.cache != nil {
-		sum := sha256.Sum256(binary)
-		if disk, err := r.cache.open(sum); err == nil {
-			if err := m.build(ctx, disk); err == nil {
-				// A module that cannot be sealed is compiled again next time.
-				_ = r.cache.seal(sum)
-			} else {
-				_ = m.close(ctx)
-				m = &Module{layout: v}
-			}
-		}
+	if err := v.check(); err != nil {
+		return nil, err
 	}
-	if m.runtime == nil {
-		if err := m.build(ctx, wazero.NewCompilationCache()); err != nil {
-			_ = m.close(ctx)
+	sum := sha256.Sum256(binary)
+	disk, rewritten := r.cache.open(sum)
+	if rewritten == nil {
+		if rewritten, err = v.rewrite(binary); err != nil {
 			return nil, err
 		}
 	}
-	m.layout.binary = nil
-	m.compile = time.Since(start)
-	r.mu.Lock()
-	r.modules = append(r.modules, m)
-	r.mu.Unlock()
+	if disk != nil {
+		m := &Module{layout: v.layout}
+		if m.build(ctx, wazero.NewRuntimeConfig(), disk, rewritten) == nil {
+			// A module that cannot be sealed is compiled again next time.
+			_ = r.cache.seal(sum, rewritten)
+			return m, nil
+		}
+		_ = m.close(ctx)
+		if rewritten, err = v.rewrite(binary); err != nil {
+			return nil, err
+		}
+	}
+	m := &Module{layout: v.layout}
+	if err := m.build(ctx, wazero.NewRuntimeConfig(), wazero.NewCompilationCache(), rewritten); err != nil {
+		_ = m.close(ctx)
+		return nil, err
+	}
 	return m, nil
+}
+
+// caught turns a panic into an error: of a reader or a compiler that was handed
+// bytes which someone else wrote.
+func caught(err *error) {
+	if v := recover(); v != nil {
+		*err = sdk.NewError(sdk.EInternal, "the module broke the compiler: "+hostcall.Clean(fmt.Sprint(v), abi.MaxMessage))
+	}
 }
 
 // begin counts a compilation, which Close waits for.
@@ -145,25 +183,34 @@ type Module struct {
 	compile  time.Duration
 }
 
-// build compiles the module with machine code from cache, and links what it
-// imports.
-func (m *Module) build(ctx context.Context, cache wazero.CompilationCache) (err error) {
+// build compiles the module, as it was rewritten, with machine code from cache if
+// that is not nil, and links what it imports.
+func (m *Module) build(ctx context.Context, config wazero.RuntimeConfig, cache wazero.CompilationCache, rewritten []byte) (err error) {
+	returned := false
 	defer func() {
-		// The compiler has been handed bytes that someone else wrote.
-		if v := recover(); v != nil {
-			err = sdk.NewError(sdk.EInternal, "the module broke the compiler: "+hostcall.Clean(fmt.Sprint(v), abi.MaxMessage))
+		if !returned { // it panicked: what the compiler held may be locked
+			m.runtime, m.cache = nil, nil
 		}
 	}()
-	m.cache = cache
-	m.runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
-		WithCompilationCache(cache).
-		WithDebugInfoEnabled(false).
-		WithCoreFeatures(api.CoreFeaturesV2))
-	workers := experimental.WithCompilationWorkers(ctx, goruntime.GOMAXPROCS(0))
-	m.compiled, err = m.runtime.CompileModule(workers, m.layout.binary)
-	if err != nil {
-		return sdk.NewError(sdk.EInvalid, "the module is not valid WebAssembly: "+hostcall.Clean(err.Error(), abi.MaxMessage))
+	defer caught(&err)
+	config = config.WithDebugInfoEnabled(false).WithCoreFeatures(api.CoreFeaturesV2)
+	if cache != nil {
+		config = config.WithCompilationCache(cache)
 	}
+	m.cache = cache
+	m.runtime = wazero.NewRuntimeWithConfig(ctx, config)
+	m.compiled, err = m.runtime.CompileModule(ctx, rewritten)
+	if err != nil {
+		err = sdk.NewError(sdk.EInvalid, "the module is not valid WebAssembly: "+hostcall.Clean(err.Error(), abi.MaxMessage))
+	} else {
+		err = m.link(ctx)
+	}
+	returned = true
+	return err
+}
+
+// link makes the functions known that the module imports.
+func (m *Module) link(ctx context.Context) error {
 	if m.layout.importsFrom(wasi_snapshot_preview1.ModuleName) {
 		if _, err := wasi_snapshot_preview1.Instantiate(ctx, m.runtime); err != nil {
 			return err

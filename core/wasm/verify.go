@@ -13,59 +13,76 @@ import (
 	"github.com/xai-go/xai/sdk/abi"
 )
 
-// What a module may be, before it is compiled. The compiler's time grows with
-// the square of a function body; tables are not part of the memory limit.
+// What a module may be, before it is compiled. Tables are not part of the memory
+// limit, and neither are the compiler's time and memory, which effort estimates.
 const (
 	maxModule    = 32 << 20 // bytes
 	maxBody      = 128 << 10
 	maxFunctions = 50_000
 	maxTypes     = 10_000
+	maxValues    = 1_000 // parameters of a function, and results
 	maxImports   = 1_000
 	maxExports   = 10_000
 	maxGlobals   = 10_000
 	maxLocals    = 1_000 // of one function
 	maxTables    = 4
-	maxTable     = 65_536 // elements
+	maxTable     = 65_536  // elements
+	maxElements  = 262_144 // of all segments, which an instance copies
+	maxSegments  = 10_000  // of elements
+	maxData      = 100_000 // segments; Go's linker makes one wherever there are a few zeros
+	maxSections  = 1 << 20 // bytes of the custom sections that are kept
+	maxEffort    = 4e6     // microseconds of compiling, as estimated, for a function
+	maxEfforts   = 30e6    // and for all
 )
 
 // The sections of the binary format.
 const (
-	sectionCustom   = 0
-	sectionType     = 1
-	sectionImport   = 2
-	sectionFunction = 3
-	sectionTable    = 4
-	sectionMemory   = 5
-	sectionGlobal   = 6
-	sectionExport   = 7
-	sectionStart    = 8
-	sectionCode     = 10
+	sectionCustom    = 0
+	sectionType      = 1
+	sectionImport    = 2
+	sectionFunction  = 3
+	sectionTable     = 4
+	sectionMemory    = 5
+	sectionGlobal    = 6
+	sectionExport    = 7
+	sectionStart     = 8
+	sectionElement   = 9
+	sectionCode      = 10
+	sectionData      = 11
+	sectionDataCount = 12
 )
 
-// sectionOrder is the order that sections other than custom ones come in:
-// element, data count, code and data follow exports and the start function.
+// sectionOrder is the order that sections other than custom ones come in.
 const sectionOrder = "\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0c\x0a\x0b"
 
 // The kinds of imports and exports.
 const (
 	kindFunction = 0
+	kindTable    = 1
 	kindMemory   = 2
 	kindGlobal   = 3
 )
+
+// exportDescribe is the optional export that returns a description of the
+// module's methods.
+const exportDescribe = "xai_describe"
 
 // signature is the type of a function, written as its value types: "ii:i".
 type signature string
 
 // layout is what verify finds out about a module.
 type layout struct {
-	binary   []byte              // as rewrite left it; nil once it is compiled
 	sections map[string][][]byte // the custom sections whose names begin with "xai."
-	imports  []function
+	imports  []hostImport
 	exports  map[string]export
 	minimum  int64 // bytes of memory at the start
+	maximum  int64 // that the module asks for at most; 0 where it names none
+	tables   []tableLimits
+	bodies   int // functions of its own
+	largest  int // bytes of the largest one
 }
 
-type function struct {
+type hostImport struct {
 	module, name string
 	signature    signature
 }
@@ -75,28 +92,70 @@ type export struct {
 	signature signature // of a function
 }
 
+type tableLimits struct {
+	element  byte
+	min, max uint32
+}
+
 func (l *layout) importsFrom(module string) bool {
-	for _, f := range l.imports {
-		if f.module == module {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(l.imports, func(f hostImport) bool { return f.module == module })
 }
 
 func refuse(message string) error { return sdk.NewError(sdk.EInvalid, "the module "+message) }
 
-// verify reads the sections of a module without running or compiling it,
-// refuses what this host would not run, and rewrites the rest. It leaves the
-// validation of the code to the compiler.
-func verify(binary []byte) (*layout, error) {
+func tooMany(what string, most int) error {
+	return refuse("has too many " + what + ": " + strconv.Itoa(most) + " is the most")
+}
+
+func tooLong(n int) error {
+	return refuse("has a function of " + strconv.Itoa(n) + " bytes, and " + strconv.Itoa(maxBody) + " is the most")
+}
+
+// verify reads a module without running or compiling it, refuses what this host
+// would not run, and returns the rest as it is compiled. It leaves the types of
+// values in code to the compiler.
+func verify(binary []byte) ([]byte, error) {
+	v, err := read(binary)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.check(); err != nil {
+		return nil, err
+	}
+	return v.rewrite(binary)
+}
+
+// verifier holds what one section says and a later one needs.
+type verifier struct {
+	layout      *layout
+	types       []functionType
+	functions   []uint32 // their types; imported ones first
+	globals     uint32
+	present     map[byte]bool // sections
+	start       *uint32       // the start function, where there is one
+	elements    int           // of all segments
+	kept        int           // bytes of custom sections
+	codeSection []byte
+	leaves      []bool // functions that call none of the module
+	efforts     int64  // of the types
+	leaf        map[uint32]bool
+	code        code // of the scan of one function
+}
+
+type functionType struct {
+	signature       signature
+	params, results int
+}
+
+// read reads the sections of a module.
+func read(binary []byte) (*verifier, error) {
 	if len(binary) > maxModule {
 		return nil, refuse("is larger than 32 MiB")
 	}
 	if len(binary) < 8 || string(binary[:8]) != "\x00asm\x01\x00\x00\x00" {
 		return nil, refuse("is not a WebAssembly module of version 1")
 	}
-	v := &verifier{layout: &layout{binary: binary, sections: map[string][][]byte{}, exports: map[string]export{}}, sections: map[byte]bool{}}
+	v := &verifier{layout: &layout{sections: map[string][][]byte{}, exports: map[string]export{}}, present: map[byte]bool{}}
 	s := &scanner{b: binary, at: 8}
 	last := 0 // the order of the last section
 	for !s.failed && s.at < len(binary) {
@@ -111,41 +170,17 @@ func verify(binary []byte) (*layout, error) {
 				return nil, refuse("has an unknown section, or sections that are out of order")
 			}
 			last = order
-			v.sections[id] = true
+			v.present[id] = true
 		}
 		if err := v.section(id, content); err != nil {
 			return nil, err
 		}
-		s.failed = content.failed
+		s.failed = content.failed || content.at != len(content.b)
 	}
 	if s.failed {
 		return nil, refuse("is cut short or malformed at byte " + strconv.Itoa(s.at))
 	}
-	if err := v.check(); err != nil {
-		return nil, err
-	}
-	rewritten, err := v.rewrite(binary)
-	if err != nil {
-		return nil, err
-	}
-	v.layout.binary = rewritten
-	return v.layout, nil
-}
-
-// verifier holds what one section says and a later one needs.
-type verifier struct {
-	layout    *layout
-	types     []signature
-	functions []signature // imported ones first
-	tables    []tableLimits
-	globals   uint32
-	sections  map[byte]bool // that are there
-	start     *uint32       // the start function, where there is one
-}
-
-type tableLimits struct {
-	element  byte
-	min, max uint32
+	return v, nil
 }
 
 // section reads one section. What is malformed in it shows in s.failed.
@@ -154,172 +189,281 @@ func (v *verifier) section(id byte, s *scanner) error {
 	case sectionCustom:
 		name, content := s.name(), s.rest()
 		if strings.HasPrefix(name, "xai.") {
+			if v.kept += len(name) + len(content); v.kept > maxSections {
+				return refuse("has more than 1 MiB of sections that describe it")
+			}
 			v.layout.sections[name] = append(v.layout.sections[name], slices.Clone(content))
 		}
 	case sectionType:
-		n := s.u32()
-		if n > maxTypes {
-			return tooMany("types", maxTypes)
-		}
-		for ; n > 0 && !s.failed; n-- {
-			if s.byte() != 0x60 {
-				return refuse("has types that are not functions, which this host does not support")
-			}
-			params := s.valueTypes()
-			v.types = append(v.types, signature(params+":"+s.valueTypes()))
-		}
+		return v.vector(s, "types", maxTypes, v.typeEntry)
 	case sectionImport:
-		n := s.u32()
-		if n > maxImports {
-			return tooMany("imports", maxImports)
-		}
-		for ; n > 0 && !s.failed; n-- {
-			f := function{module: s.name(), name: s.name()}
-			kind := s.byte()
-			t := s.u32()
-			if s.failed {
-				break
-			}
-			if kind != kindFunction {
-				return refuse("imports " + f.quoted() + ", which is no function: only functions can be imported")
-			}
-			if int64(t) >= int64(len(v.types)) {
-				s.failed = true
-				break
-			}
-			f.signature = v.types[t]
-			v.layout.imports = append(v.layout.imports, f)
-			v.functions = append(v.functions, f.signature)
-		}
+		return v.vector(s, "imports", maxImports, v.importEntry)
 	case sectionFunction:
-		n := s.u32()
-		if n > maxFunctions {
-			return tooMany("functions", maxFunctions)
-		}
-		for ; n > 0 && !s.failed; n-- {
-			t := s.u32()
-			if int64(t) >= int64(len(v.types)) {
-				s.failed = true
-				break
-			}
-			v.functions = append(v.functions, v.types[t])
-		}
+		return v.vector(s, "functions", maxFunctions, func(s *scanner) error {
+			v.functions = append(v.functions, s.index(len(v.types)))
+			return nil
+		})
 	case sectionTable:
-		n := s.u32()
-		if n > maxTables {
-			return tooMany("tables", maxTables)
-		}
-		for ; n > 0 && !s.failed; n-- {
-			t := tableLimits{element: s.byte(), max: maxTable}
-			if t.element != 0x70 && t.element != 0x6f {
-				return refuse("has a table of a kind that this host does not support")
-			}
-			flag := s.byte()
-			if flag > 1 {
-				return refuse("has a table of a kind that this host does not support")
-			}
-			t.min = s.u32()
-			if flag == 1 {
-				t.max = min(t.max, s.u32())
-			}
-			if t.min > maxTable {
-				return refuse("has a table of " + strconv.Itoa(int(t.min)) + " elements, and " + strconv.Itoa(maxTable) + " is the most")
-			}
-			v.tables = append(v.tables, t)
-		}
+		return v.vector(s, "tables", maxTables, v.tableEntry)
 	case sectionMemory:
-		n := s.u32()
-		if n > 1 {
-			return refuse("has more than one memory")
-		}
-		if n == 1 {
+		return v.vector(s, "memories", 1, func(s *scanner) error {
 			flag := s.byte()
 			if flag > 1 {
 				return refuse("has a memory that is shared or of 64 bits, which this host does not support")
 			}
 			v.layout.minimum = int64(s.u32()) * page
 			if flag == 1 {
-				s.u32()
+				v.layout.maximum = int64(s.u32()) * page
 			}
-		}
+			return nil
+		})
 	case sectionGlobal:
-		if v.globals = s.u32(); v.globals > maxGlobals {
-			return tooMany("globals", maxGlobals)
-		}
-		return nil // the rest is the compiler's
+		return v.vector(s, "globals", maxGlobals, func(s *scanner) error {
+			v.globals++
+			s.valueType()
+			s.byte()
+			v.constant(s)
+			return nil
+		})
 	case sectionStart:
-		index := s.u32()
-		if int64(index) >= int64(len(v.functions)) || v.functions[index] != ":" {
+		index := s.index(len(v.functions))
+		if s.failed || v.types[v.functions[index]].signature != ":" {
 			s.failed = true
 			break
 		}
 		v.start = &index
 	case sectionExport:
-		n := s.u32()
-		if n > maxExports {
-			return tooMany("exports", maxExports)
-		}
-		for ; n > 0 && !s.failed; n-- {
-			name, e := s.name(), export{kind: s.byte()}
-			index := s.u32()
-			if strings.HasPrefix(name, exportTag) {
-				return refuse("exports " + hostcall.Clean(strconv.Quote(name), 100) + ", and names that begin with " + exportTag + " are the host's")
-			}
-			if e.kind == kindFunction && int64(index) >= int64(len(v.functions)) || e.kind == kindGlobal && index >= v.globals {
-				s.failed = true
-				break
-			}
-			if e.kind == kindFunction {
-				e.signature = v.functions[index]
-			}
-			v.layout.exports[name] = e
-		}
+		return v.vector(s, "exports", maxExports, v.exportEntry)
+	case sectionElement:
+		return v.vector(s, "segments of elements", maxSegments, v.elementEntry)
+	case sectionData:
+		return v.vector(s, "segments of data", maxData, v.dataEntry)
+	case sectionDataCount:
+		s.u32()
 	case sectionCode:
 		n := s.u32()
 		if int64(n) != int64(len(v.functions)-len(v.layout.imports)) {
 			s.failed = true
 			break
 		}
+		v.layout.bodies = int(n)
 		for ; n > 0 && !s.failed; n-- {
 			size := s.u32()
 			if size > maxBody {
 				return tooLong(int(size))
 			}
-			body := &scanner{b: s.take(size)}
-			var locals uint64
-			for groups := body.u32(); groups > 0 && !body.failed; groups-- {
-				locals += uint64(body.u32())
-				body.byte()
-			}
-			if locals > maxLocals {
-				return refuse("has a function of " + strconv.FormatUint(locals, 10) + " local variables, and " + strconv.Itoa(maxLocals) + " is the most")
-			}
-			s.failed = s.failed || body.failed
+			s.take(size)
+			v.layout.largest = max(v.layout.largest, int(size))
 		}
-	default:
-		return nil // the compiler's
+		v.codeSection = s.b
 	}
-	s.failed = s.failed || s.at != len(s.b)
 	return nil
 }
 
-func tooMany(what string, most int) error {
-	return refuse("has too many " + what + ": " + strconv.Itoa(most) + " is the most")
+// scanCode scans all functions, and refuses what would take too long to compile.
+func (v *verifier) scanCode() error {
+	v.leaves = make([]bool, len(v.functions))
+	efforts := v.efforts
+	return v.scanAll(func(f int, _ []byte, c *code) error {
+		v.leaves[f] = c.leaf
+		efforts += c.effort()
+		if c.effort() > maxEffort || efforts > maxEfforts {
+			return refuse("would take too long to compile: it needs fewer or smaller functions, with fewer jumps, blocks and local variables in each")
+		}
+		return nil
+	})
+}
+
+// scanAll scans the functions of the module's own.
+func (v *verifier) scanAll(each func(f int, body []byte, c *code) error) error {
+	s := &scanner{b: v.codeSection}
+	for i := range int(s.u32()) {
+		f := len(v.layout.imports) + i
+		body := s.take(s.u32())
+		c, err := v.scan(body, v.types[v.functions[f]])
+		if err == nil {
+			err = each(f, body, c)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// vector reads a vector of at most that many entries.
+func (v *verifier) vector(s *scanner, what string, most uint32, entry func(s *scanner) error) error {
+	n := s.u32()
+	if n > most {
+		return tooMany(what, int(most))
+	}
+	for ; n > 0 && !s.failed; n-- {
+		if err := entry(s); err != nil && !s.failed {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *verifier) typeEntry(s *scanner) error {
+	if s.byte() != typeFunc {
+		return refuse("has types that are not functions, which this host does not support")
+	}
+	params, results := s.valueTypes(), s.valueTypes()
+	if len(params) > maxValues || len(results) > maxValues {
+		return tooMany("parameters or results of a function", maxValues)
+	}
+	v.efforts += effortFunction + effortValue*int64(len(params)+len(results))
+	v.types = append(v.types, functionType{signature(params + ":" + results), len(params), len(results)})
+	return nil
+}
+
+func (v *verifier) importEntry(s *scanner) error {
+	f := hostImport{module: s.name(), name: s.name()}
+	if s.byte() != kindFunction {
+		return refuse("imports " + f.quoted() + ", which is no function: only functions can be imported")
+	}
+	t := s.index(len(v.types))
+	if s.failed {
+		return nil
+	}
+	f.signature = v.types[t].signature
+	v.layout.imports = append(v.layout.imports, f)
+	v.functions = append(v.functions, t)
+	return nil
+}
+
+func (v *verifier) tableEntry(s *scanner) error {
+	t := tableLimits{element: s.byte(), max: maxTable}
+	flag := s.byte()
+	if t.element != typeFuncRef && t.element != typeExternRef || flag > 1 {
+		return refuse("has a table of a kind that this host does not support")
+	}
+	t.min = s.u32()
+	if flag == 1 {
+		most := s.u32()
+		s.failed = s.failed || most < t.min
+		t.max = min(t.max, most)
+	}
+	if t.min > maxTable {
+		return refuse("has a table of " + strconv.FormatUint(uint64(t.min), 10) + " elements, and " + strconv.Itoa(maxTable) + " is the most")
+	}
+	v.layout.tables = append(v.layout.tables, t)
+	return nil
+}
+
+func (v *verifier) exportEntry(s *scanner) error {
+	name, e := s.name(), export{kind: s.byte()}
+	if strings.HasPrefix(name, exportTag) {
+		return refuse("exports " + hostcall.Clean(strconv.Quote(name), 100) + ", and names that begin with " + exportTag + " are the host's")
+	}
+	switch e.kind {
+	case kindFunction:
+		if index := s.index(len(v.functions)); !s.failed {
+			e.signature = v.types[v.functions[index]].signature
+		}
+	case kindGlobal:
+		s.index(int(v.globals))
+	case kindTable, kindMemory:
+		s.u32()
+	default:
+		s.failed = true
+	}
+	v.layout.exports[name] = e
+	return nil
+}
+
+// elementEntry reads a segment of elements. Its flags say whether it is copied
+// to a table at the start, whether it names that table or else its type, and
+// whether its elements are expressions.
+func (v *verifier) elementEntry(s *scanner) error {
+	flags := s.u32()
+	if flags > 7 {
+		s.failed = true
+		return nil
+	}
+	active, explicit, expressions := flags&1 == 0, flags&2 != 0, flags&4 != 0
+	table, offset := uint32(0), uint64(0)
+	if active {
+		if explicit {
+			table = s.u32()
+		}
+		offset = s.offset()
+	}
+	if !active || explicit {
+		if expressions {
+			s.refType()
+		} else {
+			s.zero() // the kind of functions
+		}
+	}
+	n := s.u32()
+	if v.elements += int(min(n, maxElements+1)); v.elements > maxElements {
+		return tooMany("elements of tables", maxElements)
+	}
+	for i := n; i > 0 && !s.failed; i-- {
+		if expressions {
+			v.constant(s)
+		} else {
+			s.index(len(v.functions))
+		}
+	}
+	if active && !s.failed {
+		if int64(table) >= int64(len(v.layout.tables)) {
+			s.failed = true
+		} else if offset+uint64(n) > uint64(v.layout.tables[table].min) {
+			return refuse("has elements beyond the end of their table")
+		}
+	}
+	return nil
+}
+
+func (v *verifier) dataEntry(s *scanner) error {
+	flags := s.u32()
+	if flags > 2 || flags == 2 && s.u32() != 0 {
+		s.failed = true
+		return nil
+	}
+	offset := uint64(0)
+	if flags != 1 {
+		offset = s.offset()
+	}
+	data := s.take(s.u32())
+	if flags != 1 && !s.failed && offset+uint64(len(data)) > uint64(v.layout.minimum) {
+		return refuse("has data beyond the end of its memory")
+	}
+	return nil
+}
+
+// constant reads a constant expression, which without imported globals is one
+// instruction.
+func (v *verifier) constant(s *scanner) {
+	switch s.byte() {
+	case opI32Const:
+		s.skip(5)
+	case opI64Const:
+		s.skip(10)
+	case opF32Const:
+		s.take(4)
+	case opF64Const:
+		s.take(8)
+	case opVector:
+		s.failed = s.u32() != vectorConst || s.failed
+		s.take(16)
+	case opRefNull:
+		s.refType()
+	case opRefFunc:
+		s.index(len(v.functions))
+	default:
+		s.failed = true
+	}
+	s.end()
 }
 
 // check holds the imports and exports to the ABI.
 func (v *verifier) check() error {
 	for _, f := range v.layout.imports {
-		var want signature
-		var ok bool
-		switch f.module {
-		case abi.Namespace:
-			var h hostFunction
-			h, ok = hostFunctions[f.name]
-			want = h.signature
-		case wasi_snapshot_preview1.ModuleName:
-			want, ok = wasiFunctions[f.name]
-		}
+		want, ok := f.host()
 		if !ok {
 			return refuse("imports " + f.quoted() + ", which this host does not have")
 		}
@@ -327,7 +471,7 @@ func (v *verifier) check() error {
 			return refuse("imports " + f.quoted() + " as " + f.signature.String() + ", and the host's is " + want.String())
 		}
 	}
-	if !v.sections[sectionCode] || len(v.functions) == len(v.layout.imports) {
+	if v.layout.bodies == 0 {
 		return refuse("has no code")
 	}
 	if v.layout.exports[abi.ExportMemory].kind != kindMemory {
@@ -342,6 +486,7 @@ func (v *verifier) check() error {
 		{abi.ExportAlloc, "i:i", false},
 		{abi.ExportExplain, "ii:i", false},
 		{abi.ExportInit, ":", true},
+		{exportDescribe, ":I", true},
 	} {
 		have, ok := v.layout.exports[e.name]
 		if !ok && e.optional {
@@ -357,8 +502,21 @@ func (v *verifier) check() error {
 	return nil
 }
 
+// host returns the signature of the host's function that f names.
+func (f hostImport) host() (signature, bool) {
+	switch f.module {
+	case abi.Namespace:
+		h, ok := hostFunctions[f.name]
+		return h.signature, ok
+	case wasi_snapshot_preview1.ModuleName:
+		s, ok := wasiFunctions[f.name]
+		return s, ok
+	}
+	return "", false
+}
+
 // quoted returns the function's name for a message.
-func (f function) quoted() string { return hostcall.Clean(f.module+"."+f.name, 100) }
+func (f hostImport) quoted() string { return hostcall.Clean(f.module+"."+f.name, 100) }
 
 // String returns the signature as "(i32, i64) → i32".
 func (s signature) String() string {
@@ -384,27 +542,34 @@ func (s signature) types() (params, results []api.ValueType) {
 }
 
 var valueCodes = map[byte]struct {
-	value api.ValueType
+	value byte
 	name  string
 }{
-	'i': {api.ValueTypeI32, "i32"},
-	'I': {api.ValueTypeI64, "i64"},
-	'f': {api.ValueTypeF32, "f32"},
-	'F': {api.ValueTypeF64, "f64"},
+	'i': {typeI32, "i32"},
+	'I': {typeI64, "i64"},
+	'f': {typeF32, "f32"},
+	'F': {typeF64, "f64"},
+	'v': {typeV128, "v128"},
+	'r': {typeFuncRef, "funcref"},
+	'x': {typeExternRef, "externref"},
 }
 
+// codeOf is valueCodes the other way round, with 0 for what is no value type.
+var codeOf = func() (codes [256]byte) {
+	for code, v := range valueCodes {
+		codes[v.value] = code
+	}
+	return codes
+}()
+
 func list(codes string) string {
-	names := make([]string, 0, min(len(codes), 16))
+	names := make([]string, 0, min(len(codes), 17))
 	for i, c := range []byte(codes) {
 		if i == 16 {
 			names = append(names, "…")
 			break
 		}
-		if t, ok := valueCodes[c]; ok {
-			names = append(names, t.name)
-		} else {
-			names = append(names, "?")
-		}
+		names = append(names, valueCodes[c].name)
 	}
 	return strings.Join(names, ", ")
 }
@@ -426,11 +591,19 @@ func (s *scanner) take(n uint32) []byte {
 }
 
 func (s *scanner) byte() byte {
-	if b := s.take(1); b != nil {
-		return b[0]
+	if s.failed || s.at >= len(s.b) {
+		s.failed = true
+		return 0
 	}
-	return 0
+	s.at++
+	return s.b[s.at-1]
 }
+
+// zero reads a byte that has to be 0.
+func (s *scanner) zero() { s.failed = s.byte() != 0 || s.failed }
+
+// end reads the end of an expression.
+func (s *scanner) end() { s.failed = s.byte() != opEnd || s.failed }
 
 // u32 reads an unsigned LEB128 of 32 bits.
 func (s *scanner) u32() uint32 {
@@ -449,24 +622,68 @@ func (s *scanner) u32() uint32 {
 	return 0
 }
 
+// index reads an index below n.
+func (s *scanner) index(n int) uint32 {
+	i := s.u32()
+	if int64(i) >= int64(n) {
+		s.failed = true
+		return 0
+	}
+	return i
+}
+
+// skip reads a LEB128 of at most n bytes.
+func (s *scanner) skip(n int) {
+	for ; n > 0; n-- {
+		if s.byte() < 0x80 {
+			return
+		}
+	}
+	s.failed = true
+}
+
+// offset reads where a segment begins, which without imported globals is a
+// constant.
+func (s *scanner) offset() uint64 {
+	s.failed = s.byte() != opI32Const || s.failed
+	at := s.at
+	s.skip(5)
+	var value uint32
+	for i, b := range s.b[at:s.at] {
+		value |= uint32(b&0x7f) << (7 * i)
+		if b&0xc0 == 0x40 && i < 4 { // the last one of a negative number
+			value |= math.MaxUint32 << (7 * (i + 1))
+		}
+	}
+	s.end()
+	return uint64(value)
+}
+
 func (s *scanner) name() string { return string(s.take(s.u32())) }
 
 func (s *scanner) rest() []byte { return s.take(uint32(len(s.b) - s.at)) }
 
-// valueTypes reads a vector of value types as the codes of a signature, '?'
-// for a type that no function of the ABI has.
+// valueType reads a value type as its code in a signature.
+func (s *scanner) valueType() byte {
+	code := codeOf[s.byte()]
+	s.failed = s.failed || code == 0
+	return code
+}
+
+// valueTypes reads a vector of value types as their codes.
 func (s *scanner) valueTypes() string {
-	types := s.take(s.u32())
-	codes := make([]byte, len(types))
-	for i, t := range types {
-		codes[i] = '?'
-		for c, v := range valueCodes {
-			if v.value == t {
-				codes[i] = c
-			}
-		}
+	codes := slices.Clone(s.take(s.u32()))
+	for i, t := range codes {
+		codes[i] = codeOf[t]
+		s.failed = s.failed || codes[i] == 0
 	}
 	return string(codes)
+}
+
+// refType reads the type of a reference.
+func (s *scanner) refType() {
+	t := s.byte()
+	s.failed = s.failed || t != typeFuncRef && t != typeExternRef
 }
 
 // appendU32 appends v as an unsigned LEB128.
@@ -476,4 +693,13 @@ func appendU32(b []byte, v uint32) []byte {
 		v >>= 7
 	}
 	return append(b, byte(v))
+}
+
+// appendI64 appends v as a signed LEB128.
+func appendI64(b []byte, v int64) []byte {
+	for v >= 0x40 || v < -0x40 {
+		b = append(b, byte(v)|0x80)
+		v >>= 7
+	}
+	return append(b, byte(v)&0x7f)
 }

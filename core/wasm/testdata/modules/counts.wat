@@ -1,0 +1,35 @@
+;; Goes through every kind of jump, block and call many times, and returns -1: for
+;; tests of what is charged.
+(module
+  (type $step (func (param i32) (result i32)))
+  (memory (export "memory") 1)
+  (table 2 4 funcref)
+  (elem $e (i32.const 0) $twice $half)
+  (global $g (mut i32) (i32.const 7))
+  (func (export "xai_abi") (result i32) (i32.const 0x10000))
+  (func (export "xai_alloc") (param i32) (result i32) (i32.const 1024))
+  (func $twice (type $step) (i32.mul (local.get 0) (i32.const 2)))
+  (func $half (type $step)
+    (if (result i32) (i32.and (local.get 0) (i32.const 1))
+      (then (i32.add (i32.mul (local.get 0) (i32.const 3)) (call $twice (i32.const 1))))
+      (else (i32.shr_u (local.get 0) (i32.const 1)))))
+  (func $kinds (param $n i32) (local $i i32)
+    (loop $outer
+      (block $three (block $two (block $one (block $zero
+        (br_table $zero $one $two $three (i32.and (local.get $i) (i32.const 3))))
+        (global.set $g (i32.add (i32.xor (i32.rotl (global.get $g) (i32.const 5)) (local.get $i)) (i32.const 1)))
+        (br $three))
+        (global.set $g (call_indirect (type $step) (global.get $g) (i32.and (local.get $i) (i32.const 1))))
+        (br $three))
+        (memory.fill (i32.const 64) (local.get $i) (i32.and (global.get $g) (i32.const 1023)))
+        (memory.copy (i32.const 64) (i32.const 128) (i32.and (global.get $g) (i32.const 511))))
+      (if (i32.eqz (i32.rem_u (local.get $i) (i32.const 10)))
+        (then (loop $inner
+          (global.set $g (call $half (i32.add (global.get $g) (i32.const 3))))
+          (br_if $inner (i32.and (global.get $g) (i32.const 4))))))
+      (drop (memory.grow (i32.const 0)))
+      (br_if $outer (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n)))))
+  (func (export "xai_explain") (param i32 i32) (result i32)
+    (call $kinds (i32.const 20000))
+    (i32.const -1))
+)
