@@ -56,7 +56,7 @@ func (h *Host) Examine(ctx context.Context, e registry.Entry) error {
 	if err != nil {
 		return loadError(e, err)
 	}
-	if err := wasm.Check(module); err != nil {
+	if err := wasm.Check(module, infoOf(e.Method)); err != nil {
 		return &Error{Kind: KindMethod, Msg: "method " + e.Name + ": " + err.Error(), Hint: "build it again, or ask its author", Err: err}
 	}
 	return nil

@@ -279,6 +279,7 @@ func TestAddRefuses(t *testing.T) {
 		{name: "a module cut short", files: map[string][]byte{"cut.wasm": data[:len(data)-3]}, source: "cut.wasm", kind: core.KindInput, text: "reaches beyond the module"},
 		{name: "no code", files: map[string][]byte{"hollow.wasm": hollow(t)}, source: "hollow.wasm", kind: core.KindMethod, text: "has no code"},
 		{name: "other bytes than declared", files: map[string][]byte{"e.toml": entry(func(m *registry.Method) { m.SHA256 = strings.Repeat("0", 64) })}, source: "e.toml", kind: core.KindMethod, text: "pins 0000"},
+		{name: "fewer needs than it uses", files: map[string][]byte{"lime.wasm": greedy(t), "e.toml": entry(func(m *registry.Method) { m.SHA256 = sumOf(greedy(t)) })}, source: "e.toml", kind: core.KindMethod, text: "the need forward"},
 		{name: "a newer ABI", files: map[string][]byte{"e.toml": entry(func(m *registry.Method) { m.ABI = "1.99" })}, source: "e.toml", kind: core.KindMethod, text: "speaks ABI 1.99"},
 		{name: "no signature", source: "lime.wasm", change: func(r *install.Request) { r.Signer = newKey(t).Public().String() }, kind: core.KindMethod, text: "there is no signature"},
 		{name: "a broken project", files: map[string][]byte{"project/methods.toml": []byte("schema = 3\nx = 1")}, source: "lime.wasm", kind: core.KindMethod, text: "schema newer than 1"},
@@ -306,6 +307,19 @@ func TestAddRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// greedy is a module that asks for forwards, and says that it needs none.
+func greedy(t *testing.T) []byte {
+	t.Helper()
+	data, _ := module(t)
+	modest := lime(t)
+	modest[0].Needs = nil
+	data, err := seal.Seal(data, modest, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
 
 // hollow is a module that describes a method and has none.

@@ -1,9 +1,20 @@
 package wasm
 
-// Check verifies a module as Compile does before it compiles: its sections, its
-// imports and exports, and the bounds of its code, which are read and not run. What
-// is wrong with the module is an *sdk.Error.
-func Check(binary []byte) error {
-	_, err := verify(binary)
-	return err
+import (
+	"cmp"
+
+	"github.com/xai-go/xai/sdk"
+)
+
+// Check holds a module to what Compile and Explain hold it to before anything of
+// it is compiled or run: its sections, its imports and exports, the bounds of its
+// code, and the needs that the imports imply. What is wrong with it is an
+// *sdk.Error.
+func Check(binary []byte, info sdk.Info) (err error) {
+	defer caught(&err)
+	v, err := read(binary)
+	if err != nil {
+		return err
+	}
+	return cmp.Or(v.check(), v.scanCode(), v.layout.checkNeeds(info))
 }
