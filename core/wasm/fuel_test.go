@@ -39,7 +39,7 @@ func TestFuelRepeats(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	limed, limeRequest, limeInfo := lime(t, 20, 200)
+	limed, limeRequest, limeInfo := lime(t, 20, 100)
 	for name, explain := range map[string]func(fuel int64) (wasm.Stats, error){
 		"minimal": func(fuel int64) (wasm.Stats, error) {
 			_, stats, err := minimal.Explain(t.Context(), &model{}, request(nil), hostileInfo, wasm.Limits{Fuel: fuel})
@@ -50,7 +50,7 @@ func TestFuelRepeats(t *testing.T) {
 			return stats, err
 		},
 		"garbage": func(fuel int64) (wasm.Stats, error) {
-			_, stats, err := toyModule(t).Explain(t.Context(), &model{}, request(sdk.Params{"mode": "garbage", "n": int64(40)}), toy.Method{}.Info(), wasm.Limits{Fuel: fuel, Forwards: 10_000_000})
+			_, stats, err := toyModule(t).Explain(t.Context(), &model{}, request(sdk.Params{"mode": "garbage", "n": int64(10)}), toy.Method{}.Info(), wasm.Limits{Fuel: fuel, Forwards: 10_000_000})
 			return stats, err
 		},
 		"lime": func(fuel int64) (wasm.Stats, error) {
@@ -80,7 +80,7 @@ func TestFuelRepeats(t *testing.T) {
 			for range 4 {
 				group.Go(func() { same("beside others") })
 			}
-			for range 20 {
+			for range 10 {
 				runtime.GC()
 			}
 			group.Wait()

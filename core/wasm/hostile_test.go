@@ -106,6 +106,10 @@ func TestHostileRuns(t *testing.T) {
 		text  string
 	}
 	r := hostileRuntime(t)
+	good, err := r.Compile(t.Context(), hostile(t, "minimal"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		want
 		model  *model
@@ -190,6 +194,9 @@ func TestHostileRuns(t *testing.T) {
 			if stats.MemoryBytes > 64<<20 {
 				t.Errorf("it had %d bytes of memory", stats.MemoryBytes)
 			}
+			if _, _, err := good.Explain(t.Context(), &model{}, request(nil), hostileInfo, wasm.Limits{}); err != nil {
+				t.Errorf("the next explanation failed: %v", err)
+			}
 			e, isError := errors.AsType[*sdk.Error](err)
 			limit, isLimit := errors.AsType[*wasm.LimitError](err)
 			switch {
@@ -203,6 +210,34 @@ func TestHostileRuns(t *testing.T) {
 			}
 			t.Errorf("got %T %v, want %+v", err, err, c.want)
 		})
+	}
+}
+
+// As many functions as a module may have are no burden.
+func TestManyFunctions(t *testing.T) {
+	const most = 50_000
+	n := []byte{0x80 | most&0x7f, 0x80 | most>>7&0x7f, most >> 14} // LEB128
+	section := func(id byte, content ...[]byte) []byte {
+		all := bytes.Join(content, nil)
+		return append([]byte{id, byte(len(all)) | 0x80, byte(len(all)>>7) | 0x80, byte(len(all) >> 14)}, all...)
+	}
+	// () → i32, (i32) → i32, (i32, i32) → i32
+	types := []byte{3, 0x60, 0, 1, 0x7f, 0x60, 1, 0x7f, 1, 0x7f, 0x60, 2, 0x7f, 0x7f, 1, 0x7f}
+	export := []byte{4, 6, 'm', 'e', 'm', 'o', 'r', 'y', 2, 0}
+	for i, name := range []string{"xai_abi", "xai_alloc", "xai_explain"} {
+		export = append(append(append(export, byte(len(name))), name...), 0, byte(i))
+	}
+	bodies := append([]byte{6, 0, 0x41, 0x80, 0x80, 4, 0x0b}, bytes.Repeat([]byte{4, 0, 0x41, 0x7f, 0x0b}, most-1)...) // 0x10000, and -1
+	binary := bytes.Join([][]byte{
+		[]byte("\x00asm\x01\x00\x00\x00"), section(1, types), section(3, n, []byte{0, 1, 2}, make([]byte, most-3)),
+		section(5, []byte{1, 0, 1}), section(7, export), section(10, n, bodies),
+	}, nil)
+	m, err := hostileRuntime(t).Compile(t.Context(), binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := m.Explain(t.Context(), &model{}, request(nil), hostileInfo, wasm.Limits{}); !errors.Is(err, &sdk.Error{Code: sdk.EFault}) {
+		t.Error(err)
 	}
 }
 
@@ -396,6 +431,10 @@ func TestNothingIsLeftBehind(t *testing.T) {
 			}
 		}
 	}
+	files := func() int { // 0 where the system does not say
+		open, _ := os.ReadDir("/dev/fd")
+		return len(open)
+	}
 	measure := func() (goroutines int, heap uint64) {
 		for range 50 { // goroutines that were told to end need a moment
 			goroutines = runtime.NumGoroutine()
@@ -412,8 +451,12 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	}
 	round()
 	goroutines, heap := measure()
+	open := files()
 	round()
 	after, heapAfter := measure()
+	if openAfter := files(); openAfter > open {
+		t.Errorf("%d open files, and %d after 300 more explanations", open, openAfter)
+	}
 	if after > goroutines {
 		t.Errorf("%d goroutines, and %d after 300 more explanations", goroutines, after)
 	}

@@ -142,7 +142,6 @@ func TestProbe(t *testing.T) {
 		"describe_outside": {binary: hostile(t, "describe_outside"), fails: "the module's xai_describe returned a pointer outside its memory"},
 		"describe_loop":    {binary: hostile(t, "describe_loop"), fails: "used more than its 20M of fuel"},
 		"loop_start":       {binary: hostile(t, "loop_start"), fails: "used more than its 20M of fuel"},
-		"loop_init":        {binary: hostile(t, "loop_init"), fails: "used more than its 20M of fuel"},
 		"trap_start":       {binary: hostile(t, "trap_start"), fails: "the module was stopped: unreachable"},
 		"memory_large":     {binary: hostile(t, "memory_large"), fails: "needs more than its 64 MiB of memory"},
 		"import_unknown":   {binary: hostile(t, "import_unknown"), fails: "the module imports env.system, which this host does not have"},

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/tetratelabs/wazero"
 	"github.com/xai-go/xai/sdk"
 )
 
@@ -228,28 +227,4 @@ func TestImportsAreTheDocumented(t *testing.T) {
 	if diff := cmp.Diff(listed, allowed); diff != "" {
 		t.Errorf("WASI differs from docs/ABI.md (-docs +host):\n%s", diff)
 	}
-}
-
-// FuzzVerify holds that what is valid before it is rewritten is valid after.
-func FuzzVerify(f *testing.F) {
-	for _, name := range []string{"minimal", "table_grow", "model", "import_signature", "loop_start", "instructions"} {
-		f.Add(module(f, name))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		rewritten, err := verify(b)
-		if err != nil {
-			if _, ok := errors.AsType[*sdk.Error](err); !ok {
-				t.Fatalf("%T: %v", err, err)
-			}
-			return
-		}
-		r := wazero.NewRuntimeWithConfig(t.Context(), wazero.NewRuntimeConfigInterpreter())
-		defer r.Close(t.Context())
-		if _, err := r.CompileModule(t.Context(), b); err != nil {
-			return
-		}
-		if _, err := r.CompileModule(t.Context(), rewritten); err != nil {
-			t.Fatalf("the rewritten module is not valid: %v", err)
-		}
-	})
 }
