@@ -109,6 +109,7 @@ func (m *Module) run(ctx context.Context, c *call, f func(ctx context.Context, i
 	defer instance.Close(context.WithoutCancel(ctx))
 	meter := meterOf(instance)
 	meter.fuel.Set(uint64(c.Limits.Fuel))
+	c.Spend = meter.spend
 	err = meter.during(ctx, func() error {
 		for _, name := range []string{exportStart, abi.ExportInit} {
 			if f := instance.ExportedFunction(name); f != nil {
@@ -126,7 +127,7 @@ func (m *Module) run(ctx context.Context, c *call, f func(ctx context.Context, i
 	c.timings.Fuel = min(c.Limits.Fuel-left, c.Limits.Fuel)
 	switch {
 	case left < 0: // whatever it returned: it may end before it would yield
-		return fuelError(c.Limits)
+		return hostcall.FuelError(c.Limits)
 	case err != nil && uint32(meter.depth.Get()) > maxDepth:
 		return sdk.NewError(sdk.EInternal, "the module was stopped: stack overflow")
 	case err != nil:
@@ -203,6 +204,17 @@ func (m meter) during(ctx context.Context, f func() error) error {
 // left returns the fuel that is left, which is negative where the module wanted
 // more.
 func (m meter) left() int64 { return int64(m.fuel.Get()) + int64(int32(m.slice.Get())) }
+
+// spend takes fuel, if there is as much.
+func (m meter) spend(fuel int64) bool {
+	left := m.left() - fuel
+	if left < 0 {
+		return false
+	}
+	m.slice.Set(0)
+	m.fuel.Set(uint64(left))
+	return true
+}
 
 // stopped returns the error of a run that ended otherwise than by returning.
 func (c *call) stopped(err error) error {

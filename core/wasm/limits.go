@@ -1,8 +1,6 @@
 package wasm
 
 import (
-	"strconv"
-
 	"github.com/tetratelabs/wazero/experimental"
 	"github.com/xai-go/xai/core/internal/contract"
 	"github.com/xai-go/xai/core/internal/hostcall"
@@ -27,7 +25,7 @@ func bounded(l Limits) Limits {
 // Describe returns the words for the confinement that a run under l has.
 func Describe(l Limits) string {
 	l = bounded(l)
-	return "wasm: " + hostcall.Size(l.MemoryBytes) + " of memory, " + contract.Seconds(l.Timeout) + ", " + count(l.Fuel) + " of fuel, no files, network, clock or environment"
+	return "wasm: " + hostcall.Size(l.MemoryBytes) + " of memory, " + contract.Seconds(l.Timeout) + ", " + hostcall.Count(l.Fuel) + " of fuel, no files, network, clock or environment"
 }
 
 // The limits that a LimitError names.
@@ -42,22 +40,6 @@ const (
 
 // LimitError is the error of a method that ran into one of its Limits.
 type LimitError = hostcall.LimitError
-
-func fuelError(l Limits) *LimitError {
-	return &LimitError{Limit: LimitFuel, Message: "used more than its " + count(l.Fuel) + " of fuel"}
-}
-
-// count returns n in the largest decimal unit that keeps it whole, as methods.toml
-// has it.
-func count(n int64) string {
-	units := []string{"", "k", "M", "G", "T"}
-	i := 0
-	for i < len(units)-1 && n != 0 && n%1000 == 0 {
-		n /= 1000
-		i++
-	}
-	return strconv.FormatInt(n, 10) + units[i]
-}
 
 // linearMemory is the memory of one instance. Its capacity grows by doubling,
 // so that a module which grows page by page costs its limit and not the square

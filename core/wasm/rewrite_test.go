@@ -129,6 +129,22 @@ func TestFuelIsExact(t *testing.T) {
 	}
 }
 
+// What the host computes for a module comes out of the same tank.
+func TestSpend(t *testing.T) {
+	m := instance(t, wazero.NewRuntimeConfigInterpreter(), module(t, "counts"))
+	m.fuel.Set(5)
+	m.slice.Set(7)
+	if m.spend(13) || m.left() != 12 {
+		t.Errorf("%d are left of 12", m.left())
+	}
+	if !m.spend(12) || m.left() != 0 || !m.spend(0) {
+		t.Errorf("%d are left of none", m.left())
+	}
+	if used, err := m.explain(t, 0, 0); err == nil || used <= 0 {
+		t.Errorf("without fuel it used %d (%v)", used, err)
+	}
+}
+
 // Compiled modules are found by rewriteVersion among others.
 func TestRewriteVersion(t *testing.T) {
 	h := sha256.New()

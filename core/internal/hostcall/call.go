@@ -36,6 +36,9 @@ type Stats struct {
 type Call struct {
 	Limits Limits // with defaults
 	Stats  Stats
+	// Spend takes fuel for what the host computes for the method, and reports
+	// whether there was as much. It is nil where nobody counts.
+	Spend func(fuel int64) bool
 
 	ctx     context.Context // ends at the deadline
 	model   sdk.Model       // under the contract

@@ -67,6 +67,11 @@ func MemoryError(l Limits) *LimitError {
 	return &LimitError{Limit: LimitMemory, Message: "needs more than its " + Size(l.MemoryBytes) + " of memory"}
 }
 
+// FuelError is the error of a method that used more fuel than l allows.
+func FuelError(l Limits) *LimitError {
+	return &LimitError{Limit: LimitFuel, Message: "used more than its " + Count(l.Fuel) + " of fuel"}
+}
+
 func outputError(l Limits) *LimitError {
 	return &LimitError{Limit: LimitOutput, Message: "returned more than its " + Size(l.OutputBytes) + " of results, or more than " + strconv.Itoa(abi.MaxResults) + " of them"}
 }
@@ -88,4 +93,15 @@ func Size(n int64) string {
 		i++
 	}
 	return strconv.FormatInt(n, 10) + " " + units[i]
+}
+
+// Count returns n in the largest decimal unit that keeps it whole.
+func Count(n int64) string {
+	units := []string{"", "k", "M", "G", "T"}
+	i := 0
+	for i < len(units)-1 && n != 0 && n%1000 == 0 {
+		n /= 1000
+		i++
+	}
+	return strconv.FormatInt(n, 10) + units[i]
 }

@@ -218,6 +218,46 @@ func TestGenerateAndTokenize(t *testing.T) {
 	wantCode(t, "a long text", err, sdk.ERange)
 }
 
+// Operations take fuel where it is counted: as much as they multiply or so.
+func TestOperationsTakeFuel(t *testing.T) {
+	c := newCall(t, &model{}, Limits{Fuel: 1000})
+	tank := int64(1000)
+	c.Spend = func(fuel int64) bool {
+		if fuel > tank {
+			return false
+		}
+		tank -= fuel
+		return true
+	}
+	a, b, v := put(t, c, make([]float64, 20), 4, 5), put(t, c, make([]float64, 30), 5, 6), put(t, c, make([]float64, 7), 7)
+	for _, o := range []struct {
+		code     abi.Op
+		scalars  []float64
+		operands []int64
+		cost     int64
+	}{
+		{abi.OpMatmul, nil, []int64{a, b}, 4 * 5 * 6},
+		{abi.OpSum, nil, []int64{a}, 4 * 5},
+		{abi.OpMean, nil, []int64{a}, 4 * 5},
+		{abi.OpSoftmax, nil, []int64{a}, 4 * 5 * 16},
+		{abi.OpTopK, []float64{2}, []int64{v}, 7 * 32},
+	} {
+		before := tank
+		if _, err := c.Op(o.code, abi.AppendOperation(nil, &abi.Operation{Operands: o.operands, Scalars: o.scalars})); err != nil {
+			t.Fatal(err)
+		}
+		if before-tank != o.cost {
+			t.Errorf("operation %d took %d, want %d", o.code, before-tank, o.cost)
+		}
+	}
+	tank = 119
+	_, err := c.Op(abi.OpMatmul, abi.AppendOperation(nil, &abi.Operation{Operands: []int64{a, b}}))
+	wantCode(t, "beyond the fuel", err, sdk.EQuota)
+	if _, err := c.End(c.Fail(err)); err == nil || err.Error() != "used more than its 1k of fuel" {
+		t.Errorf("the method fails with %v", err)
+	}
+}
+
 func TestOperations(t *testing.T) {
 	nan := math.NaN()
 	c := newCall(t, &model{}, Limits{})

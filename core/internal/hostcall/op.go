@@ -92,14 +92,17 @@ func (c *Call) room(n int) error {
 }
 
 // within checks that the product of the factors is no more work than an
-// operation may be.
-func within(factors ...int) error {
+// operation may be, and takes as much fuel.
+func (c *Call) within(factors ...int) error {
 	work := 1.0
 	for _, f := range factors {
 		work *= float64(f)
 	}
 	if work > maxWork {
 		return sdk.NewError(sdk.ERange, "the operation takes "+strconv.FormatFloat(work, 'g', 3, 64)+" multiplications, and "+strconv.FormatFloat(maxWork, 'g', 3, 64)+" is the most")
+	}
+	if c.Spend != nil && !c.Spend(int64(work)) {
+		return c.exceed(FuelError(c.Limits))
 	}
 	return nil
 }
@@ -112,7 +115,7 @@ func (c *Call) ridge(x []*sdk.Tensor, s []float64) (*sdk.Tensor, error) {
 	if u > maxColumns {
 		return nil, sdk.NewError(sdk.ERange, "the regression has "+strconv.Itoa(u)+" columns, and "+strconv.Itoa(maxColumns)+" is the most")
 	}
-	if err := within(max(n, u), u, u); err != nil {
+	if err := c.within(max(n, u), u, u); err != nil {
 		return nil, err
 	}
 	r, err := num.NewRegression(x[0].Data.([]float64), n, u, x[1].Data.([]float64), x[2].Data.([]float64))
@@ -131,7 +134,7 @@ func (c *Call) matmul(x []*sdk.Tensor, _ []float64) (*sdk.Tensor, error) {
 		return nil, operandError("a product of matrices has operands [N,K] and [K,M]")
 	}
 	n, k, m := x[0].Shape[0], x[0].Shape[1], x[1].Shape[1]
-	if err := within(n, k, m); err != nil {
+	if err := c.within(n, k, m); err != nil {
 		return nil, err
 	}
 	if m > 0 && n > math.MaxInt32/m {
@@ -170,6 +173,9 @@ func (c *Call) softmax(x []*sdk.Tensor, _ []float64) (*sdk.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.within(n, k, 16); err != nil {
+		return nil, err
+	}
 	if err := c.room(n * k); err != nil {
 		return nil, err
 	}
@@ -188,6 +194,9 @@ func (c *Call) topK(x []*sdk.Tensor, s []float64) (*sdk.Tensor, error) {
 	if !(s[0] >= 0) || s[0] > float64(len(v)) || s[0] != math.Trunc(s[0]) {
 		return nil, sdk.NewError(sdk.ERange, "the number of the largest is "+strconv.FormatFloat(s[0], 'g', -1, 64)+", and the operand has "+strconv.Itoa(len(v)))
 	}
+	if err := c.within(len(v), 32); err != nil {
+		return nil, err
+	}
 	if err := c.room(len(v)); err != nil {
 		return nil, err
 	}
@@ -204,6 +213,9 @@ func (c *Call) topK(x []*sdk.Tensor, s []float64) (*sdk.Tensor, error) {
 func (c *Call) sum(x []*sdk.Tensor, _ []float64) (*sdk.Tensor, error) {
 	k, n, err := lines(x[0])
 	if err != nil {
+		return nil, err
+	}
+	if err := c.within(n, k); err != nil {
 		return nil, err
 	}
 	if err := c.room(n); err != nil {
