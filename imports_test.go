@@ -61,6 +61,10 @@ var rules = []rule{
 	{"core/install", []string{"core", "core/seal", "internal/nearest", "registry", "registry/signature", "registry/source", "sdk/abi"}, []string{"internal/ocitest", "plugins"}},
 	{"core/seal", []string{"internal/nearest", "registry", "sdk", "sdk/abi"}, nil},
 	{"core/wasm", []string{"core/internal/...", "sdk", "sdk/abi", "github.com/tetratelabs/wazero/..."}, []string{"core/native", "core/wasm/testdata/...", "plugins/...", "sdk/..."}},
+	{"core/process/...", []string{
+		"core/internal/...", "core/process/...", "core/wasm", "sdk", "sdk/abi", "sdk/process/...",
+		"github.com/hashicorp/go-hclog", "github.com/hashicorp/go-plugin/...", "golang.org/x/sys/unix", "google.golang.org/grpc/...",
+	}, []string{"core/native", "core/process/testdata/...", "sdk/sdktest/..."}},
 	{"core/native", []string{"core/internal/...", "sdk"}, []string{"plugins/...", "sdk/..."}},
 	{"core/internal/...", []string{"core/internal/...", "sdk", "sdk/abi", "sdk/num"}, nil},
 	{"core/report", []string{"core", "engine/arch", "engine/checkpoint/safetensors", "engine/tokenizer", "sdk", "github.com/rivo/uniseg"}, []string{"engine"}},

@@ -17,8 +17,8 @@
 // The host starts the program for one explanation, and confines it where the
 // system can: it sees no file but those that its declaration names, reaches no
 // network and has the memory that its limits say. What it writes to its standard
-// error goes to the user's log. Its standard output belongs to the protocol until
-// Serve has taken it over, and its standard input ends when the host does. On
+// output and error while it explains goes to the user's log; before that, standard
+// output is the protocol's. Its standard input ends when the host does. On
 // Linux, build it with CGO_ENABLED=0, or declare the folders of its shared
 // libraries.
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"sync"
 	"unsafe"
 
 	"github.com/hashicorp/go-hclog"
@@ -20,7 +21,7 @@ import (
 // by somebody else says so and exits. Serve panics where two methods have one
 // name.
 func Serve(methods ...sdk.Method) {
-	s := &server{methods: map[string]sdk.Method{}}
+	s := &server{methods: map[string]sdk.Method{}, stderr: os.Stderr}
 	for _, m := range methods {
 		info := m.Info()
 		if s.methods[info.Name] != nil {
@@ -57,6 +58,14 @@ type server struct {
 	wire.UnimplementedMethodServer
 	methods map[string]sdk.Method
 	infos   []sdk.Info
+	stderr  *os.File
+	reclaim sync.Once
+}
+
+// output has what methods print go to the log in its order. go-plugin, which has
+// put streams of its own in the place of both files, may lose what comes last.
+func (s *server) output() {
+	s.reclaim.Do(func() { os.Stdout, os.Stderr = s.stderr, s.stderr })
 }
 
 // Describe implements wire.MethodServer.
@@ -83,6 +92,7 @@ type Reporter interface {
 
 // Explain implements wire.MethodServer.
 func (s *server) Explain(stream grpc.BidiStreamingServer[wire.Input, wire.Event]) error {
+	s.output()
 	first, err := stream.Recv()
 	if err != nil {
 		return err

@@ -1,0 +1,227 @@
+package process_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/xai-go/xai/core/process"
+	"github.com/xai-go/xai/core/process/testdata/method"
+	"github.com/xai-go/xai/sdk"
+)
+
+// misbehave runs a test program under a name that says what it does, and returns
+// its error, its log and the steps that it reported.
+func misbehave(t *testing.T, name string, confine process.Confine, limits process.Limits) (err error, logs []string, steps int) {
+	t.Helper()
+	p := program(t, name, confine)
+	s, r := session(t, nil)
+	var mu sync.Mutex
+	r.Log = func(_ sdk.Level, line string) {
+		mu.Lock()
+		defer mu.Unlock()
+		logs = append(logs, line)
+	}
+	r.Progress = func(int, int) error {
+		mu.Lock()
+		defer mu.Unlock()
+		steps++
+		return nil
+	}
+	start := time.Now()
+	_, _, err = p.Explain(t.Context(), s, r, method.Method{}.Info(), limits)
+	if took := time.Since(start); took > limits.Timeout+10*time.Second {
+		t.Errorf("%s: it took %v, and may take %v", name, took, limits.Timeout)
+	}
+	return err, logs, steps
+}
+
+// timedOut is the error that some of them have.
+var errTimeout = &process.LimitError{Limit: "timeout"}
+
+// TestHostile holds that whatever a process does ends in an error with a type,
+// within its deadline, and leaves nothing.
+func TestHostile(t *testing.T) {
+	const protocol = "the executable does not speak the protocol of methods"
+	for _, c := range []struct {
+		name  string
+		code  sdk.Errno // 0 for the deadline
+		wants string
+	}{
+		{"hello-exit", sdk.EInternal, "the method's process ended itself with exit code 3"},
+		{"hello-silent", 0, ""},
+		{"hello-closed", sdk.EInternal, protocol},
+		{"hello-garbage", sdk.EInternal, protocol},
+		{"hello-long", sdk.EInternal, protocol},
+		{"hello-slow", 0, ""},
+		{"hello-flood", sdk.EInternal, "the method's process listens where it may not"},
+		{"hello-version", sdk.EUnsupported, "the process speaks protocol 2 and this xai speaks 1: a newer xai is needed"},
+		{"hello-elsewhere", sdk.EInternal, "the method's process listens where it may not"},
+		{"hello-tcp", sdk.EInternal, "the method's process listens where it may not"},
+		{"hello-nobody", sdk.EInternal, "the method's process broke the connection"},
+		{"hello-certificate", sdk.EInternal, "the connection to the method's process fails"},
+		{"hello-mute", 0, ""},
+		{"raw-unstarted", sdk.EInternal, "does not say first that it has started"},
+		{"raw-started-twice", sdk.EInternal, "says twice that it has started"},
+		{"raw-newer", sdk.EUnsupported, "the process speaks ABI 1.1 and this xai speaks 1.0: a newer xai is needed"},
+		{"raw-older", sdk.EUnsupported, "the process speaks ABI 0.0 and this xai speaks 1.0: a newer version of the method is needed"},
+		{"raw-return", sdk.EInternal, "the method's process ended the explanation without a result"},
+		{"raw-status", sdk.EInternal, "the method's process broke the connection: the [31mmethod[0m is upset"},
+		{"raw-hang", 0, ""},
+		{"raw-exit", sdk.EInternal, "the method's process ended itself with exit code 3"},
+		{"raw-exit-well", sdk.EInternal, "the method's process ended itself before it had a result"},
+		{"raw-kill", sdk.EInternal, "the method's process"},
+		{"raw-segv", sdk.EInternal, "the method's process ended itself with exit code 2"},
+		{"raw-giant", sdk.EInternal, "the method's process sent a message of more than 16 MiB"},
+		{"raw-code", sdk.EInternal, "the method returned -77, which is neither 0 nor an error code"},
+		{"raw-no-results", sdk.EInternal, "the method returned no attributions"},
+		{"raw-result-twice", sdk.EName, "the method returned two results named baseline"},
+		{"raw-progress", 0, ""},
+		{"raw-log", 0, ""},
+		{"raw-deaf", 0, ""},
+		{"raw-stderr", 0, ""},
+		{"raw-stdout", 0, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			leavesNothing(t)
+			limits := process.Limits{Timeout: 3 * time.Second, MemoryBytes: 3 << 30}
+			if c.code != 0 {
+				limits.Timeout = time.Minute
+			}
+			confine := process.Confine{AddressSpace: 8 << 30}
+			err, logs, _ := misbehave(t, c.name, confine, limits)
+			if c.code == 0 {
+				if limit, ok := errors.AsType[*process.LimitError](err); !ok || limit.Limit != errTimeout.Limit {
+					t.Errorf("got %v, want the deadline", err)
+				}
+			} else if ours, ok := errors.AsType[*sdk.Error](err); !ok || ours.Code != c.code || !strings.Contains(err.Error(), c.wants) {
+				t.Errorf("got %v, want %v: %s", err, c.code, c.wants)
+			}
+			size := 0
+			for _, line := range logs {
+				size += len(line) + 1
+			}
+			if size > 70<<10 {
+				t.Errorf("it wrote %d bytes to the log, and may write 64 KiB", size)
+			}
+			switch c.name {
+			case "hello-exit", "raw-exit":
+				if len(logs) != 1 {
+					t.Errorf("the log is %q, want its last words", logs)
+				}
+			case "raw-segv":
+				if !slices.Contains(logs, "panic: runtime error: invalid memory address or nil pointer dereference") {
+					t.Errorf("the log is %q, want what Go says of it", logs)
+				}
+			case "raw-stdout", "raw-log":
+				if len(logs) == 0 || !strings.HasPrefix(logs[len(logs)-1], "the method's log was cut") {
+					t.Errorf("the log has %d lines, and does not say that it was cut", len(logs))
+				}
+			}
+		})
+	}
+}
+
+// TestWrongCalls holds that calls that are wrong are answered as what they are, and
+// a thousand at once in their order.
+func TestWrongCalls(t *testing.T) {
+	leavesNothing(t)
+	_, logs, _ := misbehave(t, "raw-calls", process.Confine{}, process.Limits{Timeout: time.Minute})
+	slices.Sort(logs)
+	want := []string{
+		"a thousand calls at once were answered in their order",
+		"after all: 0", "dims: -1", "forward: -1", "free: -2", "generate: -1", "grad: -1", "info: -2", "input: -11", "level: -1", "long: -5",
+		"new: -1", "nothing: -9", "op: -9", "param: -5", "progress: -1", "random: -5", "read: -2", "reply: -2", "result: -2", "strided: -2",
+		"tokenize: 1", "write: -2",
+	}
+	if diff := cmp.Diff(want, logs); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestOpen(t *testing.T) {
+	b := pluginBuilt()
+	if b.err != nil {
+		t.Fatal(b.err)
+	}
+	_, err := process.Open(process.Options{Path: b.path, SHA256: strings.Repeat("0", 64)})
+	if !errors.Is(err, &sdk.Error{Code: sdk.EInvalid}) || !strings.Contains(err.Error(), b.sha256) {
+		t.Errorf("another hash: %v", err)
+	}
+	if _, err := process.Open(process.Options{Path: b.path + ".not", SHA256: b.sha256}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+}
+
+// TestWhatWasVerifiedRuns holds that a file that changes after it was verified
+// changes nothing, or is noticed.
+func TestWhatWasVerifiedRuns(t *testing.T) {
+	leavesNothing(t)
+	b := pluginBuilt()
+	if b.err != nil {
+		t.Fatal(b.err)
+	}
+	content, err := os.ReadFile(b.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := t.TempDir() + "/" + exe("plugin")
+	if err := os.WriteFile(path, content, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p, err := process.Open(process.Options{Path: path, SHA256: b.sha256, Unconfined: runtime.GOOS != "linux"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if err := os.WriteFile(path, []byte("#!/bin/sh\nexit 1\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s, r := session(t, nil)
+	_, _, err = p.Explain(t.Context(), s, r, method.Method{}.Info(), process.Limits{})
+	if runtime.GOOS == "linux" && err != nil {
+		t.Errorf("what was verified does not run: %v", err)
+	}
+	if runtime.GOOS != "linux" && !strings.Contains(err.Error(), "was pinned") {
+		t.Errorf("the change was not noticed: %v", err)
+	}
+}
+
+func TestMethods(t *testing.T) {
+	leavesNothing(t)
+	got, err := program(t, "plugin", process.Confine{}).Methods(t.Context(), process.Limits{})
+	if err != nil || !strings.HasPrefix(string(got), `[{"name":"everything","version":"1.0.0"`) {
+		t.Errorf("%s, %v", got, err)
+	}
+	_, err = program(t, "raw-return", process.Confine{}).Methods(t.Context(), process.Limits{})
+	if !errors.Is(err, &sdk.Error{Code: sdk.ERange}) {
+		t.Errorf("a description that is too long: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := program(t, "plugin", process.Confine{}).Methods(ctx, process.Limits{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("given up: %v", err)
+	}
+}
+
+// TestPrints holds that what a method prints is in its log, to the last line.
+func TestPrints(t *testing.T) {
+	leavesNothing(t)
+	p := program(t, "plugin", process.Confine{})
+	s, r := session(t, map[string]string{"mode": "print", "label": "somebody", "inside": "false"})
+	var logs []string
+	r.Log = func(_ sdk.Level, line string) { logs = append(logs, line) }
+	if _, _, err := p.Explain(t.Context(), s, r, method.Method{}.Info(), process.Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(logs, "printed by somebody") {
+		t.Errorf("the log is %q", logs)
+	}
+}
