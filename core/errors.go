@@ -147,6 +147,8 @@ func methodError(name string, err error) error {
 		switch limit.Limit {
 		case wasm.LimitTimeout:
 			wrapped.Hint = "give it longer with --timeout, or use fewer samples"
+		case wasm.LimitFuel:
+			wrapped.Hint = "give it more with --fuel, or use fewer samples"
 		case wasm.LimitMemory, wasm.LimitOutput, wasm.LimitForwards: // as methods.toml calls them
 			wrapped.Hint = "raise " + limit.Limit + " in the method's limits in methods.toml, or use fewer samples"
 		default:

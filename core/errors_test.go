@@ -32,6 +32,7 @@ func TestHints(t *testing.T) {
 		{input("f", &safetensors.UnsupportedError{Tensor: "x", Feature: "F4", Hint: "save it again as F32"}, ""), `f: tensor "x": F4 is not supported`, "F32"},
 		{input("f", errors.New("broken"), "mend it"), "f: broken", "mend it"},
 		{methodError("m", limit(wasm.LimitTimeout)), "method m: run: did", "--timeout"},
+		{methodError("m", limit(wasm.LimitFuel)), "method m: run: did", "--fuel"},
 		{methodError("m", limit(wasm.LimitMemory)), "method m: run: did", "raise memory"},
 		{methodError("m", limit(wasm.LimitForwards)), "method m: run: did", "raise forwards"},
 		{methodError("m", limit(wasm.LimitHandles)), "method m: run: did", "fewer samples"},
