@@ -52,7 +52,7 @@ import weakref
 from array import array
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 __all__ = [
     "ABI", "Attribution", "Bool", "Code", "Continuation", "Edit", "Enum", "Error", "Explanation", "Fill",
@@ -220,7 +220,7 @@ class Tensor:
     __hash__ = None  # type: ignore[assignment]
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        import numpy  # type: ignore[import]
+        import numpy
 
         out = numpy.frombuffer(self.data, numpy.dtype(self.data.format)).reshape(self.shape)
         return out.astype(dtype or out.dtype, copy=bool(copy))
@@ -1029,15 +1029,25 @@ def _unzigzag(v: int) -> int:
     return v >> 1 if v & 1 == 0 else -(v >> 1) - 1
 
 
-def _message(*fields: _Field) -> bytes:
-    """A message of unsigned varints and bytes."""
+def _parts(fields: Sequence[_Field]) -> List[Union[bytes, memoryview]]:
     parts: List[Union[bytes, memoryview]] = []
     for number, value in fields:
         if isinstance(value, int):
             parts += (_varint(number << 3), _varint(value))
         else:
             parts += (_varint(number << 3 | 2), _varint(len(value)), value)
-    return b"".join(parts)
+    return parts
+
+
+def _message(*fields: _Field) -> bytes:
+    """A message of unsigned varints and bytes."""
+    return b"".join(_parts(fields))
+
+
+def _event(number: int, *fields: _Field) -> bytes:
+    """An event: a message whose one field is a message."""
+    parts = _parts(fields)
+    return b"".join([_varint(number << 3 | 2), _varint(sum(map(len, parts))), *parts])
 
 
 def _fields(data: bytes) -> Dict[int, Any]:
@@ -1087,9 +1097,9 @@ class _Host:
 
     def call(self, event: int, *fields: _Field) -> Tuple[int, bytearray]:
         """Makes a call, and returns the value and the data of its answer."""
-        return self.exchange(_message((event, _message(*fields))))
+        return self.exchange([_event(event, *fields)])
 
-    def exchange(self, *events: bytes) -> Tuple[int, bytearray]:
+    def exchange(self, events: Iterable[bytes]) -> Tuple[int, bytearray]:
         """Sends the events of one call, and reads its answers."""
         with self.lock:
             if self.over:
@@ -1098,7 +1108,7 @@ class _Host:
             try:
                 frees = []
                 while self.dropped:
-                    frees.append(_message((_Event.TENSOR_FREE, _message((1, _zigzag(self.dropped.popleft()))))))
+                    frees.append(_event(_Event.TENSOR_FREE, (1, _zigzag(self.dropped.popleft()))))
                 for event in frees:
                     self.stream.send(event)
                 for event in events:
@@ -1143,12 +1153,13 @@ class _Host:
         chunks = range(0, len(data), _MAX_CHUNK)
         if chunks:
             try:
-                self.exchange(*(
-                    _message((_Event.TENSOR_WRITE, _message(
+                self.exchange(
+                    _event(
+                        _Event.TENSOR_WRITE,
                         (1, _zigzag(handle)), (2, at), (3, data[at : at + _MAX_CHUNK]), (4, int(at != chunks[-1])),
-                    )))
+                    )
                     for at in chunks
-                ))
+                )
             except Error:
                 self.drop(handle)
                 raise
@@ -1230,7 +1241,7 @@ class _Stream:
         self.cancelled = False  # the peer takes no more
         self.opened = False  # its answer has begun
 
-    def feed(self, data: memoryview) -> None:
+    def feed(self, data: bytes) -> None:
         """Takes bytes of the peer's and cuts them into messages."""
         self.buffer += data
         while len(self.buffer) >= 5:
@@ -1251,22 +1262,28 @@ class _Stream:
 
     def send(self, message: bytes) -> None:
         """Sends a message, as fast as the peer takes it. Nothing is sent once it takes no more."""
-        data = memoryview(b"\0" + len(message).to_bytes(4, "big") + message)
+        prefix, data = b"\0" + len(message).to_bytes(4, "big"), memoryview(message)
         c = self.connection
-        head = b""
+        parts: List[Union[bytes, memoryview]] = []
         with c.changed:
             if not self.opened:
                 self.opened = True
-                head = _frame(_HEADERS, _END_HEADERS, self.id, b"\x88" + _header("content-type", "application/grpc"))
-            while len(data) > 0:
-                while (n := min(len(data), c.window, self.window, c.frame)) <= 0 and not self.cancelled:
+                parts.append(_frame(_HEADERS, _END_HEADERS, self.id, b"\x88" + _header("content-type", "application/grpc")))
+            while prefix or len(data) > 0:
+                while (allowed := min(c.window, self.window, 1 << 18)) <= len(prefix) and not self.cancelled:
                     c.changed.wait()
                 if self.cancelled:
                     return
-                c.window -= n
-                self.window -= n
-                c.write(head + _frame(_DATA, 0, self.id, data[:n]))
-                head, data = b"", data[n:]
+                while (prefix or len(data) > 0) and allowed > len(prefix):
+                    n = min(len(prefix) + len(data), allowed, c.frame)
+                    payload, data = data[: n - len(prefix)], data[n - len(prefix) :]
+                    parts += (n.to_bytes(3, "big"), bytes((_DATA, 0)), self.id.to_bytes(4, "big"), prefix, payload)
+                    prefix = b""
+                    allowed -= n
+                    c.window -= n
+                    self.window -= n
+                c.write(b"".join(parts))
+                parts = []
 
     def end(self, status: int = 0, message: str = "") -> None:
         """Ends the answer with a status of gRPC."""
@@ -1306,37 +1323,49 @@ class _Connection:
     def run(self) -> None:
         """Reads what the peer sends until it goes."""
         try:
-            if self.read(len(_PREFACE)) != _PREFACE:
+            while len(self.buffer) < len(_PREFACE):
+                self.receive()
+            if not self.buffer.startswith(_PREFACE):
                 raise _Broken("the peer does not speak HTTP/2")
+            del self.buffer[: len(_PREFACE)]
             settings = struct.pack(">HIHI", 3, 100, 4, _WINDOW)
             with self.changed:
                 self.write(_frame(_SETTINGS, 0, 0, settings) + _frame(_WINDOW_UPDATE, 0, 0, struct.pack(">I", _WINDOW)))
             while True:
-                head = self.read(9)
-                size = int.from_bytes(head[:3], "big")
-                if size > _MAX_FRAME:
-                    raise _Broken("a frame is too long")
-                payload = memoryview(self.read(size))
-                with self.changed:
-                    self.handle(head[3], head[4], int.from_bytes(head[5:], "big") & 0x7FFFFFFF, payload)
-                    self.changed.notify_all()
+                self.frames()
+                self.receive()
         except (OSError, EOFError, _Broken, struct.error, LookupError, ValueError):
             pass  # either side is gone, or means something else
+        except (MemoryError, RuntimeError):
+            _end_without_memory()
         with self.changed:
             for stream in list(self.streams.values()):
                 self.give_up(stream)
             self.changed.notify_all()
         self.channel.close()
 
-    def read(self, n: int) -> bytes:
-        while len(self.buffer) < n:
-            data = self.channel.receive()
-            if not data:
-                raise EOFError
-            self.buffer += data
-        out = bytes(memoryview(self.buffer)[:n])
-        del self.buffer[:n]
-        return out
+    def receive(self) -> None:
+        data = self.channel.receive()
+        if not data:
+            raise EOFError
+        self.buffer += data
+
+    def frames(self) -> None:
+        """Handles all frames that are there."""
+        at = 0
+        with self.changed:
+            while len(self.buffer) - at >= 9:
+                size = int.from_bytes(self.buffer[at : at + 3], "big")
+                if size > _MAX_FRAME:
+                    raise _Broken("a frame is too long")
+                end = at + 9 + size
+                if len(self.buffer) < end:
+                    break
+                kind, flags, id = struct.unpack(">BBI", self.buffer[at + 3 : at + 9])
+                self.handle(kind, flags, id & 0x7FFFFFFF, bytes(memoryview(self.buffer)[at + 9 : end]))
+                at = end
+            self.changed.notify_all()
+        del self.buffer[:at]
 
     def write(self, data: bytes) -> None:
         try:
@@ -1349,7 +1378,7 @@ class _Connection:
         self.streams.pop(stream.id, None)
         self.cancel(stream)
 
-    def handle(self, kind: int, flags: int, id: int, payload: memoryview) -> None:
+    def handle(self, kind: int, flags: int, id: int, payload: bytes) -> None:
         stream = self.streams.get(id)
         if kind == _DATA:
             size = len(payload)
@@ -1461,10 +1490,10 @@ def _huffman(data: bytes) -> str:
         for bit in range(7, -1, -1):
             code, length = code << 1 | byte >> bit & 1, length + 1
             symbol = _HUFFMAN.get((length, code))
-            if symbol is not None:
+            if symbol is not None and symbol < 256:
                 out.append(symbol)
                 code = length = 0
-            elif length > 30:
+            elif length >= 30:
                 raise _Broken("a header's code is unknown")
     return out.decode("latin-1")
 
@@ -1722,6 +1751,9 @@ def _tls(peer: str, folder: str) -> Tuple[Any, str]:
 
 _COOKIE = ("XAI_METHOD", "4f9b1d0c7a3e52688d1f")  # protects from mistakes alone
 _PROTOCOL = 1
+_CHECK = "/grpc.health.v1.Health/Check"
+_DESCRIBE = "/xai.process.v1.Method/Describe"
+_EXPLAIN = "/xai.process.v1.Method/Explain"
 
 
 def serve(*methods: Method) -> None:
@@ -1732,8 +1764,8 @@ def serve(*methods: Method) -> None:
     if os.environ.get(_COOKIE[0]) != _COOKIE[1]:
         names = ", ".join(m.name for m in methods)
         sys.exit(
-            f"{os.path.basename(sys.argv[0])} is a method for xai ({names}), which starts it: "
-            f"declare it in a methods.toml and run xai explain -M {methods[0].name if methods else 'NAME'}"
+            f"This program is for xai, which starts it for the method {names}: "
+            f"declare it in a methods.toml, and run xai explain -M {methods[0].name if methods else 'NAME'}"
         )
     _Program(methods).run()
 
@@ -1743,11 +1775,9 @@ class _Program:
 
     def __init__(self, methods: Sequence[Method]) -> None:
         self.methods = {m.name: m for m in methods}
-        self.calls: deque[Optional[_Stream]] = deque()  # of Explain; None is the end
+        self.calls: deque[Tuple[Optional[_Stream], str]] = deque()  # with their paths; None is the end
         self.called = threading.Semaphore(0)
         self.running: Optional[_Host] = None  # of the explanation that the main thread is in
-        self.connections = 0
-        self.lock = threading.Lock()
 
     def run(self) -> None:
         # Standard output is the protocol's: what a method prints goes to its log.
@@ -1762,6 +1792,7 @@ class _Program:
         context, certificate = None, ""
         if peer := os.environ.get("PLUGIN_CLIENT_CERT"):
             context, certificate = _tls(peer, folder)
+        threading.stack_size(1 << 20)  # of what counts against the memory of the method
         threading.Thread(target=_end_with_host, daemon=True).start()
         threading.Thread(target=self.accept, args=(listener, context), daemon=True).start()
         line = f"1|{_PROTOCOL}|{address}|grpc|{certificate}"
@@ -1772,11 +1803,13 @@ class _Program:
         try:
             while True:
                 self.called.acquire()
-                stream = self.calls.popleft()
+                stream, path = self.calls.popleft()
                 if stream is None:
                     break
                 try:
-                    self.explain(stream)
+                    self.answer(stream, path)
+                except MemoryError:
+                    _end_without_memory()
                 except Exception:
                     if not stream.cancelled:
                         traceback.print_exc()
@@ -1796,51 +1829,40 @@ class _Program:
             except OSError:
                 return
             threading.Thread(target=self.connection, args=(connected, context), daemon=True).start()
+            threading.stack_size(0)
 
     def connection(self, connected: socket.socket, context: Any) -> None:
-        with self.lock:
-            self.connections += 1
         try:
             _Connection(_Channel(connected, context), self.dispatch, self.cancelled).run()
         except (OSError, EOFError):
             connected.close()  # no TLS, or somebody else's
+        except (MemoryError, RuntimeError):
+            _end_without_memory()
 
     def dispatch(self, stream: _Stream, path: str) -> None:
-        """Begins to answer a call."""
-        if path == "/xai.process.v1.Method/Explain":
-            self.calls.append(stream)
+        """Takes a call for the main thread, or answers it where that waits for nobody."""
+        if path == "/plugin.GRPCController/Shutdown":
+            if self.running:
+                os._exit(0)  # without waiting for the method
+            self.calls.append((None, path))
+            self.called.release()
+        elif path in (_CHECK, _DESCRIBE, _EXPLAIN):
+            self.calls.append((stream, path))
             self.called.release()
         else:
-            threading.Thread(target=self.answer, args=(stream, path), daemon=True).start()
+            stream.end(12, "the method does not serve this")
 
     def answer(self, stream: _Stream, path: str) -> None:
-        """Answers what is not Explain."""
-        try:
-            if path == "/grpc.health.v1.Health/Check":
-                stream.send(_message((1, 1)))  # serving
-            elif path == "/xai.process.v1.Method/Describe":
-                described = [m.describe() for m in self.methods.values()]
-                text = json.dumps(described[0] if len(described) == 1 else described, ensure_ascii=False, allow_nan=False)
-                stream.send(_message((1, _utf8(text))))
-            elif path == "/plugin.GRPCBroker/StartStream":
-                while stream.receive() is not None:
-                    pass  # nobody is dialled
-            elif path == "/plugin.GRPCController/Shutdown":
-                stream.send(b"")
-                stream.end()
-                if self.running:
-                    os._exit(0)  # without waiting for the method
-                self.calls.append(None)
-                self.called.release()
-                return
-            else:
-                stream.end(12, "the method does not serve this")
-                return
-            stream.end()
-        except OSError:
-            pass  # the peer is gone
-        except Exception as e:
-            stream.end(13, f"the method cannot answer: {e}")
+        if path == _EXPLAIN:
+            self.explain(stream)
+            return
+        if path == _CHECK:
+            stream.send(_message((1, 1)))  # serving
+        else:
+            described = [m.describe() for m in self.methods.values()]
+            text = json.dumps(described[0] if len(described) == 1 else described, ensure_ascii=False, allow_nan=False)
+            stream.send(_message((1, _utf8(text))))
+        stream.end()
 
     def cancelled(self, stream: _Stream) -> None:
         """Interrupts the method whose explanation was given up."""
@@ -1862,7 +1884,7 @@ class _Program:
 
     def explain(self, stream: _Stream) -> None:
         request = _fields(_fields(stream.receive() or b"").get(1, b""))
-        stream.send(_message((_Event.STARTED, _message((1, ABI)))))
+        stream.send(_event(_Event.STARTED, (1, ABI)))
         host = _Host(stream)
         code, text = 0, ""
         try:
@@ -1882,7 +1904,7 @@ class _Program:
         if text:
             host.call(_Event.ERROR, (1, _zigzag(code)), (2, text.encode("utf-8", "replace")))
         host.over = True
-        stream.send(_message((_Event.ENDED, _message((1, _zigzag(code))))))
+        stream.send(_event(_Event.ENDED, (1, _zigzag(code))))
         stream.end()
 
     def run_method(self, host: _Host, frame: bytes) -> None:
@@ -1918,6 +1940,12 @@ def _end_with_host() -> None:
             pass
     except OSError:
         pass
+    os._exit(1)
+
+
+def _end_without_memory() -> None:
+    """Ends this process where nothing else is possible any more, in words that the host knows."""
+    os.write(2, b"MemoryError\n")
     os._exit(1)
 
 
