@@ -59,6 +59,7 @@ var rules = []rule{
 	// registry: they see the model through sdk.
 	{"core/builtin", nil, []string{"engine/..."}},
 	{"core/install", []string{"core", "core/seal", "internal/nearest", "registry", "registry/signature", "registry/source", "sdk/abi"}, []string{"internal/ocitest", "plugins"}},
+	{"core/author", []string{"core", "core/seal", "core/wasm", "sdk", "sdk/sdktest"}, nil},
 	{"core/seal", []string{"internal/nearest", "registry", "sdk", "sdk/abi"}, nil},
 	{"core/wasm", []string{"core/internal/...", "sdk", "sdk/abi", "github.com/tetratelabs/wazero/..."}, []string{"core/native", "core/wasm/testdata/...", "plugins/...", "sdk/..."}},
 	{"core/process/...", []string{
@@ -69,7 +70,7 @@ var rules = []rule{
 	{"core/internal/...", []string{"core/internal/...", "sdk", "sdk/abi", "sdk/num"}, nil},
 	{"core/report", []string{"core", "engine/arch", "engine/checkpoint/safetensors", "engine/tokenizer", "sdk", "github.com/rivo/uniseg"}, []string{"engine"}},
 	{"core", []string{
-		"core/builtin", "core/internal/...", "core/native", "core/wasm",
+		"core/builtin", "core/internal/...", "core/native", "core/process", "core/wasm",
 		"engine", "engine/arch", "engine/checkpoint", "engine/checkpoint/safetensors", "engine/checkpoint/stored", "engine/point", "engine/tokenizer", "internal/nearest", "registry", "sdk", "sdk/abi", "sdk/num",
 		"github.com/rivo/uniseg",
 	}, []string{"internal/golden", "plugins/..."}},
@@ -81,8 +82,8 @@ var rules = []rule{
 
 	// The command line. Nothing imports it.
 	{"cmd/xai", []string{
-		"core", "core/builtin", "core/install", "core/report", "core/seal", "core/wasm", "engine", "engine/tokenizer",
-		"internal/nearest", "internal/scaffold", "internal/toolchain", "internal/virtual", "plugins", "registry", "registry/signature", "registry/source", "sdk",
+		"core", "core/author", "core/builtin", "core/install", "core/report", "core/seal", "core/wasm", "engine", "engine/tokenizer",
+		"internal/nearest", "internal/scaffold", "internal/toolchain", "internal/virtual", "plugins", "registry", "registry/signature", "registry/source", "sdk", "sdk/sdktest",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/sys/windows", "golang.org/x/term",
 	}, []string{"internal/ocitest", "github.com/rogpeppe/go-internal/testscript"}},
 	{"internal/scaffold", []string{"core/seal", "internal/nearest", "internal/toolchain", "sdk", "sdk/assemblyscript", "sdk/c", "sdk/rust"}, nil},

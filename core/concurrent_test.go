@@ -11,7 +11,7 @@ import (
 )
 
 // transports are what the tests of many explanations at once run methods in.
-var transports = []string{core.RuntimeWASM, core.RuntimeNative}
+var transports = []string{core.RuntimeWASM, core.RuntimeNative, core.RuntimeProcess}
 
 // Explanations at the same time, in mixed transports, are each what they are
 // alone, and the end of one is no matter to the others.

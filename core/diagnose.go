@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/xai-go/xai/core/process"
 	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/registry"
 )
@@ -85,7 +86,21 @@ func (d *diagnosis) caches(ctx context.Context) {
 }
 
 func (d *diagnosis) sandbox() {
-	d.add("sandbox", "modules", "in this process: verified, rewritten to count instructions, without files, network, clock or environment", nil, "")
+	d.add("sandbox", "modules", "verified, rewritten to count instructions, without files, network, clock or environment", nil, "")
+	xai := d.host.options.XAI
+	machine := process.Probe(xai)
+	var err error
+	if !machine.Shim {
+		err = process.ErrNoWorker
+	}
+	d.add("sandbox", "compilation", "of what is not the binary's own: in a process of its own", err, "")
+	plan := process.Plan(process.Confine{}, xai)
+	f := Fact{Group: "sandbox", Name: "processes", Value: plan.String()}
+	if open := plan.Missing(); len(open) > 0 {
+		f.Value += ": a method that is a program " + strings.Join(open, ", ")
+		f.Hint = "methods that are modules need none of this; grant one that is a program only where you trust it"
+	}
+	d.facts = append(d.facts, f)
 }
 
 func (d *diagnosis) registry() {

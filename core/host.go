@@ -14,6 +14,7 @@ import (
 
 	"github.com/xai-go/xai/core/builtin"
 	"github.com/xai-go/xai/core/internal/hostcall"
+	"github.com/xai-go/xai/core/process"
 	"github.com/xai-go/xai/core/wasm"
 	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/engine/tokenizer"
@@ -54,8 +55,12 @@ type Options struct {
 	// PolicyFile and GrantsFile take the place of the machine's policy and of the
 	// user's grants; empty for those.
 	PolicyFile, GrantsFile string
-	CacheDir               string // for modules, fetched ones and machine code; empty for the user's cache folder
-	Threads                int    // 0 for all cores
+	// XAI is the path of an xai binary, which confines processes and compiles
+	// modules that are not the binary's own; empty for a program whose main calls
+	// WorkerMain.
+	XAI      string
+	CacheDir string // for modules, fetched ones and machine code; empty for the user's cache folder
+	Threads  int    // 0 for all cores
 	// DType is "f32", "f64", "bf16" or "int8"; empty for f32. An explanation in
 	// int8 says how far it is from one in f32, for which the model is opened in
 	// f32 too, and run on some of the variants.
@@ -87,10 +92,11 @@ type Host struct {
 	asking  sync.Mutex
 	working sync.WaitGroup // explanations and compilations under way
 
-	mu      sync.Mutex
-	closed  bool
-	runtime *wasm.Runtime
-	modules map[string]*module // by hash
+	mu       sync.Mutex
+	closed   bool
+	runtime  *wasm.Runtime
+	modules  map[string]*module          // by hash
+	programs map[string]*process.Program // by their options
 }
 
 // New returns a Host. It reads nothing: models, registry and modules are opened
@@ -115,7 +121,7 @@ func New(o Options) (*Host, error) {
 	if o.Memory < 0 {
 		return nil, usage("the memory limit is negative", "leave it out for the default")
 	}
-	h := &Host{options: o, modules: make(map[string]*module)}
+	h := &Host{options: o, modules: make(map[string]*module), programs: make(map[string]*process.Program)}
 	h.list = sync.OnceValues(h.search)
 	return h, nil
 }
@@ -140,13 +146,18 @@ func (h *Host) Close() error {
 	h.mu.Lock()
 	h.closed = true
 	runtime := h.runtime
-	h.runtime, h.modules = nil, nil
+	programs := h.programs
+	h.runtime, h.modules, h.programs = nil, nil, nil
 	h.mu.Unlock()
 	h.working.Wait()
-	if runtime == nil {
-		return nil
+	var errs []error
+	for _, p := range programs {
+		errs = append(errs, p.Close())
 	}
-	return runtime.Close(context.Background())
+	if runtime != nil {
+		errs = append(errs, runtime.Close(context.Background()))
+	}
+	return errors.Join(errs...)
 }
 
 // begin counts the caller among what Close waits for, until it calls done. It

@@ -41,6 +41,7 @@ func newHost(t testing.TB, o core.Options) *core.Host {
 var cacheDir string
 
 func TestMain(m *testing.M) {
+	core.WorkerMain()
 	dir, err := os.MkdirTemp("", "xai-core-test-*")
 	if err != nil {
 		panic(err)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/xai-go/xai/core/process"
 	"github.com/xai-go/xai/core/wasm"
 	"github.com/xai-go/xai/registry"
 	"github.com/xai-go/xai/sdk"
@@ -140,7 +141,17 @@ func (h *Host) load(ctx context.Context, e registry.Entry) (*wasm.Module, error)
 					h.mu.Unlock()
 				}
 			}()
-			m.wasm, m.err = runtime.Compile(context.WithoutCancel(ctx), bytes)
+			ctx := context.WithoutCancel(ctx)
+			if !e.Embedded {
+				m.err = h.compileApart(ctx, bytes)
+			}
+			compile := runtime.Compile
+			if e.Embedded {
+				compile = runtime.CompileEmbedded
+			}
+			if m.err == nil {
+				m.wasm, m.err = compile(ctx, bytes)
+			}
 		})
 	}
 	h.mu.Unlock()
@@ -150,6 +161,23 @@ func (h *Host) load(ctx context.Context, e registry.Entry) (*wasm.Module, error)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// compileApart has a module that is not the binary's own compiled in a confined
+// process before this one takes the machine code from the cache: the compiler reads
+// what anybody may have written.
+func (h *Host) compileApart(ctx context.Context, module []byte) error {
+	dir := h.cacheDir()
+	if dir != "" {
+		if files, err := os.ReadDir(wasm.CacheFolder(dir, module)); err == nil && len(files) > 0 {
+			return nil
+		}
+	}
+	m, err := process.NewModule(module, process.ModuleOptions{CacheDir: dir, XAI: h.options.XAI})
+	if err != nil {
+		return err
+	}
+	return m.Compile(ctx)
 }
 
 // sandbox returns what compiles modules.

@@ -2,10 +2,14 @@ package core
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"runtime"
 	"strconv"
 
 	"github.com/xai-go/xai/core/internal/hostcall"
 	"github.com/xai-go/xai/core/native"
+	"github.com/xai-go/xai/core/process"
 	"github.com/xai-go/xai/core/wasm"
 	"github.com/xai-go/xai/internal/nearest"
 	"github.com/xai-go/xai/registry"
@@ -14,9 +18,17 @@ import (
 
 // The runtimes that a method can run in.
 const (
-	RuntimeWASM   = "wasm"   // a sandboxed module
-	RuntimeNative = "native" // in process: built-in methods alone, for debugging
+	RuntimeWASM    = "wasm"    // a sandboxed module
+	RuntimeProcess = "process" // a confined process
+	RuntimeNative  = "native"  // in process: built-in methods alone, for debugging
 )
+
+// WorkerMain is what a program that embeds a Host calls first in its main: the
+// host starts the program again, and WorkerMain does not return there, to confine
+// the processes of methods, and to compile or run modules that are not the
+// program's own apart from it. A program that does not names an xai binary in
+// [Options].XAI, or does without.
+func WorkerMain() { process.WorkerMain() }
 
 // ready is a method that may run, and can.
 type ready struct {
@@ -47,17 +59,26 @@ func (h *Host) ready(ctx context.Context, e registry.Entry, info sdk.Info, r *Re
 	}
 	if r.Runtime == "" {
 		r.Runtime = RuntimeWASM
+		if e.Kind == registry.KindProcess {
+			r.Runtime = RuntimeProcess
+		}
 	}
 	switch r.Runtime {
 	case RuntimeWASM:
+		if e.Kind == registry.KindProcess {
+			return nil, usage("method "+e.Name+" is a program, not a module", "use --runtime process, or leave --runtime out")
+		}
 		return h.inModule(ctx, e, info, r)
+	case RuntimeProcess:
+		if e.Kind == registry.KindProcess {
+			return h.asProcess(ctx, e, info, r)
+		}
+		return h.moduleApart(ctx, e, info, r)
 	case RuntimeNative:
 		return h.inProcess(e, r)
-	case "process":
-		return nil, usage("this version runs no methods as processes", "use --runtime wasm or native")
 	}
-	hint := "use wasm or native"
-	if near, ok := nearest.Of(r.Runtime, []string{RuntimeWASM, RuntimeNative}); ok {
+	hint := "use wasm, process or native"
+	if near, ok := nearest.Of(r.Runtime, []string{RuntimeWASM, RuntimeProcess, RuntimeNative}); ok {
 		hint = "did you mean " + near + "? " + hint
 	}
 	return nil, usage("unknown runtime "+strconv.Quote(r.Runtime), hint)
@@ -72,9 +93,98 @@ func (h *Host) inModule(ctx context.Context, e registry.Entry, info sdk.Info, r 
 	}
 	run := func(ctx context.Context, model sdk.Model, request *sdk.Request) (*sdk.Explanation, cost, error) {
 		x, stats, err := module.Explain(ctx, model, request, info, limits)
-		return x, cost{Stats: stats.Stats}, err
+		return x, cost{Stats: stats.Stats, fuel: stats.Fuel}, err
 	}
 	return &ready{run, e.SHA256, wasm.Describe(limits)}, nil
+}
+
+// moduleApart readies a method that is a module, in the sandbox of a confined
+// process.
+func (h *Host) moduleApart(ctx context.Context, e registry.Entry, info sdk.Info, r *Request) (*ready, error) {
+	bytes, err := h.loader().Module(ctx, e)
+	if err != nil {
+		return nil, loadError(e, err)
+	}
+	if err := h.granted(ctx, e); err != nil {
+		return nil, err
+	}
+	module, err := process.NewModule(bytes, process.ModuleOptions{CacheDir: h.cacheDir(), XAI: h.options.XAI})
+	if err != nil {
+		return nil, methodError(e.Name, err)
+	}
+	limits := limitsOf(e.Limits, r)
+	run := func(ctx context.Context, model sdk.Model, request *sdk.Request) (*sdk.Explanation, cost, error) {
+		x, stats, err := module.Explain(ctx, model, request, info, limits)
+		return x, cost{Stats: stats.Stats, fuel: stats.Fuel}, err
+	}
+	return &ready{run, e.SHA256, module.Describe(limits)}, nil
+}
+
+// asProcess readies a method that is a program, in a confined process.
+func (h *Host) asProcess(ctx context.Context, e registry.Entry, info sdk.Info, r *Request) (*ready, error) {
+	path, err := h.loader().Executable(ctx, e)
+	if err != nil {
+		return nil, loadError(e, err)
+	}
+	a, err := e.Artifact(runtime.GOOS, runtime.GOARCH)
+	if err != nil {
+		return nil, loadError(e, err)
+	}
+	o := process.Options{Path: path, SHA256: a.SHA256, Confine: confineOf(e.Confine), XAI: h.options.XAI}
+	program, err := h.program(o)
+	if err == nil && len(program.Confinement().Missing()) > 0 {
+		// What it could do on this machine is what it has to be granted.
+		e.Confine = unconfined(e.Confine)
+		o.Unconfined = true
+		program, err = h.program(o)
+	}
+	if err != nil {
+		return nil, methodError(e.Name, err)
+	}
+	if err := h.granted(ctx, e); err != nil {
+		return nil, err
+	}
+	limits := limitsOf(e.Limits, r)
+	run := func(ctx context.Context, model sdk.Model, request *sdk.Request) (*sdk.Explanation, cost, error) {
+		x, stats, err := program.Explain(ctx, model, request, info, limits)
+		return x, cost{Stats: stats.Stats}, err
+	}
+	return &ready{run, a.SHA256, program.Describe(limits)}, nil
+}
+
+// program opens an executable, once.
+func (h *Host) program(o process.Options) (*process.Program, error) {
+	key := fmt.Sprintf("%+v", o)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, errors.New("the host is closed")
+	}
+	if p, ok := h.programs[key]; ok {
+		return p, nil
+	}
+	p, err := process.Open(o)
+	if err == nil {
+		h.programs[key] = p
+	}
+	return p, err
+}
+
+// confineOf translates what a registry file lets a process do.
+func confineOf(c *registry.Confine) process.Confine {
+	if c == nil {
+		return process.Confine{}
+	}
+	return process.Confine{Files: !c.Landlock, Net: c.Net, AddressSpace: c.AddressSpace, Tasks: c.Processes, Env: c.Env, Read: c.Read}
+}
+
+// unconfined returns what a process may do that nothing confines.
+func unconfined(c *registry.Confine) *registry.Confine {
+	open := registry.Confine{Net: true}
+	if c != nil {
+		open.Env = c.Env
+	}
+	return &open
 }
 
 // inProcess readies a built-in method that runs in process.
