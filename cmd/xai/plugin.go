@@ -22,7 +22,7 @@ published here.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: help,
 	}
-	cmd.AddCommand(a.pluginNew())
+	cmd.AddCommand(a.pluginNew(), a.pluginBuild(), a.pluginInspect(), a.pluginSeal(), a.pluginTest())
 	cmd.AddCommand(a.pluginAdd(), a.pluginFetch(), a.pluginRemove(), a.pluginLock(), a.pluginGrant(), a.pluginRevoke(), a.pluginKeygen(), a.pluginSign(), a.pluginPush())
 	return cmd
 }

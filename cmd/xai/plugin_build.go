@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xai-go/xai/core"
+	"github.com/xai-go/xai/core/author"
+	"github.com/xai-go/xai/core/report"
+	"github.com/xai-go/xai/core/seal"
+	"github.com/xai-go/xai/internal/toolchain"
+	"github.com/xai-go/xai/registry"
+)
+
+// registryName is the registry file of a folder.
+const registryName = "methods.toml"
+
+func (a *app) pluginBuild() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "build [FOLDER]",
+		Short: "Compile a method, describe it and pin it in its methods.toml",
+		Long: `Build compiles the sources of a folder with the compiler of their language: go, rustc,
+clang, or asc of AssemblyScript. It seals the module (see xai plugin seal) and brings
+the methods.toml of the folder up to date: the hash and what else the module says of
+itself. Comments, order, limits and whatever else stands there are kept.
+
+Without FOLDER it builds the folder that it is run in.`,
+		Example: examples(
+			"xai plugin build", "the method in this folder",
+			"xai plugin build my-method --format json", "another folder, for a program",
+		),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return oneArg("a folder")(cmd, args)
+			}
+			return nil
+		},
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveFilterDirs
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir := "."
+			if len(args) > 0 {
+				dir = args[0]
+			}
+			s, err := a.build(cmd.Context(), dir, format == "json")
+			if err != nil {
+				return err
+			}
+			return a.write(func(w io.Writer) error {
+				if format == "json" {
+					return report.JSON(w, s)
+				}
+				fmt.Fprintf(w, "%s\n\n%s\n", s, s.Stanza)
+				says := map[string]string{
+					"":          "There is no " + registryName + " beside the sources: put this into one.",
+					"added":     s.Registry + " declares it now.",
+					"pinned":    s.Registry + " has its hash now.",
+					"rewritten": s.Registry + " said something else of it, and has this stanza now.",
+					"unchanged": s.Registry + " says so already.",
+				}
+				_, err := fmt.Fprintln(w, says[s.Change])
+				return err
+			})
+		},
+	}
+	cmd.Flags().Var(choice{&format, []string{"term", "json"}}, "format", "how to write the result (default: term)")
+	a.complete(cmd)
+	return cmd
+}
+
+// build builds the method in a folder. What a compiler prints goes to standard
+// error unless that is for a program to read.
+func (a *app) build(ctx context.Context, dir string, quiet bool) (*sealed, error) {
+	file, entries, err := folderRegistry(dir)
+	if err != nil {
+		return nil, err
+	}
+	name, target := "", ""
+	for _, e := range entries {
+		if e.Kind == registry.KindWASM && isLocal(e.URL) {
+			name, target = e.Name, filepath.FromSlash(e.URL)
+			break
+		}
+	}
+	source, err := toolchain.Find(dir, name)
+	if err != nil {
+		return nil, sourceError(dir, err)
+	}
+	if target == "" {
+		target = source.Name() + ".wasm"
+	}
+	target = filepath.Join(dir, target)
+	out, err := a.openOutput(target)
+	if err != nil {
+		return nil, err
+	}
+	temporary, err := os.MkdirTemp("", "xai-build-")
+	if err != nil {
+		return nil, fileError(err, "cannot write", os.TempDir())
+	}
+	defer os.RemoveAll(temporary)
+	built := filepath.Join(temporary, filepath.Base(target))
+	compiler, err := source.Build(ctx, built)
+	if err != nil {
+		return nil, a.compilerError(err, quiet)
+	}
+	module, err := readModule(built)
+	if err != nil {
+		return nil, err
+	}
+	s, err := sealModule(ctx, target, module, nil, &seal.Build{Toolchain: compiler})
+	if err != nil {
+		return nil, builtError(target, err)
+	}
+	if err := out.write(ctx, a, func(w io.Writer) error { _, err := w.Write(s.module); return err }); err != nil {
+		return nil, err
+	}
+	if entries == nil {
+		return s, nil
+	}
+	return s, a.pin(ctx, file, s)
+}
+
+// builtError says that what was built was refused.
+func builtError(target string, err error) error {
+	err = moduleError(target, err)
+	if e, ok := errors.AsType[*core.Error](err); ok {
+		e.Hint = "nothing was written; mend the sources, and build again"
+		if errors.Is(err, author.ErrUndescribed) {
+			e.Hint = "the SDKs say how a method is described; docs/ABI.md has the form of it"
+		}
+	}
+	return err
+}
+
+// pin brings a registry file up to date with a module that lies beside it.
+func (a *app) pin(ctx context.Context, file string, s *sealed) error {
+	url, err := filepath.Rel(filepath.Dir(file), s.File)
+	if err != nil {
+		return fileError(err, "cannot write", file)
+	}
+	change := seal.Unchanged
+	err = registry.Edit(ctx, "", file, func(text []byte) ([]byte, error) {
+		change = seal.Unchanged
+		for _, m := range s.methods {
+			changed, c, err := seal.Update(text, file, m.Entry(filepath.ToSlash(url), s.SHA256))
+			if err != nil {
+				return nil, err
+			}
+			text, change = changed, max(change, c)
+		}
+		return text, nil
+	})
+	if err != nil {
+		return registryError(file, err)
+	}
+	s.Registry, s.Change = file, change.String()
+	return nil
+}
+
+// folderRegistry returns the methods that the registry file of a folder declares,
+// nil where there is no such file.
+func folderRegistry(dir string) (file string, entries []registry.Method, err error) {
+	file = filepath.Join(dir, registryName)
+	text, err := readAtMost(file, 2<<20)
+	if errors.Is(err, fs.ErrNotExist) {
+		return file, nil, nil
+	} else if err != nil {
+		return file, nil, fileError(err, "cannot read", file)
+	}
+	f, err := registry.Parse(text, file)
+	if err != nil {
+		return file, nil, registryError(file, err)
+	}
+	return file, append([]registry.Method{}, f.Methods...), nil
+}
+
+// registryError words what is wrong with a registry file.
+func registryError(file string, err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return &core.Error{Kind: core.KindMethod, Msg: err.Error(), Hint: "mend " + file, Err: err}
+}
+
+// isLocal reports whether an address of a registry file is a path below its
+// folder.
+func isLocal(url string) bool {
+	return !strings.Contains(url, ":") && filepath.IsLocal(filepath.FromSlash(url))
+}
+
+func sourceError(dir string, err error) error {
+	if e, ok := errors.AsType[*toolchain.SourceError](err); ok {
+		return &core.Error{Kind: core.KindInput, Msg: e.Error(), Hint: e.Hint, Err: err}
+	}
+	return fileError(err, "cannot read", dir)
+}
+
+// compilerError words why nothing was built.
+func (a *app) compilerError(err error, quiet bool) error {
+	if e, ok := errors.AsType[*toolchain.MissingError](err); ok {
+		return &core.Error{Kind: core.KindInput, Msg: e.Error(), Hint: e.Hint, Err: err}
+	}
+	e, ok := errors.AsType[*toolchain.FailedError](err)
+	if !ok {
+		return err
+	}
+	if output := strings.TrimSpace(e.Output); output != "" && !quiet {
+		fmt.Fprintln(a.stderr, report.Lines(output))
+	}
+	return &core.Error{Kind: core.KindInput, Msg: e.Error(), Hint: "mend the sources, and build again", Err: err}
+}

@@ -1,0 +1,283 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xai-go/xai/core"
+	"github.com/xai-go/xai/core/author"
+	"github.com/xai-go/xai/core/seal"
+	"github.com/xai-go/xai/core/wasm"
+	"github.com/xai-go/xai/internal/nearest"
+	"github.com/xai-go/xai/registry"
+	"github.com/xai-go/xai/sdk/sdktest"
+)
+
+func (a *app) pluginTest() *cobra.Command {
+	t := &kitRun{app: a}
+	cmd := &cobra.Command{
+		Use:   "test [FILE|FOLDER|NAME]",
+		Short: "Run the conformance kit on a method, in its sandbox",
+		Long: `Test runs a method on small exact models and holds it to what the host, its users and
+their readers rely on: that it is what it declares, that the same request gives the
+same bits, that it lets itself be cancelled, that words which do not matter get no
+value, and more; docs/conformance-kit.md lists the checks.
+
+It tests a module (FILE.wasm), the method that the methods.toml of a FOLDER declares,
+or one that xai methods list knows by NAME. Without any it is the folder that it is
+run in. --exact and --additive hold a method to more, where its author claims that.
+
+It exits with 4 where a check failed, or where the module was refused.`,
+		Example: examples(
+			"xai plugin test my-method", "the method in a folder",
+			"xai plugin test lime.wasm --format tap", "a module, for a program that reads TAP",
+			"xai plugin test --format junit -o report.xml", "a report for a build server",
+			"xai plugin test my-shap --additive -p num_samples=2000", "values that sum to what they explain",
+		),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return oneArg("a module, a folder or a method")(cmd, args)
+			}
+			return nil
+		},
+		ValidArgsFunction: files,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			what := "."
+			if len(args) > 0 {
+				what = args[0]
+			}
+			return t.run(cmd.Context(), what)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&t.method, "method", "M", "", "the `METHOD` of a module that has several")
+	f.StringArrayVarP(&t.params, "param", "p", nil, "parameter of the method in all runs, as `KEY=VALUE`; may be repeated")
+	f.StringSliceVar(&t.only, "only", nil, "run these `CHECKS` alone, such as axioms or inputs/long; with commas")
+	f.BoolVar(&t.exact, "exact", false, "the method claims that the values of a linear model are its weights")
+	f.BoolVar(&t.additive, "additive", false, "the method claims that its values sum to the target's value minus its baseline")
+	f.Var(choice{&t.format, []string{"term", "tap", "junit", "json"}}, "format", "how to write the report (default: term)")
+	f.VarP(filename{&t.file}, "out-file", "o", "write the report to this `FILE`, whole or not at all")
+	a.complete(cmd)
+	return cmd
+}
+
+// kitRun is the command test with its flags.
+type kitRun struct {
+	*app
+	method   string
+	params   []string
+	only     []string
+	exact    bool
+	additive bool
+	format   string
+	file     string
+}
+
+// run runs the command.
+func (t *kitRun) run(ctx context.Context, what string) error {
+	o := sdktest.Options{Only: t.only, Exact: t.exact, Additive: t.additive}
+	var err error
+	if o.Params, err = pairs(t.params); err != nil {
+		return err
+	}
+	if t.checks() == 0 {
+		return unknownCheck(t.only)
+	}
+	var out *output
+	if t.file == "-" {
+		t.file = ""
+	}
+	if t.file != "" {
+		if out, err = t.openOutput(t.file); err != nil {
+			return err
+		}
+	}
+	host, err := t.host()
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	subject, err := t.subject(ctx, host, what)
+	if err != nil {
+		return err
+	}
+	if _, err := core.ParseParams(subject.Info(), o.Params); err != nil {
+		return err
+	}
+	if progress := t.showProgress(); progress != nil {
+		done := 0
+		o.Done = func(sdktest.Result) {
+			done++
+			progress(done, max(done, t.checks()))
+		}
+	}
+	r := sdktest.Check(ctx, subject, o)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	write := func(w io.Writer) error {
+		switch t.format {
+		case "tap":
+			return r.WriteTAP(w)
+		case "junit":
+			return r.WriteJUnit(w)
+		case "json":
+			return r.WriteJSON(w)
+		}
+		return r.WriteText(w)
+	}
+	if out != nil {
+		t.clearProgress()
+		err = out.write(ctx, t.app, write)
+	} else {
+		err = t.write(write)
+	}
+	if err != nil || r.OK() {
+		return err
+	}
+	if r.Count(sdktest.Fail) == 0 {
+		return &core.Error{Kind: core.KindMethod, Msg: "no check of " + r.Method + " passed: all were skipped", Hint: "the report says why"}
+	}
+	failed := slices.DeleteFunc(slices.Clone(r.Results), func(c sdktest.Result) bool { return c.Status != sdktest.Fail })
+	return &core.Error{
+		Kind: core.KindMethod, Msg: fmt.Sprintf("%s failed %d of %s, %s first", r.Method, len(failed), plural(len(r.Results), "check"), failed[0].ID),
+		Hint: "the report says what was expected and what came; docs/conformance-kit.md explains each check",
+	}
+}
+
+// unknownCheck says that there are no such checks.
+func unknownCheck(only []string) error {
+	var names []string
+	for _, c := range sdktest.Checks() {
+		group, _, _ := strings.Cut(c.ID, "/")
+		if !slices.Contains(names, group) {
+			names = append(names, group)
+		}
+		names = append(names, c.ID)
+	}
+	hint := "docs/conformance-kit.md lists them"
+	if near, ok := nearest.Of(only[0], names); ok {
+		hint = "did you mean " + near + "? " + hint
+	}
+	return usage(hint, "no check is named %s", strings.Join(only, ", "))
+}
+
+// checks counts the checks that will run.
+func (t *kitRun) checks() int {
+	n := 0
+	for _, c := range sdktest.Checks() {
+		group, _, _ := strings.Cut(c.ID, "/")
+		if len(t.only) == 0 || slices.Contains(t.only, c.ID) || slices.Contains(t.only, group) {
+			n++
+		}
+	}
+	return n
+}
+
+// subject finds what is tested and makes it ready.
+func (t *kitRun) subject(ctx context.Context, host *core.Host, what string) (sdktest.Subject, error) {
+	info, err := os.Stat(what)
+	switch {
+	case err == nil && info.IsDir():
+		return t.inFolder(ctx, what)
+	case err == nil:
+		module, err := readModule(what)
+		if err != nil {
+			return nil, err
+		}
+		return t.module(ctx, what, module, registry.Method{})
+	case strings.ContainsAny(what, `/\.`):
+		return nil, fileError(err, "cannot read", what)
+	}
+	e, module, err := host.Module(ctx, what)
+	if err != nil {
+		return nil, err
+	}
+	t.method = e.Name
+	return t.module(ctx, e.Name, module, e.Method)
+}
+
+// inFolder makes the method ready that the registry file of a folder declares.
+func (t *kitRun) inFolder(ctx context.Context, dir string) (sdktest.Subject, error) {
+	file, entries, err := folderRegistry(dir)
+	if err != nil {
+		return nil, err
+	}
+	if entries == nil {
+		return nil, &core.Error{Kind: core.KindInput, Msg: dir + " has no " + registryName, Hint: "name a module, or the folder of a method; xai plugin new begins one"}
+	}
+	var names []string
+	for _, e := range entries {
+		if t.method != "" && t.method != e.Name {
+			names = append(names, e.Name)
+			continue
+		}
+		if t.method == "" && len(entries) > 1 {
+			for _, e := range entries {
+				names = append(names, e.Name)
+			}
+			return nil, usage("name one with -M: "+strings.Join(names, ", "), "%s declares several methods", file)
+		}
+		if e.Kind != registry.KindWASM || !isLocal(e.URL) {
+			return nil, usage("name the method alone: xai plugin test "+e.Name, "the method %s of %s is no module in that folder", e.Name, file)
+		}
+		path := filepath.Join(dir, filepath.FromSlash(e.URL))
+		module, err := readAtMost(path, maxModule)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, &core.Error{Kind: core.KindInput, Msg: path + " does not exist", Hint: "build it: xai plugin build " + shellWord(dir), Err: err}
+		} else if err != nil {
+			return nil, fileError(err, "cannot read", path)
+		}
+		t.method = e.Name
+		return t.module(ctx, path, module, e)
+	}
+	return nil, usage("it declares "+strings.Join(names, ", "), "%s declares no method %s", file, t.method)
+}
+
+// module makes a module ready. Where it comes with a declaration, that has the
+// limits; what the module itself says of the method is what is tested.
+func (t *kitRun) module(ctx context.Context, file string, module []byte, e registry.Method) (sdktest.Subject, error) {
+	methods, err := author.Methods(ctx, module)
+	if err != nil {
+		return nil, moduleError(file, err)
+	}
+	if t.method == "" && len(methods) > 1 {
+		return nil, usage("name one with -M: "+strings.Join(namesOf(methods), ", "), "%s has several methods", file)
+	}
+	at := 0
+	if t.method != "" {
+		at = slices.IndexFunc(methods, func(m seal.Method) bool { return m.Name == t.method })
+		if at < 0 {
+			return nil, usage("it has "+strings.Join(namesOf(methods), ", "), "%s has no method %s", file, t.method)
+		}
+	}
+	runtime, err := wasm.New(ctx, "") // an author's module is compiled once; nothing is kept of it
+	if err != nil {
+		return nil, err
+	}
+	limits := wasm.Limits{MemoryBytes: e.Limits.Memory, Timeout: e.Limits.Timeout, Forwards: e.Limits.Forwards, OutputBytes: e.Limits.Output, LogBytes: e.Limits.Log, Fuel: e.Limits.Fuel}
+	if t.fuel > 0 {
+		limits.Fuel = int64(t.fuel)
+	}
+	s, err := author.NewModule(ctx, runtime, module, methods[at], limits)
+	if err != nil {
+		return nil, moduleError(file, err)
+	}
+	return s, nil
+}
+
+func namesOf(methods []seal.Method) []string {
+	names := make([]string, len(methods))
+	for i, m := range methods {
+		names[i] = m.Name
+	}
+	return names
+}

@@ -1,0 +1,118 @@
+package author
+
+import (
+	"context"
+	"errors"
+
+	"github.com/xai-go/xai/core"
+	"github.com/xai-go/xai/core/seal"
+	"github.com/xai-go/xai/core/wasm"
+	"github.com/xai-go/xai/sdk"
+	"github.com/xai-go/xai/sdk/sdktest"
+)
+
+// Module is a method of a module as a subject of the kit. It is safe for
+// concurrent use.
+type Module struct {
+	binary  []byte
+	runtime *wasm.Runtime
+	module  *wasm.Module
+	method  seal.Method
+	limits  wasm.Limits
+}
+
+var (
+	_ sdktest.Verifier    = (*Module)(nil)
+	_ sdktest.Describer   = (*Module)(nil)
+	_ sdktest.ParamReader = (*Module)(nil)
+	_ sdktest.Instancer   = (*Module)(nil)
+	_ sdktest.Limiter     = (*Module)(nil)
+	_ sdktest.Granter     = (*Module)(nil)
+)
+
+// NewModule compiles a module, and returns the method of it that is described so,
+// each run of which is held to the limits. The module lives as long as runtime.
+func NewModule(ctx context.Context, runtime *wasm.Runtime, binary []byte, method seal.Method, limits wasm.Limits) (*Module, error) {
+	m, err := runtime.Compile(ctx, binary)
+	if err != nil {
+		return nil, err
+	}
+	return &Module{binary, runtime, m, method, limits}, nil
+}
+
+// Info implements sdktest.Subject.
+func (m *Module) Info() sdk.Info { return m.method.Info }
+
+// Params implements sdktest.ParamReader.
+func (m *Module) Params(given map[string]string) (sdk.Params, error) {
+	return core.ParseParams(m.method.Info, given)
+}
+
+// Explain implements sdktest.Subject.
+func (m *Module) Explain(ctx context.Context, model sdk.Model, r *sdk.Request) (*sdk.Explanation, sdktest.Usage, error) {
+	return m.explain(ctx, model, r, m.method.Info, m.limits)
+}
+
+// ExplainWithin implements sdktest.Limiter.
+func (m *Module) ExplainWithin(ctx context.Context, model sdk.Model, r *sdk.Request, l sdktest.Limits) (*sdk.Explanation, sdktest.Usage, error) {
+	limits := m.limits
+	if l.Fuel != 0 {
+		limits.Fuel = l.Fuel
+	}
+	return m.explain(ctx, model, r, m.method.Info, limits)
+}
+
+// ExplainGranted implements sdktest.Granter.
+func (m *Module) ExplainGranted(ctx context.Context, model sdk.Model, r *sdk.Request, needs []sdk.Need) (*sdk.Explanation, sdktest.Usage, error) {
+	info := m.method.Info
+	info.Needs = needs
+	return m.explain(ctx, model, r, info, m.limits)
+}
+
+func (m *Module) explain(ctx context.Context, model sdk.Model, r *sdk.Request, info sdk.Info, limits wasm.Limits) (*sdk.Explanation, sdktest.Usage, error) {
+	e, stats, err := m.module.Explain(ctx, model, r, info, limits)
+	return e, sdktest.Usage{Fuel: stats.Fuel, MemoryBytes: stats.MemoryBytes, HostCalls: int64(stats.HostCalls)}, err
+}
+
+// Verify implements sdktest.Verifier.
+func (m *Module) Verify(ctx context.Context) error {
+	_, err := Methods(ctx, m.binary)
+	if errors.Is(err, ErrUndescribed) {
+		_, err = examine(ctx, m.binary, []seal.Method{m.method})
+	}
+	return err
+}
+
+// Describe implements sdktest.Describer. Both descriptions are in the form that
+// package seal writes.
+func (m *Module) Describe(ctx context.Context) (section, export []byte, err error) {
+	sections, err := seal.Methods(m.binary)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := wasm.Probe(ctx, m.binary)
+	if err != nil {
+		return nil, nil, err
+	}
+	exports, err := Described(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	return m.find(sections), m.find(exports), nil
+}
+
+// find returns the description of the method among others, nil where there is
+// none.
+func (m *Module) find(methods []seal.Method) []byte {
+	for _, other := range methods {
+		if other.Name == m.method.Name {
+			return other.Marshal()
+		}
+	}
+	return nil
+}
+
+// Instance implements sdktest.Instancer.
+func (m *Module) Instance(ctx context.Context) (sdktest.Subject, error) {
+	return NewModule(ctx, m.runtime, m.binary, m.method, m.limits)
+}
