@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/xai-go/xai/core/internal/hostcall"
+	"github.com/xai-go/xai/core/process"
 	"github.com/xai-go/xai/registry"
 )
 
@@ -20,7 +21,7 @@ import (
 func (h *Host) admit(e registry.Entry) (registry.Limits, error) {
 	policy, err := h.policy()
 	if err == nil {
-		err = forbidden(policy.Check(e))
+		err = forbidden(policy.Check(h.here(e)))
 	}
 	if err != nil {
 		return registry.Limits{}, err
@@ -34,6 +35,15 @@ func (h *Host) admit(e registry.Entry) (registry.Limits, error) {
 	return policy.Clamp(e.Limits, registry.Limits{
 		Memory: d.MemoryBytes, Timeout: d.Timeout, Forwards: d.Forwards, Output: d.OutputBytes, Log: d.LogBytes, Fuel: d.Fuel,
 	}), nil
+}
+
+// here returns the entry with what its process could do on this machine, which may
+// be unable to confine it. That is what a policy allows and a user grants.
+func (h *Host) here(e registry.Entry) registry.Entry {
+	if e.Kind == registry.KindProcess && len(process.Plan(confineOf(e.Confine), h.options.XAI).Missing()) > 0 {
+		e.Confine = unconfined(e.Confine)
+	}
+	return e
 }
 
 // locked returns an error unless the entry is what the lock beside its project's
@@ -126,7 +136,7 @@ func (h *Host) missing(e registry.Entry) (*registry.Ask, error) {
 	if err != nil {
 		return nil, &Error{Kind: KindMethod, Msg: err.Error(), Err: err}
 	}
-	ask, err := grants.Missing(e, runtime.GOOS, runtime.GOARCH)
+	ask, err := grants.Missing(h.here(e), runtime.GOOS, runtime.GOARCH)
 	if err != nil {
 		return nil, &Error{Kind: KindMethod, Msg: err.Error(), Err: err}
 	}

@@ -18,7 +18,7 @@ func (h *Host) Allowed(e registry.Entry) error {
 	if err != nil {
 		return err
 	}
-	return forbidden(policy.Check(e))
+	return forbidden(policy.Check(h.here(e)))
 }
 
 // policy reads the policy of the machine.
@@ -62,14 +62,18 @@ func (h *Host) Examine(ctx context.Context, e registry.Entry) error {
 	return nil
 }
 
-// Compile compiles the module of a method that the user has granted what it needs,
-// so that its first explanation finds the machine code in the cache. Methods that
-// are processes have none.
+// Compile compiles the module of a method, apart from this program where it is not
+// the binary's own, so that its first explanation finds the machine code in the
+// cache. It runs nothing of it. Methods that are processes have none.
 func (h *Host) Compile(ctx context.Context, e registry.Entry) error {
 	if e.Kind != registry.KindWASM {
 		return nil
 	}
-	_, err := h.load(ctx, e)
+	bytes, err := h.loader().Module(ctx, e)
+	if err != nil {
+		return loadError(e, err)
+	}
+	_, err = h.compiled(ctx, e, bytes)
 	return err
 }
 

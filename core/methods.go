@@ -110,6 +110,11 @@ func (h *Host) load(ctx context.Context, e registry.Entry) (*wasm.Module, error)
 	if err := h.granted(ctx, e); err != nil {
 		return nil, err
 	}
+	return h.compiled(ctx, e, bytes)
+}
+
+// compiled compiles a module whose bytes are verified.
+func (h *Host) compiled(ctx context.Context, e registry.Entry, bytes []byte) (*wasm.Module, error) {
 	failed := func(err error) error {
 		if err == nil {
 			return nil

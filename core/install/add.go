@@ -386,8 +386,8 @@ func (i *Installer) declare(ctx context.Context, r Request, list *registry.List,
 	return out, nil
 }
 
-// bring fetches entries, verifies them, has granted what they need, compiles them,
-// and then does the rest.
+// bring fetches entries, verifies and compiles them, has granted what they need, and
+// then does the rest.
 func (i *Installer) bring(ctx context.Context, granted bool, list *registry.List, entries []registry.Entry, rest func() error) ([]Method, error) {
 	for _, e := range entries {
 		if err := speaks(e); err != nil {
@@ -422,6 +422,9 @@ func (i *Installer) bring(ctx context.Context, granted bool, list *registry.List
 		if err := i.Host.Examine(ctx, e); err != nil {
 			return nil, err
 		}
+		if err := i.Host.Compile(ctx, e); err != nil {
+			return nil, err
+		}
 		ask, err := i.Host.Asks(e)
 		if err != nil {
 			return nil, err
@@ -432,11 +435,6 @@ func (i *Installer) bring(ctx context.Context, granted bool, list *registry.List
 	}
 	if err := i.grant(ctx, granted, asks); err != nil {
 		return nil, err
-	}
-	for _, e := range entries {
-		if err := i.Host.Compile(ctx, e); err != nil {
-			return nil, err
-		}
 	}
 	if rest == nil {
 		return out, nil
