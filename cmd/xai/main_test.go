@@ -21,11 +21,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/plugins"
 	"github.com/xai-go/xai/registry"
 )
 
 func TestMain(m *testing.M) {
+	core.WorkerMain() // before testscript makes a folder, which a confined worker may not
 	testscript.Main(m, map[string]func(){"xai": scripted})
 }
 
