@@ -123,7 +123,7 @@ func (breakout) Explain(_ context.Context, _ sdk.Model, r *sdk.Request) (*sdk.Ex
 		}
 		return os.WriteFile("file", []byte("written"), 0o600)
 	})
-	try("write to the folder of temporary files", func() error { return os.WriteFile("/tmp/xai-was-here", nil, 0o600) })
+	try("write to the folder of temporary files", func() error { return os.WriteFile("/var/tmp/xai-was-here", nil, 0o600) })
 	try("make a folder", func() error { return os.Mkdir("folder", 0o700) })
 	try("make a link", func() error { return os.Symlink("/etc", "link") })
 	try("make a device", func() error { return unix.Mknod("device", unix.S_IFCHR|0o600, int(unix.Mkdev(1, 1))) })
