@@ -30,7 +30,7 @@ func Registry(families []catalog.Family, modules map[string][]byte) ([]byte, err
 		for _, m := range Describe(f) {
 			e := m.Entry("builtin:"+f.Module(), hex.EncodeToString(sum[:]))
 			e.Limits = registry.Limits{
-				Memory: f.Limits.Memory, Timeout: f.Limits.Timeout, Forwards: f.Limits.Forwards,
+				Memory: f.Limits.Memory, Timeout: f.Limits.Timeout, Fuel: f.Limits.Fuel, Forwards: f.Limits.Forwards,
 				Output: f.Limits.Output, Log: f.Limits.Log,
 			}
 			file.Methods = append(file.Methods, e)

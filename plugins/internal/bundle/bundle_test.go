@@ -137,7 +137,7 @@ func TestRegistry(t *testing.T) {
 			want := registry.Method{
 				Name: info.Name, Kind: registry.KindWASM, URL: "builtin:" + f.Module(), SHA256: fmt.Sprintf("%x", sha256.Sum256(module)),
 				ABI: abi.VersionText, Version: info.Version, Summary: info.Summary, Source: info.Source,
-				Limits: registry.Limits{Memory: f.Limits.Memory, Timeout: f.Limits.Timeout, Forwards: f.Limits.Forwards, Output: f.Limits.Output, Log: f.Limits.Log},
+				Limits: registry.Limits{Memory: f.Limits.Memory, Timeout: f.Limits.Timeout, Fuel: f.Limits.Fuel, Forwards: f.Limits.Forwards, Output: f.Limits.Output, Log: f.Limits.Log},
 			}
 			for _, n := range info.Needs {
 				want.Needs = append(want.Needs, string(n))

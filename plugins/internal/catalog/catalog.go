@@ -21,6 +21,7 @@ type Family struct {
 type Limits struct {
 	Memory   int64 // bytes of the module's linear memory
 	Timeout  time.Duration
+	Fuel     int64 // instructions of the module
 	Forwards int64 // rows that the method may have evaluated
 	Output   int64 // bytes of the results
 	Log      int64 // bytes of log lines
@@ -31,11 +32,12 @@ func (f Family) Module() string { return f.Name + ".wasm" }
 
 // Families are the built-in families, by name. Memory is about twice what the
 // largest explanation that a family accepts was measured to take (LIME: 260 MiB
-// for 16,700 samples of 2,000 features), Forwards twice its rows.
+// for 16,700 samples of 2,000 features), Forwards twice its rows, and Fuel more
+// than twice of what it comes to (3.5T).
 var Families = []Family{
 	{
 		Name:    "lime",
 		Methods: []sdk.Method{lime.Method{}},
-		Limits:  Limits{Memory: 512 << 20, Timeout: time.Hour, Forwards: 200_000, Output: 16 << 20, Log: 64 << 10},
+		Limits:  Limits{Memory: 512 << 20, Timeout: time.Hour, Fuel: 10e12, Forwards: 200_000, Output: 16 << 20, Log: 64 << 10},
 	},
 }
