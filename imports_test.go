@@ -59,13 +59,13 @@ var rules = []rule{
 	// registry: they see the model through sdk.
 	{"core/builtin", nil, []string{"engine/..."}},
 	{"core/install", []string{"core", "core/seal", "internal/nearest", "registry", "registry/signature", "registry/source", "sdk/abi"}, []string{"internal/ocitest", "plugins"}},
-	{"core/author", []string{"core", "core/seal", "core/wasm", "sdk", "sdk/sdktest"}, nil},
+	{"core/author", []string{"core", "core/process", "core/seal", "core/wasm", "sdk", "sdk/sdktest"}, nil},
 	{"core/seal", []string{"internal/nearest", "registry", "sdk", "sdk/abi"}, nil},
 	{"core/wasm", []string{"core/internal/...", "sdk", "sdk/abi", "github.com/tetratelabs/wazero/..."}, []string{"core/native", "core/wasm/testdata/...", "plugins/...", "sdk/..."}},
 	{"core/process/...", []string{
 		"core/internal/...", "core/process/...", "core/wasm", "sdk", "sdk/abi", "sdk/process/...",
 		"github.com/hashicorp/go-hclog", "github.com/hashicorp/go-plugin/...", "golang.org/x/sys/unix", "google.golang.org/grpc/...",
-	}, []string{"core/native", "core/process/testdata/...", "sdk/sdktest/..."}},
+	}, []string{"core/native", "core/process/testdata/...", "sdk/sdktest/...", "google.golang.org/protobuf/proto"}},
 	{"core/native", []string{"core/internal/...", "sdk"}, []string{"plugins/...", "sdk/..."}},
 	{"core/internal/...", []string{"core/internal/...", "sdk", "sdk/abi", "sdk/num"}, nil},
 	{"core/report", []string{"core", "engine/arch", "engine/checkpoint/safetensors", "engine/tokenizer", "sdk", "github.com/rivo/uniseg"}, []string{"engine"}},
@@ -82,11 +82,11 @@ var rules = []rule{
 
 	// The command line. Nothing imports it.
 	{"cmd/xai", []string{
-		"core", "core/author", "core/builtin", "core/install", "core/report", "core/seal", "core/wasm", "engine", "engine/tokenizer",
+		"core", "core/author", "core/builtin", "core/install", "core/process", "core/report", "core/seal", "core/wasm", "engine", "engine/tokenizer",
 		"internal/nearest", "internal/scaffold", "internal/toolchain", "internal/virtual", "plugins", "registry", "registry/signature", "registry/source", "sdk", "sdk/sdktest",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/sys/windows", "golang.org/x/term",
 	}, []string{"internal/ocitest", "github.com/rogpeppe/go-internal/testscript"}},
-	{"internal/scaffold", []string{"core/seal", "internal/nearest", "internal/toolchain", "sdk", "sdk/assemblyscript", "sdk/c", "sdk/rust"}, nil},
+	{"internal/scaffold", []string{"core/seal", "internal/nearest", "internal/toolchain", "registry", "sdk", "sdk/assemblyscript", "sdk/c", "sdk/python", "sdk/rust"}, nil},
 
 	// The harness that measures the engine beside ONNX Runtime.
 	{"bench/onnx", nil, nil},

@@ -1,6 +1,7 @@
 package process_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -27,6 +28,10 @@ import (
 var temp string
 
 func TestMain(m *testing.M) {
+	if what := os.Getenv("XAI_TEST_EMBEDDER"); what != "" {
+		embedder(what)
+		os.Exit(0)
+	}
 	process.WorkerMain()
 	os.Exit(func() int {
 		var err error
@@ -116,22 +121,45 @@ func program(t testing.TB, name string, confine process.Confine) *process.Progra
 	return p
 }
 
-// module returns the test's module, which runs in the test's worker.
-func module(t testing.TB, cacheDir string) *process.Module {
+// compiled returns a cache that has the test's module, compiled once.
+func compiled(t testing.TB) string {
 	t.Helper()
-	b, w := moduleBuilt(), workerBuilt()
-	if err := errors.Join(b.err, w.err); err != nil {
-		t.Fatal(err)
-	}
-	binary, err := os.ReadFile(b.path)
+	dir, err := compiledOnce()
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := process.NewModule(binary, process.ModuleOptions{CacheDir: cacheDir, XAI: w.path})
+	return dir
+}
+
+var compiledOnce = sync.OnceValues(func() (string, error) {
+	dir := filepath.Join(temp, "cache")
+	m, err := newModule(dir)
+	if err != nil {
+		return "", err
+	}
+	return dir, m.Compile(context.Background())
+})
+
+// module returns the test's module, which runs in the test's worker.
+func module(t testing.TB, cacheDir string) *process.Module {
+	t.Helper()
+	m, err := newModule(cacheDir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return m
+}
+
+func newModule(cacheDir string) (*process.Module, error) {
+	b, w := moduleBuilt(), workerBuilt()
+	if err := errors.Join(b.err, w.err); err != nil {
+		return nil, err
+	}
+	binary, err := os.ReadFile(b.path)
+	if err != nil {
+		return nil, err
+	}
+	return process.NewModule(binary, process.ModuleOptions{CacheDir: cacheDir, XAI: w.path})
 }
 
 // session opens the test's model on a text.

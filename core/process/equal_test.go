@@ -38,10 +38,7 @@ type runtimes map[string]func(ctx context.Context, m sdk.Model, r *sdk.Request, 
 func newRuntimes(t *testing.T) runtimes {
 	t.Helper()
 	p := program(t, "plugin", process.Confine{})
-	m := module(t, t.TempDir())
-	if err := m.Compile(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	m := module(t, compiled(t))
 	return runtimes{
 		"process": func(ctx context.Context, m sdk.Model, r *sdk.Request, info sdk.Info) (*sdk.Explanation, error) {
 			e, _, err := p.Explain(ctx, m, r, info, process.Limits{})
@@ -154,10 +151,7 @@ func TestErrorsEqualNative(t *testing.T) {
 func TestLimits(t *testing.T) {
 	leavesNothing(t)
 	info := method.Method{}.Info()
-	p, m := program(t, "plugin", process.Confine{}), module(t, t.TempDir())
-	if err := m.Compile(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	p, m := program(t, "plugin", process.Confine{}), module(t, compiled(t))
 	for name, c := range map[string]struct {
 		params map[string]string
 		limits process.Limits

@@ -17,123 +17,119 @@ import (
 	"github.com/xai-go/xai/sdk"
 )
 
-// misbehave runs a test program under a name that says what it does, and returns
-// its error, its log and the steps that it reported.
-func misbehave(t *testing.T, name string, confine process.Confine, limits process.Limits) (err error, logs []string, steps int) {
-	t.Helper()
-	p := program(t, name, confine)
-	s, r := session(t, nil)
-	var mu sync.Mutex
-	r.Log = func(_ sdk.Level, line string) {
-		mu.Lock()
-		defer mu.Unlock()
-		logs = append(logs, line)
-	}
-	r.Progress = func(int, int) error {
-		mu.Lock()
-		defer mu.Unlock()
-		steps++
-		return nil
-	}
-	start := time.Now()
-	_, _, err = p.Explain(t.Context(), s, r, method.Method{}.Info(), limits)
-	if took := time.Since(start); took > limits.Timeout+10*time.Second {
-		t.Errorf("%s: it took %v, and may take %v", name, took, limits.Timeout)
-	}
-	return err, logs, steps
+// came is what came of an explanation.
+type came struct {
+	err  error
+	logs []string
+	took time.Duration
 }
 
-// timedOut is the error that some of them have.
-var errTimeout = &process.LimitError{Limit: "timeout"}
+// misbehave has a test program under a name that says what it does explain, and
+// returns what runs that.
+func misbehave(t *testing.T, name string, limits process.Limits) func() came {
+	t.Helper()
+	p := program(t, name, process.Confine{AddressSpace: 8 << 30})
+	s, r := session(t, nil)
+	var logs []string
+	r.Log = func(_ sdk.Level, line string) { logs = append(logs, line) }
+	return func() came {
+		start := time.Now()
+		_, _, err := p.Explain(t.Context(), s, r, method.Method{}.Info(), limits)
+		return came{err, logs, time.Since(start)}
+	}
+}
 
-// TestHostile holds that whatever a process does ends in an error with a type,
-// within its deadline, and leaves nothing.
+// TestHostile holds that whatever a process does wrong ends in an error with a
+// type, and leaves nothing.
 func TestHostile(t *testing.T) {
 	const protocol = "the executable does not speak the protocol of methods"
 	for _, c := range []struct {
 		name  string
-		code  sdk.Errno // 0 for the deadline
+		code  sdk.Errno
 		wants string
+		log   string // a line of it
 	}{
-		{"hello-exit", sdk.EInternal, "the method's process ended itself with exit code 3"},
-		{"hello-silent", 0, ""},
-		{"hello-closed", sdk.EInternal, protocol},
-		{"hello-garbage", sdk.EInternal, protocol},
-		{"hello-long", sdk.EInternal, protocol},
-		{"hello-slow", 0, ""},
-		{"hello-flood", sdk.EInternal, "the method's process listens where it may not"},
-		{"hello-version", sdk.EUnsupported, "the process speaks protocol 2 and this xai speaks 1: a newer xai is needed"},
-		{"hello-elsewhere", sdk.EInternal, "the method's process listens where it may not"},
-		{"hello-tcp", sdk.EInternal, "the method's process listens where it may not"},
-		{"hello-nobody", sdk.EInternal, "the method's process broke the connection"},
-		{"hello-certificate", sdk.EInternal, "the connection to the method's process fails"},
-		{"hello-mute", 0, ""},
-		{"raw-unstarted", sdk.EInternal, "does not say first that it has started"},
-		{"raw-started-twice", sdk.EInternal, "says twice that it has started"},
-		{"raw-newer", sdk.EUnsupported, "the process speaks ABI 1.1 and this xai speaks 1.0: a newer xai is needed"},
-		{"raw-older", sdk.EUnsupported, "the process speaks ABI 0.0 and this xai speaks 1.0: a newer version of the method is needed"},
-		{"raw-return", sdk.EInternal, "the method's process ended the explanation without a result"},
-		{"raw-status", sdk.EInternal, "the method's process broke the connection: the [31mmethod[0m is upset"},
-		{"raw-hang", 0, ""},
-		{"raw-exit", sdk.EInternal, "the method's process ended itself with exit code 3"},
-		{"raw-exit-well", sdk.EInternal, "the method's process ended itself before it had a result"},
-		{"raw-kill", sdk.EInternal, "the method's process"},
-		{"raw-segv", sdk.EInternal, "the method's process ended itself with exit code 2"},
-		{"raw-giant", sdk.EInternal, "the method's process sent a message of more than 16 MiB"},
-		{"raw-code", sdk.EInternal, "the method returned -77, which is neither 0 nor an error code"},
-		{"raw-no-results", sdk.EInternal, "the method returned no attributions"},
-		{"raw-result-twice", sdk.EName, "the method returned two results named baseline"},
-		{"raw-progress", 0, ""},
-		{"raw-log", 0, ""},
-		{"raw-deaf", 0, ""},
-		{"raw-stderr", 0, ""},
-		{"raw-stdout", 0, ""},
+		{"hello-exit", sdk.EInternal, "the method's process ended itself with exit code 3", "there is nothing to serve"},
+		{"hello-closed", sdk.EInternal, protocol, ""},
+		{"hello-garbage", sdk.EInternal, protocol, ""},
+		{"hello-long", sdk.EInternal, protocol, ""},
+		{"hello-flood", sdk.EInternal, "the method's process listens where it may not", ""},
+		{"hello-version", sdk.EUnsupported, "the process speaks protocol 2 and this xai speaks 1: a newer xai is needed", ""},
+		{"hello-elsewhere", sdk.EInternal, "the method's process listens where it may not", ""},
+		{"hello-tcp", sdk.EInternal, "the method's process listens where it may not", ""},
+		{"hello-nobody", sdk.EInternal, "the method's process broke the connection", ""},
+		{"hello-certificate", sdk.EInternal, "the connection to the method's process fails", ""},
+		{"raw-unstarted", sdk.EInternal, "does not say first that it has started", ""},
+		{"raw-started-twice", sdk.EInternal, "says twice that it has started", ""},
+		{"raw-newer", sdk.EUnsupported, "the process speaks ABI 1.1 and this xai speaks 1.0: a newer xai is needed", ""},
+		{"raw-older", sdk.EUnsupported, "the process speaks ABI 0.0 and this xai speaks 1.0: a newer version of the method is needed", ""},
+		{"raw-return", sdk.EInternal, "the method's process ended the explanation without a result", ""},
+		{"raw-status", sdk.EInternal, "the method's process broke the connection: the [31mmethod[0m is upset", ""},
+		{"raw-exit", sdk.EInternal, "the method's process ended itself with exit code 3", "leaving early"},
+		{"raw-exit-well", sdk.EInternal, "the method's process ended itself before it had a result", ""},
+		{"raw-kill", sdk.EInternal, "the method's process", ""},
+		{"raw-segv", sdk.EInternal, "the method's process ended itself with exit code 2", "panic: runtime error: invalid memory address or nil pointer dereference"},
+		{"raw-giant", sdk.EInternal, "the method's process sent a message of more than 16 MiB", ""},
+		{"raw-code", sdk.EInternal, "the method returned -77, which is neither 0 nor an error code", ""},
+		{"raw-no-results", sdk.EInternal, "the method returned no attributions", ""},
+		{"raw-result-twice", sdk.EName, "the method returned two results named baseline", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			leavesNothing(t)
-			limits := process.Limits{Timeout: 3 * time.Second, MemoryBytes: 3 << 30}
-			if c.code != 0 {
-				limits.Timeout = time.Minute
+			got := misbehave(t, c.name, process.Limits{Timeout: time.Minute, MemoryBytes: 3 << 30})()
+			if ours, ok := errors.AsType[*sdk.Error](got.err); !ok || ours.Code != c.code || !strings.Contains(got.err.Error(), c.wants) {
+				t.Errorf("got %v, want %v: %s", got.err, c.code, c.wants)
 			}
-			confine := process.Confine{AddressSpace: 8 << 30}
-			err, logs, _ := misbehave(t, c.name, confine, limits)
-			if c.code == 0 {
-				if limit, ok := errors.AsType[*process.LimitError](err); !ok || limit.Limit != errTimeout.Limit {
-					t.Errorf("got %v, want the deadline", err)
-				}
-			} else if ours, ok := errors.AsType[*sdk.Error](err); !ok || ours.Code != c.code || !strings.Contains(err.Error(), c.wants) {
-				t.Errorf("got %v, want %v: %s", err, c.code, c.wants)
+			if c.log != "" && !slices.Contains(got.logs, c.log) {
+				t.Errorf("the log is %q, want the line %q", got.logs, c.log)
+			}
+		})
+	}
+}
+
+// TestEndless holds that what never ends does end, all at once, and that none of
+// it fills the log.
+func TestEndless(t *testing.T) {
+	leavesNothing(t)
+	limits := process.Limits{Timeout: 6 * time.Second, MemoryBytes: 3 << 30}
+	all := map[string]func() came{}
+	for _, name := range []string{
+		"hello-silent", "hello-slow", "hello-mute", "raw-hang", "raw-progress", "raw-log", "raw-deaf", "raw-stderr", "raw-stdout",
+	} {
+		all[name] = misbehave(t, name, limits)
+	}
+	var group sync.WaitGroup
+	for name, run := range all {
+		group.Go(func() {
+			got := run()
+			if limit, ok := errors.AsType[*process.LimitError](got.err); !ok || limit.Limit != "timeout" {
+				t.Errorf("%s: got %v, want the deadline", name, got.err)
+			}
+			if got.took > limits.Timeout+5*time.Second {
+				t.Errorf("%s: it took %v", name, got.took)
 			}
 			size := 0
-			for _, line := range logs {
+			for _, line := range got.logs {
 				size += len(line) + 1
 			}
 			if size > 70<<10 {
-				t.Errorf("it wrote %d bytes to the log, and may write 64 KiB", size)
+				t.Errorf("%s: it wrote %d bytes to the log, and may write 64 KiB", name, size)
 			}
-			switch c.name {
-			case "hello-exit", "raw-exit":
-				if len(logs) != 1 {
-					t.Errorf("the log is %q, want its last words", logs)
-				}
-			case "raw-segv":
-				if !slices.Contains(logs, "panic: runtime error: invalid memory address or nil pointer dereference") {
-					t.Errorf("the log is %q, want what Go says of it", logs)
-				}
-			case "raw-stdout", "raw-log":
-				if len(logs) == 0 || !strings.HasPrefix(logs[len(logs)-1], "the method's log was cut") {
-					t.Errorf("the log has %d lines, and does not say that it was cut", len(logs))
+			if name == "raw-stdout" || name == "raw-log" {
+				if len(got.logs) == 0 || !strings.HasPrefix(got.logs[len(got.logs)-1], "the method's log was cut") {
+					t.Errorf("%s: the log has %d lines, and does not say that it was cut", name, len(got.logs))
 				}
 			}
 		})
 	}
+	group.Wait()
 }
 
 // TestWrongCalls holds that calls that are wrong are answered as what they are, and
 // a thousand at once in their order.
 func TestWrongCalls(t *testing.T) {
 	leavesNothing(t)
-	_, logs, _ := misbehave(t, "raw-calls", process.Confine{}, process.Limits{Timeout: time.Minute})
+	logs := misbehave(t, "raw-calls", process.Limits{Timeout: time.Minute})().logs
 	slices.Sort(logs)
 	want := []string{
 		"a thousand calls at once were answered in their order",

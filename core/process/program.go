@@ -140,7 +140,9 @@ func (p *Program) Methods(ctx context.Context, limits Limits) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer, err := s.method.Describe(run, &wire.DescribeRequest{})
+	plain, done := undated(run)
+	defer done()
+	answer, err := s.method.Describe(plain, &wire.DescribeRequest{})
 	err = errors.Join(s.failure(run, limits, err), s.close())
 	if err != nil {
 		return nil, err

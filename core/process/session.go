@@ -132,11 +132,7 @@ func (s *session) connect(limits Limits) error {
 		return err
 	}
 	s.method = method.(wire.MethodClient)
-	// Where that fails the process has ended.
-	if err := s.box.Limit(s.child, limits.MemoryBytes); err != nil {
-		println(err.Error())
-	}
-	return nil
+	return s.box.Limit(s.child, limits.MemoryBytes)
 }
 
 // noBroker refuses the stream of go-plugin's broker, for which nobody here has a
@@ -188,6 +184,8 @@ func newTLS() (*tls.Config, []byte, error) {
 // explain runs the method of the request frame and returns how it ended. Whatever
 // is not part of the protocol is an error.
 func (s *session) explain(ctx context.Context, h *host, frame []byte) (*wire.Ended, error) {
+	ctx, cancel := undated(ctx)
+	defer cancel()
 	stream, err := s.method.Explain(ctx)
 	if err != nil {
 		return nil, err
@@ -219,6 +217,17 @@ func (s *session) explain(ctx context.Context, h *host, frame []byte) (*wire.End
 				return nil, s.lost(stream, err)
 			}
 		}
+	}
+}
+
+// undated returns a context that ends with ctx and has no deadline: gRPC would tell
+// the process of that, which could end the stream by it before the host does.
+func undated(ctx context.Context) (context.Context, context.CancelFunc) {
+	plain, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, cancel)
+	return plain, func() {
+		stop()
+		cancel()
 	}
 }
 

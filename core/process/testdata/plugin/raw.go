@@ -97,7 +97,7 @@ func (r *raw) Explain(stream grpc.BidiStreamingServer[wire.Input, wire.Event]) e
 		return &wire.Event{Event: &wire.Event_Ended{Ended: &wire.Ended{Code: code}}}
 	}
 	progress := &wire.Event{Event: &wire.Event_Progress{Progress: &wire.Progress{Done: 1, Total: 2}}}
-	line := &wire.Event{Event: &wire.Event_Log{Log: &wire.Log{Level: 1, Line: bytes.Repeat([]byte("x"), 1<<20)}}}
+	line := &wire.Event{Event: &wire.Event_Log{Log: &wire.Log{Level: 1, Line: bytes.Repeat([]byte("x"), 4<<10)}}}
 	answer := func() *wire.Answer {
 		in, err := stream.Recv()
 		if err != nil {
@@ -127,12 +127,16 @@ func (r *raw) Explain(stream grpc.BidiStreamingServer[wire.Input, wire.Event]) e
 	case "raw-status":
 		send(started)
 		return status.Error(codes.Internal, "the \x1b[31mmethod\x1b[0m is upset")
+	case "raw-alive":
+		send(started)
+		call(&wire.Event{Event: &wire.Event_Log{Log: &wire.Log{Level: 1, Line: []byte("alive")}}})
+		hang()
 	case "raw-hang":
 		send(started)
 		hang()
 	case "raw-exit":
 		send(started)
-		fmt.Fprintln(os.Stderr, "leaving early")
+		fmt.Fprintln(os.NewFile(2, "stderr"), "leaving early")
 		os.Exit(3)
 	case "raw-exit-well":
 		send(started)
