@@ -66,23 +66,6 @@ func (e *Executable) Close() error {
 	return e.sealed.Close()
 }
 
-// verified returns the path to start, after a look at what lies there.
-func (e *Executable) verified() (string, error) {
-	if e.sha256 == "" {
-		return e.path, nil
-	}
-	f, err := os.Open(e.path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	got, err := hashOf(f, io.Discard)
-	if err == nil && got != e.sha256 {
-		err = &HashError{e.path, e.sha256, got}
-	}
-	return e.path, err
-}
-
 // hashOf copies a file and returns the SHA-256 of what it copied.
 func hashOf(f *os.File, to io.Writer) (string, error) {
 	h := sha256.New()
