@@ -40,7 +40,7 @@ func (h *Host) admit(e registry.Entry) (registry.Limits, error) {
 // here returns the entry with what its process could do on this machine, which may
 // be unable to confine it. That is what a policy allows and a user grants.
 func (h *Host) here(e registry.Entry) registry.Entry {
-	if e.Kind == registry.KindProcess && len(process.Plan(confineOf(e.Confine), h.options.XAI).Missing()) > 0 {
+	if e.Kind == registry.KindProcess && len(process.Plan(ConfineOf(e.Confine), h.options.XAI).Missing()) > 0 {
 		e.Confine = unconfined(e.Confine)
 	}
 	return e

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"runtime"
 
 	"github.com/xai-go/xai/registry"
 	"github.com/xai-go/xai/sdk"
@@ -11,16 +12,8 @@ import (
 // the limits that the machine's policy leaves it, and the module's verified bytes.
 // It runs nothing, and asks for no grant.
 func (h *Host) Module(ctx context.Context, method string) (registry.Entry, []byte, error) {
-	e, err := h.entry(method)
+	e, err := h.admitted(ctx, method)
 	if err != nil {
-		return e, nil, err
-	}
-	if h.options.Dev && !e.Embedded {
-		if e, err = h.loader().AsIs(ctx, e); err != nil {
-			return e, nil, loadError(e, err)
-		}
-	}
-	if e.Limits, err = h.admit(e); err != nil {
 		return e, nil, err
 	}
 	bytes, err := h.loader().Module(ctx, e)
@@ -28,6 +21,41 @@ func (h *Host) Module(ctx context.Context, method string) (registry.Entry, []byt
 		return e, nil, loadError(e, err)
 	}
 	return e, bytes, nil
+}
+
+// Executable is Module for a method that is a program: it returns the path of the
+// verified executable for this platform, with its hash in the entry.
+func (h *Host) Executable(ctx context.Context, method string) (registry.Entry, string, error) {
+	e, err := h.admitted(ctx, method)
+	if err != nil {
+		return e, "", err
+	}
+	path, err := h.loader().Executable(ctx, e)
+	if err != nil {
+		return e, "", loadError(e, err)
+	}
+	a, err := e.Artifact(runtime.GOOS, runtime.GOARCH)
+	if err != nil {
+		return e, "", loadError(e, err)
+	}
+	e.SHA256 = a.SHA256
+	return e, path, nil
+}
+
+// admitted returns the entry of a method that the machine's policy lets run, with
+// the limits that it leaves.
+func (h *Host) admitted(ctx context.Context, method string) (registry.Entry, error) {
+	e, err := h.entry(method)
+	if err != nil {
+		return e, err
+	}
+	if h.options.Dev && !e.Embedded {
+		if e, err = h.loader().AsIs(ctx, e); err != nil {
+			return e, loadError(e, err)
+		}
+	}
+	e.Limits, err = h.admit(e)
+	return e, err
 }
 
 // ParseParams reads parameters as users type them, as Explain does: aliases,

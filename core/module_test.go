@@ -50,3 +50,41 @@ func TestModule(t *testing.T) {
 		t.Errorf("lime: %d bytes, %v", len(b), err)
 	}
 }
+
+// TestExecutable: the path is that of a copy of the pinned bytes.
+func TestExecutable(t *testing.T) {
+	dir := t.TempDir()
+	sum := sha256.Sum256([]byte("program"))
+	text := "schema = 1\n[[method]]\nname = \"mine\"\nkind = \"process\"\nurl = \"mine\"\nabi = \"1.0\"\nversion = \"1.0.0\"\nsha256 = \"" + hex.EncodeToString(sum[:]) + "\"\n"
+	file := filepath.Join(dir, "methods.toml")
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	h, err := core.New(core.Options{Methods: core.Builtin(plugins.Builtin()), Registry: file, CacheDir: t.TempDir(), PolicyFile: filepath.Join(dir, "none.toml")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	for content, ok := range map[string]bool{"program": true, "another": false} {
+		if err := os.WriteFile(filepath.Join(dir, "mine"), []byte(content), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		e, path, err := h.Executable(t.Context(), "mine")
+		if !ok {
+			if core.KindOf(err) != core.KindMethod {
+				t.Errorf("%s: %v", content, err)
+			}
+			continue
+		}
+		b, _ := os.ReadFile(path)
+		if err != nil || string(b) != content || e.SHA256 != hex.EncodeToString(sum[:]) || filepath.Dir(path) == dir {
+			t.Errorf("%s: %q at %s, %v", content, b, path, err)
+		}
+	}
+	if _, _, err := h.Executable(t.Context(), "lime"); core.KindOf(err) != core.KindMethod {
+		t.Errorf("a module: %v", err)
+	}
+	if _, _, err := h.Module(t.Context(), "mine"); core.KindOf(err) != core.KindMethod {
+		t.Errorf("a program: %v", err)
+	}
+}

@@ -130,7 +130,7 @@ func (h *Host) asProcess(ctx context.Context, e registry.Entry, info sdk.Info, r
 	if err != nil {
 		return nil, loadError(e, err)
 	}
-	o := process.Options{Path: path, SHA256: a.SHA256, Confine: confineOf(e.Confine), XAI: h.options.XAI}
+	o := process.Options{Path: path, SHA256: a.SHA256, Confine: ConfineOf(e.Confine), XAI: h.options.XAI}
 	program, err := h.program(o)
 	if err == nil && len(program.Confinement().Missing()) > 0 {
 		// What it could do on this machine is what it has to be granted.
@@ -170,8 +170,8 @@ func (h *Host) program(o process.Options) (*process.Program, error) {
 	return p, err
 }
 
-// confineOf translates what a registry file lets a process do.
-func confineOf(c *registry.Confine) process.Confine {
+// ConfineOf translates what a registry file lets a process do.
+func ConfineOf(c *registry.Confine) process.Confine {
 	if c == nil {
 		return process.Confine{}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/core/author"
+	"github.com/xai-go/xai/core/process"
 	"github.com/xai-go/xai/core/report"
 	"github.com/xai-go/xai/core/seal"
 	"github.com/xai-go/xai/internal/toolchain"
@@ -32,6 +33,9 @@ func (a *app) pluginBuild() *cobra.Command {
 clang, or asc of AssemblyScript. It seals the module (see xai plugin seal) and brings
 the methods.toml of the folder up to date: the hash and what else the module says of
 itself. Comments, order, limits and whatever else stands there are kept.
+
+Where methods.toml declares a process, build makes its executable, with go or out of
+Python, and starts it once, confined, to ask what it serves.
 
 Without FOLDER it builds the folder that it is run in.`,
 		Example: examples(
@@ -85,19 +89,20 @@ func (a *app) build(ctx context.Context, dir string, quiet bool) (*sealed, error
 	if err != nil {
 		return nil, err
 	}
-	name, target := "", ""
+	var declared registry.Method // what is built
 	for _, e := range entries {
-		if e.Kind == registry.KindWASM && isLocal(e.URL) {
-			name, target = e.Name, filepath.FromSlash(e.URL)
+		if isLocal(e.URL) {
+			declared = e
 			break
 		}
 	}
-	source, err := toolchain.Find(dir, name)
+	source, err := toolchain.Find(dir, declared.Name, declared.Kind == registry.KindProcess)
 	if err != nil {
 		return nil, sourceError(dir, err)
 	}
-	if target == "" {
-		target = source.Name() + ".wasm"
+	target := source.Output()
+	if declared.URL != "" {
+		target = filepath.FromSlash(declared.URL)
 	}
 	target = filepath.Join(dir, target)
 	out, err := a.openOutput(target)
@@ -114,6 +119,30 @@ func (a *app) build(ctx context.Context, dir string, quiet bool) (*sealed, error
 	if err != nil {
 		return nil, a.compilerError(err, quiet)
 	}
+	var s *sealed
+	if source.Language.Process() {
+		s, err = askProgram(ctx, target, built, declared)
+	} else {
+		s, err = sealBuilt(ctx, target, built, compiler)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.Toolchain = compiler
+	if source.Language.Process() && !out.exists {
+		out.mode = 0o777
+	}
+	if err := out.write(ctx, a, func(w io.Writer) error { _, err := w.Write(s.content); return err }); err != nil {
+		return nil, err
+	}
+	if entries == nil {
+		return s, nil
+	}
+	return s, a.pin(ctx, file, s)
+}
+
+// sealBuilt seals the module that was built, which is going to be target.
+func sealBuilt(ctx context.Context, target, built, compiler string) (*sealed, error) {
 	module, err := readModule(built)
 	if err != nil {
 		return nil, err
@@ -122,13 +151,38 @@ func (a *app) build(ctx context.Context, dir string, quiet bool) (*sealed, error
 	if err != nil {
 		return nil, builtError(target, err)
 	}
-	if err := out.write(ctx, a, func(w io.Writer) error { _, err := w.Write(s.module); return err }); err != nil {
+	return s, nil
+}
+
+// askProgram asks the executable that was built what it serves.
+func askProgram(ctx context.Context, target, built string, declared registry.Method) (*sealed, error) {
+	program, err := os.ReadFile(built)
+	if err != nil {
+		return nil, fileError(err, "cannot read", built)
+	}
+	methods, err := author.Programs(ctx, programOptions(built, hexSum(program), declared.Confine))
+	if err != nil {
+		err = builtError(target, err)
+		if e, ok := errors.AsType[*core.Error](err); ok {
+			e.Hint = "nothing was written; the program may say why if you start it yourself"
+		}
 		return nil, err
 	}
-	if entries == nil {
-		return s, nil
+	s, err := newSealed(target, program, methods, func(m seal.Method, url, sum string) registry.Method {
+		e := m.Entry(url, sum)
+		e.Kind, e.Confine = registry.KindProcess, declared.Confine
+		return e
+	})
+	if err != nil {
+		return nil, builtError(target, err)
 	}
-	return s, a.pin(ctx, file, s)
+	return s, nil
+}
+
+// programOptions are those of a program whose author runs it: it is confined as far
+// as this machine can.
+func programOptions(path, sum string, c *registry.Confine) process.Options {
+	return process.Options{Path: path, SHA256: sum, Confine: core.ConfineOf(c), Unconfined: true}
 }
 
 // builtError says that what was built was refused.
@@ -153,7 +207,7 @@ func (a *app) pin(ctx context.Context, file string, s *sealed) error {
 	err = registry.Edit(ctx, "", file, func(text []byte) ([]byte, error) {
 		change = seal.Unchanged
 		for _, m := range s.methods {
-			changed, c, err := seal.Update(text, file, m.Entry(filepath.ToSlash(url), s.SHA256))
+			changed, c, err := seal.Update(text, file, s.entry(m, filepath.ToSlash(url), s.SHA256))
 			if err != nil {
 				return nil, err
 			}

@@ -14,13 +14,17 @@ import (
 // executable is what a file says of itself as the executable of a method that
 // runs as a process.
 type executable struct {
-	Format    string   `json:"format"` // "ELF", "Mach-O" or "PE"
-	OS        string   `json:"os"`     // as Go names it; empty where the file does not say
-	Arch      string   `json:"arch"`   // as Go names it, or the format's own name
-	Static    bool     `json:"static"` // it asks for no library
-	Libraries []string `json:"libraries"`
-	Runs      bool     `json:"runs_here"` // on this system and processor
+	Format      string   `json:"format"`      // "ELF", "Mach-O", "PE" or "script"
+	OS          string   `json:"os"`          // as Go names it; empty where the file does not say
+	Arch        string   `json:"arch"`        // as Go names it, or the format's own name
+	Interpreter string   `json:"interpreter"` // of a script, or the loader of libraries that it asks for
+	Static      bool     `json:"static"`      // it asks for no library and no interpreter
+	Libraries   []string `json:"libraries"`
+	Runs        bool     `json:"runs_here"` // it is for this system and processor
 }
+
+// maxInterpreter bounds what is shown of the name of an interpreter.
+const maxInterpreter = 256
 
 // maxLibraries bounds how many libraries of an executable are listed.
 const maxLibraries = 100
@@ -44,6 +48,8 @@ func readExecutable(r io.ReaderAt) (x *executable, err error) {
 		x, err = readMachO(r)
 	case bytes.HasPrefix(head, []byte("MZ")):
 		x, err = readPE(r)
+	case bytes.HasPrefix(head, []byte("#!")):
+		x, err = readScript(r)
 	default:
 		return nil, nil
 	}
@@ -51,8 +57,20 @@ func readExecutable(r io.ReaderAt) (x *executable, err error) {
 		return nil, fmt.Errorf("the headers are malformed: %w", err)
 	}
 	x.Libraries = append([]string{}, x.Libraries[:min(len(x.Libraries), maxLibraries)]...)
+	x.Static = len(x.Libraries) == 0 && x.Interpreter == ""
 	x.Runs = x.OS == runtime.GOOS && x.Arch == runtime.GOARCH
 	return x, nil
+}
+
+// readScript reads the line that names the interpreter of a script.
+func readScript(r io.ReaderAt) (*executable, error) {
+	line := make([]byte, maxInterpreter)
+	n, err := r.ReadAt(line, 2)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	line, _, _ = bytes.Cut(line[:n], []byte("\n"))
+	return &executable{Format: "script", Interpreter: string(bytes.ToValidUTF8(bytes.TrimSpace(line), nil))}, nil
 }
 
 func readELF(r io.ReaderAt) (*executable, error) {
@@ -64,7 +82,15 @@ func readELF(r io.ReaderAt) (*executable, error) {
 	x := &executable{Format: "ELF", Arch: named(f.Machine, map[elf.Machine]string{elf.EM_X86_64: "amd64", elf.EM_AARCH64: "arm64", elf.EM_386: "386", elf.EM_ARM: "arm", elf.EM_RISCV: "riscv64"})}
 	x.OS = map[elf.OSABI]string{elf.ELFOSABI_NONE: "linux", elf.ELFOSABI_LINUX: "linux", elf.ELFOSABI_FREEBSD: "freebsd", elf.ELFOSABI_OPENBSD: "openbsd", elf.ELFOSABI_NETBSD: "netbsd"}[f.OSABI]
 	x.Libraries, _ = f.ImportedLibraries() // none where there is no dynamic section
-	x.Static = len(x.Libraries) == 0 && !slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP })
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP {
+			name, err := io.ReadAll(io.LimitReader(p.Open(), maxInterpreter))
+			if err != nil {
+				return nil, err
+			}
+			x.Interpreter = string(bytes.ToValidUTF8(bytes.TrimRight(name, "\x00"), nil))
+		}
+	}
 	return x, nil
 }
 
@@ -76,7 +102,6 @@ func readMachO(r io.ReaderAt) (*executable, error) {
 	defer f.Close()
 	x := &executable{Format: "Mach-O", OS: "darwin", Arch: named(f.Cpu, map[macho.Cpu]string{macho.CpuAmd64: "amd64", macho.CpuArm64: "arm64"})}
 	x.Libraries, _ = f.ImportedLibraries()
-	x.Static = len(x.Libraries) == 0
 	return x, nil
 }
 
@@ -97,7 +122,6 @@ func readPE(r io.ReaderAt) (*executable, error) {
 			x.Libraries = append(x.Libraries, string(library))
 		}
 	}
-	x.Static = len(x.Libraries) == 0
 	return x, nil
 }
 

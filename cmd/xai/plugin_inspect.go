@@ -34,7 +34,8 @@ its memory and code, and whether this xai would run it. Nothing of it is compile
 Its version of the ABI, and its description where no section has one, come from its
 own functions, which are interpreted with little memory, fuel and time.
 
-Of an executable, for a method that runs as a process, it shows what the headers say.`,
+Of an executable, for a method that runs as a process, it shows what the file itself
+says: the system that it is for, and the libraries or the interpreter that it takes.`,
 		Example: examples(
 			"xai plugin inspect my-method.wasm", "a module",
 			"xai plugin inspect my-method.wasm --format json | jq '.needs'", "for a program",
@@ -269,15 +270,18 @@ func (a *app) inspection(w io.Writer, x *inspected) error {
 	fmt.Fprintf(w, "%s: %s, %s\n", a.term().Level.Bold(report.Line(x.File)), x.Kind, bytesOf(x.Size))
 	field("sha256", "%s", x.SHA256)
 	if e := x.Executable; e != nil {
-		field("for", "%s/%s (%s)", e.OS, e.Arch, e.Format)
-		linked := "statically linked"
-		if !e.Static {
-			linked = "asks for a loader of libraries"
+		if e.OS != "" {
+			field("for", "%s/%s (%s)", e.OS, e.Arch, e.Format)
 		}
-		if len(e.Libraries) > 0 {
-			linked = "asks for " + strings.Join(e.Libraries, ", ")
+		switch {
+		case e.Static:
+			field("linked", "statically")
+		case len(e.Libraries) > 0:
+			field("libraries", "%s", strings.Join(e.Libraries, ", "))
 		}
-		field("libraries", "%s", linked)
+		if e.Interpreter != "" {
+			field("interpreter", "%s", e.Interpreter)
+		}
 	}
 	if m := x.Module; m != nil {
 		for _, d := range m.described {
@@ -339,6 +343,8 @@ func (a *app) inspection(w io.Writer, x *inspected) error {
 		field("verdict", "this xai runs it")
 	case x.Executable.Runs:
 		field("verdict", "it runs on this machine; what it would do cannot be told")
+	case x.Executable.Format == "script":
+		field("verdict", "it runs where its interpreter is; what it would do cannot be told")
 	default:
 		field("verdict", "it runs on other machines than this one")
 	}

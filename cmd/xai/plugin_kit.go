@@ -32,8 +32,8 @@ same bits, that it lets itself be cancelled, that words which do not matter get 
 value, and more; docs/conformance-kit.md lists the checks.
 
 It tests a module (FILE.wasm), the method that the methods.toml of a FOLDER declares,
-or one that xai methods list knows by NAME. Without any it is the folder that it is
-run in. --exact and --additive hold a method to more, where its author claims that.
+or one that xai methods list knows by NAME; of these it tests processes too, confined
+as they are declared. Without any it is the folder that it is run in. --exact and --additive hold a method to more, where its author claims that.
 
 It exits with 4 where a check failed, or where the module was refused.`,
 		Example: examples(
@@ -197,11 +197,22 @@ func (t *kitRun) subject(ctx context.Context, host *core.Host, what string) (sdk
 	case strings.ContainsAny(what, `/\.`):
 		return nil, fileError(err, "cannot read", what)
 	}
-	e, module, err := host.Module(ctx, what)
+	e, _, err := host.Method(what)
 	if err != nil {
 		return nil, err
 	}
 	t.method = e.Name
+	if e.Kind == registry.KindProcess {
+		e, path, err := host.Executable(ctx, what)
+		if err != nil {
+			return nil, err
+		}
+		return t.program(ctx, e.Name, path, e.Method)
+	}
+	e, module, err := host.Module(ctx, what)
+	if err != nil {
+		return nil, err
+	}
 	return t.module(ctx, e.Name, module, e.Method)
 }
 
@@ -214,32 +225,89 @@ func (t *kitRun) inFolder(ctx context.Context, dir string) (sdktest.Subject, err
 	if entries == nil {
 		return nil, &core.Error{Kind: core.KindInput, Msg: dir + " has no " + registryName, Hint: "name a module, or the folder of a method; xai plugin new begins one"}
 	}
-	var names []string
-	for _, e := range entries {
-		if t.method != "" && t.method != e.Name {
-			names = append(names, e.Name)
-			continue
-		}
-		if t.method == "" && len(entries) > 1 {
-			for _, e := range entries {
-				names = append(names, e.Name)
-			}
-			return nil, usage("name one with -M: "+strings.Join(names, ", "), "%s declares several methods", file)
-		}
-		if e.Kind != registry.KindWASM || !isLocal(e.URL) {
-			return nil, usage("name the method alone: xai plugin test "+e.Name, "the method %s of %s is no module in that folder", e.Name, file)
-		}
-		path := filepath.Join(dir, filepath.FromSlash(e.URL))
-		module, err := readAtMost(path, maxModule)
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, &core.Error{Kind: core.KindInput, Msg: path + " does not exist", Hint: "build it: xai plugin build " + shellWord(dir), Err: err}
-		} else if err != nil {
-			return nil, fileError(err, "cannot read", path)
-		}
-		t.method = e.Name
-		return t.module(ctx, path, module, e)
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name
 	}
-	return nil, usage("it declares "+strings.Join(names, ", "), "%s declares no method %s", file, t.method)
+	at := slices.Index(names, t.method)
+	switch {
+	case t.method == "" && len(entries) == 1:
+		at = 0
+	case t.method == "":
+		return nil, usage("name one with -M: "+strings.Join(names, ", "), "%s declares %s", file, plural(len(entries), "method"))
+	case at < 0:
+		return nil, usage("it declares "+strings.Join(names, ", "), "%s declares no method %s", file, t.method)
+	}
+	e := entries[at]
+	if !isLocal(e.URL) {
+		return nil, usage("name the method alone: xai plugin test "+e.Name, "the method %s of %s does not lie in that folder", e.Name, file)
+	}
+	path := filepath.Join(dir, filepath.FromSlash(e.URL))
+	content, err := readAtMost(path, maxExecutable)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, &core.Error{Kind: core.KindInput, Msg: path + " does not exist", Hint: "build it: xai plugin build " + shellWord(dir), Err: err}
+	} else if err != nil {
+		return nil, fileError(err, "cannot read", path)
+	}
+	t.method = e.Name
+	if e.Kind == registry.KindProcess {
+		e.SHA256 = hexSum(content)
+		return t.program(ctx, path, path, e)
+	}
+	return t.module(ctx, path, content, e)
+}
+
+// maxExecutable bounds what is read of a file that may be an executable.
+const maxExecutable = 1 << 30
+
+// program makes the method of an executable ready.
+func (t *kitRun) program(ctx context.Context, file, path string, e registry.Method) (sdktest.Subject, error) {
+	o := programOptions(path, e.SHA256, e.Confine)
+	methods, err := author.Programs(ctx, o)
+	if err != nil {
+		return nil, programError(file, err)
+	}
+	method, err := t.choose(file, methods)
+	if err != nil {
+		return nil, err
+	}
+	s, err := author.NewProgram(o, method, t.limits(e))
+	if err != nil {
+		return nil, programError(file, err)
+	}
+	return s, nil
+}
+
+// programError says that an executable cannot be run.
+func programError(file string, err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return &core.Error{Kind: core.KindMethod, Msg: file + ": " + err.Error(), Hint: "[method.confine] of its declaration says what it may read; an interpreter has to be there", Err: err}
+}
+
+// limits are those of a declaration, zeros where there is none.
+func (t *kitRun) limits(e registry.Method) wasm.Limits {
+	l := wasm.Limits{MemoryBytes: e.Limits.Memory, Timeout: e.Limits.Timeout, Forwards: e.Limits.Forwards, OutputBytes: e.Limits.Output, LogBytes: e.Limits.Log, Fuel: e.Limits.Fuel}
+	if t.fuel > 0 {
+		l.Fuel = int64(t.fuel)
+	}
+	return l
+}
+
+// choose returns the method that is tested of those that a file has.
+func (t *kitRun) choose(file string, methods []seal.Method) (seal.Method, error) {
+	names := namesOf(methods)
+	if t.method == "" && len(methods) == 1 {
+		return methods[0], nil
+	}
+	if t.method == "" {
+		return seal.Method{}, usage("name one with -M: "+strings.Join(names, ", "), "%s has %s", file, plural(len(methods), "method"))
+	}
+	if at := slices.Index(names, t.method); at >= 0 {
+		return methods[at], nil
+	}
+	return seal.Method{}, usage("it has "+strings.Join(names, ", "), "%s has no method %s", file, t.method)
 }
 
 // module makes a module ready. Where it comes with a declaration, that has the
@@ -249,25 +317,15 @@ func (t *kitRun) module(ctx context.Context, file string, module []byte, e regis
 	if err != nil {
 		return nil, moduleError(file, err)
 	}
-	if t.method == "" && len(methods) > 1 {
-		return nil, usage("name one with -M: "+strings.Join(namesOf(methods), ", "), "%s has several methods", file)
-	}
-	at := 0
-	if t.method != "" {
-		at = slices.IndexFunc(methods, func(m seal.Method) bool { return m.Name == t.method })
-		if at < 0 {
-			return nil, usage("it has "+strings.Join(namesOf(methods), ", "), "%s has no method %s", file, t.method)
-		}
+	method, err := t.choose(file, methods)
+	if err != nil {
+		return nil, err
 	}
 	runtime, err := wasm.New(ctx, "") // an author's module is compiled once; nothing is kept of it
 	if err != nil {
 		return nil, err
 	}
-	limits := wasm.Limits{MemoryBytes: e.Limits.Memory, Timeout: e.Limits.Timeout, Forwards: e.Limits.Forwards, OutputBytes: e.Limits.Output, LogBytes: e.Limits.Log, Fuel: e.Limits.Fuel}
-	if t.fuel > 0 {
-		limits.Fuel = int64(t.fuel)
-	}
-	s, err := author.NewModule(ctx, runtime, module, methods[at], limits)
+	s, err := author.NewModule(ctx, runtime, module, method, t.limits(e))
 	if err != nil {
 		return nil, moduleError(file, err)
 	}

@@ -27,8 +27,11 @@ func (a *app) pluginNew() *cobra.Command {
 		Short: "Begin a method: a folder that builds and passes its tests",
 		Long: `New writes a folder with a small method that works: its source, a methods.toml that
 declares it, a README with the commands that build it, a test and a workflow for
-GitHub. Methods in Rust, C and AssemblyScript get the SDK as a file of the folder;
-those in Go require the module github.com/xai-go/xai at the version of this xai.`,
+GitHub. Methods in Rust, C, AssemblyScript and Python get the SDK as a file of the
+folder; those in Go require the module github.com/xai-go/xai at the version of this xai.
+
+process-go and process-python are methods that run as processes of their own, for what
+a module cannot have: Python's libraries, a GPU. xai confines them where it can.`,
 		Example: examples(
 			"xai plugin new my-method --lang go --module github.com/me/my-method", "in Go",
 			"xai plugin new my-method --lang c", "in C: clang is all that it takes",
@@ -41,7 +44,7 @@ those in Go require the module github.com/xai-go/xai at the version of this xai.
 				return usage("use "+oneOf(names), "xai plugin new needs a language: --lang")
 			}
 			language := toolchain.Language(lang)
-			if language != toolchain.Go && (module != "" || replace != "") {
+			if language != toolchain.Go && language != toolchain.ProcessGo && (module != "" || replace != "") {
 				return usage("leave it out", "--module and --replace are of methods in Go")
 			}
 			if replace != "" {

@@ -18,6 +18,7 @@ import (
 	"github.com/xai-go/xai/core/report"
 	"github.com/xai-go/xai/core/seal"
 	"github.com/xai-go/xai/core/wasm"
+	"github.com/xai-go/xai/registry"
 )
 
 func (a *app) pluginSeal() *cobra.Command {
@@ -61,7 +62,7 @@ xai plugin build seals what it builds.`,
 			if err != nil {
 				return moduleError(args[0], err)
 			}
-			if err := out.write(ctx, a, func(w io.Writer) error { _, err := w.Write(s.module); return err }); err != nil {
+			if err := out.write(ctx, a, func(w io.Writer) error { _, err := w.Write(s.content); return err }); err != nil {
 				return err
 			}
 			return a.write(func(w io.Writer) error {
@@ -98,8 +99,9 @@ type sealed struct {
 	Registry  string   `json:"registry"`
 	Change    string   `json:"change"` // of the registry: added, pinned, rewritten, unchanged; empty where there is none
 
-	module  []byte
+	content []byte
 	methods []seal.Method
+	entry   func(m seal.Method, url, sha256 string) registry.Method // what declares them
 }
 
 // String says which bytes are where.
@@ -117,14 +119,21 @@ func sealModule(ctx context.Context, file string, module []byte, given []seal.Me
 	if err != nil {
 		return nil, err
 	}
-	s := &sealed{File: file, Size: len(bytes), module: bytes, methods: methods}
-	sum := sha256.Sum256(bytes)
-	s.SHA256 = hex.EncodeToString(sum[:])
+	s, err := newSealed(file, bytes, methods, seal.Method.Entry)
+	if err != nil {
+		return nil, err
+	}
 	if b, err := seal.BuildOf(bytes); err == nil && b != nil {
 		s.Toolchain = b.Toolchain
 	}
+	return s, nil
+}
+
+// newSealed returns what is said of a file that is going to be written.
+func newSealed(file string, content []byte, methods []seal.Method, entry func(m seal.Method, url, sha256 string) registry.Method) (*sealed, error) {
+	s := &sealed{File: file, Size: len(content), SHA256: hexSum(content), content: content, methods: methods, entry: entry}
 	for _, m := range methods {
-		stanza, err := seal.Stanza(m.Entry(filepath.Base(file), s.SHA256))
+		stanza, err := seal.Stanza(entry(m, filepath.Base(file), s.SHA256))
 		if err != nil {
 			return nil, err
 		}
@@ -134,6 +143,12 @@ func sealModule(ctx context.Context, file string, module []byte, given []seal.Me
 		s.Methods, s.Stanza = append(s.Methods, m.Name), s.Stanza+stanza
 	}
 	return s, nil
+}
+
+// hexSum returns the SHA-256 of b.
+func hexSum(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
 
 // descriptions reads what --describe gives, nothing where it is not given.

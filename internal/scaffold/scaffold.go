@@ -5,9 +5,12 @@ package scaffold
 import (
 	"cmp"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,9 +18,11 @@ import (
 	"github.com/xai-go/xai/core/seal"
 	"github.com/xai-go/xai/internal/nearest"
 	"github.com/xai-go/xai/internal/toolchain"
+	"github.com/xai-go/xai/registry"
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/assemblyscript"
 	"github.com/xai-go/xai/sdk/c"
+	"github.com/xai-go/xai/sdk/python"
 	"github.com/xai-go/xai/sdk/rust"
 )
 
@@ -37,7 +42,7 @@ type Options struct {
 }
 
 // Languages are the languages that a method can begin in.
-var Languages = []toolchain.Language{toolchain.Go, toolchain.Rust, toolchain.C, toolchain.AssemblyScript}
+var Languages = []toolchain.Language{toolchain.Go, toolchain.Rust, toolchain.C, toolchain.AssemblyScript, toolchain.ProcessGo, toolchain.ProcessPython}
 
 // OptionError says which option cannot be used.
 type OptionError struct {
@@ -102,37 +107,50 @@ func (o Options) method() seal.Method {
 
 // language is what differs from one language to the next.
 type language struct {
-	source string            // the file that holds the method
-	files  []string          // what the compiler is given
-	beside map[string]string // files that are copied as they are
-	first  string            // of the README's commands
-	ci     string            // further steps of the workflow
+	folder  string            // of the templates
+	source  string            // the file that holds the method
+	files   []string          // what the compiler is given
+	beside  map[string]string // files that are copied as they are
+	first   string            // of the README's commands
+	ci      string            // further steps of the workflow
+	confine *registry.Confine // what a process may do
+
+	command, pkg, main string // of Go: what the program is, the package that serves it, and how
 }
 
 func languageOf(o Options) language {
+	l := language{folder: string(o.Language)}
 	switch o.Language {
-	case toolchain.Go:
-		return language{
-			source: "method.go", files: []string{"."},
-			first: "go test              # the conformance kit, in process\n",
-			ci:    "      - run: go mod tidy -diff && go vet . && go test .\n",
+	case toolchain.Go, toolchain.ProcessGo:
+		l.folder, l.source, l.files = "go", "method.go", []string{"."}
+		l.first = "go test              # the conformance kit, in process\n"
+		l.ci = "      - run: go mod tidy -diff && go vet . && go test .\n"
+		if o.Language == toolchain.Go {
+			l.command = "built for wasip1, it is the\n// module that xai runs in its sandbox."
+			l.pkg, l.main = "guest", "func init() { guest.Register(Method{}) }\n\nfunc main() {}"
+			break
 		}
+		l.command = "a program that xai starts\n// for one explanation, and confines."
+		l.pkg, l.main = "process", "func main() { process.Serve(Method{}) }"
+		l.confine = &registry.Confine{Landlock: true}
+	case toolchain.ProcessPython:
+		l.source = strings.ReplaceAll(o.Name, "-", "_") + ".py"
+		l.beside = map[string]string{toolchain.FilePython: python.Source, l.source: strings.ReplaceAll(python.Example, "leave-one-out", o.Name)}
+		l.confine = &registry.Confine{Landlock: true, Read: []string{"/usr/bin", "/usr/lib"}} // where Python is
 	case toolchain.Rust:
-		return language{
-			source: o.Name + ".rs", beside: map[string]string{toolchain.FileRust: rust.Source},
-			ci: "      - run: rustup target add wasm32-unknown-unknown\n",
-		}
+		l.source, l.beside = o.Name+".rs", map[string]string{toolchain.FileRust: rust.Source}
+		l.ci = "      - run: rustup target add wasm32-unknown-unknown\n"
 	case toolchain.C:
-		return language{
-			source: o.Name + ".c", beside: map[string]string{toolchain.HeaderC: c.Header},
-			ci: "      - run: sudo apt-get update && sudo apt-get install -y clang lld\n",
-		}
+		l.source, l.beside = o.Name+".c", map[string]string{toolchain.HeaderC: c.Header}
+		l.ci = "      - run: sudo apt-get update && sudo apt-get install -y clang lld\n"
+	case toolchain.AssemblyScript:
+		l.source, l.beside = o.Name+".ts", map[string]string{toolchain.FileAssemblyScript: assemblyscript.Source}
+		l.first, l.ci = "npm install          # once: the compiler\n", "      - run: npm ci\n"
 	}
-	return language{
-		source: o.Name + ".ts", beside: map[string]string{toolchain.FileAssemblyScript: assemblyscript.Source},
-		first: "npm install          # once: the compiler\n",
-		ci:    "      - run: npm ci\n",
+	if l.files == nil {
+		l.files = []string{l.source}
 	}
+	return l
 }
 
 // Files returns the files of a new method by their paths, with slashes. What is
@@ -142,17 +160,28 @@ func Files(o Options) (map[string][]byte, error) {
 		return nil, err
 	}
 	l := languageOf(o)
-	if l.files == nil {
-		l.files = []string{l.source}
+	output := o.Name + ".wasm"
+	switch o.Language {
+	case toolchain.ProcessGo:
+		output = o.Name
+	case toolchain.ProcessPython:
+		output = o.Name + ".pyz"
 	}
-	module := o.Name + ".wasm"
 	var commands []string
-	for _, command := range (toolchain.Source{Language: o.Language, Files: l.files}).Commands(module) {
+	for _, command := range (toolchain.Source{Language: o.Language, Files: l.files}).Commands(output) {
 		commands = append(commands, command.String())
 	}
+	files := map[string][]byte{}
 	replace := ""
 	if o.Replace != "" {
 		replace = "\nreplace github.com/xai-go/xai => " + quoteModule(o.Replace)
+		if o.Language == toolchain.ProcessGo {
+			requires, sum, err := dependencies(o.Replace)
+			if err != nil {
+				return nil, err
+			}
+			replace, files["go.sum"] = "\n"+requires+replace, sum
+		}
 	}
 	fill := strings.NewReplacer(
 		"@name@", o.Name,
@@ -162,18 +191,23 @@ func Files(o Options) (map[string][]byte, error) {
 		"@replace@", replace,
 		"@language@", o.Language.String(),
 		"@source@", l.source,
-		"@module_file@", module,
+		"@output@", output,
+		"@command@", l.command,
+		"@package@", l.pkg,
+		"@main@", l.main,
 		"@first@", l.first,
 		"@commands@", strings.Join(commands, "\n"),
 		"@ci@", l.ci,
 	)
-	files := map[string][]byte{}
 	for name, text := range l.beside {
 		files[name] = []byte(text)
 	}
-	for _, folder := range []string{"all", string(o.Language)} {
+	for _, folder := range []string{"all", l.folder} {
 		root := path.Join("templates", folder)
 		err := fs.WalkDir(templates, root, func(name string, e fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) && name == root {
+				return nil // a language of whole files
+			}
 			if err != nil || e.IsDir() {
 				return err
 			}
@@ -192,13 +226,37 @@ func Files(o Options) (map[string][]byte, error) {
 			return nil, err
 		}
 	}
-	stanza, err := seal.Stanza(o.method().Entry(module, strings.Repeat("0", 64)))
+	entry := o.method().Entry(output, strings.Repeat("0", 64))
+	if entry.Confine = l.confine; o.Language.Process() {
+		entry.Kind = registry.KindProcess
+	}
+	stanza, err := seal.Stanza(entry)
 	if err != nil {
 		return nil, err
 	}
-	files["methods.toml"] = []byte("schema = 1\n\n# xai plugin build keeps this up to date: the hash, and what the module says of itself.\n" + stanza)
+	files["methods.toml"] = []byte("schema = 1\n\n# xai plugin build keeps this up to date: the hash, and what the method says of itself.\n" + stanza)
 	return files, nil
 }
+
+// dependencies returns what a checkout of xai requires, as requirements of a
+// module that takes its packages from there, with the hashes.
+func dependencies(checkout string) (requires string, sum []byte, err error) {
+	mod, err := os.ReadFile(filepath.Join(checkout, "go.mod"))
+	if err != nil {
+		return "", nil, err
+	}
+	if sum, err = os.ReadFile(filepath.Join(checkout, "go.sum")); err != nil {
+		return "", nil, err
+	}
+	requires = "require (\n"
+	for _, m := range requirement.FindAllSubmatch(mod, -1) {
+		requires += "\t" + string(m[1]) + " // indirect\n"
+	}
+	return requires + ")\n", sum, nil
+}
+
+// requirement is a line of a go.mod within a block of requirements.
+var requirement = regexp.MustCompile(`(?m)^\t([^\s/]+\.[^\s]+ v[^\s]+)`)
 
 // quoteModule quotes a path of a go.mod where it has to be.
 func quoteModule(dir string) string {

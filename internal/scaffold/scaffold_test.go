@@ -14,6 +14,7 @@ import (
 
 	"github.com/xai-go/xai/core/seal"
 	"github.com/xai-go/xai/internal/toolchain"
+	"github.com/xai-go/xai/registry"
 )
 
 func options(l toolchain.Language) Options {
@@ -46,11 +47,25 @@ func TestFiles(t *testing.T) {
 			if err := Write(t.Context(), dir, files); err != nil {
 				t.Fatal(err)
 			}
-			s, err := toolchain.Find(dir, "")
+			s, err := toolchain.Find(dir, "", l.Process())
 			if err != nil || s.Language != l {
 				t.Fatalf("the folder is of %v, %v", s, err)
 			}
-			for _, command := range s.Commands("my-method.wasm") {
+			output := "my-method.wasm"
+			switch l {
+			case toolchain.ProcessGo:
+				output = "my-method"
+			case toolchain.ProcessPython:
+				output = "my-method.pyz"
+			}
+			file, err := registry.Parse(files["methods.toml"], "methods.toml")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m := file.Methods[0]; m.URL != output || (m.Kind == registry.KindProcess) != l.Process() {
+				t.Errorf("methods.toml declares a %s at %s", m.Kind, m.URL)
+			}
+			for _, command := range s.Commands(output) {
 				line := strings.Replace(command.String(), "-mod=mod ", "", 1)
 				if !bytes.Contains(files["README.md"], []byte(line+"\n")) {
 					t.Errorf("the README does not have the command %s", line)

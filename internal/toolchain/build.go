@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Target of Rust. Others would ask for a file system.
@@ -45,8 +47,8 @@ func quote(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// Commands returns the commands that build the module out, to run in the
-// folder of the sources.
+// Commands returns the commands that build the file out, to run in the folder of
+// the sources.
 func (s Source) Commands(out string) []Command {
 	switch s.Language {
 	case Go:
@@ -55,6 +57,14 @@ func (s Source) Commands(out string) []Command {
 			args = slices.Insert(args, 2, "-mod=mod")
 		}
 		return []Command{{[]string{"GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0"}, append(args, s.Files...)}}
+	case ProcessGo:
+		args := []string{"go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", out}
+		if s.unsummed() {
+			args = slices.Insert(args, 2, "-mod=mod")
+		}
+		return []Command{{[]string{"CGO_ENABLED=0"}, append(args, s.Files...)}}
+	case ProcessPython:
+		return []Command{{nil, append([]string{"python3", FilePython, "pack", "-o", out}, s.Files...)}}
 	case Rust:
 		return []Command{{nil, append([]string{
 			"rustc", "--edition", "2021", "--crate-type", "cdylib", "--target", rustTarget,
@@ -82,6 +92,9 @@ func (s Source) Commands(out string) []Command {
 // unsummed reports whether the folder is a module of Go that has not yet
 // fetched what it requires.
 func (s Source) unsummed() bool {
+	if s.Dir == "" {
+		return false
+	}
 	_, mod := os.Stat(filepath.Join(s.Dir, "go.mod"))
 	_, sum := os.Stat(filepath.Join(s.Dir, "go.sum"))
 	return mod == nil && errors.Is(sum, os.ErrNotExist)
@@ -116,7 +129,7 @@ func (e *FailedError) Error() string {
 // Unwrap returns the cause.
 func (e *FailedError) Unwrap() error { return e.Err }
 
-// Build builds the module out, and returns which version of which compiler did.
+// Build builds the file out, and returns which version of which compiler did.
 // It is a *MissingError where a program is missing, and a *FailedError where
 // one fails.
 func (s Source) Build(ctx context.Context, out string) (compiler string, err error) {
@@ -137,7 +150,7 @@ func (s Source) Build(ctx context.Context, out string) (compiler string, err err
 		}
 	}
 	version := Command{nil, []string{commands[0].Args[0], "--version"}}
-	if s.Language == Go {
+	if s.Language == Go || s.Language == ProcessGo {
 		version = Command{nil, []string{"go", "env", "GOVERSION"}}
 	}
 	text, err := run(ctx, s.Dir, programs[0], version)
@@ -154,28 +167,34 @@ func (s Source) Build(ctx context.Context, out string) (compiler string, err err
 // maxOutput is how much is kept of what a program prints.
 const maxOutput = 1 << 20
 
-// run runs a command in a folder and returns what it printed.
+// run runs a command in a folder and returns what it printed to standard output.
 func run(ctx context.Context, dir, program string, c Command) (string, error) {
-	var out capped
+	var out, all capped
 	cmd := exec.CommandContext(ctx, program, c.Args[1:]...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), c.Env...)
-	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(&out, &all), &all
 	cmd.WaitDelay = waitDelay
 	err := cmd.Run()
 	if ctx.Err() != nil {
 		return "", ctx.Err()
 	}
 	if err != nil {
-		return "", &FailedError{c.Args[0], string(out.kept), err}
+		return "", &FailedError{c.Args[0], string(all.kept), err}
 	}
 	return string(out.kept), nil
 }
 
-// capped keeps the beginning of what is written to it.
-type capped struct{ kept []byte }
+// capped keeps the beginning of what is written to it. It is safe for concurrent
+// use.
+type capped struct {
+	mu   sync.Mutex
+	kept []byte
+}
 
 // Write implements io.Writer.
 func (c *capped) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.kept = append(c.kept, p[:min(len(p), maxOutput-len(c.kept))]...)
 	return len(p), nil
 }

@@ -41,8 +41,11 @@ func (s Source) program(ctx context.Context, name string) (string, error) {
 	if err == nil {
 		return filepath.Abs(path)
 	}
-	if name == "go" {
+	switch name {
+	case "go":
 		return "", missing(name, s.Language, "get Go from https://go.dev/dl")
+	case "python3":
+		return "", missing(name, s.Language, "get Python 3.9 or newer from your system, or from https://www.python.org")
 	}
 	return "", missing(name, s.Language, clangHint)
 }

@@ -25,13 +25,21 @@ const (
 	Rust           Language = "rust"
 	C              Language = "c"
 	AssemblyScript Language = "as"
+	ProcessGo      Language = "process-go"
+	ProcessPython  Language = "process-python"
 )
+
+// Process reports whether what is built in the language is the executable of a
+// process, and not a module.
+func (l Language) Process() bool { return l == ProcessGo || l == ProcessPython }
 
 // String returns the language's name.
 func (l Language) String() string {
 	switch l {
-	case Go:
+	case Go, ProcessGo:
 		return "Go"
+	case ProcessPython:
+		return "Python"
 	case Rust:
 		return "Rust"
 	case C:
@@ -47,17 +55,18 @@ type Source struct {
 	Dir      string
 	Language Language
 	// Files are what the compiler is given, relative to Dir with slashes: the
-	// package of Go, the translation units of C, the root of the others.
+	// package of Go, the translation units of C, the root of the others. A process
+	// in Python has the root first, then what it imports.
 	Files []string
 }
 
 // Name returns what the sources are called: the name of the file where there
 // is one, and otherwise that of the folder.
 func (s Source) Name() string {
-	if s.Language != Go && len(s.Files) == 1 {
+	if s.Language != Go && s.Language != ProcessGo && (len(s.Files) == 1 || s.Language == ProcessPython) {
 		base := filepath.Base(filepath.FromSlash(s.Files[0]))
 		if name := strings.TrimSuffix(base, filepath.Ext(base)); !slices.Contains(roots, name) {
-			return name
+			return strings.ReplaceAll(name, "_", "-")
 		}
 	}
 	dir, err := filepath.Abs(s.Dir)
@@ -85,11 +94,24 @@ const (
 	HeaderC            = "xai.h"
 	FileRust           = "xai.rs"
 	FileAssemblyScript = "xai.ts"
+	FilePython         = "xai.py"
 )
 
-// Find tells what a folder is built from. Where it has several files that may
-// be the root, name is that of the one that is meant.
-func Find(dir, name string) (Source, error) {
+// Output returns what the file that is built is called.
+func (s Source) Output() string {
+	switch s.Language {
+	case ProcessGo:
+		return s.Name()
+	case ProcessPython:
+		return s.Name() + ".pyz"
+	}
+	return s.Name() + ".wasm"
+}
+
+// Find tells what a folder is built from: a module, or the executable of a
+// process. Where it has several files that may be the root, name is that of the
+// method that is meant.
+func Find(dir, name string, process bool) (Source, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return Source{}, err
@@ -99,36 +121,49 @@ func Find(dir, name string) (Source, error) {
 		if e.IsDir() {
 			continue
 		}
-		switch file := e.Name(); filepath.Ext(file) {
-		case ".go":
-			if !strings.HasSuffix(file, "_test.go") {
-				files[Go] = append(files[Go], file)
+		file := e.Name()
+		switch ext := filepath.Ext(file); {
+		case ext == ".go":
+			language := Go
+			if process {
+				language = ProcessGo
 			}
-		case ".c":
+			if !strings.HasSuffix(file, "_test.go") {
+				files[language] = append(files[language], file)
+			}
+		case process:
+			if ext == ".py" && file != FilePython && !strings.HasPrefix(file, "test_") {
+				files[ProcessPython] = append(files[ProcessPython], file)
+			}
+		case ext == ".c":
 			files[C] = append(files[C], file)
-		case ".rs":
+		case ext == ".rs":
 			if file != FileRust {
 				files[Rust] = append(files[Rust], file)
 			}
-		case ".ts":
+		case ext == ".ts":
 			if file != FileAssemblyScript && !strings.HasSuffix(file, ".d.ts") {
 				files[AssemblyScript] = append(files[AssemblyScript], file)
 			}
 		}
 	}
-	if has(entries, "Cargo.toml") {
+	if has(entries, "Cargo.toml") && !process {
 		return Source{}, &SourceError{dir, "is a crate of Cargo, which xai does not run",
 			"build it with cargo build --release --target wasm32-unknown-unknown, then give the module to xai plugin seal"}
 	}
 	var found []Language
-	for _, l := range []Language{Go, Rust, C, AssemblyScript} {
+	for _, l := range []Language{Go, Rust, C, AssemblyScript, ProcessGo, ProcessPython} {
 		if len(files[l]) > 0 {
 			found = append(found, l)
 		}
 	}
 	switch len(found) {
 	case 0:
-		return Source{}, &SourceError{dir, "holds no sources in Go, Rust, C or AssemblyScript", "name the folder of a method; xai plugin new begins one"}
+		what := "holds no sources in Go, Rust, C or AssemblyScript"
+		if process {
+			what = "holds no sources of a process in Go or Python"
+		}
+		return Source{}, &SourceError{dir, what, "name the folder of a method; xai plugin new begins one"}
 	case 1:
 		return source(dir, found[0], files[found[0]], name)
 	}
@@ -144,13 +179,17 @@ func source(dir string, l Language, files []string, name string) (Source, error)
 	switch l {
 	case C:
 		return s, nil
-	case Go:
+	case Go, ProcessGo:
 		return goSource(s)
 	}
 	ext := filepath.Ext(files[0])
-	for _, root := range append([]string{name}, roots...) {
-		if len(s.Files) > 1 && slices.Contains(files, root+ext) {
+	for _, root := range append([]string{name, strings.ReplaceAll(name, "-", "_")}, roots...) {
+		if i := slices.Index(files, root+ext); i >= 0 && len(files) > 1 {
 			s.Files = []string{root + ext}
+			if l == ProcessPython {
+				s.Files = append(s.Files, slices.Delete(slices.Clone(files), i, i+1)...)
+			}
+			return s, nil
 		}
 	}
 	if len(s.Files) > 1 {

@@ -48,13 +48,16 @@ func TestFind(t *testing.T) {
 		{"the root of Rust", []string{"lib.rs", "xai.rs", "more.rs"}, "", Rust, []string{"lib.rs"}, "dir[x]"},
 		{"the method's own name", []string{"mine.rs", "xai.rs", "more.rs"}, "mine", Rust, []string{"mine.rs"}, "mine"},
 		{"AssemblyScript", []string{"occlude.ts", "xai.ts", "types.d.ts", "package.json"}, "", AssemblyScript, []string{"occlude.ts"}, "occlude"},
+		{"a process in Go", []string{"a.go", "go.mod", "a.c"}, "", ProcessGo, []string{"."}, "dir[x]"},
+		{"a process in Python", []string{"my_method.py", "xai.py", "test_my_method.py"}, "", ProcessPython, []string{"my_method.py"}, "my-method"},
+		{"a process in Python of several files", []string{"more.py", "my_method.py", "xai.py"}, "my-method", ProcessPython, []string{"my_method.py", "more.py"}, "my-method"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			files := map[string]string{}
 			for _, f := range c.files {
 				files[f] = "package main\n"
 			}
-			s, err := Find(folder(t, "dir[x]", files), c.method)
+			s, err := Find(folder(t, "dir[x]", files), c.method, c.language.Process())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -70,7 +73,7 @@ func TestFind(t *testing.T) {
 
 func TestFindMainPackageBelow(t *testing.T) {
 	dir := folder(t, "m", map[string]string{"m.go": "package m\n", "wasm/main.go": "// Comment.\npackage main\n", "wasm/main_test.go": "package main\n"})
-	s, err := Find(dir, "")
+	s, err := Find(dir, "", false)
 	if err != nil || !cmp.Equal(s.Files, []string{"./wasm"}) || s.Name() != "m" {
 		t.Errorf("it is %v, %v", s, err)
 	}
@@ -89,12 +92,12 @@ func TestFindRefuses(t *testing.T) {
 		"several roots":   {map[string]string{"a.rs": "", "b.rs": ""}, "several files"},
 		"no main package": {map[string]string{"a.go": "package a\n", "wasm/a.go": "package a\n"}, "no main package"},
 	} {
-		_, err := Find(folder(t, "dir", c.files), "")
+		_, err := Find(folder(t, "dir", c.files), "", false)
 		if e, ok := errors.AsType[*SourceError](err); !ok || !strings.Contains(e.Error(), c.want) || e.Hint == "" {
 			t.Errorf("%s: error %v, want one that says %q", name, err, c.want)
 		}
 	}
-	if _, err := Find(filepath.Join(t.TempDir(), "none"), ""); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Find(filepath.Join(t.TempDir(), "none"), "", false); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a folder that is not there: %v", err)
 	}
 }
@@ -113,6 +116,10 @@ func TestCommands(t *testing.T) {
 			"clang --target=wasm32 -std=c11 -O2 -mbulk-memory -Wall -c -o b.o b.c",
 			"wasm-ld --no-entry --strip-all -o m.wasm a.o b.o",
 		}},
+		{Source{Language: ProcessGo, Files: []string{"."}}, []string{
+			"CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o m.wasm .",
+		}},
+		{Source{Language: ProcessPython, Files: []string{"a.py", "b.py"}}, []string{"python3 xai.py pack -o m.wasm a.py b.py"}},
 		{Source{Language: Go, Files: []string{"."}, Dir: t.TempDir()}, []string{
 			"GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 go build -buildmode=c-shared -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o m.wasm .",
 		}},
@@ -151,7 +158,7 @@ func program(t *testing.T, dir, name, script string) {
 func TestMissingPrograms(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	t.Setenv("RUSTC", "")
-	for language, want := range map[Language]string{Go: "go.dev", Rust: "rustup", C: "clang", AssemblyScript: "npm install"} {
+	for language, want := range map[Language]string{Go: "go.dev", Rust: "rustup", C: "clang", AssemblyScript: "npm install", ProcessGo: "go.dev", ProcessPython: "python.org"} {
 		_, err := Source{Dir: t.TempDir(), Language: language, Files: []string{"."}}.Build(t.Context(), filepath.Join(t.TempDir(), "m.wasm"))
 		if e, ok := errors.AsType[*MissingError](err); !ok || !strings.Contains(e.Hint, want) || !strings.Contains(e.Error(), e.Program) {
 			t.Errorf("%s: error %v, want one that says what to install", language, err)
@@ -177,7 +184,7 @@ func TestBuild(t *testing.T) {
 		t.Setenv("PATH", strings.Join([]string{first, second, path}, string(filepath.ListSeparator)))
 		t.Setenv("RUSTC", "")
 		program(t, first, "rustc", "echo "+filepath.Join(first, "none")+"\n")
-		program(t, second, "rustc", `case "$1" in --print) echo `+second+`;; --version) echo rustc 9.9;; *) echo built > "$OUT";; esac`)
+		program(t, second, "rustc", `case "$1" in --print) echo `+second+`;; --version) echo a warning >&2; echo rustc 9.9;; *) echo built > "$OUT";; esac`)
 		out := module()
 		t.Setenv("OUT", out)
 		version, err := Source{Dir: t.TempDir(), Language: Rust, Files: []string{"m.rs"}}.Build(t.Context(), out)
