@@ -187,6 +187,14 @@ func embedder(what string) {
 		}
 		_, err = p.Methods(context.Background(), process.Limits{})
 		fmt.Println(outcome(err))
+	case "unconfined":
+		p, err := process.Open(process.Options{Path: os.Getenv("XAI_TEST_PATH"), SHA256: os.Getenv("XAI_TEST_SHA256"), Unconfined: true})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		description, err := p.Methods(context.Background(), process.Limits{})
+		fmt.Println(len(description) > 0, outcome(err), len(p.Confinement().Missing()))
 	case "killed":
 		process.WorkerMain()
 		p, err := process.Open(process.Options{Path: os.Getenv("XAI_TEST_PATH"), SHA256: os.Getenv("XAI_TEST_SHA256"), Unconfined: runtime.GOOS != "linux"})
@@ -236,6 +244,16 @@ func TestWithoutWorker(t *testing.T) {
 	}
 	if !strings.HasPrefix(string(out), want) {
 		t.Errorf("got %swant %s", out, want)
+	}
+}
+
+// TestUnconfined holds that a process runs where nothing can hold it and the caller
+// says that it may.
+func TestUnconfined(t *testing.T) {
+	leavesNothing(t)
+	out, err := embed(t, "unconfined", "plugin").Output()
+	if err != nil || string(out) != "true done 5\n" {
+		t.Errorf("got %q, %v", out, err)
 	}
 }
 

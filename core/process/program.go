@@ -21,8 +21,8 @@ import (
 type Confine struct {
 	Files        bool     // see and change every file that its user can
 	Net          bool     // reach the network, and what listens on this machine
-	AddressSpace int64    // bytes; 0 for 4 GiB
-	Tasks        int      // threads and processes; 0 for 256
+	AddressSpace int64    // bytes, of each process; 0 for 4 GiB
+	Tasks        int      // threads and processes; 0 for 256 threads and no other process
 	Env          []string // names of the variables of this program's environment that it sees
 	Read         []string // absolute paths below which it may read and execute; where the host is root, what everybody may
 }

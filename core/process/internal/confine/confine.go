@@ -26,14 +26,14 @@ type Rights struct {
 	Files        bool     // see and change every file that the user can
 	Net          bool     // reach the network
 	AddressSpace int64    // bytes; 0 for DefaultAddressSpace
-	Tasks        int      // threads and processes; 0 for DefaultTasks
+	Tasks        int      // threads and processes; 0 for DefaultThreads and no other process
 	Read         []string // absolute paths below which it may read and execute
 }
 
 // The bounds of a process that asks for none.
 const (
 	DefaultAddressSpace = 4 << 30
-	DefaultTasks        = 256
+	DefaultThreads      = 256
 )
 
 // openFiles is how many files a process may have open.
@@ -45,7 +45,7 @@ func (r Rights) withDefaults() Rights {
 		r.AddressSpace = DefaultAddressSpace
 	}
 	if r.Tasks <= 0 {
-		r.Tasks = DefaultTasks
+		r.Tasks = DefaultThreads
 	}
 	return r
 }
@@ -68,9 +68,10 @@ type Confinement struct {
 	Network   string // that it reaches no network
 	Sockets   string // that it reaches no other program on the machine
 	Processes string // that no descendant outlives it
-	Memory    string // that its memory has a bound
+	Memory    string // that its memory has a bound, which each of its processes has
 
 	rights Rights
+	alone  bool // it starts no other process
 }
 
 // Missing returns what nothing holds although the process has no right to it, in
@@ -112,9 +113,12 @@ func (c Confinement) String() string {
 	add(c.Files, r.Files, files, "all files")
 	add(c.Network, r.Net, "no network", "the network")
 	add(c.Sockets, r.Net, "no other programs", "other programs")
-	if c.Processes != "" {
+	switch {
+	case c.alone:
+		out = append(out, strconv.Itoa(r.Tasks)+" threads and no other process ("+c.Processes+")")
+	case c.Processes != "":
 		out = append(out, strconv.Itoa(r.Tasks)+" tasks that end together ("+c.Processes+")")
-	} else {
+	default:
 		out = append(out, "processes that may stay")
 	}
 	if c.Memory != "" {

@@ -99,12 +99,14 @@ func plan(m Machine, r Rights) Confinement {
 		}
 	}
 	switch {
+	case m.Seccomp && r.Tasks == 0:
+		c.Processes, c.alone = calls, true
 	case m.ProcessNamespace:
 		c.Processes = namespace
 	case m.Root:
 		c.Processes = "a user of its own"
-	case m.Seccomp:
-		c.Processes = "no new processes"
+	case m.Seccomp: // fewer than it may have
+		c.Processes, c.alone = calls, true
 	}
 	c.Memory = "limit"
 	return c

@@ -59,7 +59,7 @@ func (b *Box) start(ctx context.Context, c Command) (*Child, error) {
 		Seccomp: b.machine.Seccomp,
 		Filter: filter{
 			Net:     !b.rights.Net,
-			Fork:    b.Confinement.Processes == "no new processes",
+			Fork:    b.Confinement.alone,
 			Signals: !b.machine.ProcessNamespace && b.user == user{},
 			Modes:   !b.rights.Files && c.FileSize == 0,
 		},
