@@ -59,7 +59,7 @@ var rules = []rule{
 	// registry: they see the model through sdk.
 	{"core/builtin", nil, []string{"engine/..."}},
 	{"core/install", []string{"core", "core/seal", "internal/nearest", "registry", "registry/signature", "registry/source", "sdk/abi"}, []string{"internal/ocitest", "plugins"}},
-	{"core/author", []string{"core", "core/process", "core/seal", "core/wasm", "sdk", "sdk/sdktest"}, nil},
+	{"core/author", []string{"core", "core/internal/hostcall", "core/process", "core/seal", "core/wasm", "sdk", "sdk/sdktest"}, nil},
 	{"core/seal", []string{"internal/nearest", "registry", "sdk", "sdk/abi"}, nil},
 	{"core/wasm", []string{"core/internal/...", "sdk", "sdk/abi", "github.com/tetratelabs/wazero/..."}, []string{"core/native", "core/wasm/testdata/...", "plugins/...", "sdk/..."}},
 	{"core/process/...", []string{

@@ -79,6 +79,8 @@ type kitRun struct {
 	additive bool
 	format   string
 	file     string
+
+	close func() error // what the subject took; nil where that is nothing
 }
 
 // run runs the command.
@@ -106,6 +108,9 @@ func (t *kitRun) run(ctx context.Context, what string) error {
 	}
 	defer host.Close()
 	subject, err := t.subject(ctx, host, what)
+	if t.close != nil {
+		defer t.close()
+	}
 	if err != nil {
 		return err
 	}
@@ -275,6 +280,7 @@ func (t *kitRun) program(ctx context.Context, file, path string, e registry.Meth
 	if err != nil {
 		return nil, programError(file, err)
 	}
+	t.close = s.Close
 	return s, nil
 }
 
@@ -321,10 +327,11 @@ func (t *kitRun) module(ctx context.Context, file string, module []byte, e regis
 	if err != nil {
 		return nil, err
 	}
-	runtime, err := wasm.New(ctx, "") // an author's module is compiled once; nothing is kept of it
+	runtime, err := wasm.New(ctx, "") // nothing is kept of an author's module
 	if err != nil {
 		return nil, err
 	}
+	t.close = func() error { return runtime.Close(context.WithoutCancel(ctx)) }
 	s, err := author.NewModule(ctx, runtime, module, method, t.limits(e))
 	if err != nil {
 		return nil, moduleError(file, err)

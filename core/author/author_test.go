@@ -169,7 +169,7 @@ func TestKit(t *testing.T) {
 			t.Errorf("%s: expected: %s got: %s", c.ID, c.Expect, c.Got)
 		}
 		switch c.ID {
-		case "declaration/verify", "parameters/unknown", "determinism/instance", "errors/needs", "resources/memory", "resources/fuel":
+		case "declaration/verify", "parameters/unknown", "determinism/instance", "errors/needs", "resources/memory", "resources/fuel", "resources/handles":
 			if c.Status != sdktest.Pass {
 				t.Errorf("%s is a %s: %s", c.ID, c.Status, c.Got)
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/xai-go/xai/core"
+	"github.com/xai-go/xai/core/internal/hostcall"
 	"github.com/xai-go/xai/core/seal"
 	"github.com/xai-go/xai/core/wasm"
 	"github.com/xai-go/xai/sdk"
@@ -71,7 +72,12 @@ func (m *Module) ExplainGranted(ctx context.Context, model sdk.Model, r *sdk.Req
 
 func (m *Module) explain(ctx context.Context, model sdk.Model, r *sdk.Request, info sdk.Info, limits wasm.Limits) (*sdk.Explanation, sdktest.Usage, error) {
 	e, stats, err := m.module.Explain(ctx, model, r, info, limits)
-	return e, sdktest.Usage{Fuel: stats.Fuel, MemoryBytes: stats.MemoryBytes, HostCalls: int64(stats.HostCalls)}, err
+	return e, usage(stats.Stats, stats.Fuel, stats.MemoryBytes), err
+}
+
+// usage translates what a run took.
+func usage(s hostcall.Stats, fuel, memory int64) sdktest.Usage {
+	return sdktest.Usage{Fuel: fuel, MemoryBytes: memory, HostCalls: int64(s.HostCalls), Handles: s.Handles, OpenHandles: s.OpenHandles}
 }
 
 // Verify implements sdktest.Verifier.

@@ -75,7 +75,7 @@ func (p *Program) ExplainGranted(ctx context.Context, model sdk.Model, r *sdk.Re
 	info := p.method.Info
 	info.Needs = needs
 	e, stats, err := p.program.Explain(ctx, model, r, info, p.limits)
-	return e, sdktest.Usage{HostCalls: int64(stats.HostCalls)}, err
+	return e, usage(stats.Stats, 0, 0), err
 }
 
 // Instance implements sdktest.Instancer. Every run has a process of its own, so

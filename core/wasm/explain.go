@@ -65,7 +65,7 @@ func (m *Module) Explain(ctx context.Context, model sdk.Model, req *sdk.Request,
 		return err
 	})
 	stats = c.timings
-	stats.Stats = c.Stats
+	stats.Stats = c.Counted()
 	stats.MemoryBytes = int64(len(c.memory.buf))
 	if err != nil || rc != 0 {
 		if ended := contract.Ended(run); ended != nil {

@@ -30,6 +30,9 @@ type Stats struct {
 	Rows      int64         // of all of them
 	BytesIn   int64         // of tensors, read by the method
 	BytesOut  int64         // of tensors, written by the method
+
+	Handles     int64 // tensors and replies that the method was given; see Counted
+	OpenHandles int64 // those of them that it holds, results not counted
 }
 
 // Call is the state of one explanation. It is not safe for concurrent use.

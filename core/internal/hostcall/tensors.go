@@ -44,6 +44,21 @@ type handles struct {
 // Handles returns how many tensors and replies the method holds.
 func (c *Call) Handles() int { return len(c.handles.tensors) + len(c.handles.replies) }
 
+// Counted returns the Stats with what the method was given so far, and holds.
+func (c *Call) Counted() Stats {
+	s, taken := c.Stats, make(map[*sdk.Tensor]bool, len(c.results))
+	for _, r := range c.results {
+		taken[r.Tensor] = true
+	}
+	s.Handles, s.OpenHandles = c.handles.last, int64(c.Handles())
+	for _, t := range c.handles.tensors {
+		if taken[t.Tensor] {
+			s.OpenHandles--
+		}
+	}
+	return s
+}
+
 // HandleBytes returns what these count for.
 func (c *Call) HandleBytes() int64 { return c.handles.bytes }
 
