@@ -346,3 +346,22 @@ func TestOperations(t *testing.T) {
 	_, err = op(abi.OpMatmul, nil, long, put(t, c, make([]float64, 1<<12), 1, 1<<12))
 	wantCode(t, "a large result", err, sdk.EQuota)
 }
+
+// TestCounted: what the method was given, and what of it it holds; a result is the
+// host's.
+func TestCounted(t *testing.T) {
+	c := newCall(t, &model{}, Limits{})
+	kept, freed := put(t, c, []float64{1}, 1), put(t, c, []float64{2}, 1)
+	if err := c.Free(freed); err != nil {
+		t.Fatal(err)
+	}
+	if s := c.Counted(); s.Handles != 2 || s.OpenHandles != 1 {
+		t.Errorf("of %d handles %d are open, want 2 and 1", s.Handles, s.OpenHandles)
+	}
+	if err := c.Result([]byte("attributions"), kept, abi.AppendMeta(nil, &abi.Meta{Axes: []string{"units"}})); err != nil {
+		t.Fatal(err)
+	}
+	if s := c.Counted(); s.Handles != 2 || s.OpenHandles != 0 {
+		t.Errorf("of %d handles %d are open, want 2 and 0", s.Handles, s.OpenHandles)
+	}
+}
