@@ -138,8 +138,7 @@ type verifier struct {
 	codeSection []byte
 	leaves      []bool // functions that call none of the module
 	efforts     int64  // of the types
-	leaf        map[uint32]bool
-	code        code // of the scan of one function
+	code        code   // of the scan of one function
 }
 
 type functionType struct {
