@@ -19,7 +19,7 @@ type host struct {
 
 	dropped struct {
 		sync.Mutex
-		handles []int64 // that the collector found, to be freed with the next call
+		handles []int64 // to be freed with the next call
 	}
 }
 
@@ -38,39 +38,52 @@ func (h *host) call(e *wire.Event) (*wire.Answer, error) {
 	return last, err
 }
 
+// maxAhead is how many answers may be under way while events are sent: they have to
+// fit into what gRPC holds of a stream, lest both sides wait.
+const maxAhead = 256
+
 // exchange sends the events of one call, and hands each of its answers to visit,
-// whose first error it returns.
+// whose first error it returns. What is to be freed goes ahead of it, so that
+// nobody waits for that.
 func (h *host) exchange(events []*wire.Event, visit func(*wire.Answer) error) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.ended {
 		return sdk.NewError(sdk.EInternal, "the explanation is over, and its model was used")
 	}
+	ahead := 0 // answers that nobody waits for
+	skip := func() error {
+		for ; ahead > 0; ahead-- {
+			if _, err := h.receiveAnswer(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	for _, handle := range h.drops() {
-		free := &wire.Event{Event: &wire.Event_TensorFree{TensorFree: &wire.TensorFree{Handle: handle}}}
-		if err := h.round([]*wire.Event{free}, func(*wire.Answer) error { return nil }); err != nil {
-			return err
+		if err := h.stream.Send(&wire.Event{Event: &wire.Event_TensorFree{TensorFree: &wire.TensorFree{Handle: handle}}}); err != nil {
+			return h.gone(err)
+		}
+		if ahead++; ahead == maxAhead {
+			if err := skip(); err != nil {
+				return err
+			}
 		}
 	}
-	return h.round(events, visit)
-}
-
-func (h *host) round(events []*wire.Event, visit func(*wire.Answer) error) error {
 	for _, e := range events {
 		if err := h.stream.Send(e); err != nil {
 			return h.gone(err)
 		}
 	}
+	if err := skip(); err != nil {
+		return err
+	}
 	var failed error
 	for {
-		in, err := h.stream.Recv()
-		if err != nil {
-			return h.gone(err)
-		}
-		a := in.GetAnswer()
+		a, err := h.receiveAnswer()
 		switch {
-		case a == nil:
-			return sdk.NewError(sdk.EInternal, "the host sent something else than an answer")
+		case err != nil:
+			return err
 		case failed != nil:
 		case a.Value < 0:
 			failed = sdk.NewError(sdk.Errno(a.Value), a.Message)
@@ -81,6 +94,18 @@ func (h *host) round(events []*wire.Event, visit func(*wire.Answer) error) error
 			return failed
 		}
 	}
+}
+
+// receiveAnswer waits for the host's next answer.
+func (h *host) receiveAnswer() (*wire.Answer, error) {
+	in, err := h.stream.Recv()
+	if err != nil {
+		return nil, h.gone(err)
+	}
+	if a := in.GetAnswer(); a != nil {
+		return a, nil
+	}
+	return nil, sdk.NewError(sdk.EInternal, "the host sent something else than an answer")
 }
 
 // gone returns the error of a connection that ended.
@@ -100,21 +125,19 @@ func (h *host) end(ended *wire.Ended) error {
 	return h.stream.Send(&wire.Event{Event: &wire.Event_Ended{Ended: ended}})
 }
 
-// free drops a tensor or a reply at once.
+// free has a tensor or a reply dropped with the next call.
 func (h *host) free(handle int64) {
-	_, _ = h.call(&wire.Event{Event: &wire.Event_TensorFree{TensorFree: &wire.TensorFree{Handle: handle}}})
+	h.dropped.Lock()
+	defer h.dropped.Unlock()
+	h.dropped.handles = append(h.dropped.handles, handle)
 }
 
 // freeWith has a handle dropped once nobody holds owner.
 func freeWith[T any](h *host, owner *T, handle int64) {
-	runtime.AddCleanup(owner, func(handle int64) {
-		h.dropped.Lock()
-		defer h.dropped.Unlock()
-		h.dropped.handles = append(h.dropped.handles, handle)
-	}, handle)
+	runtime.AddCleanup(owner, h.free, handle)
 }
 
-// drops returns the handles that nobody holds, once.
+// drops returns the handles that are to be freed, once.
 func (h *host) drops() []int64 {
 	h.dropped.Lock()
 	defer h.dropped.Unlock()
