@@ -158,8 +158,8 @@ func TestLimits(t *testing.T) {
 		limit  string
 		text   string
 	}{
-		"time":    {map[string]string{"mode": "spin"}, process.Limits{Timeout: 2 * time.Second}, wasm.LimitTimeout, "ran longer than its limit of 2s"},
-		"waiting": {map[string]string{"mode": "wait"}, process.Limits{Timeout: 2 * time.Second}, wasm.LimitTimeout, "ran longer than its limit of 2s"},
+		"time":    {map[string]string{"mode": "spin"}, process.Limits{Timeout: time.Second}, wasm.LimitTimeout, "ran longer than its limit of 1s"},
+		"waiting": {map[string]string{"mode": "wait"}, process.Limits{Timeout: time.Second}, wasm.LimitTimeout, "ran longer than its limit of 1s"},
 		"memory":  {map[string]string{"mode": "hog"}, process.Limits{MemoryBytes: 64 << 20}, wasm.LimitMemory, "needs more than its 64 MiB of memory"},
 		"output":  {nil, process.Limits{OutputBytes: 100}, wasm.LimitOutput, "returned more than its 100 bytes of results"},
 		"handles": {map[string]string{"n": "1000"}, process.Limits{HandleBytes: 2048}, wasm.LimitHandles, "holds more than its 2 KiB of tensors"},

@@ -151,7 +151,7 @@ func (r *raw) Explain(stream grpc.BidiStreamingServer[wire.Input, wire.Event]) e
 		*p = 1
 	case "raw-giant":
 		send(started)
-		send(&wire.Event{Event: &wire.Event_Result{Result: &wire.Result{Name: []byte("attributions"), Meta: make([]byte, 1<<30)}}})
+		send(&wire.Event{Event: &wire.Event_Result{Result: &wire.Result{Name: []byte("attributions"), Meta: make([]byte, 1<<27)}}})
 		select {}
 	case "raw-code":
 		send(started)
