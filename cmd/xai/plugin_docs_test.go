@@ -28,6 +28,7 @@ func TestWritingAMethod(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Chdir(t.TempDir())
+	t.Setenv("GOPROXY", "off")               // what is needed was needed to build this test
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir()) // no methods of whoever runs this
 	blocks := regexp.MustCompile("(?s)```(go|sh)\n(.*?)```\n(?:\n```\n(.*?)```\n)?").FindAllStringSubmatch(string(page), -1)
 	words := regexp.MustCompile(`"[^"]*"|\S+`)
