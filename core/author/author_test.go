@@ -121,16 +121,6 @@ func TestSealRefuses(t *testing.T) {
 	}
 }
 
-func TestSealStops(t *testing.T) {
-	if testing.Short() {
-		t.Skip("the race detector makes it take its time")
-	}
-	_, _, err := Seal(t.Context(), read(t, "core/wasm/testdata/modules/loop_start.wasm"), nil, nil)
-	if _, ok := errors.AsType[*wasm.LimitError](err); !ok {
-		t.Errorf("a module that loops: %v", err)
-	}
-}
-
 func TestNeeds(t *testing.T) {
 	x, err := wasm.Inspect(read(t, "examples/plugins/occlusion-c/occlusion.wasm"))
 	if err != nil {

@@ -55,7 +55,7 @@ func FuzzRewrite(f *testing.F) {
 		if err != nil || v.layout.minimum > 1<<22 || growsTables(v, plain) {
 			return
 		}
-		if err := stubs(t.Context(), r, v.layout); err != nil {
+		if err := zeros(t.Context(), r, v.layout); err != nil {
 			t.Fatal(err)
 		}
 		want, finished := traceOf(t.Context(), r, after, v, true)
@@ -119,8 +119,8 @@ func traceOf(ctx context.Context, r wazero.Runtime, c wazero.CompiledModule, v *
 	return x, m.fuel != nil && m.left() >= 0 && x.stopped != "stack overflow"
 }
 
-// stubs makes host functions that do nothing.
-func stubs(ctx context.Context, r wazero.Runtime, l *layout) error {
+// zeros makes known what a module imports, as functions that return 0.
+func zeros(ctx context.Context, r wazero.Runtime, l *layout) error {
 	modules := map[string]wazero.HostModuleBuilder{}
 	for _, f := range l.imports {
 		b, ok := modules[f.module]

@@ -114,7 +114,8 @@ func (breakout) Explain(_ context.Context, _ sdk.Model, r *sdk.Request) (*sdk.Ex
 	try("read its own environment", read("/proc/self/environ"))
 	try("read the memory of the host", read(fmt.Sprintf("/proc/%d/maps", host)))
 	try("list /", func() error { _, err := os.ReadDir("/"); return err })
-	try("list the folder of temporary files", func() error { _, err := os.ReadDir(filepath.Dir(filepath.Dir(os.TempDir()))); return err })
+	temporary := filepath.Dir(filepath.Dir(os.TempDir())) // the system's, around that of the process
+	try("list the folder of temporary files", func() error { _, err := os.ReadDir(temporary); return err })
 	try("write a file", func() error {
 		// A file that is too long raises a signal, which would end this.
 		var limit unix.Rlimit
@@ -123,7 +124,7 @@ func (breakout) Explain(_ context.Context, _ sdk.Model, r *sdk.Request) (*sdk.Ex
 		}
 		return os.WriteFile("file", []byte("written"), 0o600)
 	})
-	try("write to the folder of temporary files", func() error { return os.WriteFile("/var/tmp/xai-was-here", nil, 0o600) })
+	try("write to the folder of temporary files", func() error { return os.WriteFile(filepath.Join(temporary, "xai-was-here"), nil, 0o600) })
 	try("make a folder", func() error { return os.Mkdir("folder", 0o700) })
 	try("make a link", func() error { return os.Symlink("/etc", "link") })
 	try("make a device", func() error { return unix.Mknod("device", unix.S_IFCHR|0o600, int(unix.Mkdev(1, 1))) })
