@@ -84,8 +84,12 @@ func (h *Host) locked(e registry.Entry) error {
 // granted returns an error unless the user has granted what the entry needs. It
 // asks where somebody can answer, and remembers a yes.
 func (h *Host) granted(ctx context.Context, e registry.Entry) error {
-	if h.options.Dev {
+	if h.options.Dev || e.Embedded { // whose grants are no matter, even where they cannot be read
 		return nil
+	}
+	if h.options.Ask != nil {
+		h.asking.Lock() // one question at a time, and none that was just answered
+		defer h.asking.Unlock()
 	}
 	ask, err := h.missing(e)
 	if ask == nil || err != nil {
@@ -94,8 +98,6 @@ func (h *Host) granted(ctx context.Context, e registry.Entry) error {
 	if h.options.Ask == nil {
 		return refused(e, ask.String())
 	}
-	h.asking.Lock() // one question at a time
-	defer h.asking.Unlock()
 	yes, err := h.options.Ask(ctx, ask)
 	if err != nil {
 		return err

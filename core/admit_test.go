@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/xai-go/xai/core"
@@ -83,6 +85,37 @@ func TestMethodsAreGrantedOnce(t *testing.T) {
 	}
 	if ask, err := newHost(t, o).Missing("lime"); ask != nil || err != nil {
 		t.Errorf("missing are %v, %v", ask, err)
+	}
+}
+
+// What waits for the same answer does not ask again.
+func TestManyAskOnce(t *testing.T) {
+	var asked atomic.Int32
+	host := newHost(t, core.Options{
+		Registry: project(t), GrantsFile: filepath.Join(t.TempDir(), "grants.toml"),
+		Ask: func(context.Context, *registry.Ask) (bool, error) { asked.Add(1); return true, nil },
+	})
+	m := open(t, host, "builtin:sentiment-en")
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			if _, err := host.Explain(t.Context(), m, core.Request{Input: core.Input{Text: "Good."}, Params: map[string]string{"num_samples": "10"}}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if n := asked.Load(); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+}
+
+func TestGrantsAreNoMatterToTheBinarysOwn(t *testing.T) {
+	grants := filepath.Join(t.TempDir(), "grants.toml")
+	write(t, grants, "no grants")
+	host := newHost(t, core.Options{GrantsFile: grants, BuiltinOnly: true})
+	if _, err := host.Explain(t.Context(), open(t, host, "builtin:sentiment-en"), core.Request{Input: core.Input{Text: "Good."}, Params: map[string]string{"num_samples": "10"}}); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -67,7 +67,7 @@ func (d *diagnosis) machine() {
 		value += ": this processor has no kernels in assembly, so that models run many times slower"
 	}
 	d.add("machine", "kernels", value, err, "correct XAI_KERNEL, or unset it for the fastest")
-	d.add("machine", "memory", "at most "+bytesText(cmp.Or(d.host.options.Memory, engine.DefaultMemory))+" for a model and its forwards", nil, "")
+	d.add("machine", "memory", "at most "+Size(cmp.Or(d.host.options.Memory, engine.DefaultMemory))+" for a model and its forwards", nil, "")
 }
 
 func (d *diagnosis) caches(ctx context.Context) {
@@ -232,7 +232,7 @@ func folderText(dir string) string {
 		}
 		return nil
 	})
-	return dir + ": " + count(files, "file") + ", " + bytesText(bytes)
+	return dir + ": " + count(files, "file") + ", " + Size(bytes)
 }
 
 func count(n int, noun string) string {
@@ -242,8 +242,8 @@ func count(n int, noun string) string {
 	return strconv.Itoa(n) + " " + noun + "s"
 }
 
-// bytesText formats a number of bytes.
-func bytesText(n int64) string {
+// Size formats a number of bytes in the largest binary unit that is not above it.
+func Size(n int64) string {
 	v, unit := float64(n), "B"
 	for _, next := range []string{"KiB", "MiB", "GiB", "TiB"} {
 		if v < 1024 {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/core/report"
 	"github.com/xai-go/xai/registry"
 	"github.com/xai-go/xai/sdk"
@@ -185,6 +186,7 @@ type methodLimits struct {
 	Forwards int64   `json:"forwards"`
 	Output   int64   `json:"output_bytes"`
 	Log      int64   `json:"log_bytes"`
+	Fuel     int64   `json:"fuel"`
 }
 
 // methodParam is a parameter in the JSON form of methods info.
@@ -245,7 +247,7 @@ its limits, and every parameter with its default.`,
 func detail(e registry.Entry, info sdk.Info) methodDetail {
 	d := methodDetail{
 		methodSummary: summarise(e), Source: e.Source, URL: e.URL, SHA256: e.SHA256, ABI: e.ABI,
-		Limits: methodLimits{e.Limits.Memory, e.Limits.Timeout.Seconds(), e.Limits.Forwards, e.Limits.Output, e.Limits.Log},
+		Limits: methodLimits{e.Limits.Memory, e.Limits.Timeout.Seconds(), e.Limits.Forwards, e.Limits.Output, e.Limits.Log, e.Limits.Fuel},
 		Params: []methodParam{},
 	}
 	for _, p := range info.Params {
@@ -359,7 +361,7 @@ func domain(p sdk.Param) string {
 func limits(l registry.Limits) string {
 	var out []string
 	if l.Memory > 0 {
-		out = append(out, bytesOf(l.Memory)+" of memory")
+		out = append(out, core.Size(l.Memory)+" of memory")
 	}
 	if l.Timeout > 0 {
 		out = append(out, length(l.Timeout))
@@ -367,8 +369,11 @@ func limits(l registry.Limits) string {
 	if l.Forwards > 0 {
 		out = append(out, fmt.Sprintf("%d forward rows", l.Forwards))
 	}
+	if l.Fuel > 0 {
+		out = append(out, fmt.Sprintf("%d instructions", l.Fuel))
+	}
 	if l.Output > 0 {
-		out = append(out, bytesOf(l.Output)+" of results")
+		out = append(out, core.Size(l.Output)+" of results")
 	}
 	return strings.Join(out, ", ")
 }
@@ -383,16 +388,4 @@ func length(d time.Duration) string {
 		s = strings.TrimSuffix(s, "0m")
 	}
 	return s
-}
-
-// bytesOf formats a number of bytes in the largest unit that is not below 1.
-func bytesOf(n int64) string {
-	v, unit := float64(n), "B"
-	for _, next := range []string{"KiB", "MiB", "GiB", "TiB"} {
-		if v < 1024 {
-			break
-		}
-		v, unit = v/1024, next
-	}
-	return fmt.Sprintf("%.4g %s", v, unit)
 }

@@ -267,7 +267,7 @@ func (a *app) inspection(w io.Writer, x *inspected) error {
 	field := func(name, format string, args ...any) {
 		fmt.Fprintf(fields, "  %s\t%s\n", name, report.Line(fmt.Sprintf(format, args...)))
 	}
-	fmt.Fprintf(w, "%s: %s, %s\n", a.term().Level.Bold(report.Line(x.File)), x.Kind, bytesOf(x.Size))
+	fmt.Fprintf(w, "%s: %s, %s\n", a.term().Level.Bold(report.Line(x.File)), x.Kind, core.Size(x.Size))
 	field("sha256", "%s", x.SHA256)
 	if e := x.Executable; e != nil {
 		if e.OS != "" {
@@ -328,12 +328,12 @@ func (a *app) inspection(w io.Writer, x *inspected) error {
 		}
 		most := "no bound of its own"
 		if m.MemoryMax > 0 {
-			most = "at most " + bytesOf(m.MemoryMax)
+			most = "at most " + core.Size(m.MemoryMax)
 		}
-		field("memory", "%s at the start, %s", bytesOf(m.MemoryMin), most)
-		field("code", "%s, the largest of %s", plural(m.Functions, "function"), bytesOf(int64(m.LargestBody)))
+		field("memory", "%s at the start, %s", core.Size(m.MemoryMin), most)
+		field("code", "%s, the largest of %s", plural(m.Functions, "function"), core.Size(int64(m.LargestBody)))
 		for _, s := range m.Sections {
-			field("section", "%s, %s", s.Name, bytesOf(int64(s.Size)))
+			field("section", "%s, %s", s.Name, core.Size(int64(s.Size)))
 		}
 	}
 	switch {

@@ -110,7 +110,7 @@ func (s *sealed) String() string {
 	if s.Toolchain != "" {
 		by = ", " + report.Line(s.Toolchain)
 	}
-	return fmt.Sprintf("%s: %s%s\nsha256 %s", report.Line(s.File), bytesOf(int64(s.Size)), by, s.SHA256)
+	return fmt.Sprintf("%s: %s%s\nsha256 %s", report.Line(s.File), core.Size(int64(s.Size)), by, s.SHA256)
 }
 
 // sealModule seals a module that is going to be a file.

@@ -70,7 +70,6 @@ type place struct {
 	dir, file string
 	options   core.Options
 	asked     []string // the questions of Confirm, with their facts
-	answer    bool
 }
 
 func newPlace(t *testing.T) *place {

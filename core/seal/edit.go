@@ -16,22 +16,13 @@ import (
 // Whatever it returns has been read back and holds exactly the methods that it
 // should.
 func Declare(text []byte, path string, e registry.Method) ([]byte, Change, error) {
-	if len(bytes.TrimSpace(text)) == 0 {
-		text = fmt.Appendf(nil, "schema = %d\n", registry.Schema)
-	}
-	file, err := registry.Parse(text, path)
+	text, want, at, err := methodsOf(text, path, e.Name)
 	if err != nil {
 		return nil, 0, err
 	}
-	want := slices.Clone(file.Methods)
-	at := slices.IndexFunc(want, func(m registry.Method) bool { return m.Name == e.Name })
 	if at < 0 {
-		stanza, err := Stanza(e)
-		if err != nil {
-			return nil, 0, err
-		}
-		out := slices.Concat(bytes.TrimRight(text, " \t\r\n"), []byte("\n\n"), []byte(stanza))
-		return out, Added, holds(out, path, append(want, e))
+		out, err := added(text, path, want, e)
+		return out, Added, err
 	}
 	if e.Limits == (registry.Limits{}) {
 		e.Limits = want[at].Limits

@@ -68,22 +68,13 @@ var header = regexp.MustCompile(`^[ \t]*\[\[[ \t]*method[ \t]*\]\][ \t]*(#.*)?\r
 // Whatever it returns has been read back and holds exactly the methods that it
 // should.
 func Update(text []byte, path string, e registry.Method) ([]byte, Change, error) {
-	if len(bytes.TrimSpace(text)) == 0 {
-		text = fmt.Appendf(nil, "schema = %d\n", registry.Schema)
-	}
-	file, err := registry.Parse(text, path)
+	text, want, at, err := methodsOf(text, path, e.Name)
 	if err != nil {
 		return nil, 0, err
 	}
-	want := slices.Clone(file.Methods)
-	at := slices.IndexFunc(want, func(m registry.Method) bool { return m.Name == e.Name })
 	if at < 0 {
-		stanza, err := Stanza(e)
-		if err != nil {
-			return nil, 0, err
-		}
-		out := slices.Concat(bytes.TrimRight(text, " \t\r\n"), []byte("\n\n"), []byte(stanza))
-		return out, Added, holds(out, path, append(want, e))
+		out, err := added(text, path, want, e)
+		return out, Added, err
 	}
 	old := want[at]
 	if len(old.Artifacts) > 0 {
@@ -102,6 +93,30 @@ func Update(text []byte, path string, e registry.Method) ([]byte, Change, error)
 	}
 	out, err := rewrite(text, path, want, at)
 	return out, Rewritten, err
+}
+
+// methodsOf returns the methods of a methods.toml, which is begun where it is
+// empty, and the index of that name, -1 where it is not there.
+func methodsOf(text []byte, path, name string) (begun []byte, methods []registry.Method, at int, err error) {
+	if len(bytes.TrimSpace(text)) == 0 {
+		text = fmt.Appendf(nil, "schema = %d\n", registry.Schema)
+	}
+	file, err := registry.Parse(text, path)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	methods = slices.Clone(file.Methods)
+	return text, methods, slices.IndexFunc(methods, func(m registry.Method) bool { return m.Name == name }), nil
+}
+
+// added returns the text with the stanza of one more method at its end.
+func added(text []byte, path string, want []registry.Method, e registry.Method) ([]byte, error) {
+	stanza, err := Stanza(e)
+	if err != nil {
+		return nil, err
+	}
+	out := slices.Concat(bytes.TrimRight(text, " \t\r\n"), []byte("\n\n"), []byte(stanza))
+	return out, holds(out, path, append(want, e))
 }
 
 // pin replaces the hash of method at, nil where it does not find it.
