@@ -33,7 +33,8 @@ value, and more; docs/conformance-kit.md lists the checks.
 
 It tests a module (FILE.wasm), the method that the methods.toml of a FOLDER declares,
 or one that xai methods list knows by NAME; of these it tests processes too, confined
-as they are declared. Without any it is the folder that it is run in. --exact and --additive hold a method to more, where its author claims that.
+as they are declared. Without any it is the folder that it is run in. --exact and
+--additive hold a method to more, where its author claims that.
 
 It exits with 4 where a check failed, or where the module was refused.`,
 		Example: examples(

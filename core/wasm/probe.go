@@ -76,7 +76,7 @@ func (p *Probed) ask(ctx context.Context, instance api.Module) error {
 		return err
 	}
 	p.Major, p.Minor = uint16(version>>16), uint16(version)
-	f := instance.ExportedFunction(exportDescribe)
+	f := instance.ExportedFunction(abi.ExportDescribe)
 	if f == nil {
 		return nil
 	}
@@ -88,9 +88,9 @@ func (p *Probed) ask(ctx context.Context, instance api.Module) error {
 	text, ok := instance.Memory().Read(ptr, n)
 	switch {
 	case !ok:
-		return sdk.NewError(sdk.EFault, "the module's "+exportDescribe+" returned a pointer outside its memory")
+		return sdk.NewError(sdk.EFault, "the module's "+abi.ExportDescribe+" returned a pointer outside its memory")
 	case n > maxDescription:
-		return sdk.NewError(sdk.ERange, "the module's "+exportDescribe+" returned more than 1 MiB")
+		return sdk.NewError(sdk.ERange, "the module's "+abi.ExportDescribe+" returned more than 1 MiB")
 	}
 	p.Description = bytes.Clone(text)
 	return nil

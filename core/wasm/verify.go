@@ -63,10 +63,6 @@ const (
 	kindGlobal   = 3
 )
 
-// exportDescribe is the optional export that returns a description of the
-// module's methods.
-const exportDescribe = "xai_describe"
-
 // signature is the type of a function, written as its value types: "ii:i".
 type signature string
 
@@ -485,7 +481,7 @@ func (v *verifier) check() error {
 		{abi.ExportAlloc, "i:i", false},
 		{abi.ExportExplain, "ii:i", false},
 		{abi.ExportInit, ":", true},
-		{exportDescribe, ":I", true},
+		{abi.ExportDescribe, ":I", true},
 	} {
 		have, ok := v.layout.exports[e.name]
 		if !ok && e.optional {

@@ -27,6 +27,8 @@ const (
 	ExportAlloc   = "xai_alloc"
 	ExportExplain = "xai_explain"
 	ExportInit    = "_initialize" // optional
+
+	ExportDescribe = "xai_describe" // optional: for tools, no run calls it
 )
 
 // The limits that are part of the ABI, whatever the host grants beyond them.
