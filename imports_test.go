@@ -93,6 +93,7 @@ var rules = []rule{
 	{"bench/ort", nil, nil},
 	{"bench/model", []string{"bench/onnx", "engine/checkpoint/safetensors", "internal/virtual"}, nil},
 	{"bench/growth", []string{"engine", "engine/point", "internal/virtual"}, nil},
+	{"bench/overhead", []string{"core", "core/builtin", "core/process", "internal/virtual", "plugins"}, nil},
 	{"bench", []string{"bench/model", "bench/ort", "engine", "engine/point", "internal/virtual"}, nil},
 
 	// What several folders share, and tools of tests. Leaves all of them.
