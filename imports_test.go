@@ -77,8 +77,9 @@ var rules = []rule{
 
 	// The methods: sdk alone. What builds their modules runs on the host.
 	{"plugins", []string{".", "plugins/internal/catalog", "sdk"}, []string{"registry", "plugins/internal/...", "core", "core/...", "internal/fma"}},
+	{"plugins/internal/game", []string{"sdk"}, []string{"sdk/sdktest/..."}},
 	{"plugins/internal/...", []string{"core/seal", "plugins/...", "registry", "sdk", "sdk/abi"}, nil},
-	{"plugins/...", []string{"FAMILY/...", "sdk", "sdk/guest", "sdk/num"}, []string{"core", "core/...", "sdk/sdktest/...", "internal/golden", "internal/fma", "gonum.org/v1/gonum/..."}},
+	{"plugins/...", []string{"FAMILY/...", "plugins/internal/game", "sdk", "sdk/guest", "sdk/num"}, []string{"core", "core/...", "sdk/sdktest/...", "internal/golden", "internal/fma", "gonum.org/v1/gonum/..."}},
 
 	// The command line. Nothing imports it.
 	{"cmd/xai", []string{

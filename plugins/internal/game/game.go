@@ -1,0 +1,191 @@
+// Package game is what methods share that drop parts of an input: the cooperative
+// game whose players are the units of a request, and the parameters that say what
+// becomes of a player that does not take part.
+package game
+
+import (
+	"context"
+	"math"
+	"strconv"
+
+	"github.com/xai-go/xai/sdk"
+)
+
+// The names of the parameters that Params declares.
+const (
+	ParamFill       = "fill"
+	ParamMaskString = "mask_string"
+	ParamSpecial    = "special"
+)
+
+// auto is the value of ParamFill that leaves the choice to the method.
+const auto = "auto"
+
+// Params declares the parameters that New reads.
+func Params() []sdk.Param {
+	return []sdk.Param{
+		{
+			Name: ParamFill, Type: sdk.Enum, Default: auto, Values: append([]string{auto}, sdk.FillNames...),
+			Doc: "what a dropped unit becomes; auto is text where mask_string is given, else the mask token, or delete where the tokenizer has none; zero, average (the mean word embedding of the vocabulary) and hide (from the attention of all tokens) keep every other token in its place",
+		},
+		{
+			Name: ParamMaskString, Type: sdk.String, Default: "",
+			Doc: "the text of fill=text; empty is ...",
+		},
+		{
+			Name: ParamSpecial, Type: sdk.Enum, Default: "keep", Values: []string{"keep", "replace"},
+			Doc: "replace: special tokens such as [CLS] are dropped and attributed to like all others, token by token",
+		},
+	}
+}
+
+// Game is the cooperative game of one explanation: the worth of a coalition of
+// players is the target's value with all other players dropped. It belongs to
+// that explanation.
+type Game struct {
+	Players []sdk.Unit
+
+	request *sdk.Request
+	model   sdk.Model
+	fill    sdk.Fill
+	own     bool // the players are not the request's units
+}
+
+// New returns the game of a request, whose parameters are those of Params. It is
+// an *sdk.Error of code EInvalid where they contradict each other, or where there
+// is no player.
+func New(m sdk.Model, r *sdk.Request) (*Game, error) {
+	fill, err := resolveFill(r.Params.String(ParamFill), r.Params.String(ParamMaskString), m.Info())
+	if err != nil {
+		return nil, err
+	}
+	g := &Game{Players: r.Units, request: r, model: m, fill: fill}
+	if r.Params.String(ParamSpecial) == "replace" {
+		g.Players, g.own = withSpecial(r), true
+	}
+	if len(g.Players) == 0 {
+		return nil, sdk.NewError(sdk.EInvalid, "the input has no units to attribute to: give a text with at least one word")
+	}
+	return g, nil
+}
+
+// Over returns the game of other players than the request's units.
+func (g *Game) Over(players []sdk.Unit) *Game {
+	other := *g
+	other.Players, other.own = players, true
+	return &other
+}
+
+// withSpecial returns the units of a request, in the order of their tokens, with
+// one for each special token. None has spans, so that each is dropped token by
+// token.
+func withSpecial(r *sdk.Request) []sdk.Unit {
+	first := make(map[int]sdk.Unit, len(r.Units))
+	for _, u := range r.Units {
+		if len(u.Tokens) > 0 {
+			first[u.Tokens[0]] = sdk.Unit{Text: u.Text, Tokens: u.Tokens}
+		}
+	}
+	var players []sdk.Unit
+	for i, t := range r.Tokens {
+		if u, ok := first[i]; ok {
+			players = append(players, u)
+		} else if t.Special && !t.Fixed {
+			players = append(players, sdk.Unit{Text: t.Text, Tokens: []int{i}})
+		}
+	}
+	return players
+}
+
+// Worth returns the worth of n coalitions. keep is row-major [n,len(Players)]: 1
+// for a player that takes part, 0 for one that does not. Equal coalitions cost one
+// evaluation.
+func (g *Game) Worth(ctx context.Context, keep []uint8) ([]float64, error) {
+	n := len(keep) / len(g.Players)
+	f := &sdk.Forward{Units: sdk.NewTensor(keep, n, len(g.Players)), Fill: g.fill}
+	if g.own {
+		f.Over = g.Players
+	}
+	reply, err := g.model.Forward(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	return Column(reply, sdk.ReplyTarget, n)
+}
+
+// Column returns a tensor [n] of a reply in float64. It is an *sdk.Error of code
+// EInvalid where one of them is no finite number.
+func Column(reply sdk.Reply, name string, n int) ([]float64, error) {
+	t, err := reply.Tensor(name, 0)
+	if err != nil {
+		return nil, err
+	}
+	v, err := sdk.Values[float64](t)
+	if err != nil {
+		return nil, err
+	}
+	if len(v) != n {
+		return nil, sdk.NewError(sdk.EInternal, "the host's tensor "+name+" has not one row for each of the "+strconv.Itoa(n)+" variants")
+	}
+	for _, x := range v {
+		if math.IsNaN(x) || math.IsInf(x, 0) {
+			return nil, sdk.NewError(sdk.EInvalid, "the model's output on a variant of the input is not a finite number: try --output logit or another fill")
+		}
+	}
+	return v, nil
+}
+
+// Explanation returns the result that attributes a value to each player, with
+// standard errors or without (nil).
+func (g *Game) Explanation(values, stderr []float64) *sdk.Explanation {
+	over := sdk.OverUnits
+	switch {
+	case !g.own:
+		return explanation(nil, over, values, stderr)
+	case g.request.Text != "" || g.request.TextPair != nil:
+		return explanation(g.Players, over, values, stderr)
+	}
+	// Of token ids, whose units are the tokens.
+	spread := func(v []float64) []float64 {
+		if v == nil {
+			return nil
+		}
+		out := make([]float64, len(g.request.Tokens))
+		for i, p := range g.Players {
+			for _, t := range p.Tokens {
+				out[t] = v[i]
+			}
+		}
+		return out
+	}
+	return explanation(nil, sdk.OverTokens, spread(values), spread(stderr))
+}
+
+func explanation(units []sdk.Unit, over string, values, stderr []float64) *sdk.Explanation {
+	return &sdk.Explanation{
+		Units:        units,
+		Attributions: []sdk.Attribution{{Name: "attributions", Over: over, Values: values, Stderr: stderr}},
+	}
+}
+
+// resolveFill returns the fill policy of the parameters. A mask_string that no
+// policy would read is refused.
+func resolveFill(name, mask string, m sdk.ModelInfo) (sdk.Fill, error) {
+	kind, _ := sdk.ParseFill(name)
+	switch {
+	case name != auto:
+		if kind != sdk.FillText && mask != "" {
+			return sdk.Fill{}, sdk.NewError(sdk.EInvalid, "mask_string has no effect with fill="+name+": use fill=text")
+		}
+	case mask != "":
+		kind = sdk.FillText
+	case m.MaskToken != "":
+		kind = sdk.FillMask
+	default:
+		kind = sdk.FillDelete
+	}
+	if kind == sdk.FillText && mask == "" {
+		mask = "..."
+	}
+	return sdk.Fill{Kind: kind, Text: mask}, nil
+}
