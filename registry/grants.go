@@ -16,6 +16,7 @@ import (
 
 	"github.com/xai-go/xai/registry/internal/document"
 	"github.com/xai-go/xai/registry/internal/filelock"
+	"github.com/xai-go/xai/registry/internal/regular"
 )
 
 // maxGrants bounds a file of grants. Beyond it the oldest are forgotten, and
@@ -49,19 +50,21 @@ func GrantsPath(env func(string) string) string {
 }
 
 // ReadGrants reads a file of grants. Where there is none, or the path is empty,
-// nothing is granted; one that cannot be read, or that others may write to, is
-// an error.
+// nothing is granted; one that cannot be read, or that others may write to or
+// own, is an error.
 func ReadGrants(path string) (*Grants, error) {
 	if path == "" {
 		return &Grants{}, nil
 	}
-	file, data, err := readRegistry(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	info, data, err := readOpened(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return &Grants{path: path}, nil
-	} else if err != nil {
+	case err != nil:
 		return nil, fmt.Errorf("cannot read what was granted to methods: %w", err)
-	}
-	if info, err := os.Stat(file); err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0 {
+	case !regular.Owned(info):
+		return nil, fmt.Errorf("%s belongs to another user, so that nothing it grants counts; look what it says, and remove it or take it over with chown", path)
+	case runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0:
 		return nil, fmt.Errorf("others may write to %s, so that nothing it grants counts; look what it says, and forbid it with: chmod 600 %s", path, path)
 	}
 	return ParseGrants(data, path)

@@ -3,6 +3,7 @@ package registry
 import (
 	"cmp"
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -123,24 +124,26 @@ func (d Difference) String() string {
 	return fmt.Sprintf("method %s: %s is %s in %s and %s in %s", d.Name, d.Field, value(d.Found), d.File, value(d.Locked), d.Lock)
 }
 
-// Compare returns all differences between the lock and the methods that names
-// find: a method that the lock lacks or has in another form, and one that it
-// has and nobody declares. Methods that only the user's or the machine's own
-// files declare, and those of the binary, do not belong to the project; whoever
-// is about to run one asks Check.
+// Compare returns all differences between the lock, which lies beside the list's
+// Project, and the methods that names find: a method of that file that the lock
+// lacks or has in another form, whichever file its name finds, and one that the
+// lock has and nobody declares. The methods of all other files do not belong to
+// the project; whoever is about to run one asks Check.
 func (l *Lock) Compare(list *List) []Difference {
 	var out []Difference
 	found := map[string]bool{}
+	project := list.Project()
 	for _, e := range list.Entries {
 		found[e.Name] = true
-		_, locked := l.Method(e.Name)
-		switch e.Origin {
-		case OriginUser, OriginSystem, OriginBuiltin:
-			if !locked {
-				continue
+		if _, locked := l.Method(e.Name); locked {
+			out = append(out, l.Check(e)...)
+			continue
+		}
+		for _, e := range append([]Entry{e}, e.Shadows...) {
+			if e.File == project {
+				out = append(out, l.Check(e)...)
 			}
 		}
-		out = append(out, l.Check(e)...)
 	}
 	for _, k := range l.Methods {
 		if !found[k.Name] {
@@ -314,11 +317,16 @@ func (l *Lock) Marshal() ([]byte, error) {
 	return w.Bytes(), nil
 }
 
-// Write writes the lock to its path, whole or not at all.
+// Write writes the lock to its path, whole or not at all. It replaces a regular
+// file alone, as ReadLock reads one alone: a link that came with a stranger's
+// project could lead to any file of the user's.
 func (l *Lock) Write() error {
 	data, err := l.Marshal()
 	if err != nil {
 		return err
 	}
-	return writeWhole(l.Path, data, 0o644)
+	if info, err := os.Lstat(l.Path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is no regular file; remove it", l.Path)
+	}
+	return writeFile(l.Path, data, 0o644)
 }

@@ -214,8 +214,9 @@ func TestLockScope(t *testing.T) {
 	for _, d := range l.Compare(list) {
 		got = append(got, d.Name+" "+d.Field)
 	}
-	// The flag's file stands before the project's.
-	if diff := cmp.Diff([]string{"env ", "own sha256"}, got); diff != "" {
+	// The flag's file stands before the project's; the environment's is no part of
+	// either.
+	if diff := cmp.Diff([]string{"own sha256"}, got); diff != "" {
 		t.Errorf("Compare (-want +got):\n%s", diff)
 	}
 	for name, want := range map[string]int{"builtin": 0, "user": 1, "own": 1} {
@@ -226,6 +227,60 @@ func TestLockScope(t *testing.T) {
 		if got := l.Check(e); len(got) != want {
 			t.Errorf("Check(%s) = %v", name, got)
 		}
+	}
+}
+
+// TestLockOfAnotherFile holds that a lock is one of the file that it lies beside,
+// whatever the project around it declares, and whatever hides what it declares.
+func TestLockOfAnotherFile(t *testing.T) {
+	method := func(name string) Method {
+		return Method{Name: name, Kind: KindWASM, URL: "x", SHA256: sumOf(name), ABI: "1.0", Version: "1.0.0"}
+	}
+	flag := &File{Path: "other/f.toml", Methods: []Method{method("a"), method("new")}}
+	env := &File{Path: "env.toml", Methods: []Method{method("env"), method("new")}}
+	project := &File{Path: "methods.toml", Methods: []Method{method("project")}}
+	places := []Place{{Origin: OriginFlag, File: flag}, {Origin: OriginEnv, File: env}, {Origin: OriginProject, File: project}}
+	old := NewLock(&File{Path: flag.Path, Methods: flag.Methods[:1]}, nil)
+	for _, c := range []struct {
+		name   string
+		lock   *Lock
+		places []Place
+		want   []string
+	}{
+		{"what the flag names", NewLock(flag, nil), places, nil},
+		{"what it declares and the lock lacks", old, places, []string{"new"}},
+		{"which another file hides", old, []Place{places[1], places[0]}, []string{"new"}},
+		{"without the flag", NewLock(project, nil), places[1:], nil},
+	} {
+		list := &List{Places: c.places}
+		list.settle(nil)
+		var got []string
+		for _, d := range c.lock.Compare(list) {
+			got = append(got, d.Name+d.Field)
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+	}
+}
+
+// TestLockWriteFollowsNoLink holds that the lock of a stranger's project cannot
+// lead to a file of the user's.
+func TestLockWriteFollowsNoLink(t *testing.T) {
+	dir := t.TempDir()
+	precious := write(t, "precious", dir, "precious")
+	l := fullLock()
+	l.Path = filepath.Join(dir, LockName)
+	if err := os.Symlink(precious, l.Path); err != nil {
+		if err := os.Mkdir(l.Path, 0o700); err != nil { // not everybody may make a link on Windows
+			t.Fatal(err)
+		}
+	}
+	if err := l.Write(); err == nil || !strings.Contains(err.Error(), "is no regular file") {
+		t.Errorf("Write = %v", err)
+	}
+	if text, err := os.ReadFile(precious); err != nil || string(text) != "precious" {
+		t.Errorf("the link led to a file that now holds %q, %v", text, err)
 	}
 }
 

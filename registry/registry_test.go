@@ -204,6 +204,8 @@ func TestParseErrors(t *testing.T) {
 		{"needs is text", `["forward", "gradients"]`, `"forward"`, `f:10: method lime: needs must be an array of strings`},
 		{"needs of numbers", `["forward", "gradients"]`, `[1]`, `f:10: method lime: needs must hold strings alone`},
 		{"too many needs", `["forward", "gradients"]`, `[` + strings.Repeat(`"a",`, 101) + `]`, `f:10: method lime: needs has 101 elements and may have 100`},
+		{"text that is read backwards", "Ribeiro", `\u202egnp.exe`, `f:12: method lime: source holds a control character; it must be one line of text`},
+		{"line separator", "Ribeiro", `\u2028error: x`, `f:12: method lime: source holds a control character; it must be one line of text`},
 		{"control character", "Ribeiro", `\u001b[2J`, `f:12: method lime: source holds a control character; it must be one line of text`},
 		{"text too long", "Ribeiro", strings.Repeat("x", 2000), `f:12: method lime: source has 2012 bytes and may have 2000`},
 		{"memory in decimal units", `"64MiB"`, `"64MB"`, `f:15: method lime: limits: memory must be a size such as "64MiB"`},

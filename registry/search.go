@@ -3,6 +3,7 @@ package registry
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -303,6 +304,26 @@ func readRegistry(path string) (file string, data []byte, err error) {
 	}
 	data, err = regular.Read(file, document.MaxSize)
 	return file, data, err
+}
+
+// readOpened is readRegistry with what the system says of the very file that was
+// read, in the place of where it is.
+func readOpened(path string) (fs.FileInfo, []byte, error) {
+	file, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := regular.Open(file, document.MaxSize)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, document.MaxSize+1)) // Decode refuses one byte more
+	return info, data, err
 }
 
 // Find returns the method of that name, or a *NotFoundError with the nearest

@@ -175,6 +175,9 @@ func (s *Store) private(item Item) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if !regular.Owned(info) {
+		return "", fmt.Errorf("method %s: %s belongs to another user, so that nothing in it is run; set XDG_CACHE_HOME to a folder of yours", item.Name, dir)
+	}
 	if !info.IsDir() || runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0 {
 		return "", fmt.Errorf("method %s: others may write to %s, so that nothing in it is run; forbid it with: chmod go-w %s", item.Name, dir, dir)
 	}

@@ -70,6 +70,11 @@ func writeWhole(path string, data []byte, mode fs.FileMode) error {
 	if file, err := filepath.EvalSymlinks(path); err == nil {
 		path = file
 	}
+	return writeFile(path, data, mode)
+}
+
+// writeFile is writeWhole, but for a link, which gives way to the file.
+func writeFile(path string, data []byte, mode fs.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
 	if err != nil {
 		return err

@@ -85,6 +85,13 @@ func (t Table) Allow(keys ...string) {
 	t.Fail(unknown, "unknown key %s; known are %s", Quote(unknown), strings.Join(keys, ", "))
 }
 
+// control reports whether a terminal or an editor would obey r in the place of
+// showing it: what breaks lines, moves the cursor, or has the text around it be read
+// in another order than that of its letters.
+func control(r rune) bool {
+	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
+}
+
 // Text reads a string. It ends up on terminals, so that control characters are
 // refused.
 func (t Table) Text(key string) string {
@@ -100,7 +107,7 @@ func (t Table) Text(key string) string {
 		t.Fail(key, "%s is empty; leave the key out or give it a value", key)
 	case len(s) > MaxText:
 		t.Fail(key, "%s has %d bytes and may have %d", key, len(s), MaxText)
-	case strings.ContainsFunc(s, unicode.IsControl):
+	case strings.ContainsFunc(s, control):
 		t.Fail(key, "%s holds a control character; it must be one line of text", key)
 	}
 	return s
@@ -153,7 +160,7 @@ func (t Table) List(key string) []string {
 			t.Fail(key, "%s holds an empty string", key)
 		case len(s) > MaxText:
 			t.Fail(key, "%s holds a string of %d bytes and may hold %d", key, len(s), MaxText)
-		case strings.ContainsFunc(s, unicode.IsControl):
+		case strings.ContainsFunc(s, control):
 			t.Fail(key, "%s holds a control character", key)
 		case slices.Contains(out, s):
 			t.Fail(key, "%s holds %s twice", key, Quote(s))

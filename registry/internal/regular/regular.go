@@ -33,7 +33,7 @@ func Open(path string, most int64) (*os.File, error) {
 	if !before.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is a %s and must be a regular file", path, kindOf(before.Mode()))
 	}
-	f, err := os.Open(path)
+	f, err := open(path)
 	if err != nil {
 		return nil, err
 	}
