@@ -15,6 +15,7 @@ import (
 const (
 	ParamFill       = "fill"
 	ParamMaskString = "mask_string"
+	ParamFillBy     = "fill_by"
 	ParamSpecial    = "special"
 )
 
@@ -33,6 +34,10 @@ func Params() []sdk.Param {
 			Doc: "the text of fill=text; empty is ...",
 		},
 		{
+			Name: ParamFillBy, Type: sdk.Enum, Default: "unit", Values: []string{"unit", "token"},
+			Doc: "unit: the fill takes a dropped unit's place in the text, which is tokenised again; token: it takes the place of each of the unit's tokens",
+		},
+		{
 			Name: ParamSpecial, Type: sdk.Enum, Default: "keep", Values: []string{"keep", "replace"},
 			Doc: "replace: special tokens such as [CLS] are dropped and attributed to like all others, token by token",
 		},
@@ -48,7 +53,8 @@ type Game struct {
 	request *sdk.Request
 	model   sdk.Model
 	fill    sdk.Fill
-	own     bool // the players are not the request's units
+	over    []sdk.Unit // as which the host drops the players; nil for the request's units
+	own     bool       // the players are not the request's units
 }
 
 // New returns the game of a request, whose parameters are those of Params. It is
@@ -60,8 +66,12 @@ func New(m sdk.Model, r *sdk.Request) (*Game, error) {
 		return nil, err
 	}
 	g := &Game{Players: r.Units, request: r, model: m, fill: fill}
-	if r.Params.String(ParamSpecial) == "replace" {
+	switch {
+	case r.Params.String(ParamSpecial) == "replace":
 		g.Players, g.own = withSpecial(r), true
+		g.over = g.Players
+	case r.Params.String(ParamFillBy) == "token":
+		g.over = byToken(r.Units)
 	}
 	if len(g.Players) == 0 {
 		return nil, sdk.NewError(sdk.EInvalid, "the input has no units to attribute to: give a text with at least one word")
@@ -72,8 +82,18 @@ func New(m sdk.Model, r *sdk.Request) (*Game, error) {
 // Over returns the game of other players than the request's units.
 func (g *Game) Over(players []sdk.Unit) *Game {
 	other := *g
-	other.Players, other.own = players, true
+	other.Players, other.over, other.own = players, players, true
 	return &other
+}
+
+// byToken returns the units without their spans, which the host drops token by
+// token.
+func byToken(units []sdk.Unit) []sdk.Unit {
+	bare := make([]sdk.Unit, len(units))
+	for i, u := range units {
+		bare[i] = sdk.Unit{Text: u.Text, Tokens: u.Tokens}
+	}
+	return bare
 }
 
 // withSpecial returns the units of a request, in the order of their tokens, with
@@ -102,10 +122,7 @@ func withSpecial(r *sdk.Request) []sdk.Unit {
 // evaluation.
 func (g *Game) Worth(ctx context.Context, keep []uint8) ([]float64, error) {
 	n := len(keep) / len(g.Players)
-	f := &sdk.Forward{Units: sdk.NewTensor(keep, n, len(g.Players)), Fill: g.fill}
-	if g.own {
-		f.Over = g.Players
-	}
+	f := &sdk.Forward{Units: sdk.NewTensor(keep, n, len(g.Players)), Over: g.over, Fill: g.fill}
 	reply, err := g.model.Forward(ctx, f)
 	if err != nil {
 		return nil, err
