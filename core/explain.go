@@ -101,7 +101,7 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 		Text:   s.enc.texts[0],
 		Tokens: s.enc.tokens,
 		Units:  s.units,
-		Target: s.target.describe(m.labels, m.head, value),
+		Target: s.describe(value),
 		Seed:   r.Seed,
 		Params: params,
 		Log:    r.Log,
@@ -171,7 +171,7 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 		begin := time.Now()
 		changes, err := s.inFloat32(ctx, r, result, func(s *session, value float64) (*sdk.Explanation, error) {
 			again := *request
-			again.Target, again.Log = s.target.describe(m.labels, m.head, value), nil
+			again.Target, again.Log = s.describe(value), nil
 			again.Progress = func(int, int) error { return ctx.Err() }
 			e, _, err := ready.run(ctx, s, &again)
 			return e, err

@@ -151,6 +151,14 @@ func (m *Model) Shapes(in Input, s point.Selection) ([][]int, error) {
 	return shapes(b, s), nil
 }
 
+// Reads returns the positions of each sequence of an input whose row the head
+// answers for, ascending; nil where it answers for every token. Errors are those
+// of [Model.Forward].
+func (m *Model) Reads(in Input) ([][]int, error) {
+	b, err := in.batch(m.architecture, m.network.Graph(form(in)).Read)
+	return b.Reads, err
+}
+
 // shapes returns the shape of a selection in each sequence, nil for one that is
 // not selected.
 func shapes(b tape.Batch, s point.Selection) [][]int {

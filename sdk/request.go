@@ -79,4 +79,8 @@ type Target struct {
 	Label  string
 	Output Output
 	Value  float64 // the model's output on the unchanged input
+	// Positions are the tokens whose row of the last layer the target is read
+	// from, ascending: of a classifier the token that its head reads. Nil where
+	// the host does not say.
+	Positions []int
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/xai-go/xai/core/internal/hostcall"
@@ -102,7 +103,7 @@ func hostRequest() *sdk.Request {
 		Text: "eins", TextPair: &pair, Seed: 1<<63 + 5,
 		Tokens: []sdk.Token{{ID: -1, Text: "[CLS]", Special: true}, {ID: 7, Text: "eins", End: 4, RuneEnd: 4}, {ID: 8, Text: "zwei", Sequence: 1, End: 4, RuneEnd: 4, Fixed: true}},
 		Units:  []sdk.Unit{{Text: "eins", Spans: []sdk.Span{{End: 4}}, Tokens: []int{1}}},
-		Target: sdk.Target{Kind: "class", Expr: "1 - 0", Index: 1, Label: "ü", Output: sdk.LogProb, Value: -0.5},
+		Target: sdk.Target{Kind: "class", Expr: "1 - 0", Index: 1, Label: "ü", Output: sdk.LogProb, Value: -0.5, Positions: []int{0, 2}},
 		Params: sdk.Params{"n": int64(-3), "x": 2.5, "yes": true, "text": "ä", "kind": "mask"},
 	}
 }
@@ -272,6 +273,7 @@ func TestInputsAndParams(t *testing.T) {
 		abi.InputSeed:   "\x05\x00\x00\x00\x00\x00\x00\x80",
 		abi.InputGrants: "\x02\x00\x00\x00\x07\x00\x00\x00forward\x05\x00\x00\x00patch",
 		abi.InputError:  "",
+		abi.InputReads:  "\x00\x00\x00\x00\x02\x00\x00\x00",
 	} {
 		if got := input(key); string(got) != want {
 			t.Errorf("input %d: %q, want %q", key, got, want)
@@ -280,8 +282,10 @@ func TestInputsAndParams(t *testing.T) {
 	if got := abi.NewReader(input(abi.InputTokens)).Tokens(); !slices.Equal(got, r.Tokens) {
 		t.Errorf("tokens: %+v", got)
 	}
-	if got := abi.NewReader(input(abi.InputTarget)).Target(); got != r.Target {
-		t.Errorf("target: %+v", got)
+	target := abi.NewReader(input(abi.InputTarget)).Target()
+	target.Positions = abi.NewReader(input(abi.InputReads)).Positions()
+	if diff := cmp.Diff(r.Target, target); diff != "" {
+		t.Errorf("target: %s", diff)
 	}
 	if got := abi.NewReader(input(abi.InputUnits)).Units(); len(got) != 1 || got[0].Text != "eins" {
 		t.Errorf("units: %+v", got)
@@ -289,7 +293,7 @@ func TestInputsAndParams(t *testing.T) {
 	if got := abi.NewReader(input(abi.InputModel)).Model(); got.ID != "asked" || got.Labels[1] != "ü" {
 		t.Errorf("model: %+v", got)
 	}
-	g.want("unknown key", g.do("input_get", 13, 0, 64), sdk.EName)
+	g.want("unknown key", g.do("input_get", 14, 0, 64), sdk.EName)
 	if got := string(input(abi.InputError)); got != "the input's key is unknown" {
 		t.Errorf("the error's message is %q", got)
 	}

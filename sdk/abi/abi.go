@@ -116,6 +116,7 @@ const (
 	InputModel    Input = 10 // model
 	InputGrants   Input = 11 // string list: the needs that were granted
 	InputError    Input = 12 // utf8: the message of the last host call that failed
+	InputReads    Input = 13 // u32 [K]: the positions that the target is read from
 )
 
 // Want is an output of a forward.

@@ -80,6 +80,7 @@ func TestBytesArePinned(t *testing.T) {
 			w.Target(sdk.Target{Kind: "k", Expr: "e", Label: "l", Index: 1, Output: sdk.Prob, Value: 1})
 		}),
 			"01000000 6b 01000000 65 01000000 6c 01000000 02000000 000000000000f03f"},
+		"positions": {frame(func(w *abi.Writer) { w.Positions([]int{0, 258}) }), "00000000 02010000"},
 		"model": {frame(func(w *abi.Writer) {
 			w.Model(sdk.ModelInfo{ID: "i", Architecture: "a", Task: "t", MaskToken: "m", Labels: []string{"l"}})
 		}),
@@ -114,6 +115,18 @@ func TestRoundTrips(t *testing.T) {
 	}
 	if err := r.End(); err != nil {
 		t.Error(err)
+	}
+	for _, want := range [][]int{nil, {0}, {3, math.MaxUint32}} {
+		var w abi.Writer
+		w.Positions(want)
+		r := abi.NewReader(w.B)
+		if diff := cmp.Diff(want, r.Positions()); diff != "" || r.End() != nil {
+			t.Errorf("positions: %s, then %v", diff, r.End())
+		}
+	}
+	half := abi.NewReader([]byte{0, 0, 0, 0, 1})
+	if half.Positions(); half.End() == nil {
+		t.Error("half a position is read")
 	}
 	for _, f := range []*abi.Forward{
 		{Rows: abi.FieldUnits, Handle: 1},

@@ -98,8 +98,8 @@ func (r *Reader) Units() []sdk.Unit {
 	return list
 }
 
-// Target appends a target: string kind, expression, label; u32 index; u32
-// output code; f64 value.
+// Target appends a target but for its positions: string kind, expression, label;
+// u32 index; u32 output code; f64 value.
 func (w *Writer) Target(t sdk.Target) {
 	w.String(t.Kind)
 	w.String(t.Expr)
@@ -125,6 +125,22 @@ func (r *Reader) Target() sdk.Target {
 	}
 	t.Value = r.F64()
 	return t
+}
+
+// Positions appends the positions of a target: u32 each, to the end.
+func (w *Writer) Positions(list []int) {
+	for _, at := range list {
+		w.Index(at)
+	}
+}
+
+// Positions reads positions to the end, nil where there are none.
+func (r *Reader) Positions() []int {
+	var list []int
+	for r.Len() > 0 {
+		list = append(list, r.Index())
+	}
+	return list
 }
 
 // Model appends a model: string id, architecture, task, mask token; string

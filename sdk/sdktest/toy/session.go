@@ -48,6 +48,7 @@ func (s *Session) Request() *sdk.Request {
 		u := &r.Units[i]
 		u.Spans, u.Tokens = slices.Clone(u.Spans), slices.Clone(u.Tokens)
 	}
+	r.Target.Positions = slices.Clone(r.Target.Positions)
 	if r.TextPair != nil {
 		pair := *r.TextPair
 		r.TextPair = &pair

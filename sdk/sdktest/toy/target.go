@@ -58,7 +58,7 @@ func parseClass(name string, labels []string) (int, bool) {
 
 // describe returns the target as methods see it.
 func (t target) describe(labels []string, logits []float64) sdk.Target {
-	d := sdk.Target{Kind: "class", Expr: strconv.Itoa(t.class), Index: t.class, Label: labels[t.class], Output: t.output, Value: t.value(logits)}
+	d := sdk.Target{Kind: "class", Expr: strconv.Itoa(t.class), Index: t.class, Label: labels[t.class], Output: t.output, Value: t.value(logits), Positions: []int{0}}
 	if t.minus >= 0 {
 		d.Kind = "difference"
 		d.Expr += " - " + strconv.Itoa(t.minus)
