@@ -68,7 +68,7 @@ func TestHostile(t *testing.T) {
 		{"raw-exit", sdk.EInternal, "the method's process ended itself with exit code 3", "leaving early"},
 		{"raw-exit-well", sdk.EInternal, "the method's process ended itself before it had a result", ""},
 		{"raw-kill", sdk.EInternal, "the method's process", ""},
-		{"raw-segv", sdk.EInternal, "the method's process ended itself with exit code 2", "panic: runtime error: invalid memory address or nil pointer dereference"},
+		{"raw-segv", sdk.EInternal, "the method's process ended itself with exit code 2: panic: runtime error: invalid memory address or nil pointer dereference", "panic: runtime error: invalid memory address or nil pointer dereference"},
 		{"raw-giant", sdk.EInternal, "the method's process sent a message of more than 16 MiB", ""},
 		{"raw-code", sdk.EInternal, "the method returned -77, which is neither 0 nor an error code", ""},
 		{"raw-no-results", sdk.EInternal, "the method returned no attributions", ""},
@@ -200,10 +200,24 @@ func TestMethods(t *testing.T) {
 	if !errors.Is(err, &sdk.Error{Code: sdk.ERange}) {
 		t.Errorf("a description that is too long: %v", err)
 	}
+	_, err = program(t, "hello-exit", process.Confine{}).Methods(t.Context(), process.Limits{})
+	if want := sdk.NewError(sdk.EInternal, "the method's process ended itself with exit code 3: there is nothing to serve"); !errors.Is(err, want) {
+		t.Errorf("ended at once: %v, want %v", err, want)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := program(t, "plugin", process.Confine{}).Methods(ctx, process.Limits{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("given up: %v", err)
+	}
+}
+
+// TestHandles holds that what a method was given and holds at its end is counted.
+func TestHandles(t *testing.T) {
+	leavesNothing(t)
+	s, r := session(t, nil)
+	_, stats, err := program(t, "plugin", process.Confine{}).Explain(t.Context(), s, r, method.Method{}.Info(), process.Limits{})
+	if err != nil || stats.Handles == 0 || stats.OpenHandles != 0 {
+		t.Errorf("%+v, %v", stats, err)
 	}
 }
 

@@ -79,7 +79,7 @@ func (m *Module) Explain(ctx context.Context, model sdk.Model, req *sdk.Request,
 	if err != nil {
 		if _, ended := errors.AsType[*LimitError](err); !ended && ctx.Err() == nil {
 			if r.Limit != nil {
-				err = r.Limit
+				err = &LimitError{Limit: hostcall.Clean(r.Limit.Limit, abi.MaxName), Message: hostcall.Clean(r.Limit.Message, abi.MaxMessage)}
 			} else if _, known := errors.AsType[*contract.Fault](err); r.Fault && !known {
 				err = &contract.Fault{Err: err}
 			}
@@ -180,7 +180,11 @@ func output(ctx context.Context, box *confine.Box, command confine.Command) ([]b
 	}
 	defer child.Close()
 	defer context.AfterFunc(ctx, child.Kill)()
-	_ = box.Limit(child, compileMemory)
+	if err := box.Limit(child, compileMemory); err != nil {
+		child.Kill()
+		<-child.Done()
+		return nil, internal("the compiler's memory cannot be bounded", err)
+	}
 	var said complaint
 	heard := make(chan struct{})
 	go func() {
@@ -201,7 +205,7 @@ func output(ctx context.Context, box *confine.Box, command confine.Command) ([]b
 		if said.ofMemory() {
 			return nil, &LimitError{Limit: hostcall.LimitMemory, Message: "needs more than " + hostcall.Size(compileMemory) + " of memory to compile"}
 		}
-		return nil, sdk.NewError(sdk.EInternal, "the compiler "+err.Error()+": "+hostcall.Clean(said.lastLine(), abi.MaxMessage))
+		return nil, sdk.NewError(sdk.EInternal, hostcall.Clean("the compiler "+err.Error()+": "+said.cause(), abi.MaxMessage))
 	}
 	return printed, readErr
 }

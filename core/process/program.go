@@ -127,7 +127,11 @@ func (p *Program) Describe(l Limits) string { return describe(p.Confinement(), l
 
 func describe(c Confinement, l Limits) string {
 	l = bounded(l)
-	return "process: " + c.String() + ", " + hostcall.Size(l.MemoryBytes) + " of it beyond its start, " + contract.Seconds(l.Timeout)
+	words := "process: " + c.String()
+	if c.Memory != "" {
+		words += ", " + hostcall.Size(l.MemoryBytes) + " of it beyond its start"
+	}
+	return words + ", " + contract.Seconds(l.Timeout)
 }
 
 // Methods starts the program and asks what it serves: descriptions in JSON, as
@@ -209,7 +213,7 @@ func explain(ctx context.Context, begin func(context.Context, Limits, func(line 
 		err = errors.Join(s.failure(run, limits, err), s.close())
 	}
 	h.close()
-	stats.Stats = h.call.Stats
+	stats.Stats = h.call.Counted()
 	if err != nil || ended.Code != 0 {
 		if gone := contract.Ended(run); gone != nil {
 			return nil, nil, stats, gone

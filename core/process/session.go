@@ -2,6 +2,7 @@ package process
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -311,7 +312,11 @@ func (s *session) failure(ctx context.Context, limits Limits, err error) error {
 	if s.said.ofMemory() {
 		return hostcall.MemoryError(limits)
 	}
-	return sdk.NewError(sdk.EInternal, "the method's process "+hostcall.Clean(exit.Error(), abi.MaxMessage))
+	message := "the method's process " + exit.Error()
+	if said := s.said.cause(); said != "" {
+		message += ": " + said
+	}
+	return sdk.NewError(sdk.EInternal, hostcall.Clean(message, abi.MaxMessage))
 }
 
 // misunderstood is the error of a process that runs and does not shake hands.
@@ -518,19 +523,36 @@ func (r *record) String() string {
 // complaint is what a process says on its standard error.
 type complaint struct {
 	mu     sync.Mutex
-	last   string // line
-	memory bool   // it had too little
+	last   []string // lines
+	first  string   // line of those with which Go's runtime ends a program
+	memory bool     // it had too little
 }
+
+// The lines of a complaint that are kept for an error, and the bytes of each.
+const (
+	maxLines = 4
+	maxLine  = 240
+)
 
 // hear takes a line in.
 func (c *complaint) hear(line string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.last = line
 	// In the words of the runtimes of Go, Python, C++ and Rust.
 	for _, words := range []string{"out of memory", "cannot allocate", "Cannot allocate memory", "MemoryError", "bad_alloc", "memory allocation of"} {
 		c.memory = c.memory || strings.Contains(line, words)
 	}
+	short := strings.TrimSpace(hostcall.Clean(line, maxLine))
+	if short == "" {
+		return
+	}
+	if c.first == "" && (strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ")) {
+		c.first = short // what follows is where every goroutine was
+	}
+	if len(c.last) == maxLines {
+		c.last = append(c.last[:0], c.last[1:]...)
+	}
+	c.last = append(c.last, short)
 }
 
 // ofMemory reports whether the process said that it had too little memory.
@@ -540,9 +562,10 @@ func (c *complaint) ofMemory() bool {
 	return c.memory
 }
 
-// lastLine returns the last line.
-func (c *complaint) lastLine() string {
+// cause returns what it said of its end, as one line: its last lines, or the first
+// of those that Go's runtime ends a program with.
+func (c *complaint) cause() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.last
+	return cmp.Or(c.first, strings.Join(c.last, " "))
 }

@@ -1,7 +1,9 @@
 package process
 
 import (
+	"maps"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/xai-go/xai/sdk"
@@ -14,8 +16,9 @@ import (
 type host struct {
 	stream grpc.BidiStreamingServer[wire.Input, wire.Event]
 
-	mu    sync.Mutex
-	ended bool
+	mu      sync.Mutex
+	ended   bool
+	replies map[int64]bool // handles that were not freed
 
 	dropped struct {
 		sync.Mutex
@@ -24,7 +27,7 @@ type host struct {
 }
 
 func newHost(stream grpc.BidiStreamingServer[wire.Input, wire.Event]) *host {
-	return &host{stream: stream}
+	return &host{stream: stream, replies: map[int64]bool{}}
 }
 
 // call makes a call and returns its answer. An answer that is an error is an
@@ -51,31 +54,16 @@ func (h *host) exchange(events []*wire.Event, visit func(*wire.Answer) error) er
 	if h.ended {
 		return sdk.NewError(sdk.EInternal, "the explanation is over, and its model was used")
 	}
-	ahead := 0 // answers that nobody waits for
-	skip := func() error {
-		for ; ahead > 0; ahead-- {
-			if _, err := h.receiveAnswer(); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	for _, handle := range h.drops() {
-		if err := h.stream.Send(&wire.Event{Event: &wire.Event_TensorFree{TensorFree: &wire.TensorFree{Handle: handle}}}); err != nil {
-			return h.gone(err)
-		}
-		if ahead++; ahead == maxAhead {
-			if err := skip(); err != nil {
-				return err
-			}
-		}
+	ahead, err := h.drop(h.drops())
+	if err != nil {
+		return err
 	}
 	for _, e := range events {
 		if err := h.stream.Send(e); err != nil {
 			return h.gone(err)
 		}
 	}
-	if err := skip(); err != nil {
+	if err := h.skip(ahead); err != nil {
 		return err
 	}
 	var failed error
@@ -94,6 +82,33 @@ func (h *host) exchange(events []*wire.Event, visit func(*wire.Answer) error) er
 			return failed
 		}
 	}
+}
+
+// drop frees handles, and returns how many answers to that were not read yet.
+func (h *host) drop(handles []int64) (ahead int, err error) {
+	for _, handle := range handles {
+		delete(h.replies, handle)
+		if err := h.stream.Send(&wire.Event{Event: &wire.Event_TensorFree{TensorFree: &wire.TensorFree{Handle: handle}}}); err != nil {
+			return 0, h.gone(err)
+		}
+		if ahead++; ahead == maxAhead {
+			if err := h.skip(ahead); err != nil {
+				return 0, err
+			}
+			ahead = 0
+		}
+	}
+	return ahead, nil
+}
+
+// skip reads answers that nobody waits for.
+func (h *host) skip(n int) error {
+	for ; n > 0; n-- {
+		if _, err := h.receiveAnswer(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // receiveAnswer waits for the host's next answer.
@@ -116,12 +131,23 @@ func (h *host) gone(err error) error {
 	return sdk.NewError(sdk.EInternal, "the connection to the host ended: "+err.Error())
 }
 
-// end sends the last event. Whoever still holds the model is refused from then
-// on.
+// end frees what is left, replies among it that the method no longer has and no
+// garbage collector has looked for, and sends the last event. Whoever still holds
+// the model is refused from then on.
 func (h *host) end(ended *wire.Ended) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.ended = true
+	ahead, err := h.drop(h.drops())
+	if err == nil {
+		err = h.skip(ahead)
+	}
+	if err == nil {
+		_, err = h.drop(slices.Collect(maps.Keys(h.replies)))
+	}
+	if err != nil {
+		return err
+	}
 	return h.stream.Send(&wire.Event{Event: &wire.Event_Ended{Ended: ended}})
 }
 
@@ -132,9 +158,12 @@ func (h *host) free(handle int64) {
 	h.dropped.handles = append(h.dropped.handles, handle)
 }
 
-// freeWith has a handle dropped once nobody holds owner.
-func freeWith[T any](h *host, owner *T, handle int64) {
-	runtime.AddCleanup(owner, h.free, handle)
+// keep has a reply's handle dropped once nobody holds the reply, and at the end.
+func (h *host) keep(r *reply, handle int64) {
+	h.mu.Lock()
+	h.replies[handle] = true
+	h.mu.Unlock()
+	runtime.AddCleanup(r, h.free, handle)
 }
 
 // drops returns the handles that are to be freed, once.

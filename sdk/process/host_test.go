@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"io"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -69,6 +70,32 @@ func TestFree(t *testing.T) {
 	}
 	if a, err := h.call(log("y")); err != nil || a.Value != 7 || len(s.sent) != 1002 {
 		t.Errorf("the next call: %v, %v, %d events", a, err, len(s.sent))
+	}
+}
+
+// TestEndFrees holds that at the end everything is freed that is still there, each
+// once, and that nobody waits for the answers to the last of it.
+func TestEndFrees(t *testing.T) {
+	s := &stream{ctx: t.Context(), answer: func(*wire.Event) []*wire.Answer { return []*wire.Answer{{}} }}
+	h := newHost(s)
+	var replies []*reply
+	for handle := range int64(1000) {
+		r := &reply{h, handle}
+		h.keep(r, handle)
+		replies = append(replies, r)
+	}
+	h.free(3)    // by a cleanup
+	h.free(5000) // a tensor
+	if err := h.end(&wire.Ended{}); err != nil {
+		t.Fatal(err)
+	}
+	runtime.KeepAlive(replies)
+	freed := map[int64]int{}
+	for _, e := range s.sent[:len(s.sent)-1] {
+		freed[e.GetTensorFree().GetHandle()]++
+	}
+	if s.sent[len(s.sent)-1].GetEnded() == nil || len(freed) != 1001 || len(s.sent) != 1002 || s.most > maxAhead+2 {
+		t.Errorf("%d events that free %d handles, %d answers at once", len(s.sent), len(freed), s.most)
 	}
 }
 

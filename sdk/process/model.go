@@ -191,7 +191,7 @@ func (m *model) reply(e *wire.Event) (*reply, error) {
 		return nil, err
 	}
 	r := &reply{m.h, a.Value}
-	freeWith(m.h, r, a.Value)
+	m.h.keep(r, a.Value)
 	return r, nil
 }
 

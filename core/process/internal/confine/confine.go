@@ -173,6 +173,7 @@ type Box struct {
 	machine Machine
 	shim    string // empty where there is none
 	user    user
+	lock    *lock
 }
 
 // user is the user and group of a process.
@@ -194,7 +195,9 @@ func New(rights Rights, shim string) (*Box, error) {
 	if b.user, err = newUser(b.machine); err != nil {
 		return nil, err
 	}
-	if b.Dir, err = os.MkdirTemp(tempDir(b.user != user{}), "xai"); err != nil {
+	temp := tempDir(b.user != user{})
+	sweepOnce(temp)
+	if b.Dir, b.lock, err = folder(temp); err != nil {
 		return nil, err
 	}
 	if err := b.Own(b.Dir); err != nil {
@@ -249,7 +252,12 @@ func (b *Box) OwnAll(dir string) error {
 }
 
 // Close removes the folder. The process has ended.
-func (b *Box) Close() error { return os.RemoveAll(b.Dir) }
+func (b *Box) Close() error {
+	if err := os.RemoveAll(b.Dir); err != nil {
+		return errors.Join(err, b.lock.file.Close()) // for the next sweep
+	}
+	return b.lock.release()
+}
 
 // Command is what a box runs.
 type Command struct {

@@ -44,13 +44,20 @@ func shimMain() {
 	os.Exit(0)
 }
 
-// endAll ends every process of a user, but for this one.
+// endAll ends every process of a user, but for this one. It acts as that user and is
+// another one, lest they end or stop it first.
 func endAll(o orders) error {
-	if o.UID == 0 {
+	if o.UID == 0 || o.Other == 0 {
 		return errors.New("every process of root would end")
 	}
-	if err := o.become(); err != nil {
-		return err
+	if err := syscall.Setgroups([]int{}); err != nil {
+		return os.NewSyscallError("setgroups", err)
+	}
+	if err := syscall.Setresgid(o.GID, o.GID, o.GID); err != nil {
+		return os.NewSyscallError("setresgid", err)
+	}
+	if err := syscall.Setresuid(o.Other, o.UID, o.Other); err != nil {
+		return os.NewSyscallError("setresuid", err)
 	}
 	if err := unix.Kill(-1, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
 		return os.NewSyscallError("kill", err)

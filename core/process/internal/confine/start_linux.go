@@ -27,6 +27,7 @@ type orders struct {
 	Dir   string
 
 	UID, GID int // 0 where they stay
+	Other    int // of End: a user that nobody else has
 	Landlock int
 	Files    bool // every file
 	Net      bool
@@ -176,7 +177,17 @@ func (b *Box) end(p *os.Process) {
 
 // endUser ends every process of the box's user, which only that user can do
 // without a race.
-func (b *Box) endUser() error { return b.as(orders{End: true}) }
+func (b *Box) endUser() error {
+	other, err := newUser(b.machine)
+	if err != nil {
+		return err
+	}
+	return b.as(orders{End: true, Other: other.uid})
+}
+
+// asTimeout bounds what a shim does as the box's user: the user's processes may stop
+// it, and then it does not.
+const asTimeout = 10 * time.Second
 
 // as has a shim do something as the box's user.
 func (b *Box) as(o orders) error {
@@ -187,7 +198,9 @@ func (b *Box) as(o orders) error {
 	defer r.Close()
 	defer w.Close()
 	o.UID, o.GID = b.user.uid, b.user.gid
-	cmd := exec.Command(b.shim)
+	ctx, cancel := context.WithTimeout(context.Background(), asTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, b.shim)
 	cmd.Args = []string{"xai", ShimArg}
 	cmd.Env = []string{}
 	cmd.SysProcAttr = attributes(0)
