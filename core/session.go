@@ -206,7 +206,8 @@ func (s *session) rows(f *sdk.Forward) (int, func(i int) (row, error), error) {
 		units, byToken := s.units, s.byToken
 		if f.Over != nil {
 			own := slices.ContainsFunc(f.Over, func(u sdk.Unit) bool { return u.Tokens == nil })
-			units, byToken = s.enc.withTokens(f.Over), s.enc.raw || s.byToken && !own
+			spans := slices.ContainsFunc(f.Over, func(u sdk.Unit) bool { return len(u.Spans) > 0 })
+			units, byToken = s.enc.withTokens(f.Over), s.enc.raw || !spans || s.byToken && !own
 		}
 		keep, err := sdk.Values[uint8](f.Units)
 		if err != nil {

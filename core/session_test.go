@@ -257,3 +257,29 @@ func TestCancelledForwards(t *testing.T) {
 		t.Errorf("afterwards (-fresh +cancelled):\n%s", diff)
 	}
 }
+
+// TestBareUnits: units that a forward brings without spans are dropped token by
+// token, whatever the request's units are.
+func TestBareUnits(t *testing.T) {
+	s := started(t, openBuiltin(t, Options{}), Request{Input: Input{Text: "A gripping film."}})
+	bare := make([]sdk.Unit, len(s.units))
+	masks := make([]uint8, 0, len(s.units)*len(s.enc.tokens))
+	keep := slices.Repeat([]uint8{1}, len(s.units)*len(s.units))
+	for i, u := range s.units {
+		bare[i] = sdk.Unit{Text: u.Text, Tokens: u.Tokens}
+		keep[i*len(s.units)+i] = 0
+		row := slices.Repeat([]uint8{1}, len(s.enc.tokens))
+		for _, token := range u.Tokens {
+			row[token] = 0
+		}
+		masks = append(masks, row...)
+	}
+	got := s.logitsOf(t, &sdk.Forward{Units: sdk.NewTensor(keep, len(bare), len(bare)), Over: bare})
+	want := s.logitsOf(t, &sdk.Forward{Masks: sdk.NewTensor(masks, len(bare), len(s.enc.tokens))})
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if whole := s.logitsOf(t, &sdk.Forward{Masks: sdk.NewTensor(slices.Repeat([]uint8{1}, len(s.enc.tokens)), 1, len(s.enc.tokens))}); cmp.Equal(whole[0], got[1]) {
+		t.Error("dropping a unit changes nothing")
+	}
+}

@@ -45,7 +45,7 @@ type Forward struct {
 	// NeedEmbeddings.
 	Embeds *Tensor
 
-	// Over replaces the request's units as the columns of Units.
+	// Over replaces the request's units as Units' columns: by tokens, where none has spans.
 	Over []Unit
 	// Fill is what a dropped unit or token becomes. The zero value is the
 	// tokenizer's mask token.
