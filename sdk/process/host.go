@@ -143,7 +143,10 @@ func (h *host) end(ended *wire.Ended) error {
 		err = h.skip(ahead)
 	}
 	if err == nil {
-		_, err = h.drop(slices.Collect(maps.Keys(h.replies)))
+		ahead, err = h.drop(slices.Collect(maps.Keys(h.replies)))
+	}
+	if err == nil {
+		err = h.skip(ahead) // lest the host answers where nobody is
 	}
 	if err != nil {
 		return err
