@@ -56,21 +56,16 @@ func (h *Host) locked(e registry.Entry) error {
 	refuse := func(msg string, err error) error {
 		return &Error{Kind: KindMethod, Msg: msg, Hint: "look at what changed, and lock it with: xai plugin lock", Err: err}
 	}
-	for _, place := range list.Places {
-		if place.File == nil || place.Origin != registry.OriginProject && place.Origin != registry.OriginFlag {
-			continue
-		}
-		lock, err := registry.ReadLock(registry.LockPath(place.Path))
+	if file := list.Project(); file != nil {
+		path := registry.LockPath(file.Path)
+		lock, err := registry.ReadLock(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return refuse(registry.LockPath(place.Path)+" does not exist, and --locked keeps to it", err)
+			return refuse(path+" does not exist, and --locked keeps to it", err)
 		case err != nil:
 			return refuse(err.Error(), err)
 		}
-		if all := lock.Compare(list); len(all) > 0 {
-			return refuse(all[0].String(), nil)
-		}
-		if all := lock.Check(e); len(all) > 0 {
+		if all := append(lock.Compare(list), lock.Check(e)...); len(all) > 0 {
 			return refuse(all[0].String(), nil)
 		}
 		return nil

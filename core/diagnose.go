@@ -127,22 +127,22 @@ func (d *diagnosis) registry() {
 	if list == nil {
 		return
 	}
-	for _, p := range list.Places {
-		if p.File == nil || p.Origin != registry.OriginProject {
-			continue
+	file := list.Project()
+	if file == nil {
+		return
+	}
+	path = registry.LockPath(file.Path)
+	switch lock, err := registry.ReadLock(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		d.add("registry", "lock", "none: xai plugin lock writes one", nil, "")
+	case err != nil:
+		d.add("registry", "lock", path, err, "mend the file, or write it again with: xai plugin lock")
+	default:
+		var differs error
+		if all := lock.Compare(list); len(all) > 0 {
+			differs = errors.New(all[0].String())
 		}
-		switch lock, err := registry.ReadLock(registry.LockPath(p.Path)); {
-		case errors.Is(err, fs.ErrNotExist):
-			d.add("registry", "lock", "none: xai plugin lock writes one", nil, "")
-		case err != nil:
-			d.add("registry", "lock", registry.LockPath(p.Path), err, "mend the file, or write it again with: xai plugin lock")
-		default:
-			var differs error
-			if all := lock.Compare(list); len(all) > 0 {
-				differs = errors.New(all[0].String())
-			}
-			d.add("registry", "lock", registry.LockPath(p.Path), differs, "look at what changed, and lock it with: xai plugin lock")
-		}
+		d.add("registry", "lock", path, differs, "look at what changed, and lock it with: xai plugin lock")
 	}
 }
 

@@ -80,8 +80,9 @@ func (a *app) pluginFetch() *cobra.Command {
 		Use:   "fetch [NAME]…",
 		Short: "Fetch the methods that are declared",
 		Long: `Fetch fetches methods that a methods.toml declares and that are on another machine,
-all of them where none is named, verifies every one, and asks for what they need. It
-says which hosts it contacts.`,
+all of them where none is named, verifies every one, and asks for what they need. Where
+one fails it goes on with the others, says what it has, and fails with all that it has
+not. It says which hosts it contacts.`,
 		Example: examples(
 			"xai plugin fetch", "after a checkout of a project",
 			"xai plugin fetch --yes", "in a script: what the methods need is granted",
@@ -199,16 +200,21 @@ func (a *app) installing(format string, do func(*install.Installer) ([]install.M
 		return err
 	}
 	defer i.Host.Close()
-	methods, err := do(i)
-	if err != nil {
-		return a.advise(err)
+	methods, failed := do(i)
+	several, _ := errors.AsType[*install.FetchError](failed)
+	if failed != nil && several == nil && len(methods) == 0 {
+		return a.advise(failed)
 	}
-	return a.write(func(w io.Writer) error {
+	err = a.write(func(w io.Writer) error { // what is here is told, whatever is not
 		if format == "json" {
-			return report.JSON(w, added(methods, c.hosts))
+			return report.JSON(w, added(methods, several, c.hosts))
 		}
-		return addedTerm(w, methods)
+		return addedTerm(w, methods, several)
 	})
+	if err == nil && failed != nil {
+		err = a.advise(failed)
+	}
+	return err
 }
 
 // advise completes the hint of a refusal with the command line that goes on.
@@ -232,6 +238,8 @@ func (a *app) advise(err error) error {
 	with := *e
 	if t, ok := errors.AsType[*install.UntrustedError](err); ok {
 		with.Hint = "if that is what its publisher says: " + again("--sha256", t.SHA256)
+	} else if _, several := errors.AsType[*install.FetchError](err); several {
+		// Each of them has a reason of its own.
 	} else if u, ok := errors.AsType[*install.UngrantedError](err); ok && !u.Denied {
 		with.Hint = "if you trust it: " + again("--yes")
 	}
@@ -256,12 +264,29 @@ type addedMethod struct {
 }
 
 type addedMethods struct {
-	Methods   []addedMethod `json:"methods"`
-	Contacted []string      `json:"contacted"`
+	Methods   []addedMethod  `json:"methods"`
+	Failed    []failedMethod `json:"failed"`
+	Contacted []string       `json:"contacted"`
 }
 
-func added(methods []install.Method, contacted []string) addedMethods {
-	out := addedMethods{[]addedMethod{}, contacted}
+// failedMethod is a method that is not here.
+type failedMethod struct {
+	Name    string `json:"name"`
+	Message string `json:"message"`
+	Hint    string `json:"hint"`
+}
+
+func added(methods []install.Method, failed *install.FetchError, contacted []string) addedMethods {
+	out := addedMethods{[]addedMethod{}, []failedMethod{}, contacted}
+	if failed != nil {
+		for _, f := range failed.Failures {
+			j := failedMethod{Name: f.Name, Message: f.Err.Error()}
+			if e, ok := errors.AsType[*core.Error](f.Err); ok {
+				j.Hint = e.Hint
+			}
+			out.Failed = append(out.Failed, j)
+		}
+	}
 	for _, m := range methods {
 		j := addedMethod{
 			Name: m.Name, Version: m.Version, Kind: m.Kind, URL: m.URL, SHA256: m.SHA256, Digest: m.Digest, Signer: m.Signer,
@@ -276,8 +301,12 @@ func added(methods []install.Method, contacted []string) addedMethods {
 	return out
 }
 
-func addedTerm(w io.Writer, methods []install.Method) error {
-	if len(methods) == 0 {
+func addedTerm(w io.Writer, methods []install.Method, failed *install.FetchError) error {
+	if failed != nil {
+		for _, f := range failed.Failures {
+			fmt.Fprintf(w, "%s is not here: %s.\n", f.Name, report.Line(f.Err.Error()))
+		}
+	} else if len(methods) == 0 {
 		fmt.Fprintln(w, "Nothing is declared that is not in the binary.")
 	}
 	for _, m := range methods {

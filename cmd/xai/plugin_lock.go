@@ -41,8 +41,9 @@ func (a *app) pluginLock() *cobra.Command {
 		Use:   "lock",
 		Short: "Write down what the methods of a project are",
 		Long: `Lock writes xai.lock beside the project's methods.toml, or that of --registry: the
-address, hash of every platform, OCI digest, signer, version and needs of every method
-that it declares. Commit it. With --locked, xai runs nothing that differs from it.
+address, hash of every platform, OCI digest, signer, version, ABI, needs and confinement
+of every method that it declares; parameters and limits are no part of it. Commit it.
+With --locked, xai runs nothing that differs from it.
 Lock prints what has changed since. It contacts an OCI registry where an address names
 no digest and the lock as it was does not know it. With --check it writes nothing,
 contacts nobody, and exits with 4 where anything differs.`,
@@ -77,14 +78,17 @@ func (a *app) lock(ctx context.Context, check bool, format string) error {
 	path := registry.LockPath(file.Path)
 	before, err := registry.ReadLock(path)
 	missing := errors.Is(err, fs.ErrNotExist)
+	_, broken := errors.AsType[*registry.ParseError](err)
 	switch {
 	case err == nil:
 	case check && missing:
 		return &core.Error{Kind: core.KindMethod, Msg: path + " does not exist", Hint: "write it with: xai plugin lock", Err: err}
 	case check:
 		return &core.Error{Kind: core.KindMethod, Msg: err.Error(), Hint: "mend the file, or write it again with: xai plugin lock", Err: err}
-	default:
+	case missing || broken:
 		before = &registry.Lock{Path: path} // a broken one is written anew
+	default: // a newer xai's, or no file that a lock could be
+		return &core.Error{Kind: core.KindInput, Msg: err.Error(), Hint: "look what it is, and move it away", Err: err}
 	}
 	out := lockSummary{Lock: path, File: file.Path, Methods: len(file.Methods), Differences: []lockDifference{}}
 	for _, d := range before.Compare(list) {
@@ -118,7 +122,7 @@ func writeLock(ctx context.Context, of func(context.Context, *registry.List, *re
 	if err != nil {
 		return false, &core.Error{Kind: core.KindInput, Msg: err.Error(), Err: err}
 	}
-	if was, err := os.ReadFile(path); err == nil && bytes.Equal(was, text) {
+	if was, err := os.ReadFile(path); err == nil && bytes.Equal(was, text) { // a regular file, or ReadLock would have said so
 		return false, nil
 	}
 	if err := ctx.Err(); err != nil {

@@ -95,6 +95,10 @@ func init() {
 		}
 		ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(text, args[1], args[2], 1)), 0o600))
 	}
+	// append FILE OTHER: what OTHER holds comes behind what FILE holds.
+	scriptCommands["append"] = func(ts *testscript.TestScript, _ bool, args []string) {
+		ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(ts.ReadFile(args[0])+"\n"+ts.ReadFile(args[1])), 0o600))
+	}
 	// tagged FILE ADDRESS: every OCI address of a methods.toml becomes that one.
 	scriptCommands["tagged"] = func(ts *testscript.TestScript, _ bool, args []string) {
 		text := regexp.MustCompile(`"oci://[^"]*"`).ReplaceAllString(ts.ReadFile(args[0]), strconv.Quote(args[1]))

@@ -89,7 +89,9 @@ func (i *Installer) Add(ctx context.Context, r Request) ([]Method, error) {
 }
 
 // Fetch fetches methods that are declared already, as far as they are on another
-// machine, verifies them, and has what they need granted.
+// machine, verifies them, and has what they need granted. It tries them all, and
+// returns those that are here and may run. Where one of several is not, the error
+// is a *FetchError within a *core.Error.
 func (i *Installer) Fetch(ctx context.Context, granted bool, names ...string) ([]Method, error) {
 	list, err := i.Host.Methods()
 	if err != nil {
@@ -101,9 +103,94 @@ func (i *Installer) Fetch(ctx context.Context, granted bool, names ...string) ([
 		if err != nil {
 			return nil, unknown(err)
 		}
-		entries = append(entries, e)
+		if !slices.ContainsFunc(entries, func(o registry.Entry) bool { return o.Name == e.Name }) {
+			entries = append(entries, e)
+		}
 	}
-	return i.bring(ctx, granted, list, entries, nil)
+	var out []Method
+	var asks []*registry.Ask
+	failures := &FetchError{Of: len(entries)}
+	fail := func(name string, err error) { failures.Failures = append(failures.Failures, Failure{name, err}) }
+	for _, e := range entries {
+		m, err := i.bringOne(ctx, list, e)
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err != nil:
+			fail(e.Name, err)
+			continue
+		case m.Granted != nil:
+			asks = append(asks, m.Granted)
+		}
+		out = append(out, m)
+	}
+	if err := i.grant(ctx, granted, asks); err != nil {
+		if !is[*UngrantedError](err) {
+			return nil, err
+		}
+		if len(failures.Failures) == 0 {
+			return slices.DeleteFunc(out, func(m Method) bool { return m.Granted != nil }), err
+		}
+		for _, ask := range asks {
+			fail(ask.Grant.Name, &core.Error{Kind: core.KindMethod, Msg: ask.String(), Hint: "if you trust it: xai plugin grant " + ask.Grant.Name})
+		}
+		out = slices.DeleteFunc(out, func(m Method) bool { return m.Granted != nil })
+	}
+	return out, failures.orNil()
+}
+
+// Failure is why a method was not fetched.
+type Failure struct {
+	Name string // of the method
+	Err  error
+}
+
+// FetchError reports those of several methods that could not be fetched, or may not
+// run.
+type FetchError struct {
+	Of       int // methods in all
+	Failures []Failure
+}
+
+// Error says which they are.
+func (e *FetchError) Error() string {
+	var names []string
+	for _, f := range e.Failures {
+		names = append(names, f.Name)
+	}
+	return fmt.Sprintf("%d of %d methods are not here, or may not run: %s", len(e.Failures), e.Of, strings.Join(names, ", "))
+}
+
+// Unwrap returns what the matter is with each.
+func (e *FetchError) Unwrap() []error {
+	var out []error
+	for _, f := range e.Failures {
+		out = append(out, f.Err)
+	}
+	return out
+}
+
+// orNil returns the error, of the gravest kind and with its hint: bytes that are not
+// what they should be come before those that are not there. That of the only method
+// stands for itself.
+func (e *FetchError) orNil() error {
+	if len(e.Failures) == 0 {
+		return nil
+	}
+	if e.Of == 1 {
+		return e.Failures[0].Err
+	}
+	out := &core.Error{Kind: core.KindInput, Msg: e.Error(), Err: e}
+	for _, f := range e.Failures {
+		c, ok := errors.AsType[*core.Error](f.Err)
+		if !ok {
+			continue
+		}
+		if out.Hint == "" || c.Kind == core.KindMethod && out.Kind != core.KindMethod {
+			out.Kind, out.Hint = c.Kind, c.Hint
+		}
+	}
+	return out
 }
 
 // unknown says that no method has that name.
@@ -389,48 +476,20 @@ func (i *Installer) declare(ctx context.Context, r Request, list *registry.List,
 // bring fetches entries, verifies and compiles them, has granted what they need, and
 // then does the rest.
 func (i *Installer) bring(ctx context.Context, granted bool, list *registry.List, entries []registry.Entry, rest func() error) ([]Method, error) {
-	for _, e := range entries {
-		if err := speaks(e); err != nil {
-			return nil, err
-		}
-		if err := i.Host.Allowed(e); err != nil {
+	for _, e := range entries { // before anybody is contacted
+		if err := i.allowed(e); err != nil {
 			return nil, err
 		}
 	}
 	out := make([]Method, len(entries))
 	var asks []*registry.Ask
 	for k, e := range entries {
-		out[k].Entry = e
-		if first, err := list.Find(e.Name); err == nil && first.File != e.File {
-			out[k].Behind = first.File.Path
-		}
-		a, err := e.Artifact(runtime.GOOS, runtime.GOARCH)
-		if err != nil {
-			return nil, failed(err)
-		}
-		if remote(a.URL) {
-			client, err := i.client()
-			if err != nil {
-				return nil, err
-			}
-			got, err := client.FetchEntry(ctx, e, runtime.GOOS, runtime.GOARCH)
-			if err != nil {
-				return nil, failed(err)
-			}
-			out[k].Digest = got.Digest
-		}
-		if err := i.Host.Examine(ctx, e); err != nil {
+		var err error
+		if out[k], err = i.bringOne(ctx, list, e); err != nil {
 			return nil, err
 		}
-		if err := i.Host.Compile(ctx, e); err != nil {
-			return nil, err
-		}
-		ask, err := i.Host.Asks(e)
-		if err != nil {
-			return nil, err
-		}
-		if out[k].Granted = ask; ask != nil {
-			asks = append(asks, ask)
+		if out[k].Granted != nil {
+			asks = append(asks, out[k].Granted)
 		}
 	}
 	if err := i.grant(ctx, granted, asks); err != nil {
@@ -440,6 +499,49 @@ func (i *Installer) bring(ctx context.Context, granted bool, list *registry.List
 		return out, nil
 	}
 	return out, rest()
+}
+
+// allowed says whether this host could run a method, and the policy lets it.
+func (i *Installer) allowed(e registry.Entry) error {
+	if err := speaks(e); err != nil {
+		return err
+	}
+	return i.Host.Allowed(e)
+}
+
+// bringOne fetches an entry, verifies and compiles it. What was not granted yet is
+// in Granted.
+func (i *Installer) bringOne(ctx context.Context, list *registry.List, e registry.Entry) (Method, error) {
+	out := Method{Entry: e}
+	if err := i.allowed(e); err != nil {
+		return out, err
+	}
+	if first, err := list.Find(e.Name); err == nil && first.File != e.File {
+		out.Behind = first.File.Path
+	}
+	a, err := e.Artifact(runtime.GOOS, runtime.GOARCH)
+	if err != nil {
+		return out, failed(err)
+	}
+	if remote(a.URL) {
+		client, err := i.client()
+		if err != nil {
+			return out, err
+		}
+		got, err := client.FetchEntry(ctx, e, runtime.GOOS, runtime.GOARCH)
+		if err != nil {
+			return out, failed(err)
+		}
+		out.Digest = got.Digest
+	}
+	if err := i.Host.Examine(ctx, e); err != nil {
+		return out, err
+	}
+	if err := i.Host.Compile(ctx, e); err != nil {
+		return out, err
+	}
+	out.Granted, err = i.Host.Asks(e)
+	return out, err
 }
 
 // speaks holds a method to the ABI of this host.

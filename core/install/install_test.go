@@ -544,6 +544,67 @@ func TestAddOverHTTPS(t *testing.T) {
 	}
 }
 
+// TestFetchGoesOn holds that what one method lacks keeps none of the others away,
+// and that all that is lacking is told.
+func TestFetchGoesOn(t *testing.T) {
+	p := newPlace(t)
+	data, sum := module(t)
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/gone.wasm" {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		_, _ = w.Write(data)
+	}))
+	t.Cleanup(server.Close)
+	method := func(name, file, sum string) registry.Method {
+		return registry.Method{Name: name, Kind: registry.KindWASM, URL: server.URL + "/" + file, SHA256: sum, ABI: "1.0", Version: "1.0.0", Needs: []string{"forward"}}
+	}
+	f := registry.File{Path: p.file, Methods: []registry.Method{
+		method("gone", "gone.wasm", strings.Repeat("1", 64)), method("here", "m.wasm", sum), method("swapped", "m.wasm", strings.Repeat("0", 64)),
+	}}
+	text, err := f.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.write(t, "project/methods.toml", text)
+	p.open(t)
+	p.Client = &source.Client{Transport: server.Client().Transport}
+
+	got, err := p.Fetch(t.Context(), true, "gone", "here", "swapped", "here")
+	if len(got) != 1 || got[0].Name != "here" {
+		t.Errorf("fetched %+v", got)
+	}
+	kind(t, err, core.KindMethod, "2 of 3 methods are not here, or may not run: gone, swapped")
+	e, ok := errors.AsType[*install.FetchError](err)
+	if !ok || len(e.Failures) != 2 {
+		t.Fatalf("error = %v", err)
+	}
+	kind(t, e.Failures[0].Err, core.KindInput, "the server has no such file")
+	kind(t, e.Failures[1].Err, core.KindMethod, "has sha256")
+	if ask, err := p.Host.Missing("here"); err != nil || ask != nil {
+		t.Errorf("what is here was not granted: %v, %v", ask, err)
+	}
+	// One alone says itself what the matter is.
+	_, err = p.Fetch(t.Context(), true, "gone")
+	kind(t, err, core.KindInput, "the server has no such file")
+
+	// What nobody grants may not run, and is told with the rest.
+	p.options.GrantsFile = filepath.Join(p.dir, "others.toml")
+	client := p.Client
+	p.open(t)
+	p.Client = client
+	got, err = p.Fetch(t.Context(), false, "gone", "here")
+	kind(t, err, core.KindMethod, "2 of 2 methods are not here, or may not run: gone, here")
+	if len(got) != 0 {
+		t.Errorf("fetched %+v", got)
+	}
+	_, err = p.Fetch(t.Context(), false, "here")
+	if _, ok := errors.AsType[*install.UngrantedError](err); !ok {
+		t.Errorf("error = %v", err)
+	}
+}
+
 func TestPublishAndAdd(t *testing.T) {
 	held := &ocitest.Registry{}
 	server := httptest.NewServer(held)
