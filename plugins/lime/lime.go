@@ -18,8 +18,10 @@ package lime
 import (
 	"context"
 	"math"
+	"slices"
 	"strconv"
 
+	"github.com/xai-go/xai/plugins/internal/game"
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/num"
 )
@@ -48,66 +50,107 @@ func (Method) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 	if err := s.checkSize(n); err != nil {
 		return nil, err
 	}
-	var h *neighbourhood
-	if s.compat {
-		h = sampleLikeReference(r.Seed, s.samples, n)
-	} else if h, err = sampleNeighbourhood(r.Rand, s.samples, n); err != nil {
-		return nil, err
-	}
-	reply, err := m.Forward(ctx, &sdk.Forward{Units: h.withBaseline(), Over: own, Fill: s.fill})
+	h, err := newSample(s, r, n)
 	if err != nil {
 		return nil, err
 	}
-	y, err := outputs(reply, sdk.ReplyTarget, s.samples+1)
-	if err != nil {
-		return nil, err
+	ev := evaluations{model: m, forward: sdk.Forward{Over: own, Fill: s.fill}, target: r.Target, classes: s.topLabels > 0}
+	var weights []float64
+	var regression *num.Regression
+	var fit *surrogate
+	for {
+		if err := ev.run(ctx, h.neighbourhood); err != nil {
+			return nil, err
+		}
+		weights = kernel(h.distances(s.metric), s.width)
+		if regression, err = num.NewRegression(h.keep, h.n, n, ev.y, weights); err != nil {
+			return nil, sdk.NewError(sdk.EInternal, err.Error())
+		}
+		if fit, err = s.fit(h.neighbourhood, weights, ev.y, regression); err != nil {
+			return nil, err
+		}
+		if h.n == s.samples || slices.Max(fit.stderr) <= s.maxStderr {
+			break
+		}
+		if err := h.extend(min(2*h.n, s.samples)); err != nil {
+			return nil, err
+		}
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	weights := kernel(h.distances(s.metric), s.width)
-	baseline := y[s.samples]
 	e := &sdk.Explanation{
 		Units:       own,
-		Baseline:    &baseline,
+		Baseline:    &ev.baseline,
 		Diagnostics: []sdk.Diagnostic{{Name: "effective_samples", Value: effective(weights)}},
 	}
-	regression, err := num.NewRegression(h.keep, s.samples, n, y[:s.samples], weights)
-	if err != nil {
-		return nil, sdk.NewError(sdk.EInternal, err.Error())
-	}
-	explain := func(name, prefix string, regression *num.Regression, y []float64) error {
-		f, err := s.fit(h, weights, y, regression)
-		if err == nil {
-			f.report(e, name, prefix, n)
-		}
-		return err
-	}
-	if err := explain("attributions", "", regression, y[:s.samples]); err != nil {
-		return nil, err
-	}
+	fit.report(e, "attributions", "", n)
+	a := e.Attributions[0]
+	e.Diagnostics = append(e.Diagnostics, game.Gap(a.Values, ev.y[0], ev.baseline))
+	e.Diagnostics = append(e.Diagnostics, game.Certain(a.Values, a.Stderr)...)
 	if s.topLabels == 0 {
 		return e, nil
 	}
-	scores, err := classOutputs(reply, r.Target, s.samples+1)
-	if err != nil {
-		return nil, err
-	}
-	for _, class := range scores.top(s.topLabels) {
+	for _, class := range ev.scores.top(s.topLabels) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		y := scores.column(class)[:s.samples]
+		y := ev.scores.column(class)
 		regression, err := regression.WithTarget(y)
 		if err != nil {
 			return nil, sdk.NewError(sdk.EInternal, err.Error())
 		}
-		name := "class." + strconv.Itoa(class)
-		if err := explain(name, name+".", regression, y); err != nil {
+		fit, err := s.fit(h.neighbourhood, weights, y, regression)
+		if err != nil {
 			return nil, err
 		}
+		name := "class." + strconv.Itoa(class)
+		fit.report(e, name, name+".", n)
 	}
 	return e, nil
+}
+
+// evaluations are what the model says of the samples.
+type evaluations struct {
+	model    sdk.Model
+	forward  sdk.Forward // but for its rows
+	target   sdk.Target
+	classes  bool      // scores is wanted
+	y        []float64 // the target's value, of each sample
+	scores   classes   // of each sample
+	baseline float64   // the target's value with every feature dropped
+}
+
+// run evaluates the samples that are new, and first of all the baseline, behind
+// them.
+func (ev *evaluations) run(ctx context.Context, h *neighbourhood) error {
+	f, done := ev.forward, len(ev.y)
+	rows := h.n - done
+	keep := h.keep[done*h.features:]
+	if done == 0 {
+		rows++
+		keep = append(keep, make([]uint8, h.features)...)
+	}
+	f.Units = sdk.NewTensor(keep, rows, h.features)
+	reply, err := ev.model.Forward(ctx, &f)
+	if err != nil {
+		return err
+	}
+	y, err := outputs(reply, sdk.ReplyTarget, rows)
+	if err != nil {
+		return err
+	}
+	var scores classes
+	if ev.classes {
+		if scores, err = classOutputs(reply, ev.target, rows); err != nil {
+			return err
+		}
+	}
+	if done == 0 {
+		ev.baseline = y[h.n]
+	}
+	ev.y = append(ev.y, y[:h.n-done]...)
+	ev.scores.count = scores.count
+	ev.scores.values = append(ev.scores.values, scores.values[:(h.n-done)*scores.count]...)
+	ev.scores.rows = h.n
+	return ctx.Err()
 }
 
 // features returns the features that are no units of the request: the

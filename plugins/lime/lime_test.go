@@ -8,6 +8,7 @@ import (
 	"math"
 	"os/exec"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -16,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/xai-go/xai/internal/fma"
+	"github.com/xai-go/xai/plugins/internal/game"
 	"github.com/xai-go/xai/sdk"
 )
 
@@ -157,7 +159,7 @@ func TestTheSeedDecides(t *testing.T) {
 func TestNeighbourhoodIsThatOfThePaper(t *testing.T) {
 	const n, features = 6001, 6
 	r := request(text(features), 3, params())
-	h, err := sampleNeighbourhood(r.Rand, n, features)
+	h, err := newSample(settings{samples: n}, r, features)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,6 +185,66 @@ func TestNeighbourhoodIsThatOfThePaper(t *testing.T) {
 	for j, count := range drops { // 3.5 of 6 on average
 		if count < 3350 || count > 3650 {
 			t.Errorf("feature %d is dropped %d times, want about 3500", j, count)
+		}
+	}
+}
+
+// TestMaxStderr: a sample stops growing when it is large enough, at the beginning
+// of the one that has all of num_samples, and its weights have that precision.
+func TestMaxStderr(t *testing.T) {
+	const all = 4000
+	run := func(bound float64) (*sdk.Explanation, *toy, []uint8) {
+		r := request(text(6), 9, params("num_samples", all, "max_stderr", bound))
+		m := curved(r)
+		var keep []uint8
+		evaluate := m.outputs
+		m.outputs = func(row int, k []uint8) (float64, []float64) {
+			keep = append(keep, k...)
+			return evaluate(row, k)
+		}
+		return explain(t, m, r), m, keep
+	}
+	whole, _, wholeRows := run(0)
+	stop := diagnostics(whole)["max_stderr"]
+	if worst := slices.Max(whole.Attributions[0].Stderr); stop != worst || stop == 0 {
+		t.Fatalf("the largest standard error is said to be %v, and is %v", stop, worst)
+	}
+	coarse, _, rows := run(4 * stop)
+	d := diagnostics(coarse)
+	if d["max_stderr"] > 4*stop || d["max_stderr"] <= stop {
+		t.Errorf("the standard errors are up to %v, want at most %v", d["max_stderr"], 4*stop)
+	}
+	baseline := make([]uint8, 6)
+	first := (firstRound + 2*6) * 6
+	samples := slices.Concat(rows[:first], rows[first+6:]) // but for the baseline, behind the first round
+	if !slices.Equal(rows[first:first+6], baseline) || len(samples) >= all*6 || len(samples)%first != 0 {
+		t.Errorf("%d rows were asked for, and the one behind the first round is %v", len(rows)/6, rows[first:first+6])
+	}
+	if !slices.Equal(samples, wholeRows[:len(samples)]) {
+		t.Error("the sample that stopped is no beginning of the whole one")
+	}
+	if tight, _, rows := run(stop / 100); len(rows) != len(wholeRows) || diagnostics(tight)["max_stderr"] != stop {
+		t.Errorf("a bound that is not reached took %d rows, and num_samples are %d", len(rows)/6-1, all)
+	}
+	if _, err := resolve(params("compat", "lime", "max_stderr", 0.1), sdk.ModelInfo{}); err == nil {
+		t.Error("the reference's sample has no rounds, and max_stderr is taken")
+	}
+}
+
+// TestCertain: three values whose errors leave the order of the last two open.
+func TestCertain(t *testing.T) {
+	for _, c := range []struct {
+		values, stderr []float64
+		want           float64
+	}{
+		{[]float64{1, -9, 1.1}, []float64{0.1, 0.1, 0.1}, 1},
+		{[]float64{1, -9, 2}, []float64{0.1, 0.1, 0.1}, 3},
+		{[]float64{1, -9, 2}, []float64{0.1, 9, 0.1}, 0},
+		{[]float64{2}, []float64{0}, 1},
+		{[]float64{2, -2}, []float64{0, 0}, 0},
+	} {
+		if d := game.Certain(c.values, c.stderr); d[1].Name != "certain_top" || d[1].Value != c.want {
+			t.Errorf("%v: %+v, want %v", c.values, d, c.want)
 		}
 	}
 }

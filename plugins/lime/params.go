@@ -56,6 +56,10 @@ func (Method) Info() sdk.Info {
 				Doc: "variants of the input that the linear model is fitted to, the input itself among them",
 			},
 			{
+				Name: "max_stderr", Type: sdk.Float, Default: 0.0, Min: sdk.Bound(0), Max: sdk.Bound(1e9),
+				Doc: "stop as soon as no weight has a larger standard error, and at num_samples in any case; 0 is never",
+			},
+			{
 				Name: "num_features", Aliases: []string{"n_features", "max_features"},
 				Type: sdk.Int, Default: int64(0), Min: sdk.Bound(0), Max: sdk.Bound(maxFeatures), Compat: preset(int64(10)),
 				Doc: "how many features may have a weight, the others get 0; 0 is all of them",
@@ -112,6 +116,7 @@ func preset(v any) map[string]any { return map[string]any{"lime": v} }
 type settings struct {
 	compat    bool // the reference's words and random stream
 	samples   int
+	maxStderr float64
 	features  int // 0 for all
 	width     float64
 	alpha     float64
@@ -129,6 +134,7 @@ func resolve(p sdk.Params, m sdk.ModelInfo) (settings, error) {
 	s := settings{
 		compat:    p.String("compat") == "lime",
 		samples:   p.Int("num_samples"),
+		maxStderr: p.Float("max_stderr"),
 		features:  p.Int("num_features"),
 		width:     p.Float("kernel_width"),
 		alpha:     p.Float("alpha"),
@@ -142,6 +148,8 @@ func resolve(p sdk.Params, m sdk.ModelInfo) (settings, error) {
 	switch {
 	case !s.compat && s.chars:
 		return s, invalid("char_level=true needs compat=lime: otherwise the features are the units of the request")
+	case s.compat && s.maxStderr > 0:
+		return s, invalid("max_stderr needs compat=none: the reference draws its whole sample at once")
 	case !s.compat && expression != nonWord:
 		return s, invalid("split_expression needs compat=lime: otherwise the features are the units of the request")
 	case s.chars && expression != nonWord:

@@ -1,7 +1,6 @@
 package lime
 
 import (
-	"io"
 	"math"
 
 	"github.com/xai-go/xai/sdk"
@@ -29,30 +28,59 @@ func newNeighbourhood(n, features int) *neighbourhood {
 	return h
 }
 
-// sampleNeighbourhood draws n−1 variants. Each drops a number of features that
-// is uniform in 1…features, and as many features at random.
-func sampleNeighbourhood(source io.Reader, n, features int) (*neighbourhood, error) {
-	h := newNeighbourhood(n, features)
-	r := num.NewRand(source)
-	order := make([]int, features)
-	for i := range order {
-		order[i] = i
+// firstRound is the sample, but for one row for every two features, after which
+// max_stderr is looked at for the first time.
+const firstRound = 128
+
+// sample is a neighbourhood that grows: by whole rounds of one stream, so that a
+// larger one begins with the smaller.
+type sample struct {
+	*neighbourhood
+	random *num.Rand
+	order  []int // of the features, shuffled on
+}
+
+// newSample draws the sample of a run, or its first round where it may suffice.
+func newSample(s settings, r *sdk.Request, features int) (*sample, error) {
+	if s.compat {
+		return &sample{neighbourhood: sampleLikeReference(r.Seed, s.samples, features)}, nil
 	}
-	for i := 1; i < n; i++ {
+	n := s.samples
+	if s.maxStderr > 0 {
+		n = min(n, firstRound+2*features)
+	}
+	h := &sample{neighbourhood: newNeighbourhood(1, features), random: num.NewRand(r.Rand), order: make([]int, features)}
+	for i := range h.order {
+		h.order[i] = i
+	}
+	return h, h.extend(n)
+}
+
+// extend draws variants until there are n samples. Each drops a number of
+// features that is uniform in 1…features, and as many features at random.
+func (h *sample) extend(n int) error {
+	keep := make([]uint8, n*h.features, (n+1)*h.features)
+	copy(keep, h.keep)
+	for i := h.n * h.features; i < len(keep); i++ {
+		keep[i] = 1
+	}
+	first := h.n
+	h.keep, h.n = keep, n
+	for i := first; i < n; i++ {
 		row := h.row(i)
-		draw := 1 + r.IntN(features)
+		draw := 1 + h.random.IntN(h.features)
 		picked := uint8(0) // what becomes of the features that are drawn: the fewer
-		if draw > features-draw {
+		if draw > h.features-draw {
 			clear(row)
-			draw, picked = features-draw, 1
+			draw, picked = h.features-draw, 1
 		}
 		for j := range draw { // the first steps of a shuffle; any order may precede it
-			k := j + r.IntN(features-j)
-			order[j], order[k] = order[k], order[j]
-			row[order[j]] = picked
+			k := j + h.random.IntN(h.features-j)
+			h.order[j], h.order[k] = h.order[k], h.order[j]
+			row[h.order[j]] = picked
 		}
 	}
-	return h, r.Err()
+	return h.random.Err()
 }
 
 // sampleLikeReference draws what the reference draws with random_state=seed:
@@ -108,10 +136,4 @@ func kernel(distances []float64, width float64) []float64 {
 func effective(w []float64) float64 {
 	sum := num.Sum(w)
 	return float64(sum*sum) / num.Dot(w, w)
-}
-
-// withBaseline returns the masks with one more row that drops everything.
-func (h *neighbourhood) withBaseline() *sdk.Tensor {
-	rows := append(h.keep, make([]uint8, h.features)...)
-	return sdk.NewTensor(rows, h.n+1, h.features)
 }

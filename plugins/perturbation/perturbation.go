@@ -15,7 +15,6 @@ import (
 
 	"github.com/xai-go/xai/plugins/internal/game"
 	"github.com/xai-go/xai/sdk"
-	"github.com/xai-go/xai/sdk/num"
 )
 
 // maxCells bounds a mask, which has one byte a variant and player.
@@ -79,6 +78,6 @@ func singles(n int) [][2]int {
 func explained(g *game.Game, values []float64, whole, nothing float64) *sdk.Explanation {
 	e := g.Explanation(values, nil)
 	e.Baseline = &nothing
-	e.Diagnostics = []sdk.Diagnostic{{Name: "completeness_gap", Value: num.Sum(values) - (whole - nothing)}}
+	e.Diagnostics = []sdk.Diagnostic{game.Gap(values, whole, nothing)}
 	return e
 }

@@ -6,9 +6,11 @@ package game
 import (
 	"context"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/xai-go/xai/sdk"
+	"github.com/xai-go/xai/sdk/num"
 )
 
 // The names of the parameters that Params declares.
@@ -86,6 +88,30 @@ func (g *Game) Over(players []sdk.Unit) *Game {
 	return &other
 }
 
+// Tokens returns the game whose players are the tokens, whatever the units of the
+// request are: each is dropped in its place.
+func (g *Game) Tokens() *Game {
+	r := g.request
+	if r.Text == "" && r.TextPair == nil {
+		return g // the units of token ids are the tokens
+	}
+	special := r.Params.String(ParamSpecial) == "replace"
+	var players []sdk.Unit
+	for i, t := range r.Tokens {
+		if t.Fixed || t.Special && !special {
+			continue
+		}
+		u := sdk.Unit{Text: t.Text, Tokens: []int{i}}
+		if t.Start < t.End {
+			u.Spans = []sdk.Span{{Sequence: t.Sequence, Start: t.Start, End: t.End}}
+		}
+		players = append(players, u)
+	}
+	other := g.Over(players)
+	other.over = byToken(players)
+	return other
+}
+
 // byToken returns the units without their spans, which the host drops token by
 // token.
 func byToken(units []sdk.Unit) []sdk.Unit {
@@ -121,13 +147,17 @@ func withSpecial(r *sdk.Request) []sdk.Unit {
 // for a player that takes part, 0 for one that does not. Equal coalitions cost one
 // evaluation.
 func (g *Game) Worth(ctx context.Context, keep []uint8) ([]float64, error) {
-	n := len(keep) / len(g.Players)
-	f := &sdk.Forward{Units: sdk.NewTensor(keep, n, len(g.Players)), Over: g.over, Fill: g.fill}
-	reply, err := g.model.Forward(ctx, f)
+	reply, err := g.Forward(ctx, keep)
 	if err != nil {
 		return nil, err
 	}
-	return Column(reply, sdk.ReplyTarget, n)
+	return Column(reply, sdk.ReplyTarget, len(keep)/len(g.Players))
+}
+
+// Forward is Worth with all that the model says of the coalitions.
+func (g *Game) Forward(ctx context.Context, keep []uint8) (sdk.Reply, error) {
+	n := len(keep) / len(g.Players)
+	return g.model.Forward(ctx, &sdk.Forward{Units: sdk.NewTensor(keep, n, len(g.Players)), Over: g.over, Fill: g.fill})
 }
 
 // Column returns a tensor [n] of a reply in float64. It is an *sdk.Error of code
@@ -182,6 +212,47 @@ func explanation(units []sdk.Unit, over string, values, stderr []float64) *sdk.E
 	return &sdk.Explanation{
 		Units:        units,
 		Attributions: []sdk.Attribution{{Name: "attributions", Over: over, Values: values, Stderr: stderr}},
+	}
+}
+
+// Gap returns the diagnostic of completeness: how far the attributions are from
+// adding up to what the input is worth beyond the baseline.
+func Gap(values []float64, value, baseline float64) sdk.Diagnostic {
+	return sdk.Diagnostic{Name: "completeness_gap", Value: num.Sum(values) - (value - baseline)}
+}
+
+// Certain returns the diagnostics of values with standard errors: the largest
+// error, and how many of the values that are largest, in absolute terms, are
+// certainly that, in this order: each further from the next one than two standard
+// errors of their difference.
+func Certain(values, stderr []float64) []sdk.Diagnostic {
+	order := make([]int, len(values))
+	for i := range order {
+		order[i] = i
+	}
+	size := func(i int) float64 { return math.Abs(values[i]) }
+	slices.SortStableFunc(order, func(a, b int) int {
+		switch {
+		case size(a) > size(b):
+			return -1
+		case size(a) < size(b):
+			return 1
+		}
+		return 0
+	})
+	top := 0
+	for top < len(order) {
+		if top+1 < len(order) {
+			i, next := order[top], order[top+1]
+			if !(size(i)-size(next) > 2*math.Sqrt(float64(stderr[i]*stderr[i])+float64(stderr[next]*stderr[next]))) {
+				break
+			}
+		}
+		top++
+	}
+	return []sdk.Diagnostic{
+		{Name: "max_stderr", Value: slices.Max(stderr)},
+		{Name: "certain_top", Value: float64(top)},
 	}
 }
 
