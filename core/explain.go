@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xai-go/xai/core/internal/contract"
 	"github.com/xai-go/xai/internal/nearest"
 	"github.com/xai-go/xai/sdk"
 )
@@ -66,7 +67,7 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 	if err != nil {
 		return nil, err
 	}
-	params, err := parseParams(info, r.Params)
+	params, err := ParseParams(info, r.Params)
 	if err != nil {
 		return nil, err
 	}
@@ -146,9 +147,9 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 		},
 		Tensors: make([]Tensor, 0, len(result.Tensors)),
 		Diagnostics: Diagnostics{
-			"evaluations":        Float(s.evaluations),
-			"unique_evaluations": Float(s.unique),
-			"cache_hits":         Float(s.hits),
+			contract.DiagEvaluations: Float(s.evaluations),
+			contract.DiagUnique:      Float(s.unique),
+			contract.DiagCacheHits:   Float(s.hits),
 		},
 		Provenance: Provenance{
 			XAI: Version, Kernel: m.engine.Kernel(), DType: string(m.engine.Info().DType), Seed: r.Seed,
@@ -159,10 +160,10 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 		x.Provenance.Units = r.Units
 	}
 	if n := m.unknown(s.enc.tokens); n > 0 {
-		x.Diagnostics["unknown_tokens"] = Float(n)
+		x.Diagnostics[contract.DiagUnknown] = Float(n)
 	}
 	if s.truncated > 0 {
-		x.Diagnostics["truncated_evaluations"] = Float(s.truncated)
+		x.Diagnostics[contract.DiagTruncated] = Float(s.truncated)
 	}
 	if err := x.fill(result, s); err != nil {
 		return nil, methodError(info.Name, err)

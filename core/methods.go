@@ -79,7 +79,7 @@ func (h *Host) Params(method string, given map[string]string) (sdk.Params, error
 	if err != nil {
 		return nil, err
 	}
-	return parseParams(info, given)
+	return ParseParams(info, given)
 }
 
 // infoOf translates a declaration of the registry into the vocabulary of

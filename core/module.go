@@ -5,7 +5,6 @@ import (
 	"runtime"
 
 	"github.com/xai-go/xai/registry"
-	"github.com/xai-go/xai/sdk"
 )
 
 // Module returns what the registry declares of a method that is a module, with
@@ -56,10 +55,4 @@ func (h *Host) admitted(ctx context.Context, method string) (registry.Entry, err
 	}
 	e.Limits, err = h.admit(e)
 	return e, err
-}
-
-// ParseParams reads parameters as users type them, as Explain does: aliases,
-// types, bounds and the defaults of all that is not given.
-func ParseParams(info sdk.Info, given map[string]string) (sdk.Params, error) {
-	return parseParams(info, given)
 }

@@ -10,11 +10,11 @@ import (
 	"github.com/xai-go/xai/sdk"
 )
 
-// parseParams turns what the user typed into a value for every parameter that
-// the method declares: aliases resolved, types and bounds checked, defaults
-// (those of the preset that the parameter compat names, where it has its own)
-// filled in.
-func parseParams(info sdk.Info, given map[string]string) (sdk.Params, error) {
+// ParseParams turns what the user typed into a value for every parameter that
+// the method declares, as Explain does: aliases resolved, types and bounds
+// checked, defaults (those of the preset that the parameter compat names, where
+// it has its own) filled in. Its errors are *Error of KindUsage.
+func ParseParams(info sdk.Info, given map[string]string) (sdk.Params, error) {
 	params := make(sdk.Params, len(info.Params))
 	names := make([]string, 0, len(given))
 	for name := range given {

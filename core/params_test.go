@@ -19,7 +19,7 @@ var testInfo = sdk.Info{Name: "m", Params: []sdk.Param{
 }}
 
 func TestParseParams(t *testing.T) {
-	got, err := parseParams(testInfo, map[string]string{"nsamples": "20", "kernel_width": "5", "bow": "true", "mask_string": "[MASK]"})
+	got, err := ParseParams(testInfo, map[string]string{"nsamples": "20", "kernel_width": "5", "bow": "true", "mask_string": "[MASK]"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestParseParamsTakesDefaultsOfThePreset(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := parseParams(testInfo, test.given)
+			got, err := ParseParams(testInfo, test.given)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -71,7 +71,7 @@ func TestParseParamsRefuses(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := parseParams(testInfo, test.given)
+			_, err := ParseParams(testInfo, test.given)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Fatalf("error %v, want one that names %q", err, test.want)
 			}

@@ -58,8 +58,7 @@ func (p *probe) needs(own sdk.Need, f *sdk.Forward, wrt []string) []sdk.Need {
 	if f == nil {
 		return []sdk.Need{own}
 	}
-	fields, points := needsOf(p.Model, f, wrt)
-	return append(append(fields, points...), own)
+	return append(needsOf(p.Model, f, wrt), own)
 }
 
 // Forward implements sdk.Model.

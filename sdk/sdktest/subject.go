@@ -201,43 +201,79 @@ func (g *guard) allows(need sdk.Need, what string, f *sdk.Forward, wrt []string)
 	if err := g.granted(need, what); err != nil || f == nil {
 		return err
 	}
-	fields, points := needsOf(g.Model, f, wrt)
-	if !slices.Contains(g.needs, sdk.NeedActivations) { // which covers every point
-		fields = append(fields, points...)
-	}
-	for _, used := range fields {
+	for _, used := range fieldNeeds(f) {
 		if err := g.granted(used, "uses "+string(used)); err != nil {
+			return err
+		}
+	}
+	if slices.Contains(g.needs, sdk.NeedActivations) { // which covers every point
+		return nil
+	}
+	return eachPoint(f, wrt, func(name string, free sdk.Need) error {
+		needs, err := pointNeeds(g.Model, name)
+		if err != nil {
+			return err
+		}
+		for _, used := range needs {
+			if used == free {
+				continue
+			}
+			if err := g.granted(used, "uses "+string(used)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// needsOf returns what a forward, or a gradient, uses beside its own need.
+func needsOf(m sdk.Model, f *sdk.Forward, wrt []string) []sdk.Need {
+	used := fieldNeeds(f)
+	_ = eachPoint(f, wrt, func(name string, free sdk.Need) error {
+		needs, _ := pointNeeds(m, name) // the model refuses a name that does not exist
+		used = append(used, slices.DeleteFunc(needs, func(n sdk.Need) bool { return n == free })...)
+		return nil
+	})
+	return used
+}
+
+// fieldNeeds returns what the fields of a forward need, its points left out.
+func fieldNeeds(f *sdk.Forward) (needs []sdk.Need) {
+	if f.Embeds != nil {
+		needs = append(needs, sdk.NeedEmbeddings)
+	}
+	if len(f.Edits) > 0 {
+		needs = append(needs, sdk.NeedPatch)
+	}
+	return needs
+}
+
+// eachPoint visits the names of points in order, until an error. The need free
+// costs nothing there: the gradient at the embeddings has none of its own.
+func eachPoint(f *sdk.Forward, wrt []string, visit func(name string, free sdk.Need) error) error {
+	for _, name := range f.Points {
+		if err := visit(name, ""); err != nil {
+			return err
+		}
+	}
+	for _, name := range wrt {
+		if err := visit(name, sdk.NeedEmbeddings); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// needsOf returns what the fields and the points of a forward need. The gradient
-// at the embeddings needs nothing.
-func needsOf(m sdk.Model, f *sdk.Forward, wrt []string) (fields, points []sdk.Need) {
-	if f.Embeds != nil {
-		fields = append(fields, sdk.NeedEmbeddings)
+// pointNeeds returns what the points need that a name stands for. Where the model
+// does not say it, it is what the host takes it for.
+func pointNeeds(m sdk.Model, name string) ([]sdk.Need, error) {
+	if p, ok := m.(pointer); ok {
+		return p.PointNeeds(name)
 	}
-	if len(f.Edits) > 0 {
-		fields = append(fields, sdk.NeedPatch)
+	if name == string(sdk.NeedEmbeddings) {
+		return []sdk.Need{sdk.NeedEmbeddings}, nil
 	}
-	add := func(names []string, free sdk.Need) {
-		for _, name := range names {
-			needs := []sdk.Need{sdk.NeedActivations}
-			if p, ok := m.(pointer); ok {
-				needs, _ = p.PointNeeds(name) // the model refuses a name that does not exist
-			}
-			for _, need := range needs {
-				if need != free {
-					points = append(points, need)
-				}
-			}
-		}
-	}
-	add(f.Points, "")
-	add(wrt, sdk.NeedEmbeddings)
-	return fields, points
+	return []sdk.Need{sdk.NeedActivations}, nil
 }
 
 // Forward implements sdk.Model.
