@@ -192,8 +192,10 @@ func padIDs(rows [][]int32) (padded, lengths []int32) {
 // reply is a host's reply, which the host drops when the guest does.
 type reply struct{ h int64 }
 
-// Tensor implements sdk.Reply.
+// Tensor implements sdk.Reply. It yields at its end, as evaluate does: a method
+// that reads one tensor after the other needs the room of one.
 func (r *reply) Tensor(name string, index int) (*sdk.Tensor, error) {
+	defer runtime.Gosched()
 	p, n := text(name)
 	h := replyGet(r.h, p, n, int32(index))
 	runtime.KeepAlive(r)

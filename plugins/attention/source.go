@@ -1,0 +1,327 @@
+package attention
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strconv"
+
+	"github.com/xai-go/xai/sdk"
+	"github.com/xai-go/xai/sdk/num"
+)
+
+// The bounds of a run.
+const (
+	maxTokens = 1024 // a matrix of them has 8 MiB
+	maxLayers = 1000
+	maxHeads  = 1000
+)
+
+// source reads the attention of the unchanged input.
+type source struct {
+	model     sdk.Model
+	request   *sdk.Request
+	n         int   // tokens
+	positions []int // the rows that are attributed
+
+	entropy float64 // sum over what was read of that of those rows
+	rows    int     // how many there were
+}
+
+// newSource refuses inputs that are too long, and settles the rows.
+func newSource(m sdk.Model, r *sdk.Request) (*source, error) {
+	s := &source{model: m, request: r, n: len(r.Tokens), positions: r.Target.Positions}
+	if s.n > maxTokens {
+		return nil, invalid("the input has " + strconv.Itoa(s.n) + " tokens and the matrices of attention are kept of at most " + strconv.Itoa(maxTokens) + ": give a shorter text")
+	}
+	if len(r.Units) == 0 {
+		return nil, invalid("the input has no units to attribute to: give a text with at least one word")
+	}
+	if at := r.Params.Int(paramPosition); at >= 0 {
+		s.positions = []int{at}
+	}
+	if len(s.positions) == 0 {
+		return nil, sdk.NewError(sdk.EUnsupported, "the host does not say which position the target is read from: name one with -p position=N")
+	}
+	for _, at := range s.positions {
+		if at < 0 || at >= s.n {
+			return nil, invalid("position " + strconv.Itoa(at) + " is outside of the input, which has " + strconv.Itoa(s.n) + " tokens: use 0 to " + strconv.Itoa(s.n-1))
+		}
+	}
+	return s, nil
+}
+
+// layer is the attention of one layer, [1,H,T,T], and its gradient.
+type layer struct {
+	index, heads, n int
+	a, gradient     *sdk.Tensor // gradient is nil where nobody asked
+}
+
+// read copies head h of a tensor [1,H,T,T] to dst, [T,T].
+func (l *layer) read(t *sdk.Tensor, h int, dst []float64) {
+	size := l.n * l.n
+	switch v := t.Data.(type) {
+	case []float64:
+		copy(dst, v[h*size:(h+1)*size])
+	case []float32:
+		for i, x := range v[h*size : (h+1)*size] {
+			dst[i] = float64(x)
+		}
+	}
+}
+
+// pattern copies the attention of a head.
+func (l *layer) pattern(h int, dst []float64) { l.read(l.a, h, dst) }
+
+// fuse makes one matrix of all heads.
+func (l *layer) fuse(fusion string, dst []float64) {
+	one := make([]float64, len(dst))
+	l.pattern(0, dst)
+	for h := 1; h < l.heads; h++ {
+		l.pattern(h, one)
+		for i, v := range one {
+			switch fusion {
+			case fusionMax:
+				dst[i] = max(dst[i], v)
+			case fusionMin:
+				dst[i] = min(dst[i], v)
+			default:
+				dst[i] += v
+			}
+		}
+	}
+	if fusion == fusionMean {
+		for i := range dst {
+			dst[i] /= float64(l.heads)
+		}
+	}
+}
+
+// entropies returns −Σ a·ln a of each row of each head, [H,T].
+func (l *layer) entropies() []float64 {
+	out := make([]float64, 0, l.heads*l.n)
+	one := make([]float64, l.n*l.n)
+	for h := range l.heads {
+		l.pattern(h, one)
+		for i := range l.n {
+			out = append(out, entropy(one[i*l.n:(i+1)*l.n]))
+		}
+	}
+	return out
+}
+
+func entropy(p []float64) float64 {
+	sum := 0.0
+	for _, v := range p {
+		if v > 0 {
+			sum -= float64(v * num.Log(v))
+		}
+	}
+	return sum
+}
+
+const attentions = "attentions"
+
+// every visits all layers, the first one first. They are asked for in one call,
+// and one by one where that is more than the host keeps.
+func (s *source) every(ctx context.Context, gradients bool, visit func(*layer) error) error {
+	reply, err := s.ask(ctx, gradients, attentions)
+	if code, ok := codeOf(err); ok && (code == sdk.EQuota || code == sdk.ENoMem) {
+		return s.oneByOne(ctx, gradients, visit)
+	}
+	if err != nil {
+		return err
+	}
+	for l := 0; l < maxLayers; l++ {
+		a, err := reply.Tensor(attentions, l)
+		if code, _ := codeOf(err); code == sdk.ERange && l > 0 {
+			return nil // they end here
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.visit(ctx, reply, a, gradients, attentions, l, visit); err != nil {
+			return err
+		}
+	}
+	return s.tooMany()
+}
+
+// oneByOne is every, a call of the host for each layer.
+func (s *source) oneByOne(ctx context.Context, gradients bool, visit func(*layer) error) error {
+	for l := 0; l < maxLayers; l++ {
+		err := s.one(ctx, gradients, l, visit)
+		if code, _ := codeOf(err); code == sdk.EName && l > 0 {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return s.tooMany()
+}
+
+func (s *source) tooMany() error {
+	return sdk.NewError(sdk.EUnsupported, "the model has more than "+strconv.Itoa(maxLayers)+" layers")
+}
+
+// one visits one layer, which before 0 counts from the last one.
+func (s *source) one(ctx context.Context, gradients bool, l int, visit func(*layer) error) error {
+	name := attentions + "[" + strconv.Itoa(l) + "]"
+	reply, err := s.ask(ctx, gradients, name)
+	if err != nil {
+		return err
+	}
+	a, err := reply.Tensor(name, 0)
+	if err != nil {
+		return err
+	}
+	return s.visit(ctx, reply, a, gradients, name, 0, visit)
+}
+
+// ask runs the unchanged input, and keeps the patterns that a name stands for.
+func (s *source) ask(ctx context.Context, gradients bool, name string) (sdk.Reply, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	keep := make([]uint8, s.n)
+	for i := range keep {
+		keep[i] = 1
+	}
+	f := &sdk.Forward{Masks: sdk.NewTensor(keep, 1, s.n), Points: []string{name}}
+	if gradients {
+		return sdk.Gradient(ctx, s.model, f, name)
+	}
+	return s.model.Forward(ctx, f)
+}
+
+// visit visits one layer of a reply.
+func (s *source) visit(ctx context.Context, reply sdk.Reply, a *sdk.Tensor, gradients bool, name string, at int, visit func(*layer) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	l := &layer{index: at, n: s.n, a: a}
+	tensors := []*sdk.Tensor{a}
+	if gradients {
+		g, err := reply.Tensor(sdk.Grad(name), at)
+		if err != nil {
+			return err
+		}
+		l.gradient = g
+		tensors = append(tensors, g)
+	}
+	for _, t := range tensors {
+		if d := t.DType(); len(t.Shape) != 4 || t.Shape[0] != 1 || t.Shape[1] < 1 || t.Shape[2] != s.n || t.Shape[3] != s.n || d != sdk.F32 && d != sdk.F64 {
+			return sdk.NewError(sdk.EUnsupported, "the model's attention is not from each token of the input to each: rows of earlier segments and cut sequences cannot be explained by it")
+		}
+		if t.Shape[1] != a.Shape[1] {
+			return sdk.NewError(sdk.EInternal, "the host's gradient of attention has another number of heads")
+		}
+	}
+	l.heads = a.Shape[1]
+	one := make([]float64, s.n*s.n)
+	for h := range l.heads {
+		l.pattern(h, one)
+		for _, at := range s.positions {
+			s.entropy += entropy(one[at*s.n : (at+1)*s.n])
+			s.rows++
+		}
+	}
+	return visit(l)
+}
+
+// row returns the mean of the rows of a matrix that the target is read from.
+func (s *source) row(matrix []float64) []float64 {
+	out := make([]float64, s.n)
+	for _, at := range s.positions {
+		for i, v := range matrix[at*s.n : (at+1)*s.n] {
+			out[i] += v
+		}
+	}
+	for i := range out {
+		out[i] /= float64(len(s.positions))
+	}
+	return out
+}
+
+// explanation attributes to each unit the sum of a row over its tokens.
+func (s *source) explanation(row []float64) *sdk.Explanation {
+	values := make([]float64, len(s.request.Units))
+	for i, u := range s.request.Units {
+		for _, t := range u.Tokens {
+			values[i] += row[t]
+		}
+	}
+	all, special := 0.0, 0.0
+	for i, t := range s.request.Tokens {
+		all += math.Abs(row[i])
+		if t.Special || t.Fixed {
+			special += math.Abs(row[i])
+		}
+	}
+	share := 0.0
+	if all > 0 {
+		share = special / all
+	}
+	return &sdk.Explanation{
+		Attributions: []sdk.Attribution{{Name: "attributions", Over: sdk.OverUnits, Values: values}},
+		Diagnostics: []sdk.Diagnostic{
+			{Name: "attention_entropy", Value: s.entropy / float64(max(s.rows, 1))},
+			{Name: "special_share", Value: share},
+		},
+	}
+}
+
+// stack is a tensor of all layers and heads as it is collected, in the precision
+// in which the model computes.
+type stack struct {
+	heads int
+	f32   []float32
+	f64   []float64
+}
+
+// add adds the heads of a layer.
+func (s *stack) add(t *sdk.Tensor, heads int) error {
+	if n := len(s.f32) + len(s.f64) + t.Len(); n > maxAll {
+		return invalid("all=true returns more than " + strconv.Itoa(maxAll) + " values: leave it out, or give a shorter text")
+	}
+	if s.heads != 0 && heads != s.heads {
+		return sdk.NewError(sdk.EUnsupported, "the layers of the model have different numbers of heads, so that all=true has no tensor to return them in")
+	}
+	s.heads = heads
+	switch v := t.Data.(type) {
+	case []float32:
+		s.f32 = append(s.f32, v...)
+	case []float64:
+		s.f64 = append(s.f64, v...)
+	}
+	return nil
+}
+
+func (s *stack) tensor(name string, layers, n int) sdk.NamedTensor {
+	axes := []string{"layer", "head", "query", "key"}
+	if s.f64 != nil {
+		return tensor(name, s.f64, axes, layers, s.heads, n, n)
+	}
+	return tensor(name, s.f32, axes, layers, s.heads, n, n)
+}
+
+// square names a matrix, query × key.
+func square(name string, matrix []float64, n int) sdk.NamedTensor {
+	return tensor(name, matrix, []string{"query", "key"}, n, n)
+}
+
+func tensor[T sdk.Element](name string, data []T, axes []string, shape ...int) sdk.NamedTensor {
+	return sdk.NamedTensor{Name: name, Axes: axes, Tensor: *sdk.NewTensor(data, shape...)}
+}
+
+// codeOf returns the code of an error of the host's.
+func codeOf(err error) (sdk.Errno, bool) {
+	e, ok := errors.AsType[*sdk.Error](err)
+	if !ok {
+		return 0, false
+	}
+	return e.Code, true
+}
+
+func invalid(message string) *sdk.Error { return sdk.NewError(sdk.EInvalid, message) }
