@@ -1,0 +1,255 @@
+package gradient
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/xai-go/xai/sdk"
+)
+
+// The parameters of baselines.
+const (
+	paramBaseline = "baseline"
+	paramToken    = "baseline_token"
+	paramText     = "baseline_text"
+)
+
+// The baselines.
+const (
+	baseAuto    = "auto"
+	baseZero    = "zero"
+	basePad     = "pad"
+	baseMask    = "mask"
+	baseAverage = "average"
+	baseToken   = "token"
+	baseText    = "text"
+)
+
+// fills are the policies by which the host puts a baseline in the place of tokens.
+var fills = map[string]sdk.FillKind{
+	baseZero: sdk.FillZero, basePad: sdk.FillPad, baseMask: sdk.FillMask, baseAverage: sdk.FillAverage, baseToken: sdk.FillToken, baseText: sdk.FillText,
+}
+
+// baselineParams declares the token and the text of a baseline.
+func baselineParams(text string) []sdk.Param {
+	return []sdk.Param{
+		{
+			Name: paramToken, Type: sdk.Int, Default: int64(-1), Min: sdk.Bound(-1), Max: sdk.Bound(1<<31 - 1),
+			Doc: "the id of the token of baseline=token; -1 is none",
+		},
+		{Name: paramText, Type: sdk.String, Default: "", Doc: text},
+	}
+}
+
+// kinds returns the baselines of a request, several where a comma separates their
+// names. What no baseline would read is refused.
+func kinds(p sdk.Params, several bool, automatic ...string) ([]string, error) {
+	names := []string{p.String(paramBaseline)}
+	if several {
+		names = strings.Split(names[0], ",")
+	}
+	for i, name := range names {
+		names[i] = strings.TrimSpace(name)
+	}
+	if slices.Equal(names, []string{baseAuto}) {
+		names = nil
+		if p.String(paramText) != "" {
+			names = append(names, baseText)
+		}
+		if p.Int(paramToken) >= 0 {
+			names = append(names, baseToken)
+		}
+		if names == nil {
+			names = automatic
+		}
+		if len(names) > 1 && !several {
+			return nil, invalid("baseline_text and baseline_token exclude each other: give one of them, or baseline=text or token")
+		}
+	}
+	for i, name := range names {
+		switch {
+		case !several: // one of an enum
+		case fills[name] == 0 && name != baseMask:
+			return nil, invalid("baseline=" + p.String(paramBaseline) + " names no baseline with " + strconv.Quote(name) + ": write auto, or some of zero, pad, mask, average, token and text, separated by commas")
+		case slices.Contains(names[:i], name):
+			return nil, invalid("baseline names " + name + " twice")
+		}
+	}
+	text, token := slices.Contains(names, baseText), slices.Contains(names, baseToken)
+	switch {
+	case text && p.String(paramText) == "":
+		return nil, invalid("baseline=text needs a text: give baseline_text")
+	case token && p.Int(paramToken) < 0:
+		return nil, invalid("baseline=token needs the id of a token: give baseline_token")
+	case !text && p.String(paramText) != "":
+		return nil, invalid("baseline_text has no effect with baseline=" + p.String(paramBaseline) + ": use baseline=text")
+	case !token && p.Int(paramToken) >= 0:
+		return nil, invalid("baseline_token has no effect with baseline=" + p.String(paramBaseline) + ": use baseline=token")
+	}
+	return names, nil
+}
+
+// baseline is a field to compare the input's with.
+type baseline struct {
+	values []float64
+	output float64 // the target's value
+}
+
+// baselines returns those of a kind: one, or one for each line of the text where
+// several are asked for.
+func (f *field) baselines(ctx context.Context, kind string, several bool) ([]baseline, error) {
+	p := f.request.Params
+	fill := sdk.Fill{Kind: fills[kind]}
+	texts := []string{""}
+	switch {
+	case kind == baseToken:
+		fill.Token = int32(p.Int(paramToken))
+	case kind == baseText && several:
+		texts = strings.FieldsFunc(p.String(paramText), func(c rune) bool { return c == '\n' || c == '\r' })
+	case kind == baseText:
+		texts = []string{p.String(paramText)}
+	}
+	var all []baseline
+	for _, text := range texts {
+		words, width, err := []float64(nil), 0, error(nil)
+		if kind == baseText {
+			words, width, err = f.text(ctx, text)
+		} else {
+			words, width, err = f.filled(ctx, kind, fill)
+		}
+		if err != nil {
+			return nil, err
+		}
+		b, err := f.baselineOf(ctx, words, width)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, b)
+	}
+	return all, nil
+}
+
+// filled returns word embeddings with the fill in the place of every token, but
+// of those that are kept.
+func (f *field) filled(ctx context.Context, kind string, fill sdk.Fill) (words []float64, width int, err error) {
+	reply, err := f.model.Forward(ctx, &sdk.Forward{Masks: f.mask(0), Fill: fill, Points: []string{embeddings}})
+	if errors.Is(err, &sdk.Error{Code: sdk.EUnsupported}) && (kind == basePad || kind == baseMask) {
+		return nil, 0, sdk.NewError(sdk.EUnsupported, "baseline="+kind+" is none of this model's and input ("+err.Error()+"): use baseline=zero, average or token")
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	if words, width, err = f.words(reply, f.tokens); err != nil || f.request.Params.String(paramSpecial) == "keep" {
+		return words, width, err
+	}
+	// What took a token's place is the same at every place.
+	source := slices.IndexFunc(f.request.Tokens, func(t sdk.Token) bool { return !t.Special && !t.Fixed })
+	if source < 0 && kind != baseZero {
+		return nil, 0, invalid("the input has special tokens alone, so that no other can take their places: use baseline=zero")
+	}
+	for i, t := range f.request.Tokens {
+		switch at := words[i*width : (i+1)*width]; {
+		case !t.Special || t.Fixed:
+		case kind == baseZero:
+			clear(at)
+		default:
+			copy(at, words[source*width:(source+1)*width])
+		}
+	}
+	return words, width, nil
+}
+
+// text returns the word embeddings of a text, position by position, or those of
+// its only token at every position.
+func (f *field) text(ctx context.Context, text string) (words []float64, width int, err error) {
+	reply, err := f.model.Forward(ctx, &sdk.Forward{Texts: []string{text}, Points: []string{embeddings}})
+	if err != nil {
+		return nil, 0, err
+	}
+	t, err := reply.Tensor(embeddings, 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(t.Shape) != 3 {
+		return nil, 0, sdk.NewError(sdk.EInternal, "the host's word embeddings are no array of rows, tokens and components")
+	}
+	if count := t.Shape[1]; count != f.tokens {
+		words, width, err := f.filled(ctx, baseText, sdk.Fill{Kind: sdk.FillText, Text: text})
+		if errors.Is(err, &sdk.Error{Code: sdk.EUnsupported}) {
+			return nil, 0, invalid("the baseline " + strconv.Quote(text) + " has " + strconv.Itoa(count) + " tokens and the input " + strconv.Itoa(f.tokens) +
+				", special ones included: give a text of as many, or of one token, which stands at every position")
+		}
+		return words, width, err
+	}
+	if words, width, err = f.words(reply, f.tokens); err != nil {
+		return nil, 0, err
+	}
+	kept, _, err := f.filled(ctx, baseZero, sdk.Fill{Kind: sdk.FillZero})
+	if err != nil {
+		return nil, 0, err
+	}
+	for i, t := range f.request.Tokens {
+		if t.Fixed || t.Special && f.request.Params.String(paramSpecial) == "keep" {
+			copy(words[i*width:(i+1)*width], kept[i*width:(i+1)*width])
+		}
+	}
+	return words, width, nil
+}
+
+// words returns the word embeddings in a reply of one row.
+func (f *field) words(reply sdk.Reply, tokens int) ([]float64, int, error) {
+	t, err := reply.Tensor(embeddings, 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(t.Shape) != 3 || t.Shape[0] != 1 || t.Shape[1] != tokens {
+		return nil, 0, sdk.NewError(sdk.EInternal, "the host's word embeddings are not those of the input's tokens")
+	}
+	if t.Len() > maxCells {
+		return nil, 0, tooLong(tokens, t.Shape[2])
+	}
+	at := &field{point: embeddings, tokens: tokens, width: t.Shape[2]}
+	v := make([]float64, at.size())
+	return v, at.width, at.row(t, 0, v)
+}
+
+// baselineOf runs the model on word embeddings in the place of the input's.
+func (f *field) baselineOf(ctx context.Context, words []float64, width int) (b baseline, err error) {
+	spec := f.substitute(embeddings, words, []int{1, f.tokens, width})
+	if f.inside {
+		spec.Points = []string{f.point}
+	}
+	reply, err := f.model.Forward(ctx, spec)
+	if err != nil {
+		return b, err
+	}
+	if b.output, err = value(reply); err != nil {
+		return b, err
+	}
+	if b.values = words; f.inside {
+		b.values, err = f.take(reply)
+	}
+	return b, err
+}
+
+// value returns the target's value in a reply of one row.
+func value(reply sdk.Reply) (float64, error) {
+	t, err := reply.Tensor(sdk.ReplyTarget, 0)
+	if err != nil {
+		return 0, err
+	}
+	v, err := sdk.Values[float64](t)
+	if err != nil {
+		return 0, err
+	}
+	if len(v) != 1 {
+		return 0, sdk.NewError(sdk.EInternal, "the host's target has not one value for one row")
+	}
+	if !finite(v[0]) {
+		return 0, invalid("the model's output at the baseline is not a finite number: try --output logit or another baseline")
+	}
+	return v[0], nil
+}

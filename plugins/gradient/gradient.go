@@ -1,0 +1,87 @@
+// Package gradient explains a prediction by its gradient: saliency, input times
+// gradient, integrated gradients, SmoothGrad with its variants, and expected
+// gradients.
+//
+// All of them differentiate the target with respect to the word embeddings of the
+// input, or to the values of a point inside of the model (the parameter layer),
+// and sum what comes out over the components of each token and the tokens of each
+// unit. The values are those of captum where its conventions are right, and under
+// compat=captum where they are not.
+package gradient
+
+import (
+	"math"
+
+	"github.com/xai-go/xai/sdk"
+	"github.com/xai-go/xai/sdk/num"
+)
+
+// The parameters that every method has.
+const (
+	paramCompat   = "compat"
+	paramReduce   = "reduce"
+	paramSpecial  = "special"
+	paramLayer    = "layer"
+	paramDetailed = "embedding_attributions"
+)
+
+// captum is the preset that replays the reference.
+const captum = "captum"
+
+// preset is the default v under compat=captum.
+func preset(v any) map[string]any { return map[string]any{captum: v} }
+
+// common declares the parameters that every method has, with those of the method
+// after the first.
+func common(own ...sdk.Param) []sdk.Param {
+	params := []sdk.Param{{
+		Name: paramCompat, Type: sdk.Enum, Default: "none", Values: []string{"none", captum},
+		Doc: "captum: the reference's defaults, and what else the card of the method names",
+	}}
+	params = append(params, own...)
+	return append(params,
+		sdk.Param{
+			Name: paramReduce, Aliases: []string{"reduction", "aggregation"}, Type: sdk.Enum, Default: reduceSum, Values: []string{reduceSum, reduceL1, reduceL2, reduceMean},
+			Doc: "how the values of a token's embedding become one: their sum, the sum of their magnitudes, their Euclidean norm, or their mean",
+		},
+		sdk.Param{
+			Name: paramSpecial, Type: sdk.Enum, Default: "keep", Values: []string{"keep", "replace"}, Compat: preset("replace"),
+			Doc: "replace: special tokens such as [CLS] are changed and attributed to like all others",
+		},
+		sdk.Param{
+			Name: paramLayer, Aliases: []string{"point"}, Type: sdk.String, Default: "",
+			Doc: "a point inside of the model, such as blocks.1.hook_out or hidden_states[2], that takes the place of the word embeddings; it has values for each token",
+		},
+		sdk.Param{
+			Name: paramDetailed, Type: sdk.Bool, Default: false,
+			Doc: "return the value of every component of every token too, as the tensor embedding_attributions",
+		},
+	)
+}
+
+// The reductions over the components of a token.
+const (
+	reduceSum  = "sum"
+	reduceL1   = "l1"
+	reduceL2   = "l2"
+	reduceMean = "mean"
+)
+
+// reduced returns the value of a token from those of its components.
+func reduced(how string, v []float64) float64 {
+	switch how {
+	case reduceL1:
+		s := 0.0
+		for _, x := range v {
+			s += math.Abs(x)
+		}
+		return s
+	case reduceL2:
+		return math.Sqrt(num.Dot(v, v))
+	case reduceMean:
+		return num.Sum(v) / float64(len(v))
+	}
+	return num.Sum(v)
+}
+
+func invalid(message string) *sdk.Error { return sdk.NewError(sdk.EInvalid, message) }

@@ -1,0 +1,136 @@
+package gradient
+
+import (
+	"math"
+	"strconv"
+
+	"github.com/xai-go/xai/sdk"
+	"github.com/xai-go/xai/sdk/num"
+)
+
+// result turns values of tokens into an explanation.
+type result struct {
+	request *sdk.Request
+	units   []sdk.Unit
+	own     bool // units are not the request's
+	over    string
+}
+
+// newResult returns what the values of a request run over: its units, or these
+// and the special tokens.
+func newResult(r *sdk.Request) *result {
+	s := &result{request: r, units: r.Units, over: sdk.OverUnits}
+	if r.Params.String(paramSpecial) == "keep" {
+		return s
+	}
+	if r.Text == "" && r.TextPair == nil { // token ids, whose units are the tokens
+		s.over = sdk.OverTokens
+		return s
+	}
+	first := make(map[int]sdk.Unit, len(r.Units))
+	for _, u := range r.Units {
+		if len(u.Tokens) > 0 {
+			first[u.Tokens[0]] = u
+		}
+	}
+	s.units, s.own = nil, true
+	for i, t := range r.Tokens {
+		if u, ok := first[i]; ok {
+			s.units = append(s.units, u)
+		} else if t.Special && !t.Fixed {
+			s.units = append(s.units, sdk.Unit{Text: t.Text, Tokens: []int{i}})
+		}
+	}
+	return s
+}
+
+// count returns the number of values.
+func (s *result) count() int {
+	if s.over == sdk.OverTokens {
+		return len(s.request.Tokens)
+	}
+	return len(s.units)
+}
+
+// sums returns the values of units from those of tokens.
+func (s *result) sums(tokens []float64) []float64 {
+	if s.over == sdk.OverTokens {
+		return tokens
+	}
+	out := make([]float64, len(s.units))
+	for i, u := range s.units {
+		for _, t := range u.Tokens {
+			out[i] += tokens[t]
+		}
+	}
+	return out
+}
+
+// tokens returns the value of each token from those of its components. A token
+// that is marked to be kept has none.
+func (s *result) tokens(how string, values []float64) []float64 {
+	out := make([]float64, len(s.request.Tokens))
+	width := len(values) / len(out)
+	for i, t := range s.request.Tokens {
+		if !t.Fixed {
+			out[i] = reduced(how, values[i*width:(i+1)*width])
+		}
+	}
+	return out
+}
+
+// explanation returns the result that attributes to each component the value that
+// it has.
+func (s *result) explanation(values []float64) *sdk.Explanation {
+	p := s.request.Params
+	tokens := s.tokens(p.String(paramReduce), values)
+	e := &sdk.Explanation{
+		Attributions: []sdk.Attribution{
+			{Name: "attributions", Over: s.over, Values: s.sums(tokens)},
+			{Name: "token_attributions", Over: sdk.OverTokens, Values: tokens},
+		},
+	}
+	if s.own {
+		e.Units = s.units
+	}
+	if p.Bool(paramDetailed) {
+		n := len(tokens)
+		e.Tensors = []sdk.NamedTensor{{
+			Name: "embedding_attributions", Axes: []string{"token", "component"},
+			Tensor: *sdk.NewTensor(values, n, len(values)/n),
+		}}
+	}
+	return e
+}
+
+// diagnose adds a diagnostic.
+func diagnose(e *sdk.Explanation, name string, value float64) {
+	e.Diagnostics = append(e.Diagnostics, sdk.Diagnostic{Name: name, Value: value})
+}
+
+// The parts of what the target is above its baseline, and of the magnitudes of all
+// tokens, by which the sum of the values may be off before the method warns.
+const (
+	toleratedGap  = 0.05
+	toleratedPart = 0.01
+)
+
+// complete adds the baseline, and how far the values of all components are from
+// adding up to what the target is above it: completeness_gap, and relative_gap, the
+// gap as a part of that.
+func (s *result) complete(e *sdk.Explanation, values []float64, baseline float64) {
+	e.Baseline = &baseline
+	sum, whole := num.Sum(values), s.request.Target.Value-baseline
+	gap := sum - whole
+	diagnose(e, "completeness_gap", gap)
+	if whole != 0 {
+		diagnose(e, "relative_gap", math.Abs(gap/whole))
+	}
+	magnitude := reduced(reduceL1, s.tokens(reduceSum, values))
+	if gap = math.Abs(gap); gap > float64(toleratedGap*math.Abs(whole)) && gap > float64(toleratedPart*magnitude) && s.request.Log != nil {
+		s.request.Log(sdk.Warning, "the attributions sum to "+number(sum)+", and the target is "+number(whole)+" above its value at the baseline: more steps or samples bring the two together")
+	}
+}
+
+// number words a number for a sentence.
+func number(x float64) string { return strconv.FormatFloat(x, 'g', 4, 64) }
