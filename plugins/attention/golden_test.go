@@ -1,6 +1,7 @@
 package attention
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/xai-go/xai/internal/golden"
@@ -74,6 +75,49 @@ func TestReferenceRollout(t *testing.T) {
 				g.near(t, "rollout_vit."+name, result(g.explain(t, Rollout{}, paramFusion, fusion, paramDiscard, ratio), "rollout"))
 				g.near(t, "rollout_vit_as_coded."+name, result(g.explain(t, Rollout{}, paramCompat, compatViT, paramFusion, fusion, paramDiscard, ratio), "rollout"))
 			}
+		}
+	})
+}
+
+func TestReferenceFlow(t *testing.T) {
+	found := 0
+	eachCase(t, func(t *testing.T, g *reference) {
+		if _, ok := g.Outputs["flow"]; !ok {
+			return
+		}
+		found++
+		e := g.explain(t, Flow{}, paramQueries, queriesAll)
+		g.near(t, "flow", result(e, "flow"))
+		g.near(t, "flow_unnormalised", result(e, "max_flow"))
+	})
+	if found == 0 {
+		t.Fatal("no case has flows")
+	}
+}
+
+func TestReferenceRelevance(t *testing.T) {
+	eachCase(t, func(t *testing.T, g *reference) {
+		e := g.explain(t, Chefer{}, paramSteps, true, paramAll, true)
+		g.near(t, "generic_relevance", result(e, "relevance_steps"))
+		at := 0 // of the classifier's token, or the last one of a causal model
+		if g.Model == "gpt2-text" {
+			at = g.model.n - 1
+		}
+		g.near(t, "generic_relevance_cls", result(e, "relevance")[at*g.model.n:][:g.model.n])
+		g.near(t, "attention_x_gradient", result(e, "attention_x_gradient"))
+		g.near(t, "attcat_like_head_importance_abs", result(e, "head_importance"))
+		g.near(t, "grad_rollout_added_eye", result(g.explain(t, Chefer{}, paramVariant, variantRollout), "relevance"))
+		g.near(t, "attention_x_gradient_mean_last_relu", result(g.explain(t, Chefer{}, paramVariant, variantProduct), "relevance"))
+		if _, ok := g.Outputs["chefer_lrp.attn_gradcam"]; ok {
+			// Their script scales the matrix to 0 … 1 and blanks the first entry.
+			cam := result(g.explain(t, Chefer{}, paramVariant, variantCAM), "relevance")
+			low, high := slices.Min(cam), slices.Max(cam)
+			row := cam[:g.model.n]
+			for i, v := range row {
+				row[i] = (v - low) / (high - low)
+			}
+			row[0] = 0
+			g.near(t, "chefer_lrp.attn_gradcam", row)
 		}
 	})
 }

@@ -28,7 +28,7 @@ const (
 )
 
 // Methods returns the methods of the family.
-func Methods() []sdk.Method { return []sdk.Method{Attention{}, Rollout{}} }
+func Methods() []sdk.Method { return []sdk.Method{Attention{}, Rollout{}, Flow{}, Chefer{}} }
 
 // Info implements sdk.Method.
 func (Rollout) Info() sdk.Info {
