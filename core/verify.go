@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,8 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode"
 
 	"github.com/xai-go/xai/sdk"
 )
@@ -29,8 +32,9 @@ func ReadExplanation(r io.Reader) (*Explanation, error) {
 	wrong := func(what string, err error) error {
 		return &Error{Kind: KindInput, Msg: what, Hint: "give a file that xai explain --format json wrote", Err: err}
 	}
+	var kept bytes.Buffer
 	limited := &io.LimitedReader{R: r, N: maxReceipt + 1}
-	d := json.NewDecoder(limited)
+	d := json.NewDecoder(io.TeeReader(limited, &kept))
 	var x Explanation
 	if err := d.Decode(&x); err != nil {
 		if limited.N <= 0 {
@@ -41,6 +45,9 @@ func ReadExplanation(r io.Reader) (*Explanation, error) {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, wrong("there is something behind the explanation", err)
 	}
+	if name, ok := repeated(kept.Bytes()); ok {
+		return nil, wrong("the explanation says "+strconv.Quote(shorten(name))+" twice, so that others may read other values in it", nil)
+	}
 	switch {
 	case x.Schema != Schema:
 		return nil, wrong("the schema is "+strconv.Quote(x.Schema)+", and this version reads "+Schema, nil)
@@ -48,6 +55,67 @@ func ReadExplanation(r io.Reader) (*Explanation, error) {
 		return nil, wrong("the explanation lacks its method, its model or its attributions", nil)
 	}
 	return &x, nil
+}
+
+// repeated returns a name that an object of valid JSON has twice. This package's
+// decoder would take the last one, in whatever letter case, and another reader
+// another one: then what was verified is not what somebody sees.
+func repeated(data []byte) (name string, ok bool) {
+	type object struct {
+		names map[string]bool // folded, but for those of maps; nil of a list
+		exact bool
+	}
+	var stack []object
+	last, key := "", false // the last name, and whether a string is one now
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '{':
+			// The names of these are data; those of all others are fields.
+			named := len(stack) > 0 && stack[len(stack)-1].names != nil
+			stack = append(stack, object{map[string]bool{}, named && (last == "params" || last == "diagnostics")})
+			key = true
+		case '[':
+			stack, key = append(stack, object{}), false
+		case '}', ']':
+			stack, key = stack[:len(stack)-1], false
+		case ',':
+			key = stack[len(stack)-1].names != nil
+		case '"':
+			begin := i
+			for i++; data[i] != '"'; i++ {
+				if data[i] == '\\' {
+					i++
+				}
+			}
+			if !key {
+				continue
+			}
+			key = false
+			if json.Unmarshal(data[begin:i+1], &last) != nil {
+				return "", false // it is no JSON, and was refused
+			}
+			top, name := stack[len(stack)-1], last
+			if !top.exact {
+				name = folded(name)
+			}
+			if top.names[name] {
+				return last, true
+			}
+			top.names[name] = true
+		}
+	}
+	return "", false
+}
+
+// folded returns the same string for all that differ in letter case alone.
+func folded(s string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+			least = min(least, next)
+		}
+		return least
+	}, s)
 }
 
 // Again returns the request that repeats x. Token ids, which an explanation holds
@@ -125,6 +193,10 @@ func (h *Host) Verify(ctx context.Context, m *Model, x *Explanation, r Request) 
 		return nil, usage("the explanation was made in "+x.Provenance.DType+", and the model is open in "+got, "give --dtype "+x.Provenance.DType)
 	}
 	again, err := h.Explain(ctx, m, r)
+	if e, ok := errors.AsType[*Error](err); ok && e.Kind == KindUsage {
+		// Nobody has typed it: it stands in the explanation.
+		return nil, &Error{Kind: KindInput, Msg: "the explanation cannot be repeated: " + e.Msg, Hint: e.Hint, Err: err}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -147,16 +219,38 @@ func (v *Verification) compare(was, is *Explanation) {
 			v.Differences = append(v.Differences, Difference{what, shorten(fmt.Sprint(a)), shorten(fmt.Sprint(b)), d})
 		}
 	}
+	text("model.architecture", was.Model.Architecture, is.Model.Architecture)
+	text("model.task", was.Model.Task, is.Model.Task)
 	text("model.sha256", was.Model.SHA256, is.Model.SHA256)
 	text("model.tokenizer_sha256", was.Model.TokenizerSHA256, is.Model.TokenizerSHA256)
 	text("method.version", was.Method.Version, is.Method.Version)
 	text("method.sha256", was.Method.SHA256, is.Method.SHA256)
+	text("method.signer", was.Method.Signer, is.Method.Signer)
+	text("method.abi", was.Method.ABI, is.Method.ABI)
+	text("method.needs", was.Method.Needs, is.Method.Needs)
 	for _, name := range slices.Sorted(maps.Keys(is.Method.Params)) {
 		text("method.params."+name, paramText(was.Method.Params[name]), paramText(is.Method.Params[name]))
 	}
 	text("input.input_ids", was.Input.InputIDs, is.Input.InputIDs)
-	text("input.units", unitTexts(was.Input.Units), unitTexts(is.Input.Units))
-	text("target", was.Target.Kind+" "+was.Target.Label+" "+was.Target.Output, is.Target.Kind+" "+is.Target.Label+" "+is.Target.Output)
+	each := func(what string, a, b []string) {
+		if len(a) != len(b) {
+			text(what, strconv.Itoa(len(a))+" of them", strconv.Itoa(len(b))+" of them")
+			return
+		}
+		for i := range a {
+			if a[i] != b[i] {
+				text(what, a[i], b[i])
+				return
+			}
+		}
+	}
+	each("input.units", texts(was.Input.Units), texts(is.Input.Units))
+	each("input.tokens", texts(was.Input.Tokens), texts(is.Input.Tokens))
+	each("input.dropped", texts(was.Input.Dropped), texts(is.Input.Dropped))
+	target := func(t Target) string {
+		return strings.TrimSpace(t.Kind+" "+strconv.Itoa(t.Index)+" "+t.Label) + " " + t.Output
+	}
+	text("target", target(was.Target), target(is.Target))
 	values("target.value", []Float{was.Target.Value}, []Float{is.Target.Value})
 	baseline := func(t Target) []Float {
 		if t.Baseline == nil {
@@ -185,13 +279,15 @@ func (v *Verification) compare(was, is *Explanation) {
 	for i, t := range was.Tensors {
 		values(t.Name, t.Values, is.Tensors[i].Values)
 	}
-	for _, name := range slices.Sorted(maps.Keys(is.Diagnostics)) {
+	for _, name := range slices.Sorted(maps.Keys(was.Diagnostics)) { // a newer version may have more
 		if name == "cache_hits" {
 			continue // of what the model had run before
 		}
-		if old, ok := was.Diagnostics[name]; ok {
-			values("diagnostics."+name, []Float{old}, []Float{is.Diagnostics[name]})
+		var now []Float
+		if v, ok := is.Diagnostics[name]; ok {
+			now = []Float{v}
 		}
+		values("diagnostics."+name, []Float{was.Diagnostics[name]}, now)
 	}
 }
 
@@ -220,10 +316,11 @@ func distance(a, b []Float) (relative float64, same bool) {
 	return apart / largest, false
 }
 
-func unitTexts(units []Unit) []string {
-	out := make([]string, len(units))
-	for i, u := range units {
-		out[i] = fmt.Sprint(u.Text, u.Sequence, u.Start, u.End)
+// texts returns units or tokens as text, one by one.
+func texts[T Unit | Token](list []T) []string {
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i] = strings.Trim(fmt.Sprint(v), "{}")
 	}
 	return out
 }

@@ -78,6 +78,14 @@ func TestVerifySeesWhatChanged(t *testing.T) {
 		"a diagnostic":       {func(x *core.Explanation) { x.Diagnostics["r2"] = 2 }, "diagnostics.r2", false},
 		"the target's value": {func(x *core.Explanation) { x.Target.Value = 0 }, "target.value", false},
 		"the length":         {func(x *core.Explanation) { x.Attributions[0].Values = nil }, "attributions", false},
+		"a token":            {func(x *core.Explanation) { x.Input.Tokens[1].Text = "B" }, "input.tokens", false},
+		"a token less":       {func(x *core.Explanation) { x.Input.Tokens = x.Input.Tokens[1:] }, "input.tokens", false},
+		"a token dropped":    {func(x *core.Explanation) { x.Input.Dropped = x.Input.Tokens[:1] }, "input.dropped", false},
+		"the target's class": {func(x *core.Explanation) { x.Target.Index = 7 }, "target", false},
+		"the architecture":   {func(x *core.Explanation) { x.Model.Architecture = "gpt2" }, "model.architecture", false},
+		"a claim":            {func(x *core.Explanation) { x.Diagnostics["certainty"] = 1 }, "diagnostics.certainty", false},
+		"a signer":           {func(x *core.Explanation) { x.Method.Signer = "ed25519:RWQ" }, "method.signer", false},
+		"the needs":          {func(x *core.Explanation) { x.Method.Needs = nil }, "method.needs", false},
 		"a result's name":    {func(x *core.Explanation) { x.Attributions[0].Name = "other" }, "results", false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -93,18 +101,26 @@ func TestVerifySeesWhatChanged(t *testing.T) {
 
 func TestVerifyRefuses(t *testing.T) {
 	for name, text := range map[string]string{
-		"nothing":         "",
-		"no JSON":         "hello",
-		"another schema":  `{"schema":"xai.explanation/2"}`,
-		"no method":       `{"schema":"xai.explanation/1"}`,
-		"two":             `{"schema":"xai.explanation/1","model":{"id":"m"},"method":{"name":"lime"},"attributions":[{}]}{}`,
-		"types":           `{"schema":"xai.explanation/1","method":7}`,
-		"a seed below 0":  `{"schema":"xai.explanation/1","provenance":{"seed":-1}}`,
-		"a number in NaN": `{"schema":"xai.explanation/1","attributions":[{"values":["much"]}]}`,
+		"nothing":           "",
+		"no JSON":           "hello",
+		"another schema":    `{"schema":"xai.explanation/2"}`,
+		"no method":         `{"schema":"xai.explanation/1"}`,
+		"two":               `{"schema":"xai.explanation/1","model":{"id":"m"},"method":{"name":"lime"},"attributions":[{}]}{}`,
+		"a name twice":      `{"schema":"xai.explanation/1","schema":"xai.explanation/1","model":{"id":"m"},"method":{"name":"lime"},"attributions":[{}]}`,
+		"in other letters":  `{"schema":"xai.explanation/1","model":{"id":"m"},"method":{"name":"lime"},"attributions":[{"values":[9],"valueſ":[1]}]}`,
+		"behind a list":     `{"schema":"xai.explanation/1","model":{"id":"m"},"method":{"name":"lime"},"attributions":[{"params":1},{"values":[9],"VALUES":[1]}]}`,
+		"a parameter twice": `{"schema":"xai.explanation/1","model":{"id":"m"},"method":{"name":"lime","params":{"n":1,"\u006e":2}},"attributions":[{}]}`,
+		"types":             `{"schema":"xai.explanation/1","method":7}`,
+		"a seed below 0":    `{"schema":"xai.explanation/1","provenance":{"seed":-1}}`,
+		"a number in NaN":   `{"schema":"xai.explanation/1","attributions":[{"values":["much"]}]}`,
 	} {
 		if _, err := core.ReadExplanation(strings.NewReader(text)); core.KindOf(err) != core.KindInput {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	// Names of data are what they are.
+	if _, err := core.ReadExplanation(strings.NewReader(`{"schema":"xai.explanation/1","model":{"id":"m"},"method":{"name":"lime","params":{"n":1,"N":2}},"attributions":[{"name":"\"","values":[]},{"name":"n"}],"diagnostics":{"a":1,"A":2}}`)); err != nil {
+		t.Error(err)
 	}
 	x := &core.Explanation{}
 	if _, err := x.Again(nil); core.KindOf(err) != core.KindUsage {
