@@ -4,7 +4,7 @@ import "context"
 
 // Model is what a method sees of the model under explanation. Further powers
 // are the interfaces Differentiable, Generator and Tokenizer; the functions
-// Gradient, Generate and Tokenize ask for them.
+// Gradient, Generate and Tokenize ask for them. Evaluate is the usual Forward.
 //
 // A Model belongs to one explanation and is not safe for concurrent use by the
 // method: one Forward with many rows is the way to ask for much.
@@ -136,7 +136,23 @@ const (
 type Reply interface {
 	// Tensor returns the output of that name: ReplyTarget …, a name of
 	// Forward.Points, or Grad of a point. Points are f32, or f64 in a model that
-	// computes so, and token ids i64. The index selects one of several that a name of a point stands
-	// for, and is 0 elsewhere.
+	// computes so, and token ids i64. The index selects one of several points that
+	// a name stands for, and is 0 elsewhere: it is an *Error of code ERange beyond
+	// them, and of code EName for what was not asked for. The tensor may be the
+	// host's own: a method does not change it.
 	Tensor(name string, index int) (*Tensor, error)
+}
+
+// Evaluate returns the target's value in each row of f: all that many a method
+// asks of a model. It is Forward, and the elements of ReplyTarget.
+func Evaluate(ctx context.Context, m Model, f *Forward) ([]float64, error) {
+	reply, err := m.Forward(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	t, err := reply.Tensor(ReplyTarget, 0)
+	if err != nil {
+		return nil, err
+	}
+	return Values[float64](t)
 }

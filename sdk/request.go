@@ -2,7 +2,8 @@ package sdk
 
 import "io"
 
-// Request is one input to explain.
+// Request is one input to explain. A method changes nothing of it, and calls its
+// functions and reads Rand from one goroutine at a time.
 type Request struct {
 	Text     string  // empty when the input is raw token ids
 	TextPair *string // nil where there is no second text
@@ -16,7 +17,8 @@ type Request struct {
 	// determine: the same in process and in a sandbox.
 	Rand io.Reader
 	// Progress reports work of the method's own (the host reports that of
-	// Forward). It returns an *Error of code Cancelled when the user gave up.
+	// Forward). It returns an error once the user gave up, which the method
+	// returns in its turn.
 	Progress func(done, total int) error
 	// Log writes one line to the user's log.
 	Log func(level Level, message string)

@@ -10,7 +10,7 @@ const (
 	I64  DType = 2
 	F32  DType = 3
 	F64  DType = 4
-	BF16 DType = 5 // read only; methods see it as bytes
+	BF16 DType = 5 // of the host's tensors alone; Go has no slice for it
 )
 
 // Size returns the bytes of one element, 0 for an unknown type.
@@ -62,7 +62,8 @@ func NewTensor[T Element](data []T, shape ...int) *Tensor {
 	return &Tensor{Shape: shape, Data: data}
 }
 
-// Values returns the elements of t as a slice of T, without a copy.
+// Values returns the elements of t as a slice of T, without a copy. It is an
+// *Error of code EInvalid where they are of another type.
 func Values[T Element](t *Tensor) ([]T, error) {
 	v, ok := t.Data.([]T)
 	if !ok {

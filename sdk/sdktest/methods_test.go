@@ -46,15 +46,7 @@ func (occlusion) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk
 		keep[i*n+i] = 0
 	}
 	kind, _ := sdk.ParseFill(r.Params.String("fill"))
-	reply, err := m.Forward(ctx, &sdk.Forward{Units: sdk.NewTensor(keep, n+2, n), Fill: sdk.Fill{Kind: kind, Text: "x"}})
-	if err != nil {
-		return nil, err
-	}
-	t, err := reply.Tensor(sdk.ReplyTarget, 0)
-	if err != nil {
-		return nil, err
-	}
-	y, err := sdk.Values[float64](t)
+	y, err := sdk.Evaluate(ctx, m, &sdk.Forward{Units: sdk.NewTensor(keep, n+2, n), Fill: sdk.Fill{Kind: kind, Text: "x"}})
 	if err != nil {
 		return nil, err
 	}
@@ -179,15 +171,7 @@ func (shapley) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.E
 	if err := random.Err(); err != nil {
 		return nil, err
 	}
-	reply, err := m.Forward(ctx, &sdk.Forward{Units: sdk.NewTensor(keep, orders*(n+1), n)})
-	if err != nil {
-		return nil, err
-	}
-	t, err := reply.Tensor(sdk.ReplyTarget, 0)
-	if err != nil {
-		return nil, err
-	}
-	y, err := sdk.Values[float64](t)
+	y, err := sdk.Evaluate(ctx, m, &sdk.Forward{Units: sdk.NewTensor(keep, orders*(n+1), n)})
 	if err != nil {
 		return nil, err
 	}
@@ -254,15 +238,7 @@ func (patching) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.
 	values := make([]float64, len(r.Tokens))
 	keep := sdk.NewTensor(slices.Repeat([]uint8{1}, len(r.Tokens)), 1, len(r.Tokens))
 	for i := range values {
-		reply, err := m.Forward(ctx, &sdk.Forward{Masks: keep, Edits: []sdk.Edit{{Point: "hidden_states[1][t=" + strconv.Itoa(i) + "]", Op: sdk.EditZero}}})
-		if err != nil {
-			return nil, err
-		}
-		t, err := reply.Tensor(sdk.ReplyTarget, 0)
-		if err != nil {
-			return nil, err
-		}
-		y, err := sdk.Values[float64](t)
+		y, err := sdk.Evaluate(ctx, m, &sdk.Forward{Masks: keep, Edits: []sdk.Edit{{Point: "hidden_states[1][t=" + strconv.Itoa(i) + "]", Op: sdk.EditZero}}})
 		if err != nil {
 			return nil, err
 		}

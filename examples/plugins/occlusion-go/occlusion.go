@@ -56,15 +56,7 @@ func (Method) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 			}
 		}
 	}
-	reply, err := m.Forward(ctx, &sdk.Forward{Units: sdk.NewTensor(keep, windows, n), Fill: fill(r.Params.String("fill"), m.Info())})
-	if err != nil {
-		return nil, err
-	}
-	t, err := reply.Tensor(sdk.ReplyTarget, 0)
-	if err != nil {
-		return nil, err
-	}
-	without, err := sdk.Values[float64](t)
+	without, err := sdk.Evaluate(ctx, m, &sdk.Forward{Units: sdk.NewTensor(keep, windows, n), Fill: fill(r.Params.String("fill"), m.Info())})
 	if err != nil {
 		return nil, err
 	}
