@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strconv"
@@ -94,7 +95,7 @@ func (m *Module) run(ctx context.Context, c *call, f func(ctx context.Context, i
 		return hostcall.MemoryError(c.Limits)
 	}
 	start := time.Now()
-	out := &lines{c: c.Call}
+	out := &lines{ctx: ctx, c: c.Call}
 	defer out.flush()
 	ctx = experimental.WithMemoryAllocator(context.WithValue(ctx, callKey{}, c), &c.memory)
 	instance, err := m.runtime.InstantiateModule(ctx, m.compiled, wazero.NewModuleConfig().
@@ -244,17 +245,30 @@ func trap(err error) string {
 // lines passes what a module writes to its standard output and error on to the
 // log, line by line.
 type lines struct {
+	ctx  context.Context // of the run
 	c    *hostcall.Call
 	line []byte
 }
 
-// Write implements io.Writer.
+// maxLine is how many bytes of a line are looked at.
+const maxLine = 4 * abi.MaxMessage
+
+// Write implements io.Writer. It fails once the run has to end: one call of a module
+// may write all of its memory a million times.
 func (l *lines) Write(b []byte) (int, error) {
-	for _, x := range b {
-		if x == '\n' {
-			l.flush()
-		} else if len(l.line) < 4*abi.MaxMessage {
-			l.line = append(l.line, x)
+	for rest := b; len(rest) > 0; {
+		if err := l.ctx.Err(); err != nil {
+			return len(b) - len(rest), err
+		}
+		part := rest[:min(len(rest), piece)]
+		rest = rest[len(part):]
+		for len(part) > 0 {
+			line, after, ended := bytes.Cut(part, []byte{'\n'})
+			l.line = append(l.line, line[:min(len(line), maxLine-len(l.line))]...)
+			if ended {
+				l.flush()
+			}
+			part = after
 		}
 	}
 	return len(b), nil

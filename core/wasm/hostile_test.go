@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,17 +50,19 @@ func hostileRuntime(t testing.TB) *wasm.Runtime {
 func TestRefusedModules(t *testing.T) {
 	r := hostileRuntime(t)
 	for name, want := range map[string]string{
-		"memory_import":    "the module imports xai1.memory, which is no function: only functions can be imported",
-		"memory_none":      `the module does not export its memory as "memory", so it is no method for xai`,
-		"table_large":      "the module has a table of 100000000 elements, and 65536 is the most",
-		"import_unknown":   "the module imports env.system, which this host does not have",
-		"import_later":     "the module imports xai1.train, which this host does not have",
-		"import_signature": "the module imports xai1.progress as (i64) → i32, and the host's is (i64, i64) → i32",
-		"import_open":      "the module imports wasi_snapshot_preview1.path_open, which this host does not have",
-		"import_global":    "the module imports xai1.g, which is no function: only functions can be imported",
-		"export_none":      `the module does not export its memory as "memory", so it is no method for xai`,
-		"export_signature": "the module exports xai_explain as (i32) → i32, and the ABI's is (i32, i32) → i32",
-		"export_kind":      "the module does not export the function xai_explain, so it is no method for xai",
+		"memory_import":        "the module imports xai1.memory, which is no function: only functions can be imported",
+		"memory_none":          `the module does not export its memory as "memory", so it is no method for xai`,
+		"table_large":          "the module has a table of 100000000 elements, and 65536 is the most",
+		"import_unknown":       "the module imports env.system, which this host does not have",
+		"import_later":         "the module imports xai1.train, which this host does not have",
+		"import_signature":     "the module imports xai1.progress as (i64) → i32, and the host's is (i64, i64) → i32",
+		"import_open":          "the module imports wasi_snapshot_preview1.path_open, which this host does not have",
+		"import_global":        "the module imports xai1.g, which is no function: only functions can be imported",
+		"export_none":          `the module does not export its memory as "memory", so it is no method for xai`,
+		"export_signature":     "the module exports xai_explain as (i32) → i32, and the ABI's is (i32, i32) → i32",
+		"export_kind":          "the module does not export the function xai_explain, so it is no method for xai",
+		"export_host_name":     `the module exports "xai:start", and names that begin with xai: are the host's`,
+		"export_host_function": "the module exports a function of the host as xai_alloc, which has to be its own",
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := r.Compile(t.Context(), hostile(t, name))
@@ -77,17 +80,33 @@ func TestGarbageIsRefused(t *testing.T) {
 	if bytes.Count(minimal, narrow) != 1 {
 		t.Fatal("the minimal module has changed")
 	}
+	// changed returns a module with other bytes in the place of some that are there once.
+	changed := func(name, old, now string) []byte {
+		b := hostile(t, name)
+		if bytes.Count(b, []byte(old)) != 1 {
+			t.Fatalf("%x is not once in %s", old, name)
+		}
+		return bytes.Replace(b, []byte(old), []byte(now), 1)
+	}
 	for name, c := range map[string]struct {
 		binary []byte
 		want   string
 	}{
-		"empty":     {nil, "the module is not a WebAssembly module of version 1"},
-		"text":      {bytes.Repeat([]byte("wasm?"), 50_000), "the module is not a WebAssembly module of version 1"},
-		"large":     {make([]byte, 32<<20+1), "the module is larger than 32 MiB"},
-		"component": {[]byte("\x00asm\x0d\x00\x01\x00"), "the module is not a WebAssembly module of version 1"},
-		"header":    {minimal[:8], "the module has no code"},
-		"truncated": {minimal[:len(minimal)-5], "the module is cut short or malformed at byte "},
-		"bad type":  {bytes.Replace(minimal, narrow, wide, 1), "the module is not valid WebAssembly: "},
+		"empty":                     {nil, "the module is not a WebAssembly module of version 1"},
+		"text":                      {bytes.Repeat([]byte("wasm?"), 50_000), "the module is not a WebAssembly module of version 1"},
+		"large":                     {make([]byte, 32<<20+1), "the module is larger than 32 MiB"},
+		"component":                 {[]byte("\x00asm\x0d\x00\x01\x00"), "the module is not a WebAssembly module of version 1"},
+		"header":                    {minimal[:8], "the module has no code"},
+		"truncated":                 {minimal[:len(minimal)-5], "the module is cut short or malformed at byte "},
+		"bad type":                  {bytes.Replace(minimal, narrow, wide, 1), "the module is not valid WebAssembly: "},
+		"more data than there is":   {changed("instructions", "\x0c\x01\x01\x0a", "\x0c\x01\x02\x0a"), "the module is not valid WebAssembly: "},
+		"less data than there is":   {changed("instructions", "\x0c\x01\x01\x0a", "\x0c\x01\x00\x0a"), "the module is not valid WebAssembly: "},
+		"memory of 64 bits":         {changed("minimal", "\x05\x03\x01\x00\x01", "\x05\x03\x01\x04\x01"), "the module has a memory that is shared or of 64 bits, which this host does not support"},
+		"shared memory":             {changed("minimal", "\x05\x03\x01\x00\x01", "\x05\x04\x01\x03\x01\x01"), "the module has a memory that is shared or of 64 bits, which this host does not support"},
+		"no memory":                 {changed("minimal", "\x05\x03\x01\x00\x01", "\x05\x01\x00"), "the module has data beyond the end of its memory"},
+		"memory beyond 4 GiB":       {changed("minimal", "\x05\x03\x01\x00\x01", "\x05\x05\x01\x00\x81\x80\x04"), "the module is not valid WebAssembly: "},
+		"function without an end":   {changed("code_unknown", "\x41\x9d\x7f\x0b", "\x41\x9d\x7f\x01"), "the module has a function that is malformed"},
+		"a call through references": {changed("recurse_indirect", "\x04\x04\x01\x70", "\x04\x04\x01\x6f"), "the module is not valid WebAssembly: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := r.Compile(t.Context(), c.binary)
@@ -164,6 +183,9 @@ func TestHostileRuns(t *testing.T) {
 		"tensor_huge":      {want: want{limit: wasm.LimitHandles, text: "holds more than its 256 MiB of tensors"}},
 		"chatty":           {want: want{code: sdk.EInvalid, text: "EINVAL"}},
 		"forward":          {want: want{code: sdk.EInvalid, text: "the frame ends early"}},
+		"loop_table":       {want: want{limit: wasm.LimitTimeout, text: "ran longer than its limit of 100ms"}, limits: wasm.Limits{Timeout: 100 * time.Millisecond}},
+		"values":           {want: want{code: sdk.EInvalid, text: "EINVAL"}},
+		"handles":          {want: want{code: sdk.EInvalid, text: "a tensor is the host's or a result, and cannot be written"}}, // of the calls with EINVAL the last one
 		"model":            {want: want{text: disk.Error()}, model: &model{fail: disk}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -210,6 +232,114 @@ func TestHostileRuns(t *testing.T) {
 			}
 			t.Errorf("got %T %v, want %+v", err, err, c.want)
 		})
+	}
+}
+
+// The deadline ends what a module has the host do, however much that is.
+func TestDeadlineInTheHost(t *testing.T) {
+	r := hostileRuntime(t)
+	for name, timeout := range map[string]time.Duration{"write_vectors": 100 * time.Millisecond, "op_large": time.Second} {
+		t.Run(name, func(t *testing.T) {
+			m, err := r.Compile(t.Context(), hostile(t, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			start := time.Now()
+			_, _, err = m.Explain(t.Context(), &model{}, request(nil), hostileInfo, wasm.Limits{Timeout: timeout})
+			if limit, ok := errors.AsType[*wasm.LimitError](err); !ok || limit.Limit != wasm.LimitTimeout {
+				t.Errorf("got %v", err)
+			}
+			if d := time.Since(start); d > 8*time.Second {
+				t.Errorf("it took %v", d)
+			}
+		})
+	}
+}
+
+// Whatever its arguments are, a function of the host answers with a value or a code,
+// and takes no more memory than the limits allow.
+func TestAnyArguments(t *testing.T) {
+	m, err := hostileRuntime(t).Compile(t.Context(), hostile(t, "arguments"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	info := hostileInfo
+	info.Needs = sdk.Needs
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, stats, err := m.Explain(t.Context(), &model{}, request(nil), info, wasm.Limits{})
+	runtime.ReadMemStats(&after)
+	if e, ok := errors.AsType[*sdk.Error](err); !ok || e.Code != sdk.EInvalid || strings.Contains(err.Error(), "the host failed") {
+		t.Errorf("got %v", err)
+	}
+	if stats.HostCalls != 19*3000 {
+		t.Errorf("%d calls were made", stats.HostCalls)
+	}
+	if n := after.TotalAlloc - before.TotalAlloc; n > 512<<20 {
+		t.Errorf("the host allocated %d bytes", n)
+	}
+}
+
+// A module may call the host before it is asked to explain, and return what is strange.
+func TestStrangeModules(t *testing.T) {
+	r := hostileRuntime(t)
+	for name, want := range map[string][]float64{
+		"start_host":      {0, 0, 0},
+		"results_strange": {math.Float64frombits(0x7ff8 << 48), math.Inf(1), math.Inf(-1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, err := r.Compile(t.Context(), hostile(t, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, _, err := m.Explain(t.Context(), &model{}, request(nil), hostileInfo, wasm.Limits{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, e.Attributions[0].Values, bits); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// No time at all is a limit as well, and a caller who has given up gets that.
+func TestNoTime(t *testing.T) {
+	m, err := hostileRuntime(t).Compile(t.Context(), hostile(t, "minimal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = m.Explain(t.Context(), &model{}, request(nil), hostileInfo, wasm.Limits{Timeout: 1})
+	if limit, ok := errors.AsType[*wasm.LimitError](err); err != nil && (!ok || limit.Limit != wasm.LimitTimeout) {
+		t.Errorf("got %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 1)
+	defer cancel()
+	<-ctx.Done()
+	if _, _, err := m.Explain(ctx, &model{}, request(nil), hostileInfo, wasm.Limits{}); err != context.DeadlineExceeded {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Whoever explains while the runtime is closed, or after, gets an error, and closing
+// twice is no mistake.
+func TestExplainWhileClosing(t *testing.T) {
+	r, err := wasm.New(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := r.Compile(t.Context(), hostile(t, "minimal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := r.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	_, _, err = m.Explain(t.Context(), &model{}, request(nil), hostileInfo, wasm.Limits{})
+	if !errors.Is(err, &sdk.Error{Code: sdk.EInternal}) {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -86,6 +86,7 @@ type hostImport struct {
 type export struct {
 	kind      byte
 	signature signature // of a function
+	imported  bool      // it is a function of the host
 }
 
 type tableLimits struct {
@@ -356,6 +357,7 @@ func (v *verifier) exportEntry(s *scanner) error {
 	case kindFunction:
 		if index := s.index(len(v.functions)); !s.failed {
 			e.signature = v.types[v.functions[index]].signature
+			e.imported = int(index) < len(v.layout.imports)
 		}
 	case kindGlobal:
 		s.index(int(v.globals))
@@ -489,6 +491,9 @@ func (v *verifier) check() error {
 		}
 		if !ok || have.kind != kindFunction {
 			return refuse("does not export the function " + e.name + ", so it is no method for xai")
+		}
+		if have.imported {
+			return refuse("exports a function of the host as " + e.name + ", which has to be its own")
 		}
 		if have.signature != e.want {
 			return refuse("exports " + e.name + " as " + have.signature.String() + ", and the ABI's is " + e.want.String())

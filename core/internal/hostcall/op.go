@@ -15,6 +15,7 @@ import (
 const (
 	maxColumns = 4096    // of a regression
 	maxWork    = 1 << 33 // multiplications
+	checkEvery = 1 << 16 // steps, after which one that can be interrupted looks whether it is
 )
 
 // operation is one of op.
@@ -197,17 +198,55 @@ func (c *Call) topK(x []*sdk.Tensor, s []float64) (*sdk.Tensor, error) {
 	if err := c.within(len(v), 32); err != nil {
 		return nil, err
 	}
-	if err := c.room(len(v)); err != nil {
+	k := int(s[0])
+	if err := c.room(k); err != nil {
 		return nil, err
 	}
-	order := make([]int64, len(v))
-	for i := range order {
-		order[i] = int64(i)
+	// A heap of the k that come first, with the last of them at its root.
+	heap := make([]int64, 0, k)
+	after := func(a, b int64) bool { // NaN is below everything
+		if c := cmp.Compare(v[a], v[b]); c != 0 {
+			return c < 0
+		}
+		return a > b
 	}
-	// cmp.Compare has NaN below everything.
-	slices.SortStableFunc(order, func(a, b int64) int { return cmp.Compare(v[b], v[a]) })
-	k := int(s[0])
-	return sdk.NewTensor(slices.Clone(order[:k]), k), nil
+	sink := func(i, n int) {
+		for child := 2*i + 1; child < n; child = 2*i + 1 {
+			if child+1 < n && after(heap[child+1], heap[child]) {
+				child++
+			}
+			if !after(heap[child], heap[i]) {
+				return
+			}
+			heap[i], heap[child] = heap[child], heap[i]
+			i = child
+		}
+	}
+	for i := range int64(len(v)) {
+		if i%checkEvery == 0 && c.ctx.Err() != nil {
+			return nil, c.ctx.Err()
+		}
+		switch {
+		case len(heap) < k:
+			heap = append(heap, i)
+			if len(heap) == k {
+				for j := k/2 - 1; j >= 0; j-- {
+					sink(j, k)
+				}
+			}
+		case k > 0 && after(heap[0], i):
+			heap[0] = i
+			sink(0, k)
+		}
+	}
+	for n := k - 1; n > 0; n-- {
+		if n%checkEvery == 0 && c.ctx.Err() != nil {
+			return nil, c.ctx.Err()
+		}
+		heap[0], heap[n] = heap[n], heap[0]
+		sink(0, n)
+	}
+	return sdk.NewTensor(heap, k), nil
 }
 
 func (c *Call) sum(x []*sdk.Tensor, _ []float64) (*sdk.Tensor, error) {
