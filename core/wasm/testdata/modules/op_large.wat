@@ -1,4 +1,4 @@
-;; Has the host find the largest of as many random numbers as the handles allow.
+;; Has the host sort as many random numbers as the handles allow.
 (module
   (import "xai1" "tensor_new" (func $new (param i32 i32 i32) (result i64)))
   (import "xai1" "tensor_write" (func $write (param i64 i64 i32 i32) (result i32)))
@@ -9,7 +9,7 @@
   (func (export "xai_alloc") (param i32) (result i32) (i32.const 1024))
   (data (i32.const 0) "\00\00\00\01\00\00\00\00") ;; 2^24
   (data (i32.const 64) "\01\00\01\00\08\00\00\00")
-  (data (i32.const 80) "\02\00\01\00\08\00\00\00\00\00\00\00\00\00\f0\3f") ;; 1
+  (data (i32.const 80) "\02\00\01\00\08\00\00\00\00\00\00\00\00\00\70\41") ;; 2^24
   (func (export "xai_explain") (param i32 i32) (result i32) (local $i i64)
     (i64.store (i32.const 72) (call $new (i32.const 4) (i32.const 1) (i32.const 0)))
     (drop (call $rng (i32.const 1024) (i32.const 0x1000000)))
