@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -110,10 +111,14 @@ func checkout(dir string) (string, error) {
 
 var plainPath = regexp.MustCompile(`^[A-Za-z0-9_./:\\-]+$`)
 
-// shellWord quotes a path for a shell where it has to be.
-func shellWord(path string) string {
-	if plainPath.MatchString(path) {
-		return path
+// shellWord quotes a word for a shell where it has to be: in double quotes, which
+// all shells know, as far as these take every letter for itself.
+func shellWord(word string) string {
+	if plainPath.MatchString(word) {
+		return word
 	}
-	return fmt.Sprintf("%q", path)
+	if !strings.ContainsAny(word, "\"$`\\!%\n") {
+		return `"` + word + `"`
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

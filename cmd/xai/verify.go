@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -88,10 +89,14 @@ func (v *verification) run(cmd *cobra.Command, path string) error {
 		return err
 	}
 	request.Timeout, request.Fuel, request.Log = v.timeout, int64(v.fuel), v.log
-	if v.dtype == "" {
+	typed := v.dtype != ""
+	if !typed {
 		v.dtype = x.Provenance.DType
 	}
 	host, err := v.host()
+	if e, ok := errors.AsType[*core.Error](err); ok && e.Kind == core.KindUsage && !typed { // nobody has typed it
+		return &core.Error{Kind: core.KindInput, Msg: "the explanation cannot be repeated: " + e.Msg, Hint: e.Hint, Err: err}
+	}
 	if err != nil {
 		return err
 	}
