@@ -31,10 +31,19 @@ func (h *Host) admit(e registry.Entry) (registry.Limits, error) {
 			return registry.Limits{}, err
 		}
 	}
+	return policy.Clamp(e.Limits, defaultsOf(e)), nil
+}
+
+// defaultsOf returns the limits that a method of this kind has where it declares
+// none.
+func defaultsOf(e registry.Entry) registry.Limits {
 	d := hostcall.Defaults()
-	return policy.Clamp(e.Limits, registry.Limits{
+	if e.Kind == registry.KindProcess {
+		d.MemoryBytes = process.DefaultMemory
+	}
+	return registry.Limits{
 		Memory: d.MemoryBytes, Timeout: d.Timeout, Forwards: d.Forwards, Output: d.OutputBytes, Log: d.LogBytes, Fuel: d.Fuel,
-	}), nil
+	}
 }
 
 // here returns the entry with what its process could do on this machine, which may

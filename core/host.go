@@ -126,18 +126,23 @@ func New(o Options) (*Host, error) {
 	return h, nil
 }
 
-// MemoryBound returns the bytes that explaining with a method of these limits
-// takes at most by what the host holds it to: the budgets of the open model and,
-// in int8, of the one beside it; the evaluations that each remembers; the answers
-// of a run; and what the sandbox has and returns. What has no bound of its own,
-// such as a vocabulary, is not in it.
-func (h *Host) MemoryBound(limits registry.Limits) int64 {
+// MemoryBound returns the bytes that this program takes at most while it explains
+// with a method, by what the host holds it to: the budgets of the open model and, in
+// int8, of the one beside it; the evaluations that each remembers; the answers of a
+// run; and what the sandbox has and returns. A method that is a program has its
+// memory in its own process, beside that. What has no bound of its own, such as a
+// vocabulary, is not in it.
+func (h *Host) MemoryBound(e registry.Entry) int64 {
 	bound := cmp.Or(h.options.Memory, engine.DefaultMemory) + max(0, cmp.Or(h.options.Cache, DefaultCache))
 	if h.options.DType == string(engine.INT8) {
 		bound *= 2
 	}
-	sandbox := hostcall.Defaults()
-	return bound + maxKnown + sandbox.HandleBytes + cmp.Or(limits.Memory, sandbox.MemoryBytes) + cmp.Or(limits.Output, sandbox.OutputBytes)
+	limits := defaultsOf(e)
+	bound += maxKnown + hostcall.Defaults().HandleBytes + cmp.Or(e.Limits.Output, limits.Output)
+	if e.Kind != registry.KindProcess {
+		bound += cmp.Or(e.Limits.Memory, limits.Memory)
+	}
+	return bound
 }
 
 // Close ends the host: it waits for explanations and compilations under way and

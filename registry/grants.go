@@ -159,7 +159,7 @@ type Ask struct {
 	// Process is true where these bytes would run as a process, and may not yet.
 	Process bool
 	// Confine are the ways in which the process would be confined less than was
-	// granted, each as what it wants to do: "reach the network".
+	// granted, each as what it wants to do: "run 7 tasks at once".
 	Confine []string
 	// Shadows is true where these bytes would run under the name of a method
 	// that the binary has, and that was not granted.
@@ -219,7 +219,7 @@ func wider(old, now *Confine) []string {
 		add("see and change every file that you can")
 	}
 	if !old.Net && now.Net {
-		add("reach the network")
+		add("reach the network and what other programs of this machine listen on")
 	}
 	if old.AddressSpace != 0 && (now.AddressSpace == 0 || now.AddressSpace > old.AddressSpace) {
 		if now.AddressSpace == 0 {

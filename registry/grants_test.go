@@ -150,7 +150,7 @@ func TestMissing(t *testing.T) {
 		{"a process", process, []Grant{granted(process)}, nil},
 		{"less", confined(func(c *Confine) { *c = Confine{Landlock: true, AddressSpace: 1 << 20} }), []Grant{granted(process)}, nil},
 		{"all files", confined(func(c *Confine) { c.Landlock = false }), []Grant{granted(process)}, &Ask{Confine: []string{"see and change every file that you can"}}},
-		{"network", confined(func(c *Confine) { c.Net = true }), []Grant{granted(process)}, &Ask{Confine: []string{"reach the network"}}},
+		{"network", confined(func(c *Confine) { c.Net = true }), []Grant{granted(process)}, &Ask{Confine: []string{"reach the network and what other programs of this machine listen on"}}},
 		{"more memory", confined(func(c *Confine) { c.AddressSpace = 2 << 30 }), []Grant{granted(process)}, &Ask{Confine: []string{"use 2048 MiB of memory"}}},
 		{"any memory", confined(func(c *Confine) { c.AddressSpace = 0 }), []Grant{granted(process)}, &Ask{Confine: []string{"use memory without a limit"}}},
 		{"more tasks", confined(func(c *Confine) { c.Processes = 5 }), []Grant{granted(process)}, &Ask{Confine: []string{"run 5 tasks at once"}}},

@@ -160,13 +160,13 @@ func examples(pairs ...string) string {
 const beside = 256 << 20
 
 // boundHeap has garbage collected before it outgrows what the budget of --memory
-// and a method of these limits may take: by itself the collector lets as much of
-// it lie as there is in use, and what a forward returns may fill the budget. With
-// a limit below what is in use it would take up to half of the processor's time.
-// GOMEMLIMIT takes precedence.
-func (a *app) boundHeap(host *core.Host, limits registry.Limits) {
+// and a method may take: by itself the collector lets as much of it lie as there is
+// in use, and what a forward returns may fill the budget. With a limit below what is
+// in use it would take up to half of the processor's time. GOMEMLIMIT takes
+// precedence.
+func (a *app) boundHeap(host *core.Host, entry registry.Entry) {
 	if a.getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(host.MemoryBound(limits) + beside)
+		debug.SetMemoryLimit(host.MemoryBound(entry) + beside)
 	}
 }
 
@@ -194,7 +194,7 @@ func (a *app) host(set ...func(*core.Options)) (*core.Host, error) {
 	}
 	host, err := core.New(o)
 	if err == nil {
-		a.boundHeap(host, registry.Limits{})
+		a.boundHeap(host, registry.Entry{})
 	}
 	return host, err
 }

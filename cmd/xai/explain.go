@@ -176,7 +176,7 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 func (e *explanation) resolve(host *core.Host) (registry.Entry, error) {
 	entry, _, err := host.Method(e.method)
 	if err == nil {
-		e.boundHeap(host, entry.Limits)
+		e.boundHeap(host, entry)
 	}
 	return entry, err
 }
