@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/xai-go/xai/internal/golden"
 	"github.com/xai-go/xai/plugins/internal/methodtest"
 	"github.com/xai-go/xai/sdk"
+	"github.com/xai-go/xai/sdk/num"
 )
 
 // params are parameters as users type them.
@@ -28,7 +30,7 @@ type reference struct {
 	text   string
 	target string
 	output sdk.Output
-	tokens int
+	seed   uint64
 }
 
 // open opens a case for methods.
@@ -48,7 +50,6 @@ func open(t *testing.T, name, dtype string, methods ...sdk.Method) *reference {
 	if position != nil {
 		g.target = fmt.Sprintf("token:%d@%d", class, *position)
 	}
-	g.tokens = len(g.Ints(t, "input_ids"))
 	g.host, g.model = methodtest.Model(t, g.Model, dtype, methods...)
 	return g
 }
@@ -59,7 +60,7 @@ func (g *reference) explain(t *testing.T, method string, p params) *core.Explana
 	p = maps.Clone(p)
 	p[paramDetailed] = "true"
 	x := methodtest.Explain(t, g.host, g.model, core.Request{
-		Input: core.Input{Text: g.text}, Method: method, Params: p, Target: g.target, Output: g.output, Units: core.UnitsToken,
+		Input: core.Input{Text: g.text}, Method: method, Params: p, Target: g.target, Output: g.output, Units: core.UnitsToken, Seed: g.seed,
 	})
 	want := g.Ints(t, "input_ids")
 	for i, id := range x.Input.InputIDs {
@@ -276,4 +277,82 @@ func TestGoldenInfidelity(t *testing.T) {
 			})
 		}
 	}
+}
+
+// torchNormal returns n standard normal numbers, n a multiple of 16, as torch.randn
+// draws them in float64 from the seed: uniform ones by Box and Muller, in blocks of
+// 8 radii and 8 angles.
+func torchNormal(seed uint64, n int) []float64 {
+	stream := num.NewMT19937(seed)
+	v := make([]float64, n)
+	for i := range v {
+		v[i] = float64(stream.Uint64()&(1<<53-1)) / (1 << 53)
+	}
+	for i := 0; i < n; i += 16 {
+		for j := i; j < i+8; j++ {
+			radius, angle := math.Sqrt(-2*math.Log1p(-v[j])), 2*math.Pi*v[j+8]
+			v[j], v[j+8] = radius*math.Cos(angle), radius*math.Sin(angle)
+		}
+	}
+	return v
+}
+
+// TestGoldenSmoothGrad gives the method the noise of the case. That which the case
+// records is of the reference's run in float32, while its values are of the run in
+// float64, where the same seed gives other noise: how far one is from the other the
+// case says, and so this test holds both.
+func TestGoldenSmoothGrad(t *testing.T) {
+	var m SmoothGrad
+	onEach(t, []sdk.Method{&m}, func(t *testing.T, g *reference) {
+		recorded := g.Floats(t, "smoothgrad_noise")
+		drawn := torchNormal(77, len(recorded))
+		for i := range drawn {
+			drawn[i] *= 0.1
+		}
+		for _, variant := range []string{smoothMean, smoothSquare, smoothVar} {
+			p := params{"compat": "captum", "abs": "false", "variant": variant}
+			name := variant + "_formula"
+			want := g.Outputs[name]
+			tolerance := want.F64Atol
+			if g.dtype == "f32" {
+				tolerance = g.Outputs["saliency_signed"].F32Atol * max(1, want.MaxAbs)
+			}
+			m.noise = slices.Collect(slices.Chunk(drawn, len(drawn)/5))
+			golden.Close(t, name, detailed(t, g.explain(t, "smoothgrad", p)), g.Want(t, name), tolerance)
+
+			m.noise = slices.Collect(slices.Chunk(recorded, len(recorded)/5))
+			far := 0.0
+			for i, v := range detailed(t, g.explain(t, "smoothgrad", p)) {
+				far = max(far, math.Abs(v-g.Want(t, name)[i]))
+			}
+			golden.Close(t, name+" in float32", []float64{far}, []float64{want.F32Dev}, g.Outputs["saliency_signed"].F32Atol*max(1, want.MaxAbs))
+		}
+	})
+}
+
+// TestGoldenGradientSHAP draws the places of the case from its seed.
+func TestGoldenGradientSHAP(t *testing.T) {
+	var m GradientSHAP
+	onEach(t, []sdk.Method{&m}, func(t *testing.T, g *reference) {
+		p := maps.Clone(g.baselines(t)["pad"])
+		p["compat"], p["special"], p["num_samples"] = "captum", "keep", "12"
+		if p["baseline"] == "" {
+			p["baseline"] = "token"
+		}
+		m, g.seed = GradientSHAP{}, 5
+		x := g.explain(t, "gradient-shap", p)
+		g.near(t, "gradientshap", detailed(t, x)...)
+		deltas := g.Want(t, "gradientshap.delta")
+		golden.Close(t, "mean delta", []float64{float64(x.Diagnostics["completeness_gap"])}, []float64{num.Sum(deltas) / 12}, g.Outputs["gradientshap.delta"].F32Atol)
+
+		// Each place by itself.
+		var places [][]float64
+		g.Get(t, "gradientshap.coefficients", &places)
+		p["num_samples"] = "2"
+		for k, want := range deltas {
+			m = GradientSHAP{places: []float64{places[0][k], places[0][k]}, from: []int{0, 0}}
+			x := g.explain(t, "gradient-shap", p)
+			golden.Close(t, "delta", []float64{float64(x.Diagnostics["completeness_gap"])}, []float64{want}, g.Outputs["gradientshap.delta"].F32Atol)
+		}
+	})
 }

@@ -10,6 +10,8 @@ func init() {
 	guest.Register(gradient.Saliency{})
 	guest.Register(gradient.InputXGradient{})
 	guest.Register(gradient.IntegratedGradients{})
+	guest.Register(gradient.SmoothGrad{})
+	guest.Register(gradient.GradientSHAP{})
 
 }
 

@@ -1,0 +1,169 @@
+package gradient
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/xai-go/xai/sdk"
+	"github.com/xai-go/xai/sdk/num"
+)
+
+// GradientSHAP is the mean of integrated gradients over several baselines, its
+// integral estimated at random places: expected gradients, Erion, Janizek,
+// Sturmfels, Lundberg and Lee, "Improving performance of deep learning models with
+// axiomatic attribution priors and expected gradients", Nature Machine Intelligence
+// 3, 2021. The zero value is ready, and safe for concurrent use.
+type GradientSHAP struct {
+	places []float64 // of each sample, and
+	from   []int     // its baseline, in tests
+}
+
+// Info implements sdk.Method.
+func (GradientSHAP) Info() sdk.Info {
+	own := sampling(100, 5)
+	own = append(own, sdk.Param{
+		Name: paramBaseline, Aliases: []string{"baselines"}, Type: sdk.String, Default: baseAuto, Compat: preset(baseZero),
+		Doc: "what paths come from, names separated by commas of which samples take one after the other: zero, pad, mask, average, token, text; auto is text and token where they are given, else zero, average and, where the tokenizer has one, mask",
+	})
+	own = append(own, baselineParams("the texts of baseline=text, one a line: each of as many tokens as the input, or of one, which stands at every position")...)
+	own = append(own, noiseParams(0, 0.0)...)
+	return sdk.Info{
+		Name:    "gradient-shap",
+		Version: "1.0.0",
+		Summary: "Integrated gradients over several baselines, estimated from samples",
+		Source:  "Erion et al. 2021, arXiv:1906.10670; captum GradientShap, shap GradientExplainer",
+		Needs:   []sdk.Need{sdk.NeedForward, sdk.NeedGradients, sdk.NeedEmbeddings, sdk.NeedActivations, sdk.NeedPatch},
+		Params:  common(own...),
+	}
+}
+
+// Explain implements sdk.Method. A sample is the gradient at a random place α
+// between a baseline and the input, times what lies between them; unless the
+// reference is replayed, it is the mean of that and of the one at 1−α, in which
+// what is linear in α cancels. Their mean is estimated for each baseline by
+// itself, the baselines taking turns.
+func (m GradientSHAP) Explain(ctx context.Context, model sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
+	p := r.Params
+	replay := p.String(paramCompat) == captum
+	automatic := []string{baseZero, baseAverage}
+	if model.Info().MaskToken != "" {
+		automatic = append(automatic, baseMask)
+	}
+	names, err := kinds(p, true, automatic...)
+	if err != nil {
+		return nil, err
+	}
+	f, err := newField(model, r)
+	if err != nil {
+		return nil, err
+	}
+	each := 2 // rows of a sample
+	if replay {
+		each = 1
+	}
+	n := p.Int("num_samples") / each
+	if err := f.checkSamples(n); err != nil {
+		return nil, err
+	}
+	if _, err := f.read(ctx, false); err != nil {
+		return nil, err
+	}
+	var bases []baseline
+	for _, name := range names {
+		all, err := f.baselines(ctx, name, true)
+		if err != nil {
+			return nil, err
+		}
+		bases = append(bases, all...)
+	}
+	strata := len(bases)
+	switch {
+	case strata*f.size() > maxCells*4:
+		return nil, invalid("the input and its " + strconv.Itoa(strata) + " baselines do not fit into memory: give fewer baselines, or a shorter text")
+	case !replay && n < strata:
+		return nil, invalid("num_samples=" + strconv.Itoa(p.Int("num_samples")) + " is too few for " + strconv.Itoa(strata) + " baselines, each of which takes two: use " + strconv.Itoa(2*strata) + " or more")
+	}
+	random := num.NewRand(r.Rand)
+	place := func(int) float64 { return random.Float64() }
+	base := func(k int) int { return k % strata }
+	if replay { // NumPy's stream, as captum draws from it
+		stream := num.NewMT19937(r.Seed)
+		order := make([]int64, n)
+		if strata > 1 {
+			order = stream.RandInt(0, int64(strata), n)
+		}
+		base = func(k int) int { return int(order[k]) }
+		place = func(int) float64 { return stream.Float64() }
+		strata = 1
+	}
+	if m.places != nil {
+		place = func(k int) float64 { return m.places[k] }
+		base = func(k int) int { return m.from[k] }
+		strata = 1
+	}
+
+	deviation := f.deviation()
+	e := newSamples(newResult(r), smoothMean, n, f.size(), strata)
+	f.total = n * each
+	output := 0.0 // Σ of the baselines' outputs
+	var x *sdk.Explanation
+	var values []float64
+	err = rounds(n, p.Float("max_stderr"), func(until int) (largest float64, err error) {
+		start := e.n
+		at := make([]float64, until-start)  // the place of each sample
+		ends := make(map[int][]float64)     // the input of each, with noise; of those in the block
+		sample := make([]float64, f.size()) // Σ over the rows of one
+		err = f.walk(ctx, each*(until-start), func(i int, row []float64) {
+			k := i / each
+			if i%each == 0 {
+				at[k] = place(start + k)
+				if deviation > 0 {
+					ends[k] = make([]float64, f.size())
+					f.noisy(ends[k], random, deviation)
+				}
+			}
+			alpha, b, end := at[k], bases[base(start+k)].values, f.values
+			if i%each == 1 {
+				alpha = 1 - alpha
+			}
+			if deviation > 0 {
+				end = ends[k]
+			}
+			for j, x := range end {
+				row[j] = b[j] + float64(alpha*(x-b[j]))
+			}
+		}, func(i int, gradient []float64) {
+			k := i / each
+			b, end := bases[base(start+k)], f.values
+			if deviation > 0 {
+				end = ends[k]
+			}
+			if i%each == 0 {
+				clear(sample)
+			}
+			for j, g := range gradient {
+				sample[j] += float64(g * (end[j] - b.values[j]) / float64(each))
+			}
+			if i%each == each-1 {
+				delete(ends, k)
+				output += b.output
+				e.add(sample)
+			}
+		})
+		if err == nil {
+			err = random.Err()
+		}
+		if err != nil {
+			return 0, err
+		}
+		values = e.values(-1)
+		x, largest = e.explanation(values)
+		return largest, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.result.complete(x, values, output/float64(e.n))
+	diagnose(x, "samples", float64(e.n*each))
+	return x, nil
+}
