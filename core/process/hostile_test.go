@@ -67,6 +67,11 @@ func TestHostile(t *testing.T) {
 		{"raw-status", sdk.EInternal, "the method's process broke the connection: the [31mmethod[0m is upset", ""},
 		{"raw-exit", sdk.EInternal, "the method's process ended itself with exit code 3", "leaving early"},
 		{"raw-exit-well", sdk.EInternal, "the method's process ended itself before it had a result", ""},
+		{"hello-late", sdk.EInternal, protocol, ""},
+		{"raw-exit-call", sdk.EInternal, "the method's process ended itself before it had a result", ""},
+		{"raw-trailer", sdk.EInternal, "the method's process broke the connection", ""},
+		{"raw-status-long", sdk.EInternal, "the method's process broke the connection", ""},
+		{"raw-end-twice", sdk.ERange, "ERANGE", ""},
 		{"raw-kill", sdk.EInternal, "the method's process", ""},
 		{"raw-segv", sdk.EInternal, "the method's process ended itself with exit code 2: panic: runtime error: invalid memory address or nil pointer dereference", "panic: runtime error: invalid memory address or nil pointer dereference"},
 		{"raw-giant", sdk.EInternal, "the method's process sent a message of more than 16 MiB", ""},
@@ -95,6 +100,7 @@ func TestEndless(t *testing.T) {
 	all := map[string]func() came{}
 	for _, name := range []string{
 		"hello-silent", "hello-slow", "hello-mute", "raw-hang", "raw-progress", "raw-log", "raw-deaf", "raw-stderr", "raw-stdout",
+		"hello-shout", "raw-stop", "raw-parts", "raw-slow",
 	} {
 		all[name] = misbehave(t, name, limits)
 	}

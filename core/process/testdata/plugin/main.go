@@ -42,6 +42,13 @@ func main() {
 		for {
 			fmt.Println("1|1|unix|/nowhere|netrpc|")
 		}
+	case "hello-shout":
+		for {
+			fmt.Fprint(os.Stderr, "no end of line")
+		}
+	case "hello-late": // in the second line
+		fmt.Println("starting …")
+		mute()
 	case "hello-version":
 		fmt.Println("1|2|unix|" + os.Getenv("PLUGIN_UNIX_SOCKET_DIR") + "/s|grpc|")
 		hang()

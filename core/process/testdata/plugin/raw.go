@@ -8,7 +8,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
@@ -16,6 +18,7 @@ import (
 	"github.com/xai-go/xai/sdk/process/wire"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 )
 
@@ -134,6 +137,42 @@ func (r *raw) Explain(stream grpc.BidiStreamingServer[wire.Input, wire.Event]) e
 	case "raw-hang":
 		send(started)
 		hang()
+	case "raw-stop": // itself, which nobody who waits for it may take for an end
+		send(started)
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) // which an init of a namespace survives
+		hang()
+	case "raw-parts": // of a write that has no last one
+		send(started)
+		h := call(&wire.Event{Event: &wire.Event_TensorNew{TensorNew: &wire.TensorNew{Dtype: 0, Dims: []byte{0, 0, 1, 0, 0, 0, 0, 0}}}}).Value
+		for {
+			send(&wire.Event{Event: &wire.Event_TensorWrite{TensorWrite: &wire.TensorWrite{Handle: h, Data: make([]byte, 1<<16), More: true}}})
+		}
+	case "raw-slow": // and never idle
+		send(started)
+		for {
+			call(progress)
+			time.Sleep(10 * time.Millisecond)
+		}
+	case "raw-exit-call": // in the middle of a call
+		send(started)
+		send(progress)
+		os.Exit(0)
+	case "raw-trailer":
+		send(started)
+		long := metadata.MD{}
+		for i := range 1000 {
+			long.Set(fmt.Sprintf("x-%d", i), strings.Repeat("x", 4<<10))
+		}
+		stream.SetTrailer(long)
+		return nil
+	case "raw-status-long":
+		send(started)
+		return status.Error(codes.Internal, strings.Repeat("long ", 1<<20))
+	case "raw-end-twice":
+		send(started)
+		for {
+			send(ended(-5))
+		}
 	case "raw-exit":
 		send(started)
 		fmt.Fprintln(os.NewFile(2, "stderr"), "leaving early")
