@@ -39,7 +39,7 @@ func (Method) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 	if err != nil {
 		return nil, err
 	}
-	own, err := features(r, s)
+	own, over, err := features(r, s)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func (Method) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 	if err != nil {
 		return nil, err
 	}
-	ev := evaluations{model: m, forward: sdk.Forward{Over: own, Fill: s.fill}, target: r.Target, classes: s.topLabels > 0}
+	ev := evaluations{model: m, forward: sdk.Forward{Over: over, Fill: s.fill}, target: r.Target, classes: s.topLabels > 0}
 	var weights []float64
 	var regression *num.Regression
 	var fit *surrogate
@@ -85,9 +85,6 @@ func (Method) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 	a := e.Attributions[0]
 	e.Diagnostics = append(e.Diagnostics, game.Gap(a.Values, ev.y[0], ev.baseline))
 	e.Diagnostics = append(e.Diagnostics, game.Certain(a.Values, a.Stderr)...)
-	if s.topLabels == 0 {
-		return e, nil
-	}
 	for _, class := range ev.scores.top(s.topLabels) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -104,6 +101,7 @@ func (Method) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 		name := "class." + strconv.Itoa(class)
 		fit.report(e, name, name+".", n)
 	}
+	game.SpreadTokens(r, e)
 	return e, nil
 }
 
@@ -153,28 +151,38 @@ func (ev *evaluations) run(ctx context.Context, h *neighbourhood) error {
 	return ctx.Err()
 }
 
-// features returns the features that are no units of the request: the
-// reference's own words or the distinct units; nil where the units serve.
-func features(r *sdk.Request, s settings) ([]sdk.Unit, error) {
-	var own []sdk.Unit
-	switch {
-	case s.compat:
+// features returns the features that are no units of the request, the reference's
+// own words or the distinct units, nil where the units serve; and as what the host
+// drops them, nil for the request's units.
+func features(r *sdk.Request, s settings) (own, over []sdk.Unit, err error) {
+	if s.compat {
 		if r.Text == "" && (r.TextPair == nil || *r.TextPair == "") {
-			return nil, sdk.NewError(sdk.EUnsupported, "compat=lime reads words from a text and the input has none: use compat=none for raw token ids")
+			return nil, nil, sdk.NewError(sdk.EUnsupported, "compat=lime reads words from a text and the input has none: use compat=none for raw token ids")
 		}
 		texts := []string{r.Text}
 		if r.TextPair != nil {
 			texts = append(texts, *r.TextPair)
 		}
 		if own = ownUnits(texts, s); len(own) == 0 {
-			return nil, invalid("the text has no words between its separators: give a text with words, another split_expression or char_level=true")
+			return nil, nil, invalid("the text has no words between its separators: give a text with words, another split_expression or char_level=true")
 		}
-	case len(r.Units) == 0:
-		return nil, invalid("the input has no units to attribute to: give a text with at least one word")
-	case s.bow:
-		own = bagOfWords(r.Units)
+		return own, own, nil
 	}
-	return own, nil
+	players, over := game.Players(r)
+	if len(players) == 0 {
+		return nil, nil, invalid("the input has no units to attribute to: give a text with at least one word")
+	}
+	if s.special {
+		own = players
+	}
+	if !s.bow {
+		return own, over, nil
+	}
+	own = bagOfWords(players)
+	if over == nil {
+		return own, own, nil
+	}
+	return own, game.ByToken(own), nil
 }
 
 // outputs returns a tensor of the reply, which has a row for each variant.

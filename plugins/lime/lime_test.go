@@ -231,6 +231,48 @@ func TestMaxStderr(t *testing.T) {
 	}
 }
 
+// TestSpecialTokens: under special=replace they are features like the words, which
+// are then dropped token by token; of a row of ids the results run over its tokens.
+func TestSpecialTokens(t *testing.T) {
+	r := request("so it is", 1, params("num_samples", 200, "alpha", 0.0, "special", "replace"))
+	for i := range r.Tokens {
+		r.Tokens[i].ID = int32(i)
+	}
+	n := len(r.Units)
+	special := sdk.Token{ID: 99, Text: "[SEP]", Special: true}
+	r.Tokens = append(r.Tokens, special)
+	weights := []float64{1, -2, 3, 0.5}
+	m := linear(r, 0.25, weights)
+	e := explain(t, m, r)
+	if last := e.Units[n]; len(e.Units) != n+1 || last.Text != "[SEP]" || !slices.Equal(last.Tokens, []int{n}) || len(e.Units[0].Spans) != 1 {
+		t.Errorf("the units are %+v", e.Units)
+	}
+	for i, u := range m.asked.Over {
+		if u.Spans != nil || len(u.Tokens) == 0 {
+			t.Errorf("feature %d is dropped as %+v, not by its tokens", i, u)
+		}
+	}
+	values := e.Attributions[0].Values
+	for j, w := range weights {
+		if math.Abs(values[j]-w) > 1e-8 {
+			t.Errorf("the weights are %v, want %v", values, weights)
+		}
+	}
+	r = request("so it is", 1, r.Params)
+	r.Tokens, r.Text = append(r.Tokens, special), ""
+	for i := range r.Units {
+		r.Units[i].Spans = nil
+	}
+	e = explain(t, m, r)
+	if a := e.Attributions[0]; e.Units != nil || a.Over != sdk.OverTokens || !slices.Equal(a.Values, values) || len(a.Stderr) != n+1 {
+		t.Errorf("of token ids it is %+v over %+v", a, e.Units)
+	}
+	r.Params["compat"] = "lime"
+	if _, err := (Method{}).Explain(t.Context(), m, r); err == nil || !strings.Contains(err.Error(), "need compat=none") {
+		t.Errorf("the reference has no special tokens, and the error is %v", err)
+	}
+}
+
 // TestCertain: three values whose errors leave the order of the last two open.
 func TestCertain(t *testing.T) {
 	for _, c := range []struct {

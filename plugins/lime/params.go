@@ -3,6 +3,7 @@ package lime
 import (
 	"strconv"
 
+	"github.com/xai-go/xai/plugins/internal/game"
 	"github.com/xai-go/xai/sdk"
 )
 
@@ -39,7 +40,7 @@ const (
 
 // Info implements sdk.Method.
 func (Method) Info() sdk.Info {
-	return sdk.Info{
+	info := sdk.Info{
 		Name:    "lime",
 		Version: "1.0.0",
 		Summary: "Weights of a sparse linear model that imitates the model near the input",
@@ -107,6 +108,12 @@ func (Method) Info() sdk.Info {
 			},
 		},
 	}
+	for _, p := range game.Params() {
+		if p.Name == game.ParamFillBy || p.Name == game.ParamSpecial { // LIME has a fill of its own
+			info.Params = append(info.Params, p)
+		}
+	}
+	return info
 }
 
 // preset is the default v under compat=lime.
@@ -126,6 +133,7 @@ type settings struct {
 	fill      sdk.Fill
 	split     class // the characters that separate words
 	chars     bool
+	special   bool // special tokens are features too
 	topLabels int
 }
 
@@ -142,12 +150,15 @@ func resolve(p sdk.Params, m sdk.ModelInfo) (settings, error) {
 		metric:    p.String("distance_metric"),
 		bow:       p.Bool("bow"),
 		chars:     p.Bool("char_level"),
+		special:   p.String(game.ParamSpecial) == "replace",
 		topLabels: p.Int("top_labels"),
 	}
 	expression := p.String("split_expression")
 	switch {
 	case !s.compat && s.chars:
 		return s, invalid("char_level=true needs compat=lime: otherwise the features are the units of the request")
+	case s.compat && (s.special || p.String(game.ParamFillBy) == "token"):
+		return s, invalid("special=replace and fill_by=token need compat=none: the reference knows words alone")
 	case s.compat && s.maxStderr > 0:
 		return s, invalid("max_stderr needs compat=none: the reference draws its whole sample at once")
 	case !s.compat && expression != nonWord:

@@ -50,6 +50,21 @@ func TestReference(t *testing.T) {
 					t.Errorf("the baseline is %v, want %v", got, want)
 				}
 				near("feature_ablation", methodtest.Values(explain("leave-one-out", map[string]string{"fill": "mask"}))...)
+				var text string
+				if err := json.Unmarshal(c.Config["text"], &text); err != nil {
+					t.Fatal(err)
+				}
+				words := methodtest.Explain(t, h, m, core.Request{
+					Input: core.Input{Text: text}, Method: "feature-ablation", Params: map[string]string{"fill_by": "token"},
+					Target: strconv.Itoa(target), Output: output,
+				})
+				ofTokens := make([]float64, len(words.Input.Tokens))
+				for i, u := range words.Input.Units {
+					for _, at := range u.Tokens {
+						ofTokens[at] = methodtest.Values(words)[i]
+					}
+				}
+				near("feature_ablation_words", ofTokens...)
 				for _, size := range [][2]string{{"1", "1"}, {"2", "1"}, {"3", "1"}, {"3", "2"}} {
 					x := explain("occlusion", map[string]string{"window": size[0], "stride": size[1], "special": "replace"})
 					near("occlusion.w"+size[0]+".s"+size[1], methodtest.Values(x)...)

@@ -67,18 +67,27 @@ func New(m sdk.Model, r *sdk.Request) (*Game, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Game{Players: r.Units, request: r, model: m, fill: fill}
-	switch {
-	case r.Params.String(ParamSpecial) == "replace":
-		g.Players, g.own = withSpecial(r), true
-		g.over = g.Players
-	case r.Params.String(ParamFillBy) == "token":
-		g.over = byToken(r.Units)
-	}
+	g := &Game{request: r, model: m, fill: fill}
+	g.Players, g.over = Players(r)
+	g.own = r.Params.String(ParamSpecial) == "replace"
 	if len(g.Players) == 0 {
 		return nil, sdk.NewError(sdk.EInvalid, "the input has no units to attribute to: give a text with at least one word")
 	}
 	return g, nil
+}
+
+// Players returns who plays under ParamSpecial and ParamFillBy: the request's
+// units, or these with one for each special token, in the order of their tokens.
+// over is as which the host drops them, nil where they are the request's units.
+func Players(r *sdk.Request) (players, over []sdk.Unit) {
+	switch {
+	case r.Params.String(ParamSpecial) == "replace":
+		players = withSpecial(r)
+		return players, ByToken(players)
+	case r.Params.String(ParamFillBy) == "token":
+		return r.Units, ByToken(r.Units)
+	}
+	return r.Units, nil
 }
 
 // Over returns the game of other players than the request's units.
@@ -108,13 +117,13 @@ func (g *Game) Tokens() *Game {
 		players = append(players, u)
 	}
 	other := g.Over(players)
-	other.over = byToken(players)
+	other.over = ByToken(players)
 	return other
 }
 
-// byToken returns the units without their spans, which the host drops token by
+// ByToken returns the units without their spans, which the host drops token by
 // token.
-func byToken(units []sdk.Unit) []sdk.Unit {
+func ByToken(units []sdk.Unit) []sdk.Unit {
 	bare := make([]sdk.Unit, len(units))
 	for i, u := range units {
 		bare[i] = sdk.Unit{Text: u.Text, Tokens: u.Tokens}
@@ -123,13 +132,12 @@ func byToken(units []sdk.Unit) []sdk.Unit {
 }
 
 // withSpecial returns the units of a request, in the order of their tokens, with
-// one for each special token. None has spans, so that each is dropped token by
-// token.
+// one for each special token, which has no span.
 func withSpecial(r *sdk.Request) []sdk.Unit {
 	first := make(map[int]sdk.Unit, len(r.Units))
 	for _, u := range r.Units {
 		if len(u.Tokens) > 0 {
-			first[u.Tokens[0]] = sdk.Unit{Text: u.Text, Tokens: u.Tokens}
+			first[u.Tokens[0]] = u
 		}
 	}
 	var players []sdk.Unit
@@ -185,34 +193,39 @@ func Column(reply sdk.Reply, name string, n int) ([]float64, error) {
 // Explanation returns the result that attributes a value to each player, with
 // standard errors or without (nil).
 func (g *Game) Explanation(values, stderr []float64) *sdk.Explanation {
-	over := sdk.OverUnits
-	switch {
-	case !g.own:
-		return explanation(nil, over, values, stderr)
-	case g.request.Text != "" || g.request.TextPair != nil:
-		return explanation(g.Players, over, values, stderr)
+	e := &sdk.Explanation{Attributions: []sdk.Attribution{{Name: "attributions", Over: sdk.OverUnits, Values: values, Stderr: stderr}}}
+	if g.own {
+		e.Units = g.Players
+		SpreadTokens(g.request, e)
 	}
-	// Of token ids, whose units are the tokens.
+	return e
+}
+
+// SpreadTokens has a result with units of its own, for a request of token ids,
+// attribute to the tokens instead: the units of such a request are the tokens, and
+// there are no others.
+func SpreadTokens(r *sdk.Request, e *sdk.Explanation) {
+	if e.Units == nil || r.Text != "" || r.TextPair != nil {
+		return
+	}
 	spread := func(v []float64) []float64 {
 		if v == nil {
 			return nil
 		}
-		out := make([]float64, len(g.request.Tokens))
-		for i, p := range g.Players {
-			for _, t := range p.Tokens {
+		out := make([]float64, len(r.Tokens))
+		for i, u := range e.Units {
+			for _, t := range u.Tokens {
 				out[t] = v[i]
 			}
 		}
 		return out
 	}
-	return explanation(nil, sdk.OverTokens, spread(values), spread(stderr))
-}
-
-func explanation(units []sdk.Unit, over string, values, stderr []float64) *sdk.Explanation {
-	return &sdk.Explanation{
-		Units:        units,
-		Attributions: []sdk.Attribution{{Name: "attributions", Over: over, Values: values, Stderr: stderr}},
+	for i, a := range e.Attributions {
+		if a.Over == sdk.OverUnits {
+			e.Attributions[i] = sdk.Attribution{Name: a.Name, Over: sdk.OverTokens, Values: spread(a.Values), Stderr: spread(a.Stderr)}
+		}
 	}
+	e.Units = nil
 }
 
 // Gap returns the diagnostic of completeness: how far the attributions are from
