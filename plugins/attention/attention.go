@@ -124,6 +124,9 @@ func (Attention) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk
 		err = s.every(ctx, false, visit)
 	} else {
 		err = s.one(ctx, false, wanted, visit)
+		if code, _ := codeOf(err); wanted != -1 && (code == sdk.EName || code == sdk.ERange) {
+			err = invalid("layer=" + strconv.Itoa(wanted) + " is none of the model: use 0 for the first one, -1 for the last one")
+		}
 	}
 	if err != nil {
 		return nil, err

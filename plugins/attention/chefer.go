@@ -39,7 +39,7 @@ func (Chefer) Info() sdk.Info {
 		Needs:   []sdk.Need{sdk.NeedGradients, sdk.NeedAttentions},
 		Params: []sdk.Param{
 			{
-				Name: paramVariant, Type: sdk.Enum, Default: variantGeneric,
+				Name: paramVariant, Aliases: []string{"rule"}, Type: sdk.Enum, Default: variantGeneric,
 				Values: []string{variantGeneric, variantRollout, variantCAM, variantProduct},
 				Doc:    "generic: the relevance of the ICCV 2021 paper; grad-rollout: a rollout of the same weights; attn-gradcam and attention-x-gradient: of one layer alone",
 			},

@@ -2,6 +2,7 @@ package attention
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/xai-go/xai/sdk"
@@ -116,7 +117,7 @@ func (Flow) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Expl
 }
 
 // maxNetwork bounds the pipes of a network, each of which takes 24 bytes.
-const maxNetwork = 1 << 23
+const maxNetwork = 1 << 22
 
 // queries returns the positions from which there are flows.
 func (s *source) queries(which string, layers int) ([]int, error) {
@@ -145,11 +146,16 @@ type pipes struct {
 
 	// Of one flow.
 	left [][]float64 // what more goes down a pipe
-	flow [][]float64 // what goes down, and could be taken back
-	rank []int       // the distance of a node from the source; −1 where none is known
-	next []int       // the neighbour of a node that is tried next: those below, then those above
+	flow [][]float64 // what goes down, and could be taken back: the lower node is the row
+	used []pipe      // those whose flow is not 0, or was not
+	sink int
+	rank []int // the distance of a node from the source; −1 where none is known
+	next []int // the neighbour of a node that is tried next: those below, then those above
 	list []int
 }
+
+// pipe is one of a network: its layer, upper and lower node.
+type pipe struct{ layer, from, to int }
 
 // dry is what is left of a pipe that counts as full: widths are at most 1, so that
 // what is lost is far below the rounding of the weights themselves.
@@ -161,17 +167,18 @@ const dry = 1e-14
 func (p *pipes) most(from, to int) float64 {
 	n, layers := p.n, len(p.width)
 	if p.left == nil {
-		for range p.width {
-			p.left = append(p.left, make([]float64, n*n))
+		for _, w := range p.width {
+			p.left = append(p.left, slices.Clone(w))
 			p.flow = append(p.flow, make([]float64, n*n))
 		}
 		nodes := (layers + 1) * n
 		p.rank, p.next, p.list = make([]int, nodes), make([]int, nodes), make([]int, 0, nodes)
 	}
-	for l, w := range p.width {
-		copy(p.left[l], w)
-		clear(p.flow[l])
+	for _, u := range p.used {
+		p.left[u.layer][u.from*n+u.to] = p.width[u.layer][u.from*n+u.to]
+		p.flow[u.layer][u.to*n+u.from] = 0
 	}
+	p.used, p.sink = p.used[:0], to
 	// What leaves the source, and what reaches the sink, cannot be exceeded.
 	out, in := 0.0, 0.0
 	for _, w := range p.width[layers-1][from*n : (from+1)*n] {
@@ -180,27 +187,41 @@ func (p *pipes) most(from, to int) float64 {
 	for i := range n {
 		in += p.width[0][i*n+to]
 	}
-	bound := min(out, in)
-	source, sink := layers*n+from, to
-	total := 0.0
-	for bound-total > dry && p.ranks(source, sink) {
+	bound, total := min(out, in), 0.0
+	for i := range p.rank { // at first every way leads down, layer by layer
+		p.rank[i] = layers - i/n
+	}
+	for source := layers*n + from; bound-total > dry; {
 		clear(p.next)
-		for {
-			more := p.push(source, sink, bound-total)
+		for bound-total > dry {
+			more := p.push(source, bound-total)
 			if more <= 0 {
 				break
 			}
-			if total += more; bound-total <= dry {
-				break
-			}
+			total += more
+		}
+		if bound-total <= dry || !p.ranks(source) {
+			break
 		}
 	}
 	return min(total, bound)
 }
 
+// below returns the nodes below a node, as places in their layer. Of the bottom it
+// is the sink alone: nothing flows to any other, or back from there.
+func (p *pipes) below(node int) (first, last int) {
+	switch l := node / p.n; l {
+	case 0:
+		return 0, 0
+	case 1:
+		return p.sink, p.sink + 1
+	}
+	return 0, p.n
+}
+
 // ranks finds the distance of nodes from the source, as far as the sink is away,
 // and whether it can be reached at all.
-func (p *pipes) ranks(source, sink int) bool {
+func (p *pipes) ranks(source int) bool {
 	n := p.n
 	for i := range p.rank {
 		p.rank[i] = -1
@@ -216,17 +237,16 @@ func (p *pipes) ranks(source, sink int) bool {
 				p.list = append(p.list, other)
 			}
 		}
-		if l > 0 {
-			for j, room := range p.left[l-1][i*n : (i+1)*n] {
-				see((l-1)*n+j, room)
-			}
+		first, last := p.below(node)
+		for j := first; j < last; j++ {
+			see((l-1)*n+j, p.left[l-1][i*n+j])
 		}
 		if l < len(p.width) {
-			for j := range n {
-				see((l+1)*n+j, p.flow[l][j*n+i])
+			for j, back := range p.flow[l][i*n : (i+1)*n] {
+				see((l+1)*n+j, back)
 			}
 		}
-		if p.rank[sink] >= 0 {
+		if p.rank[p.sink] >= 0 {
 			return true
 		}
 	}
@@ -234,43 +254,50 @@ func (p *pipes) ranks(source, sink int) bool {
 }
 
 // push sends at most limit from a node to the sink, by nodes of ascending rank.
-func (p *pipes) push(node, sink int, limit float64) float64 {
-	if node == sink {
+func (p *pipes) push(node int, limit float64) float64 {
+	if node == p.sink {
 		return limit
 	}
 	n := p.n
 	l, i := node/n, node%n
-	for ; p.next[node] < 2*n; p.next[node]++ {
+	first, last := p.below(node)
+	for ; p.next[node] < n; p.next[node]++ { // down
 		j := p.next[node]
-		other, room := 0, 0.0
-		var down bool
-		if down = j < n; down {
-			if l == 0 {
-				continue
-			}
-			other, room = (l-1)*n+j, p.left[l-1][i*n+j]
-		} else {
-			if l == len(p.width) {
-				break
-			}
-			j -= n
-			other, room = (l+1)*n+j, p.flow[l][j*n+i]
+		if j < first {
+			p.next[node] = first - 1
+			continue
 		}
+		if j >= last {
+			p.next[node] = n - 1
+			continue
+		}
+		at, other := i*n+j, (l-1)*n+j
+		room := p.left[l-1][at]
 		if room <= dry || p.rank[other] != p.rank[node]+1 {
 			continue
 		}
-		sent := p.push(other, sink, min(limit, room))
-		if sent <= 0 {
+		if sent := p.push(other, min(limit, room)); sent > 0 {
+			back := &p.flow[l-1][j*n+i]
+			if *back == 0 {
+				p.used = append(p.used, pipe{l - 1, i, j})
+			}
+			p.left[l-1][at] -= sent
+			*back += sent
+			return sent
+		}
+	}
+	for ; l < len(p.width) && p.next[node] < 2*n; p.next[node]++ { // back up
+		j := p.next[node] - n
+		at, other := i*n+j, (l+1)*n+j
+		room := p.flow[l][at]
+		if room <= dry || p.rank[other] != p.rank[node]+1 {
 			continue
 		}
-		if down {
-			p.left[l-1][i*n+j] -= sent
-			p.flow[l-1][i*n+j] += sent
-		} else {
-			p.flow[l][j*n+i] -= sent
+		if sent := p.push(other, min(limit, room)); sent > 0 {
+			p.flow[l][at] -= sent
 			p.left[l][j*n+i] += sent
+			return sent
 		}
-		return sent
 	}
 	return 0
 }

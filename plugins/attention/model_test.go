@@ -22,6 +22,9 @@ func (m *recorded) Forward(_ context.Context, f *sdk.Forward) (sdk.Reply, error)
 	if m.refuse != 0 && f.Points[0] == attentions {
 		return nil, sdk.NewError(m.refuse, "too much")
 	}
+	if _, err := (recordedReply{m, f.Points[0]}).Tensor(f.Points[0], 0); err != nil {
+		return nil, err
+	}
 	return recordedReply{m, f.Points[0]}, nil
 }
 
@@ -38,6 +41,9 @@ func (r recordedReply) Tensor(name string, index int) (*sdk.Tensor, error) {
 	values := r.a
 	if rest, ok := strings.CutPrefix(name, "grad("); ok {
 		values, name = r.gradient, strings.TrimSuffix(rest, ")")
+	}
+	if name == lastRow {
+		return sdk.NewTensor(values[(r.layers-1)*r.heads*r.n*r.n:][:r.n], 1, r.n), nil
 	}
 	if one, ok := strings.CutPrefix(name, attentions+"["); ok {
 		at := map[string]int{"-1]": r.layers - 1, "0]": 0, "1]": 1, "2]": 2, "3]": 3}[one]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/xai-go/xai/sdk"
@@ -53,8 +54,8 @@ func newSource(m sdk.Model, r *sdk.Request) (*source, error) {
 
 // layer is the attention of one layer, [1,H,T,T], and its gradient.
 type layer struct {
-	index, heads, n int
-	a, gradient     *sdk.Tensor // gradient is nil where nobody asked
+	heads, n    int
+	a, gradient *sdk.Tensor // gradient is nil where nobody asked
 }
 
 // read copies head h of a tensor [1,H,T,T] to dst, [T,T].
@@ -120,26 +121,32 @@ func entropy(p []float64) float64 {
 	return sum
 }
 
-const attentions = "attentions"
+const (
+	attentions = "attentions"
+	// lastRow is a row of the last layer, by which the end of the layers is known.
+	lastRow = attentions + "[-1][h=0,t=0]"
+)
 
 // every visits all layers, the first one first. They are asked for in one call,
 // and one by one where that is more than the host keeps.
 func (s *source) every(ctx context.Context, gradients bool, visit func(*layer) error) error {
-	reply, err := s.ask(ctx, gradients, attentions)
+	reply, err := s.ask(ctx, gradients, attentions, lastRow)
 	if code, ok := codeOf(err); ok && (code == sdk.EQuota || code == sdk.ENoMem) {
 		return s.oneByOne(ctx, gradients, visit)
 	}
 	if err != nil {
 		return err
 	}
+	var last *sdk.Tensor
 	for l := 0; l < maxLayers; l++ {
 		a, err := reply.Tensor(attentions, l)
-		if code, _ := codeOf(err); code == sdk.ERange && l > 0 {
-			return nil // they end here
+		if code, _ := codeOf(err); code == sdk.ERange && last != nil {
+			return s.isLast(reply, last)
 		}
 		if err != nil {
 			return err
 		}
+		last = a
 		if err := s.visit(ctx, reply, a, gradients, attentions, l, visit); err != nil {
 			return err
 		}
@@ -147,16 +154,47 @@ func (s *source) every(ctx context.Context, gradients bool, visit func(*layer) e
 	return s.tooMany()
 }
 
+// isLast holds the last layer that was read to the host's own.
+func (s *source) isLast(reply sdk.Reply, a *sdk.Tensor) error {
+	t, err := reply.Tensor(lastRow, 0)
+	if err != nil {
+		return err
+	}
+	same := false
+	switch v := t.Data.(type) {
+	case []float32:
+		own, ok := a.Data.([]float32)
+		same = ok && len(v) == s.n && slices.Equal(own[:s.n], v)
+	case []float64:
+		own, ok := a.Data.([]float64)
+		same = ok && len(v) == s.n && slices.Equal(own[:s.n], v)
+	}
+	if !same {
+		return sdk.NewError(sdk.ERange, "the host gives the attention of some layers alone: this is a defect of the host")
+	}
+	return nil
+}
+
 // oneByOne is every, a call of the host for each layer.
 func (s *source) oneByOne(ctx context.Context, gradients bool, visit func(*layer) error) error {
+	var last sdk.Reply
+	var a *sdk.Tensor
 	for l := 0; l < maxLayers; l++ {
-		err := s.one(ctx, gradients, l, visit)
-		if code, _ := codeOf(err); code == sdk.EName && l > 0 {
-			return nil
+		name := attentions + "[" + strconv.Itoa(l) + "]"
+		reply, err := s.ask(ctx, gradients, name, lastRow)
+		if code, _ := codeOf(err); code == sdk.EName && last != nil {
+			return s.isLast(last, a)
 		}
 		if err != nil {
 			return err
 		}
+		if a, err = reply.Tensor(name, 0); err != nil {
+			return err
+		}
+		if err := s.visit(ctx, reply, a, gradients, name, 0, visit); err != nil {
+			return err
+		}
+		last = reply
 	}
 	return s.tooMany()
 }
@@ -179,8 +217,9 @@ func (s *source) one(ctx context.Context, gradients bool, l int, visit func(*lay
 	return s.visit(ctx, reply, a, gradients, name, 0, visit)
 }
 
-// ask runs the unchanged input, and keeps the patterns that a name stands for.
-func (s *source) ask(ctx context.Context, gradients bool, name string) (sdk.Reply, error) {
+// ask runs the unchanged input, and keeps the patterns that a name stands for, with
+// their gradients if they are wanted, and further points.
+func (s *source) ask(ctx context.Context, gradients bool, name string, more ...string) (sdk.Reply, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -188,7 +227,7 @@ func (s *source) ask(ctx context.Context, gradients bool, name string) (sdk.Repl
 	for i := range keep {
 		keep[i] = 1
 	}
-	f := &sdk.Forward{Masks: sdk.NewTensor(keep, 1, s.n), Points: []string{name}}
+	f := &sdk.Forward{Masks: sdk.NewTensor(keep, 1, s.n), Points: append([]string{name}, more...)}
 	if gradients {
 		return sdk.Gradient(ctx, s.model, f, name)
 	}
@@ -200,7 +239,7 @@ func (s *source) visit(ctx context.Context, reply sdk.Reply, a *sdk.Tensor, grad
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	l := &layer{index: at, n: s.n, a: a}
+	l := &layer{n: s.n, a: a}
 	tensors := []*sdk.Tensor{a}
 	if gradients {
 		g, err := reply.Tensor(sdk.Grad(name), at)
