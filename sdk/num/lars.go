@@ -26,6 +26,17 @@ type Path struct {
 // out to be a linear combination of active ones stays out. It returns an *Error
 // where maxSteps is negative, or stop is negative or NaN.
 func (r *Regression) LassoPath(maxSteps int, stop float64) (*Path, error) {
+	return r.path(maxSteps, stop, true)
+}
+
+// LARPath is LassoPath by plain least angle regression, as lars_path with
+// method="lar" does: a coefficient that reaches 0 stays active, so that each step
+// adds a column and none is lost. Its coefficients minimise nothing.
+func (r *Regression) LARPath(maxSteps int, stop float64) (*Path, error) {
+	return r.path(maxSteps, stop, false)
+}
+
+func (r *Regression) path(maxSteps int, stop float64, lasso bool) (*Path, error) {
 	if maxSteps < 0 {
 		return nil, &Error{"maxSteps", strconv.Itoa(maxSteps) + "; it must be 0 or more"}
 	}
@@ -34,6 +45,7 @@ func (r *Regression) LassoPath(maxSteps int, stop float64) (*Path, error) {
 	}
 	l := &lars{
 		Regression:  r,
+		lasso:       lasso,
 		coef:        make([]float64, r.columns),
 		correlation: slices.Clone(r.moment),
 		state:       make([]state, r.columns),
@@ -63,6 +75,7 @@ const (
 // lars is the state of the algorithm at one knot.
 type lars struct {
 	*Regression
+	lasso       bool // a coefficient that reaches 0 leaves
 	coef        []float64
 	correlation []float64 // cⱼ = mⱼ − Gⱼ·b, of column j with the residual
 	level       float64   // C, which |cⱼ| has for active columns and no column exceeds
@@ -127,7 +140,7 @@ func (l *lars) step() {
 		}
 	}
 	for i, j := range l.active {
-		if !(float64(l.sign[i]*d[i]) < 0) {
+		if !l.lasso || !(float64(l.sign[i]*d[i]) < 0) {
 			continue
 		}
 		if g := max(-l.coef[j]/d[i], 0); g < length {

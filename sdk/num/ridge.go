@@ -79,6 +79,16 @@ func (r *Regression) Ridge(alpha float64, columns []int) (*Fit, error) {
 	return f, nil
 }
 
+// Solve returns (G + αI)⁻¹·b for the columns used, by which the coefficients move
+// when b is added to the moments: what an estimate of their errors is made from.
+// It panics where b has another length.
+func (f *Fit) Solve(b []float64) []float64 {
+	if len(b) != len(f.Columns) {
+		panic("num: Solve for a vector of another length than there are columns")
+	}
+	return f.factors.solve(b)
+}
+
 // StdErr returns the standard error of each coefficient: the square root of the
 // diagonal of
 //

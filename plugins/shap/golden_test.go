@@ -1,0 +1,420 @@
+package shap_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/xai-go/xai/core"
+	"github.com/xai-go/xai/internal/golden"
+	"github.com/xai-go/xai/plugins/internal/methodtest"
+	"github.com/xai-go/xai/plugins/shap"
+	"github.com/xai-go/xai/sdk"
+	"github.com/xai-go/xai/sdk/sdktest"
+)
+
+// explained is what a method found, for each of three outputs.
+type explained struct {
+	values, spread [3][]float64 // spread is error_std
+	tensors        map[string][]float64
+	baseline       [3]float64
+	first          *sdk.Explanation // of the first output
+}
+
+// column returns a list with the outputs side by side, as the cases have them.
+func column(lists [3][]float64) []float64 {
+	var out []float64
+	for i := range lists[0] {
+		for c := range lists {
+			out = append(out, lists[c][i])
+		}
+	}
+	return out
+}
+
+// subject runs methods on the model of a case and says what they find for each of
+// three outputs.
+type subject struct {
+	*golden.Case
+	t     *testing.T
+	dtype string
+	run   func(t *testing.T, m sdk.Method, params map[string]string) explained
+}
+
+// near compares values with an output of the case.
+func (s *subject) near(t *testing.T, name string, got []float64) {
+	t.Helper()
+	tolerance := s.Outputs[name].F64Atol
+	if s.dtype == "f32" {
+		tolerance = s.Outputs[name].F32Atol
+	}
+	golden.Close(t, name, got, s.Want(t, name), tolerance)
+}
+
+// cases runs a test on cases in both precisions.
+func cases(t *testing.T, names []string, test func(t *testing.T, s *subject)) {
+	for _, name := range names {
+		for _, dtype := range []string{"f32", "f64"} {
+			t.Run(name+"/"+dtype, func(t *testing.T) {
+				s := &subject{Case: golden.Load(t, name), t: t, dtype: dtype}
+				if s.Model == "gpt2-text" {
+					s.run = s.languageModel(t)
+				} else {
+					s.run = s.classifier
+				}
+				test(t, s)
+			})
+		}
+	}
+}
+
+func (s *subject) text(t *testing.T) string {
+	var text string
+	if err := json.Unmarshal(s.Config["text"], &text); err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// classifier runs a method through the host, on the case's ids or text.
+func (s *subject) classifier(t *testing.T, m sdk.Method, params map[string]string) explained {
+	t.Helper()
+	host, model := methodtest.Model(t, s.Model, s.dtype, m)
+	input := core.Input{Text: s.text(t)}
+	if ids := s.Ints(t, "input_ids"); ids != nil {
+		input = methodtest.Row(ids)
+	}
+	params = maps.Clone(params)
+	params["top_labels"] = "3"
+	x := methodtest.Explain(t, host, model, core.Request{Input: input, Method: m.Info().Name, Params: params, Target: "0"})
+	e := explained{tensors: map[string][]float64{}}
+	numbers := func(list []core.Float) []float64 {
+		var out []float64
+		for _, v := range list {
+			out = append(out, float64(v))
+		}
+		return out
+	}
+	for _, a := range x.Attributions {
+		name, ok := strings.CutPrefix(a.Name, "class.")
+		if !ok {
+			continue
+		}
+		class, kind, _ := strings.Cut(name, ".")
+		c, err := strconv.Atoi(class)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kind == "error_std" {
+			e.spread[c] = numbers(a.Values)
+		} else {
+			e.values[c] = numbers(a.Values)
+		}
+	}
+	if diff := cmp.Diff(e.values[0], numbers(x.Attributions[0].Values)); diff != "" {
+		t.Errorf("the target and its class differ: %s", diff)
+	}
+	for _, a := range x.Tensors {
+		e.tensors[a.Name] = numbers(a.Values)
+	}
+	e.baseline[0] = float64(*x.Target.Baseline)
+	return e
+}
+
+// languageModel returns what runs a method on a language model, whose outputs are the
+// logits of three tokens at the last position.
+func (s *subject) languageModel(t *testing.T) func(*testing.T, sdk.Method, map[string]string) explained {
+	_, model := methodtest.Model(t, s.Model, s.dtype, shap.Exact{})
+	lm := &languageModel{model: model, tokens: []int{5, 70, 200}, mask: 396, known: map[string][]float64{}}
+	return func(t *testing.T, m sdk.Method, params map[string]string) explained {
+		t.Helper()
+		e := explained{tensors: map[string][]float64{}}
+		params = maps.Clone(params)
+		params["top_labels"] = "3"
+		p, err := sdktest.Params(m.Info(), params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := lm.request(t, s, p)
+		x, _, err := sdktest.Method(m).Explain(t.Context(), lm, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range x.Attributions {
+			for c := range 3 {
+				if a.Name == fmt.Sprintf("class.%d", c) {
+					e.values[c] = a.Values
+				}
+				if a.Name == fmt.Sprintf("class.%d.error_std", c) {
+					e.spread[c] = a.Values
+				}
+			}
+		}
+		for _, a := range x.Tensors {
+			e.tensors[a.Name] = a.Data.([]float64)
+		}
+		e.baseline[0] = *x.Baseline
+		return e
+	}
+}
+
+// languageModel is an sdk.Model whose outputs are logits of some tokens.
+type languageModel struct {
+	model  *core.Model
+	tokens []int
+	mask   int32
+	ids    []int32 // of a request without a text
+	known  map[string][]float64
+}
+
+func (m *languageModel) Info() sdk.ModelInfo { return sdk.ModelInfo{Task: "causal-lm"} }
+
+// request returns the request of a case.
+func (m *languageModel) request(t *testing.T, s *subject, p sdk.Params) *sdk.Request {
+	r := &sdk.Request{Params: p, Target: sdk.Target{Kind: "class", Output: sdk.Logit}, Rand: strings.NewReader(strings.Repeat("random", 1000))}
+	m.ids = nil
+	in := core.Input{Text: s.text(t)}
+	if ids := s.Ints(t, "input_ids"); ids != nil {
+		in = methodtest.Row(ids)
+		m.ids = in.Raw.IDs
+	}
+	x, err := m.model.Activations(t.Context(), core.ActivationsRequest{Inputs: []core.Input{in}, Points: []string{"logits"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Text = in.Text
+	for i, token := range x.Rows[0].Tokens {
+		r.Tokens = append(r.Tokens, sdk.Token{ID: token.ID, Text: token.Text, Start: token.Start, End: token.End})
+		u := sdk.Unit{Text: token.Text, Tokens: []int{i}}
+		if token.Start < token.End {
+			u.Spans = []sdk.Span{{Start: token.Start, End: token.End}}
+		}
+		r.Units = append(r.Units, u)
+	}
+	r.Target.Value = m.outputs(t.Context(), []core.Input{in})[0][0]
+	return r
+}
+
+// outputs returns the logits of the tokens for each input.
+func (m *languageModel) outputs(ctx context.Context, in []core.Input) [][]float64 {
+	var fresh []core.Input
+	var keys []string
+	key := func(in core.Input) string {
+		if in.Raw != nil {
+			return fmt.Sprint(in.Raw.IDs)
+		}
+		return in.Text
+	}
+	for _, one := range in {
+		if _, ok := m.known[key(one)]; !ok {
+			m.known[key(one)] = nil
+			fresh, keys = append(fresh, one), append(keys, key(one))
+		}
+	}
+	for len(fresh) > 0 {
+		n := min(len(fresh), 256)
+		x, err := m.model.Activations(ctx, core.ActivationsRequest{Inputs: fresh[:n], Points: []string{"logits"}})
+		if err != nil {
+			panic(err)
+		}
+		tensor := x.Tensors[0]
+		steps, vocabulary := tensor.Shape[1], tensor.Shape[2]
+		for i, row := range x.Rows {
+			at := (i*steps + len(row.Tokens) - 1) * vocabulary
+			var v []float64
+			for _, id := range m.tokens {
+				if tensor.F64 != nil {
+					v = append(v, tensor.F64[at+id])
+				} else {
+					v = append(v, float64(tensor.F32[at+id]))
+				}
+			}
+			m.known[keys[i]] = v
+		}
+		fresh, keys = fresh[n:], keys[n:]
+	}
+	var out [][]float64
+	for _, one := range in {
+		out = append(out, m.known[key(one)])
+	}
+	return out
+}
+
+func (m *languageModel) Forward(ctx context.Context, f *sdk.Forward) (sdk.Reply, error) {
+	var in []core.Input
+	if f.Units != nil {
+		keep, err := sdk.Values[uint8](f.Units)
+		if err != nil {
+			return nil, err
+		}
+		for row := range slices.Chunk(keep, len(m.ids)) {
+			raw := &core.Raw{IDs: slices.Clone(m.ids)}
+			for i, k := range row {
+				if k == 0 {
+					raw.IDs[i] = m.mask
+				}
+			}
+			in = append(in, core.Input{Raw: raw})
+		}
+	}
+	for _, text := range f.Texts {
+		in = append(in, core.Input{Text: text})
+	}
+	var target, all []float64
+	for _, v := range m.outputs(ctx, in) {
+		target, all = append(target, v[0]), append(all, v...)
+	}
+	return answer{sdk.ReplyTarget: sdk.NewTensor(target, len(in)), sdk.ReplyLogits: sdk.NewTensor(all, len(in), len(m.tokens))}, nil
+}
+
+type answer map[string]*sdk.Tensor
+
+func (r answer) Tensor(name string, _ int) (*sdk.Tensor, error) {
+	if t, ok := r[name]; ok {
+		return t, nil
+	}
+	return nil, sdk.NewError(sdk.EName, "no tensor "+name)
+}
+
+var idCases = []string{"shap_ids_bert_a", "shap_ids_bert_b", "shap_ids_gpt2"}
+
+// tokensOf spreads values of the players over all tokens, as the cases have them.
+func (s *subject) varying(t *testing.T, all []float64) []float64 {
+	var out []float64
+	for _, i := range s.Ints(t, "varying_positions") {
+		out = append(out, all[i*3:(i+1)*3]...)
+	}
+	return out
+}
+
+func TestExactAgainstReference(t *testing.T) {
+	cases(t, idCases, func(t *testing.T, s *subject) {
+		e := s.run(t, shap.Exact{}, map[string]string{"compat": "shap"})
+		s.near(t, "exact", column(e.values))
+		s.near(t, "brute_shapley", column(e.values))
+		golden.Close(t, "exact_base", e.baseline[:1], s.Want(t, "exact_base")[:1], s.Outputs["exact_base"].F32Atol)
+		if _, ok := s.Outputs["exact_interactions"]; !ok {
+			return
+		}
+		n := len(s.Ints(t, "varying_positions"))
+		tokens := s.Outputs["exact"].Shape[0]
+		for kind, name := range map[string]string{"shap": "exact_interactions", "shapley-taylor": "brute_sti2", "shapley-interaction": "brute_sii2"} {
+			e := s.run(t, shap.Exact{}, map[string]string{"compat": "shap", "interactions": kind})
+			var matrices [3][]float64
+			for c := range matrices {
+				matrices[c] = e.tensors[fmt.Sprintf("interactions.class.%d", c)]
+			}
+			got := column(matrices)
+			if kind != "shap" { // over all tokens, and without a diagonal
+				all := make([]float64, tokens*tokens*3)
+				at := s.Ints(t, "varying_positions")
+				for i, a := range at {
+					for j, b := range at {
+						if i != j {
+							copy(all[(int(a)*tokens+int(b))*3:][:3], got[(i*n+j)*3:][:3])
+						}
+					}
+				}
+				got = all
+			}
+			s.near(t, name, got)
+		}
+	})
+}
+
+func TestPermutationAgainstReference(t *testing.T) {
+	cases(t, idCases, func(t *testing.T, s *subject) {
+		var orders [][]int
+		shape := s.Outputs["permutation_orders"].Shape
+		recorded := s.WantInts(t, "permutation_orders")
+		first := slices.Min(s.Ints(t, "varying_positions")) // of positions, which are consecutive
+		for row := range slices.Chunk(recorded, shape[1]) {
+			var order []int
+			for _, i := range row {
+				order = append(order, int(i-first))
+			}
+			orders = append(orders, order)
+		}
+		var evals int
+		if err := json.Unmarshal(s.Config["perm_max_evals"], &evals); err != nil {
+			t.Fatal(err)
+		}
+		e := s.run(t, shap.PermutationOf(orders), map[string]string{"compat": "shap", "max_evals": strconv.Itoa(evals), "order": "any"})
+		s.near(t, "permutation", column(e.values))
+		s.near(t, "permutation_error_std", column(e.spread))
+	})
+}
+
+func TestKernelAgainstReference(t *testing.T) {
+	cases(t, idCases, func(t *testing.T, s *subject) {
+		for name := range s.Outputs {
+			sample, ok := strings.CutSuffix(name, ".masks")
+			if !ok {
+				continue
+			}
+			var masks []uint8
+			for _, v := range s.WantInts(t, name) {
+				masks = append(masks, uint8(v))
+			}
+			weights := s.Want(t, sample+".weights")
+			for reg := range s.Outputs {
+				kind, ok := strings.CutPrefix(reg, sample+".")
+				if !ok || slices.Contains([]string{"masks", "weights", "ey"}, kind) {
+					continue
+				}
+				t.Run(reg, func(t *testing.T) {
+					e := s.run(t, shap.KernelOf(masks, weights, 1), map[string]string{"compat": "shap", "l1_reg": kind})
+					got := column(e.values)
+					if len(got) != len(s.Want(t, reg)) {
+						got = s.varying(t, got)
+					}
+					s.near(t, reg, got)
+				})
+			}
+		}
+	})
+}
+
+func TestOwenAgainstReference(t *testing.T) {
+	cases(t, idCases, func(t *testing.T, s *subject) {
+		// The recorded hierarchy is over all tokens, the special ones among them.
+		e := s.run(t, shap.PartitionOf(s.Want(t, "clustering"), s.Ints(t, "varying_positions")), map[string]string{"max_evals": "100000"})
+		s.near(t, "owen_exact", column(e.values))
+	})
+}
+
+func TestPartitionAgainstReference(t *testing.T) {
+	names := []string{"shap_partition_bert_a", "shap_partition_bert_b", "shap_partition_bert_subword", "shap_partition_bert_slowtok", "shap_partition_gpt2"}
+	cases(t, names, func(t *testing.T, s *subject) {
+		var variants map[string]map[string]any
+		if err := json.Unmarshal(s.Config["variants"], &variants); err != nil {
+			t.Fatal(err)
+		}
+		for name, config := range variants {
+			t.Run(name, func(t *testing.T) {
+				params := map[string]string{"compat": "shap", "segments": "offsets"}
+				if strings.HasSuffix(s.Name, "slowtok") {
+					params["segments"] = "tokens"
+				}
+				for key, v := range config {
+					params[key] = fmt.Sprint(v)
+				}
+				e := s.run(t, shap.Partition{}, params)
+				s.near(t, name+".values", column(e.values))
+				var nodes [3][]float64
+				for c := range nodes {
+					nodes[c] = e.tensors[fmt.Sprintf("hierarchical_values.class.%d", c)]
+				}
+				s.near(t, name+".hierarchical_values", column(nodes))
+				s.near(t, "clustering", e.tensors["clustering"])
+			})
+		}
+	})
+}

@@ -1,0 +1,358 @@
+package shap
+
+import (
+	"context"
+	"math"
+	"strconv"
+
+	"github.com/xai-go/xai/plugins/internal/game"
+	"github.com/xai-go/xai/sdk"
+	"github.com/xai-go/xai/sdk/num"
+)
+
+// The orders that units may join in.
+const (
+	orderAny  = "any"
+	orderTree = "tree"
+)
+
+// autoPairs is how many orders are drawn unless the user says.
+const autoPairs = 10
+
+// Permutation estimates Shapley values from random orders, each of them forwards and
+// backwards. The zero value is ready, and safe for concurrent use.
+type Permutation struct {
+	// orders takes the place of the draws, in a test of recorded ones.
+	orders [][]int
+}
+
+// Info implements sdk.Method.
+func (Permutation) Info() sdk.Info {
+	own := []sdk.Param{
+		{
+			Name: paramMaxEvals, Type: sdk.Int, Default: int64(0), Min: sdk.Bound(0), Max: sdk.Bound(maxEvals),
+			Compat: map[string]any{compatSHAP: int64(500)},
+			Doc:    "the most coalitions that are evaluated, each counted once; 0 is as many as num_samples takes; under compat=shap repeated ones count too, 2n+1 an order of n units",
+		},
+		{
+			Name: paramNumSamples, Aliases: []string{"npermutations", "n_permutations"},
+			Type: sdk.Int, Default: int64(0), Min: sdk.Bound(0), Max: sdk.Bound(100_000),
+			Doc: "orders, each taken forwards and backwards; 0 is 10, or as many as max_evals allows where that is given",
+		},
+		maxStderrParam(paramNumSamples),
+		{
+			Name: "order", Type: sdk.Enum, Default: orderAny, Values: []string{orderAny, orderTree},
+			Compat: map[string]any{compatSHAP: orderTree},
+			Doc:    "tree: units join only in orders that leave the parts of the hierarchy together, which estimates Owen values as partition-shap does",
+		},
+	}
+	return sdk.Info{
+		Name:    "permutation-shap",
+		Version: version,
+		Summary: "Shapley values estimated from random orders, forwards and backwards",
+		Source:  "Castro, Gómez, Tejada 2009; Mitchell, Cooper, Frank, Holmes 2022, arXiv:2104.12199; shap/shap",
+		Needs:   []sdk.Need{sdk.NeedForward},
+		Params:  params([]string{compatSHAP}, textCompatDoc, append(own, textParams()...)...),
+	}
+}
+
+// maxStderrParam declares max_stderr for a method that another parameter bounds.
+func maxStderrParam(bound string) sdk.Param {
+	return sdk.Param{
+		Name: paramMaxStderr, Type: sdk.Float, Default: 0.0, Min: sdk.Bound(0), Max: sdk.Bound(1e9),
+		Doc: "stop as soon as no value has a larger standard error, and at " + bound + " in any case; 0 is never",
+	}
+}
+
+// Explain implements sdk.Method.
+func (method Permutation) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
+	g, tree, err := textProblem(m, r)
+	if err != nil {
+		return nil, err
+	}
+	compat := r.Params.String(paramCompat) == compatSHAP
+	bound := r.Params.Float(paramMaxStderr)
+	if compat && bound > 0 {
+		return nil, invalid("max_stderr needs compat=none: the reference draws all of its orders")
+	}
+	varying := g.varying()
+	n := len(varying)
+	if n < 2 && !compat {
+		if err := g.run(ctx); err != nil {
+			return nil, err
+		}
+		return g.explanation(func(c int) (estimate, error) { return g.only(c), nil })
+	}
+	pairs, evals, err := orderBudget(r.Params, n, compat)
+	if err != nil {
+		return nil, err
+	}
+	if err := fits(min(evals, g.most()), g.n); err != nil {
+		return nil, err
+	}
+	if !compat && tree == nil && g.most() <= evals {
+		t, err := g.enumerate(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return g.explanation(func(c int) (estimate, error) {
+			return estimate{values: t.values(c), stderr: make([]float64, n)}, nil
+		})
+	}
+	draw := orders{random: num.NewRand(r.Rand), tree: tree, varying: varying, recorded: method.orders}
+	moments := newMoments(g)
+	for next := first(pairs, bound); moments.pairs < pairs; next = moments.pairs {
+		batch, err := g.planOrders(ctx, &draw, min(next, pairs-moments.pairs), evals)
+		if err != nil {
+			return nil, err
+		}
+		if err := g.run(ctx); err != nil {
+			return nil, err
+		}
+		for _, walk := range batch {
+			moments.add(walk)
+		}
+		if len(batch) < next || bound > 0 && moments.pairs > 1 && moments.worst() <= bound {
+			break
+		}
+	}
+	e, err := g.explanation(func(c int) (estimate, error) { return moments.estimate(c), nil })
+	if err != nil || !compat {
+		return e, err
+	}
+	for c := range 1 + min(g.shown, len(g.classes)) { // as the reference's error_bounds
+		name := "error_std"
+		if c > 0 {
+			name = "class." + strconv.Itoa(g.classes[c-1]) + "." + name
+		}
+		one := g.Explanation(moments.spread(c), nil).Attributions[0]
+		one.Name = name
+		e.Attributions = append(e.Attributions, one)
+	}
+	return e, nil
+}
+
+// orderBudget returns how many orders to draw at most, of n units, and how many
+// coalitions they may have.
+func orderBudget(p sdk.Params, n int, compat bool) (pairs, evals int, err error) {
+	pairs, evals = p.Int(paramNumSamples), p.Int(paramMaxEvals)
+	low := func(each int) error {
+		return invalid("max_evals=" + strconv.Itoa(evals) + " is too low for " + strconv.Itoa(n) + " units: one order takes " + strconv.Itoa(each))
+	}
+	if compat { // the reference counts all coalitions of an order, its ends among them
+		most := evals / (2*n + 1)
+		if most == 0 {
+			return 0, 0, low(2*n + 1)
+		}
+		if pairs == 0 || pairs > most {
+			pairs = most
+		}
+		return pairs, 2 + pairs*2*n, nil
+	}
+	each := 2 * (n - 1) // new coalitions of an order; nobody and all are there already
+	if evals > 0 && evals < 2+each {
+		return 0, 0, low(2 + each)
+	}
+	switch {
+	case pairs == 0 && evals == 0:
+		pairs = autoPairs
+	case pairs == 0: // more than fit where they share coalitions
+		pairs = 4 * (evals / each)
+	}
+	if all := 2 + pairs*each; evals == 0 || evals > all {
+		evals = all
+	}
+	return pairs, evals, nil
+}
+
+// first returns the size of the first round: all, or a few where the errors may end
+// it early.
+func first(pairs int, bound float64) int {
+	if bound > 0 {
+		return min(4, pairs)
+	}
+	return pairs
+}
+
+// orders draws orders of players.
+type orders struct {
+	random   *num.Rand
+	tree     *tree // that the orders keep to; nil for any
+	varying  []int
+	recorded [][]int
+}
+
+func (o *orders) next() []int {
+	if len(o.recorded) > 0 {
+		order := o.recorded[0]
+		o.recorded = o.recorded[1:]
+		return order
+	}
+	if o.tree != nil {
+		member := make([]bool, o.tree.leaves)
+		for _, i := range o.varying {
+			member[i] = true
+		}
+		var order []int
+		o.tree.shuffle(o.random, func(leaf int) {
+			if member[leaf] {
+				order = append(order, leaf)
+			}
+		})
+		return order
+	}
+	order := o.random.Perm(len(o.varying))
+	for k, i := range order {
+		order[k] = o.varying[i]
+	}
+	return order
+}
+
+// walk is an order with the rows of the coalitions along it: forward[k] has the
+// first k players, and backward[k] all but these.
+type walk struct {
+	order             []int
+	forward, backward []int
+}
+
+// planOrders plans orders until there are so many, or the coalitions would be more
+// than evals.
+func (g *problem) planOrders(ctx context.Context, draw *orders, count, evals int) ([]walk, error) {
+	var batch []walk
+	for range count {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		order := draw.next()
+		if err := draw.random.Err(); err != nil {
+			return nil, err
+		}
+		fresh := 0
+		g.along(order, func(mask []uint8) {
+			if !g.has(mask) {
+				fresh++
+			}
+		})
+		if g.rows()+fresh > evals {
+			break
+		}
+		w := walk{order: order}
+		g.along(order, func(mask []uint8) {
+			if row := g.row(mask); len(w.forward) <= len(order) {
+				w.forward = append(w.forward, row)
+			} else {
+				w.backward = append(w.backward, row)
+			}
+		})
+		batch = append(batch, w)
+	}
+	return batch, nil
+}
+
+// along visits the coalitions of an order: of its first 0, 1, … players, and then of
+// all but these. Players that are not in the order take part in those that begin
+// with all.
+func (g *problem) along(order []int, visit func(mask []uint8)) {
+	for _, start := range []int{empty, full} {
+		mask := append([]uint8(nil), g.mask(start)...)
+		visit(mask)
+		for _, i := range order {
+			mask[i] ^= 1
+			visit(mask)
+		}
+	}
+}
+
+// moments are the sums over orders that values and their errors come from, by
+// Welford's updates. A pair is an order with its reverse: the mean of what a player
+// adds in the two is one draw.
+type moments struct {
+	*problem
+	pairs int
+	mean  []float64 // [width,n], over pairs
+	m2    []float64 // Σ (x − mean)², over pairs
+	each  []float64 // Σ (x − mean)², over both directions by themselves
+}
+
+func newMoments(g *problem) *moments { return &moments{problem: g} }
+
+func (s *moments) add(w walk) {
+	if s.mean == nil {
+		s.mean, s.m2, s.each = make([]float64, s.width*s.n), make([]float64, s.width*s.n), make([]float64, s.width*s.n)
+	}
+	s.pairs++
+	for k, i := range w.order {
+		for c := range s.width {
+			forward := s.at(w.forward[k+1], c) - s.at(w.forward[k], c)
+			backward := s.at(w.backward[k], c) - s.at(w.backward[k+1], c)
+			x, at := (forward+backward)/2, c*s.n+i
+			d := x - s.mean[at]
+			s.mean[at] += d / float64(s.pairs)
+			s.m2[at] += float64(d * (x - s.mean[at]))
+			s.each[at] += float64((forward - backward) * (forward - backward))
+		}
+	}
+}
+
+func (s *moments) estimate(c int) estimate {
+	e := estimate{values: s.mean[c*s.n : (c+1)*s.n]}
+	if s.pairs > 1 {
+		e.stderr = make([]float64, s.n)
+		for i := range e.stderr {
+			e.stderr[i] = math.Sqrt(s.m2[c*s.n+i] / float64(s.pairs*(s.pairs-1)))
+		}
+	}
+	e.diagnostics = []sdk.Diagnostic{{Name: "orders", Value: float64(s.pairs)}}
+	return e
+}
+
+// spread returns the standard deviation of what players add, over both directions of
+// all orders, which the reference calls error_std.
+func (s *moments) spread(c int) []float64 {
+	std := make([]float64, s.n)
+	for i := range std { // Σ over a pair is 2·(x − mean)² + (forward − backward)²/2
+		at := c*s.n + i
+		std[i] = math.Sqrt((float64(2*s.m2[at]) + s.each[at]/2) / float64(2*s.pairs))
+	}
+	return std
+}
+
+// worst returns the largest standard error of the target's values.
+func (s *moments) worst() float64 {
+	worst := 0.0
+	for _, e := range s.estimate(0).stderr {
+		worst = max(worst, e)
+	}
+	return worst
+}
+
+// textProblem returns the problem of a method that, under compat=shap, has the
+// players of the reference's masker of texts; and the hierarchy, where the
+// parameter order asks for one.
+func textProblem(m sdk.Model, r *sdk.Request) (*problem, *tree, error) {
+	compat := r.Params.String(paramCompat) == compatSHAP
+	ordered := r.Params.String("order") == orderTree
+	if compat && (r.Text != "" || r.TextPair != nil) {
+		s, err := newSegments(m, r)
+		if err != nil {
+			return nil, nil, err
+		}
+		g, err := newProblem(s, len(s.text), s.fixed, r, maxPlayers)
+		if err != nil || !ordered {
+			return g, nil, err
+		}
+		return g, s.tree(), nil
+	}
+	units, err := game.New(m, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	if compat {
+		units = units.Tokens()
+	}
+	g, err := newProblem(units, len(units.Players), nil, r, maxPlayers)
+	if err != nil || !ordered || compat {
+		return g, nil, err
+	}
+	return g, hierarchy(r.Params.String(paramHierarchy), r, units.Players), nil
+}

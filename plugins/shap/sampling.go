@@ -1,0 +1,510 @@
+package shap
+
+import (
+	"context"
+	"math"
+	"strconv"
+
+	"github.com/xai-go/xai/plugins/internal/game"
+	"github.com/xai-go/xai/sdk"
+	"github.com/xai-go/xai/sdk/num"
+)
+
+// Sampling estimates each Shapley value by itself, from random coalitions that the
+// unit joins. The zero value is ready, and safe for concurrent use.
+type Sampling struct{}
+
+// Info implements sdk.Method.
+func (Sampling) Info() sdk.Info {
+	all := params([]string{compatSHAP, compatCaptum}, "shap, captum: the samples, defaults and corrections of shap's SamplingExplainer, with tokens as players, and of captum's ShapleyValueSampling, whose feature masks are the units",
+		sdk.Param{
+			Name: paramNumSamples, Aliases: []string{"nsamples", "n_samples"},
+			Type: sdk.Int, Default: int64(0), Min: sdk.Bound(0), Max: sdk.Bound(maxEvals),
+			Compat: map[string]any{compatSHAP: int64(2000), compatCaptum: int64(25)},
+			Doc:    "coalitions that are evaluated; 0 is 2n+2048 for n units; under compat=shap differences of two coalitions, with 0 for 1000n, and under compat=captum orders",
+		},
+		maxStderrParam(paramNumSamples),
+	)
+	for i := range all {
+		if all[i].Name == game.ParamFillBy {
+			all[i].Compat = map[string]any{compatCaptum: "token"}
+		}
+	}
+	return sdk.Info{
+		Name:    "sampling-shap",
+		Version: version,
+		Summary: "Shapley values from random coalitions, more of them where they differ more",
+		Source:  "Strumbelj, Kononenko 2014; Castro, Gomez, Tejada 2009; shap/shap; pytorch/captum",
+		Needs:   []sdk.Need{sdk.NeedForward},
+		Params:  all,
+	}
+}
+
+// Explain implements sdk.Method.
+func (Sampling) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
+	units, err := game.New(m, r)
+	if err != nil {
+		return nil, err
+	}
+	compat := r.Params.String(paramCompat)
+	bound := r.Params.Float(paramMaxStderr)
+	if compat != compatNone && bound > 0 {
+		return nil, invalid("max_stderr needs compat=none: the references draw their whole samples")
+	}
+	if compat == compatSHAP {
+		units = units.Tokens()
+	}
+	n := len(units.Players)
+	g, err := newProblem(units, n, nil, r, maxPlayers)
+	if err != nil {
+		return nil, err
+	}
+	samples := r.Params.Int(paramNumSamples)
+	if n == 1 {
+		if err := g.run(ctx); err != nil {
+			return nil, err
+		}
+		return g.explanation(func(c int) (estimate, error) { return g.only(c), nil })
+	}
+	switch compat {
+	case compatSHAP:
+		return g.sampleDifferencesLikeReference(ctx, samples, positionsOf(r, units.Players), len(r.Tokens), num.NewMT19937(r.Seed))
+	case compatCaptum:
+		return g.sampleOrders(ctx, max(samples, 1), num.NewRand(r.Rand))
+	}
+	if samples == 0 {
+		samples = 2*n + 2048
+	}
+	samples = min(samples, g.most())
+	if err := fits(samples, n); err != nil {
+		return nil, err
+	}
+	if g.most() <= samples {
+		t, err := g.enumerate(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return g.explanation(func(c int) (estimate, error) {
+			return estimate{values: t.values(c), stderr: make([]float64, n)}, nil
+		})
+	}
+	if samples < 2+8*n {
+		return nil, invalid("num_samples=" + strconv.Itoa(samples) + " is too low for " + strconv.Itoa(n) +
+			" units: two draws of each take " + strconv.Itoa(2+8*n) + "; use that many, coarser units (--units sentence), or permutation-shap, whose draws are for all units")
+	}
+	return g.sampleDifferences(ctx, samples, bound, num.NewRand(r.Rand))
+}
+
+// differences are what a player adds to random coalitions, by Welford's updates.
+type differences struct {
+	*problem
+	draws []float64 // of each player
+	mean  []float64 // [width,n]
+	m2    []float64 // Σ (x − mean)²
+}
+
+func newDifferences(g *problem) *differences {
+	return &differences{problem: g, draws: make([]float64, g.n)}
+}
+
+// add takes a draw for player i: the mean of what it adds to the coalitions of some
+// pairs of rows, with and without it.
+func (s *differences) add(i int, pairs ...[2]int) {
+	if s.mean == nil {
+		s.mean, s.m2 = make([]float64, s.width*s.n), make([]float64, s.width*s.n)
+	}
+	s.draws[i]++
+	for c := range s.width {
+		x, at := 0.0, c*s.n+i
+		for _, rows := range pairs {
+			x += s.at(rows[0], c) - s.at(rows[1], c)
+		}
+		x /= float64(len(pairs))
+		d := x - s.mean[at]
+		s.mean[at] += d / s.draws[i]
+		s.m2[at] += float64(d * (x - s.mean[at]))
+	}
+}
+
+// deviation returns the standard deviation of the draws of a player by the target.
+func (s *differences) deviation(i int) float64 {
+	return math.Sqrt(s.m2[i] / max(s.draws[i]-1, 1))
+}
+
+// estimate returns the means, corrected to add up to what all are worth: the most
+// likely values, were the means normal with these variances, are off by a share of
+// the gap in proportion to the variance.
+func (s *differences) estimate(c int) estimate {
+	e := estimate{values: make([]float64, s.n), stderr: make([]float64, s.n)}
+	gap, total := s.delta(c), 0.0
+	variance := make([]float64, s.n)
+	for i := range s.n {
+		at := c*s.n + i
+		e.values[i] = s.mean[at]
+		gap -= s.mean[at]
+		variance[i] = s.m2[at] / float64(s.draws[i]*max(s.draws[i]-1, 1))
+		total += variance[i]
+	}
+	if total == 0 {
+		return e
+	}
+	for i, v := range variance {
+		e.values[i] += float64(gap * (v / total))
+		e.stderr[i] = math.Sqrt(max(v-float64(v*(v/total)), 0))
+	}
+	return e
+}
+
+// golden is the fractional part of the golden ratio, whose multiples spread evenly.
+const golden = 0.6180339887498949
+
+// sampleDifferences draws coalitions for each player: of a size that runs evenly over
+// all, and as a pair with that of all others that are neither in it nor the player.
+// The first draws are spread evenly, the later ones in proportion to the standard
+// deviation of a player's, which makes the sum of the variances least (Neyman).
+func (g *problem) sampleDifferences(ctx context.Context, samples int, bound float64, random *num.Rand) (*sdk.Explanation, error) {
+	n := g.n
+	s := newDifferences(g)
+	offset := make([]float64, n)
+	order := make([]int, n)
+	planned := make([]int, n)
+	for i := range n {
+		order[i], offset[i] = i, random.Float64()
+	}
+	type draw struct {
+		player int
+		rows   [4]int
+	}
+	mask := make([]uint8, n)
+	// plan draws for a player, unless the coalitions would be too many.
+	plan := func(i int) (draw, bool) {
+		u := offset[i] + float64(golden*float64(planned[i]))
+		size := int(float64((u - math.Floor(u)) * float64(n)))
+		clear(mask)
+		for j, taken := 0, 0; taken < size; j++ {
+			k := j + random.IntN(n-j)
+			order[j], order[k] = order[k], order[j]
+			if order[j] != i {
+				mask[order[j]] = 1
+				taken++
+			}
+		}
+		d := draw{player: i}
+		before := g.rows()
+		for k := range d.rows { // with and without the player, then in the complement
+			if mask[i] = 1 - uint8(k%2); k == 2 {
+				for j := range mask {
+					if j != i {
+						mask[j] ^= 1
+					}
+				}
+			}
+			d.rows[k] = g.row(mask)
+		}
+		if g.rows() > samples {
+			g.forget(before)
+			return d, false
+		}
+		planned[i]++
+		return d, true
+	}
+	round := func(want []int) (bool, error) {
+		var draws []draw
+		open := true
+		for more := true; open && more; { // one for each in turn, so that none is left behind
+			more = false
+			for i := range n {
+				if err := ctx.Err(); err != nil {
+					return false, err
+				}
+				if open && planned[i] < want[i] {
+					d, ok := plan(i)
+					if open = ok; ok {
+						draws, more = append(draws, d), true
+					}
+				}
+			}
+		}
+		if err := random.Err(); err != nil {
+			return false, err
+		}
+		if err := g.run(ctx); err != nil {
+			return false, err
+		}
+		for _, d := range draws {
+			s.add(d.player, [2]int{d.rows[0], d.rows[1]}, [2]int{d.rows[2], d.rows[3]})
+		}
+		return open, nil
+	}
+	total := samples / 4 // draws, each of four coalitions where none is known
+	each := min(max(total/(2*n), 2), 25)
+	want := make([]int, n)
+	for i := range want {
+		want[i] = each
+	}
+	open, err := round(want)
+	for goal := 2 * each * n; err == nil && open; goal *= 2 {
+		worst := 0.0
+		for _, e := range s.estimate(0).stderr {
+			worst = max(worst, e)
+		}
+		if bound > 0 && worst <= bound || goal > 8*total {
+			break
+		}
+		if bound == 0 && goal < total {
+			goal = total
+		}
+		largest, sum := 0.0, 0.0
+		for i := range n {
+			largest = max(largest, s.deviation(i))
+		}
+		share := make([]float64, n)
+		for i := range share { // a player that has not differed yet still may
+			if share[i] = max(s.deviation(i), float64(0.1*largest)); largest == 0 {
+				share[i] = 1
+			}
+			sum += share[i]
+		}
+		for i := range want {
+			want[i] = max(want[i], int(float64(goal)*(share[i]/sum)))
+		}
+		open, err = round(want)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return g.explanation(func(c int) (estimate, error) { return s.estimate(c), nil })
+}
+
+// sampleOrders is captum's: players join in random orders, one after the other.
+func (g *problem) sampleOrders(ctx context.Context, samples int, random *num.Rand) (*sdk.Explanation, error) {
+	if err := fits(min(samples*g.n, g.most()), g.n); err != nil {
+		return nil, err
+	}
+	orders := make([][]int, samples)
+	rows := make([][]int, samples)
+	for k := range orders {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		orders[k] = random.Perm(g.n)
+		mask := make([]uint8, g.n)
+		rows[k] = append(rows[k], empty)
+		for _, i := range orders[k] {
+			mask[i] = 1
+			rows[k] = append(rows[k], g.row(mask))
+		}
+	}
+	if err := random.Err(); err != nil {
+		return nil, err
+	}
+	if err := g.run(ctx); err != nil {
+		return nil, err
+	}
+	s := newDifferences(g)
+	for k, order := range orders {
+		for at, i := range order {
+			s.add(i, [2]int{rows[k][at+1], rows[k][at]})
+		}
+	}
+	return g.explanation(func(c int) (estimate, error) { return s.plain(c), nil })
+}
+
+// plain returns the means without a correction, and no errors of a single draw.
+func (s *differences) plain(c int) estimate {
+	e := estimate{values: s.mean[c*s.n : (c+1)*s.n]}
+	for i := range s.n {
+		if s.draws[i] < 2 {
+			return e
+		}
+	}
+	e.stderr = make([]float64, s.n)
+	for i := range s.n {
+		e.stderr[i] = math.Sqrt(s.m2[c*s.n+i] / float64(s.draws[i]*(s.draws[i]-1)))
+	}
+	return e
+}
+
+// positionsOf returns the token of each player.
+func positionsOf(r *sdk.Request, players []sdk.Unit) []int {
+	positions := make([]int, len(players))
+	for i, p := range players {
+		positions[i] = p.Tokens[0]
+	}
+	return positions
+}
+
+// sampleDifferencesLikeReference is shap's SamplingExplainer with its random stream:
+// for each player random orders of all tokens, special ones among them, in which those
+// behind the player are dropped; a first round of at most 100 a player, a second in
+// proportion to the variances over all outputs; and a correction of the sum.
+func (g *problem) sampleDifferencesLikeReference(ctx context.Context, samples int, positions []int, tokens int, random *num.MT19937) (*sdk.Explanation, error) {
+	n := g.n
+	if samples == 0 {
+		samples = 1000 * n
+	}
+	if samples < 2*n {
+		return nil, invalid("num_samples=" + strconv.Itoa(samples) + " is too low for " + strconv.Itoa(n) + " units: two of each take " + strconv.Itoa(2*n))
+	}
+	if err := fits(min(2*samples, g.most()), n); err != nil {
+		return nil, err
+	}
+	g.labels = -1
+	if g.request.Target.Kind == "regression" {
+		g.labels = 0
+	}
+	player := make([]int, tokens)
+	for i := range player {
+		player[i] = -1
+	}
+	for i, t := range positions {
+		player[t] = i
+	}
+	s := newDifferences(g) // of both rounds, for the errors
+	mask := make([]uint8, n)
+	// round draws and returns the means and variances [width,n].
+	round := func(count []int) (mean, variance []float64, err error) {
+		rows := make([][][2]int, n)
+		for i := range n {
+			order := make([]int, tokens)
+			for k := range order {
+				order[k] = k
+			}
+			for range count[i] {
+				if err := ctx.Err(); err != nil {
+					return nil, nil, err
+				}
+				shuffled := make([]int, tokens)
+				for k, from := range random.Permutation(tokens) {
+					shuffled[k] = order[from]
+				}
+				order = shuffled
+				clear(mask)
+				for _, t := range order {
+					if t == positions[i] {
+						break
+					}
+					if j := player[t]; j >= 0 {
+						mask[j] = 1
+					}
+				}
+				off := g.row(mask)
+				mask[i] = 1
+				rows[i] = append(rows[i], [2]int{g.row(mask), off})
+			}
+		}
+		if err := g.run(ctx); err != nil {
+			return nil, nil, err
+		}
+		one := newDifferences(g)
+		for i, pairs := range rows {
+			for _, pair := range pairs {
+				one.add(i, pair)
+				s.add(i, pair)
+			}
+		}
+		variance = append([]float64(nil), one.m2...)
+		for i := range variance {
+			if d := one.draws[i%n]; d > 0 {
+				variance[i] /= d
+			}
+		}
+		return one.mean, variance, nil
+	}
+	first, second := samples, 0
+	if first > 100*n {
+		first, second = 100*n, samples-100*n
+	}
+	count := make([]int, n)
+	for i := range count {
+		if count[i] = 2 * (first / (2 * n)); i < first%(2*n)/2 {
+			count[i] += 2
+		}
+	}
+	mean, variance, err := round(count)
+	if err != nil {
+		return nil, err
+	}
+	outputs := []int{0} // that decide on the second round
+	if g.width > 1 {
+		outputs = nil
+		for c := 1; c < g.width; c++ {
+			outputs = append(outputs, c)
+		}
+	}
+	everywhere := 0.0
+	for _, c := range outputs {
+		everywhere += num.Sum(variance[c*n : (c+1)*n])
+	}
+	for c := range g.width {
+		of := variance[c*n : (c+1)*n]
+		sum := num.Sum(of)
+		if everywhere == 0 { // one for each token
+			sum = float64(tokens)
+			for i := range of {
+				of[i] = 1
+			}
+		}
+		for i := range of {
+			if sum > 0 {
+				of[i] /= sum
+			}
+		}
+	}
+	more := make([]int, n)
+	planned := 0
+	for i := range more {
+		share := 0.0
+		for _, c := range outputs {
+			share += variance[c*n+i]
+		}
+		more[i] = int(float64(share/float64(len(outputs))) * float64(second))
+		more[i] += more[i] % 2
+		planned += more[i]
+	}
+	for i := 0; i < n && planned != second; i++ {
+		if change := 2; planned > second {
+			more[i] -= change
+			planned -= change
+		} else {
+			more[i] += change
+			planned += change
+		}
+	}
+	if second > 0 {
+		for i := range more {
+			more[i] = max(more[i], 0)
+		}
+		again, spread, err := round(more)
+		if err != nil {
+			return nil, err
+		}
+		for i := range mean {
+			if a, b := float64(count[i%n]), float64(more[i%n]); b > 0 {
+				mean[i] = (float64(mean[i]*a) + float64(again[i]*b)) / (a + b)
+				variance[i] = (float64(variance[i]*a) + float64(spread[i]*b)) / (a + b)
+			}
+		}
+	}
+	return g.explanation(func(c int) (estimate, error) {
+		e := s.plain(c)
+		values, v := append([]float64(nil), mean[c*n:(c+1)*n]...), append([]float64(nil), variance[c*n:(c+1)*n]...)
+		gap := g.delta(c) - num.Sum(values)
+		top := 0.0
+		for i := range v {
+			v[i] /= math.Sqrt(float64(count[i] + more[i]))
+			top = max(top, v[i])
+		}
+		if top > 0 {
+			for i := range v {
+				v[i] = float64(v[i] / top * 1e6)
+			}
+			sum := num.Sum(v)
+			for i := range v {
+				values[i] += float64(gap * (v[i] - float64(v[i]*sum)/(1+sum)))
+			}
+		}
+		e.values = values
+		return e, nil
+	})
+}

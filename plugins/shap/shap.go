@@ -1,0 +1,370 @@
+// Package shap explains a prediction by Shapley values: what a unit of the input
+// adds to the target, averaged over the coalitions of other units that it may join.
+//
+// Five methods compute or estimate them. Exact evaluates every coalition. Kernel
+// fits an additive model by weighted least squares (Lundberg and Lee, "A Unified
+// Approach to Interpreting Model Predictions", NeurIPS 2017). Permutation and
+// Sampling average over random orders (Castro, Gómez and Tejada, "Polynomial
+// calculation of the Shapley value based on sampling", Comput. Oper. Res. 36, 2009;
+// Štrumbelj and Kononenko, "Explaining prediction models and individual predictions
+// with feature contributions", Knowl. Inf. Syst. 41, 2014). Partition computes Owen
+// values, in which units join as parts of a hierarchy of the text.
+//
+// Every coalition is evaluated once in an explanation, and those of one round in one
+// forward of the host. Values add up to the target's value minus its baseline, which
+// is the target with every unit dropped.
+package shap
+
+import (
+	"context"
+	"math"
+	"math/bits"
+	"slices"
+	"strconv"
+
+	"github.com/xai-go/xai/plugins/internal/game"
+	"github.com/xai-go/xai/sdk"
+)
+
+const version = "1.0.0"
+
+// The names of parameters that several of the methods have.
+const (
+	paramCompat     = "compat"
+	paramNumSamples = "num_samples"
+	paramMaxEvals   = "max_evals"
+	paramMaxStderr  = "max_stderr"
+	paramTopLabels  = "top_labels"
+)
+
+// The references that the methods replay.
+const (
+	compatNone   = "none"
+	compatSHAP   = "shap"
+	compatCaptum = "captum"
+)
+
+// The bounds of a run. They keep what an explanation remembers of its coalitions
+// within the module's memory: a byte a coalition and player, and some 200 bytes a
+// coalition beside that.
+const (
+	maxPlayers = 2000
+	maxEvals   = 1 << 20
+	maxCells   = 1 << 26 // coalitions × players
+	// maxOutputs is how many classes an explanation can look at beside the target.
+	maxOutputs = 1000
+)
+
+// The rows of a problem that it has from the beginning.
+const (
+	empty = 0 // the coalition of nobody
+	full  = 1 // that of all
+)
+
+// players are the units that form coalitions: a game, or the segments of the
+// reference's masker of texts.
+type players interface {
+	// Forward evaluates coalitions, row-major: 1 for a player that takes part.
+	Forward(ctx context.Context, keep []uint8) (sdk.Reply, error)
+	// Explanation attributes values to the players.
+	Explanation(values, stderr []float64) *sdk.Explanation
+}
+
+// problem is the game of one explanation with what is known of it: the worth of
+// coalitions of n players, by the target and by classes beside it.
+type problem struct {
+	players
+	n       int
+	fixed   []bool // players that take part in every coalition; nil for none
+	request *sdk.Request
+
+	known map[string]int // coalition, a bit a player → row
+	masks []uint8        // [rows,n], those not evaluated yet last
+
+	labels  int       // how many classes to look at beside the target; −1 for all
+	classes []int     // those, the most probable first
+	shown   int       // how many of them to explain
+	width   int       // numbers of a row: the target and the classes
+	worth   []float64 // [rows,width], of the rows that are evaluated
+}
+
+// newProblem returns the problem of a request with n players, of whom those that are
+// fixed take part in every coalition. It is an *sdk.Error of code EInvalid where there are more
+// than a method can take.
+func newProblem(p players, n int, fixed []bool, r *sdk.Request, most int) (*problem, error) {
+	if n > most {
+		return nil, invalid("the input has " + strconv.Itoa(n) + " units and the method takes at most " + strconv.Itoa(most) +
+			": use coarser units (--units sentence) or a shorter text")
+	}
+	g := &problem{players: p, n: n, fixed: fixed, request: r, known: map[string]int{}, labels: r.Params.Int(paramTopLabels)}
+	g.shown = g.labels
+	if g.labels != 0 && r.Target.Kind == "regression" {
+		return nil, invalid("top_labels needs a classifier and the target is a regression: leave it out")
+	}
+	g.row(make([]uint8, n))
+	g.row(slices.Repeat([]uint8{1}, n))
+	return g, nil
+}
+
+// key returns a coalition with a bit a player; fixed ones are always there.
+func (g *problem) key(mask []uint8) string {
+	b := make([]byte, (g.n+7)/8)
+	for i, k := range mask {
+		if g.fixed != nil && g.fixed[i] {
+			k = 1
+		}
+		b[i/8] |= k << (i % 8)
+	}
+	return string(b)
+}
+
+// varying returns the players that are not fixed.
+func (g *problem) varying() []int {
+	var varying []int
+	for i := range g.n {
+		if g.fixed == nil || !g.fixed[i] {
+			varying = append(varying, i)
+		}
+	}
+	return varying
+}
+
+// most returns how many coalitions there are, or maxEvals where they are more.
+func (g *problem) most() int {
+	if n := len(g.varying()); n < bits.Len(maxEvals) {
+		return 1 << n
+	}
+	return maxEvals
+}
+
+// has reports whether the coalition has a row.
+func (g *problem) has(mask []uint8) bool {
+	_, ok := g.known[g.key(mask)]
+	return ok
+}
+
+// row returns the row of a coalition, a new one unless it has one. New rows have no
+// worth before run.
+func (g *problem) row(mask []uint8) int {
+	k := g.key(mask)
+	row, ok := g.known[k]
+	if !ok {
+		row = len(g.known)
+		g.known[k] = row
+		g.masks = append(g.masks, mask...)
+	}
+	return row
+}
+
+// rows returns how many coalitions have a row.
+func (g *problem) rows() int { return len(g.masks) / g.n }
+
+// mask returns the coalition of a row.
+func (g *problem) mask(row int) []uint8 { return g.masks[row*g.n : (row+1)*g.n] }
+
+// at returns the worth of a row by output c: 0 is the target, c > 0 is
+// classes[c-1].
+func (g *problem) at(row, c int) float64 { return g.worth[row*g.width+c] }
+
+// delta returns what all are worth beyond nobody.
+func (g *problem) delta(c int) float64 { return g.at(full, c) - g.at(empty, c) }
+
+// run evaluates the new rows, in one forward.
+func (g *problem) run(ctx context.Context) error {
+	done := 0
+	if g.width > 0 {
+		done = len(g.worth) / g.width
+	}
+	n := g.rows() - done
+	if n == 0 {
+		return nil
+	}
+	reply, err := g.Forward(ctx, g.masks[done*g.n:])
+	if err != nil {
+		return err
+	}
+	target, err := game.Column(reply, sdk.ReplyTarget, n)
+	if err != nil {
+		return err
+	}
+	if g.labels == 0 {
+		g.width = 1
+		g.worth = append(g.worth, target...)
+		return ctx.Err()
+	}
+	outputs, count, err := g.outputs(reply, n)
+	if err != nil {
+		return err
+	}
+	if g.width == 0 {
+		if g.labels < 0 && count > maxOutputs {
+			g.labels = g.shown
+		}
+		g.classes = largest(outputs[full*count:(full+1)*count], g.labels)
+		g.width = 1 + len(g.classes)
+	}
+	for i, v := range target {
+		g.worth = append(g.worth, v)
+		for _, class := range g.classes {
+			g.worth = append(g.worth, outputs[i*count+class])
+		}
+	}
+	return ctx.Err()
+}
+
+// outputs returns the outputs of all classes, [n,count], on the target's scale.
+func (g *problem) outputs(reply sdk.Reply, n int) (values []float64, count int, err error) {
+	name := sdk.ReplyProbs
+	switch g.request.Target.Output {
+	case sdk.Logit:
+		name = sdk.ReplyLogits
+	case sdk.LogProb:
+		name = sdk.ReplyLogProbs
+	}
+	t, err := reply.Tensor(name, 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	if values, err = sdk.Values[float64](t); err != nil {
+		return nil, 0, err
+	}
+	count = len(values) / n
+	if len(values) != n*count || count == 0 {
+		return nil, 0, sdk.NewError(sdk.EInternal, "the host's tensor "+name+" has not one row for each of the "+strconv.Itoa(n)+" variants")
+	}
+	for _, v := range values {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil, 0, invalid("the model's output on a variant of the input is not a finite number: try --output logit or another fill")
+		}
+	}
+	return values, count, nil
+}
+
+// largest returns the indices of the k largest values, or of all where k is
+// negative, in descending order; of equals the lower index comes first.
+func largest(values []float64, k int) []int {
+	order := make([]int, len(values))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		switch {
+		case values[a] > values[b]:
+			return -1
+		case values[a] < values[b]:
+			return 1
+		}
+		return 0
+	})
+	if k < 0 || k > len(order) {
+		k = len(order)
+	}
+	return order[:k]
+}
+
+// estimate is what a method finds for one output.
+type estimate struct {
+	values      []float64
+	stderr      []float64 // nil where nothing was sampled
+	diagnostics []sdk.Diagnostic
+}
+
+// explanation returns the explanation that holds an estimate for the target, and for
+// each class beside it.
+func (g *problem) explanation(find func(c int) (estimate, error)) (*sdk.Explanation, error) {
+	var e *sdk.Explanation
+	for c := range 1 + min(g.shown, len(g.classes)) {
+		found, err := find(c)
+		if err != nil {
+			return nil, err
+		}
+		one := g.Explanation(found.values, found.stderr)
+		value := g.at(full, c)
+		prefix := ""
+		if c == 0 {
+			e = one
+			e.Baseline = &g.worth[empty]
+			value = g.request.Target.Value
+		} else {
+			name := "class." + strconv.Itoa(g.classes[c-1])
+			prefix = name + "."
+			one.Attributions[0].Name = name
+			e.Attributions = append(e.Attributions, one.Attributions[0])
+		}
+		diagnostics := []sdk.Diagnostic{
+			game.Gap(found.values, value, g.at(empty, c)),
+			{Name: "r2", Value: g.fidelity(found.values, c)},
+		}
+		if found.stderr != nil {
+			diagnostics = append(diagnostics, game.Certain(found.values, found.stderr)...)
+		}
+		for _, d := range append(diagnostics, found.diagnostics...) {
+			e.Diagnostics = append(e.Diagnostics, sdk.Diagnostic{Name: prefix + d.Name, Value: d.Value})
+		}
+	}
+	return e, nil
+}
+
+// fidelity returns the R² of the additive model of the values over the coalitions
+// that were evaluated: how much of their differences it explains.
+func (g *problem) fidelity(values []float64, c int) float64 {
+	rows := len(g.worth) / g.width
+	mean, left, all := 0.0, 0.0, 0.0
+	for i := range rows {
+		mean += g.at(i, c)
+	}
+	mean /= float64(rows)
+	for i := range rows {
+		y := g.at(i, c)
+		sum := g.at(empty, c)
+		for j, k := range g.mask(i) {
+			if k == 1 {
+				sum += values[j]
+			}
+		}
+		left += float64((y - sum) * (y - sum))
+		all += float64((y - mean) * (y - mean))
+	}
+	if all == 0 {
+		return 1
+	}
+	return 1 - left/all
+}
+
+// only returns the estimate of a game in which at most one player is not fixed, to
+// whom everything is due.
+func (g *problem) only(c int) estimate {
+	e := estimate{values: make([]float64, g.n)}
+	for _, i := range g.varying() {
+		e.values[i] = g.delta(c)
+	}
+	return e
+}
+
+// fits refuses what would not fit into memory.
+func fits(evals, n int) error {
+	if evals > maxCells/n {
+		return invalid(strconv.Itoa(evals) + " coalitions of " + strconv.Itoa(n) + " units do not fit into memory: use at most " +
+			strconv.Itoa(maxCells/n) + ", or coarser units (--units sentence)")
+	}
+	return nil
+}
+
+func invalid(message string) *sdk.Error { return sdk.NewError(sdk.EInvalid, message) }
+
+// internal wraps an error of the arithmetic.
+func internal(err error) error { return sdk.NewError(sdk.EInternal, err.Error()) }
+
+// params returns a method's parameters: the preset, its own, and those that all
+// methods have.
+func params(presets []string, doc string, own ...sdk.Param) []sdk.Param {
+	all := []sdk.Param{{
+		Name: paramCompat, Type: sdk.Enum, Default: compatNone, Values: append([]string{compatNone}, presets...), Doc: doc,
+	}}
+	all = append(all, own...)
+	all = append(all, sdk.Param{
+		Name: paramTopLabels, Type: sdk.Int, Default: int64(0), Min: sdk.Bound(0), Max: sdk.Bound(maxOutputs),
+		Doc: "explain this many of the most probable classes too, as attributions class.INDEX, from the same evaluations",
+	})
+	return append(all, game.Params()...)
+}
