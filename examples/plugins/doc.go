@@ -1,3 +1,3 @@
-// Package plugins holds one explanation method in four languages. Its test runs
+// Package plugins holds one explanation method in five languages. Its test runs
 // all of them and compares their bits.
 package plugins

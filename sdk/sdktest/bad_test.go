@@ -487,6 +487,9 @@ func TestBadMethods(t *testing.T) {
 				}
 			})
 		}, sdktest.Options{}, "resources/request"},
+		{"changes the target's positions", func() sdktest.Subject {
+			return result(func(_ *sdk.Explanation, r *sdk.Request) { r.Target.Positions[0]++ })
+		}, sdktest.Options{}, "resources/request"},
 		{"changes the parameters", func() sdktest.Subject {
 			return result(func(_ *sdk.Explanation, r *sdk.Request) { r.Params["scale"] = 3.0 })
 		}, sdktest.Options{}, "resources/request"},

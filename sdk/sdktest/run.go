@@ -267,6 +267,7 @@ func (k *kit) steady() (*explanation, *verdict) {
 func copied(r *sdk.Request) *sdk.Request {
 	c := *r
 	c.Tokens = slices.Clone(r.Tokens)
+	c.Target.Positions = slices.Clone(r.Target.Positions)
 	c.Units = slices.Clone(r.Units)
 	for i := range c.Units {
 		u := &c.Units[i]
