@@ -71,7 +71,7 @@ var rules = []rule{
 	{"core/metric", []string{"gonum.org/v1/gonum/stat"}, []string{"internal/golden"}},
 	{"core/report", []string{"core", "engine/arch", "engine/checkpoint/safetensors", "engine/tokenizer", "sdk", "github.com/rivo/uniseg"}, []string{"engine"}},
 	{"core", []string{
-		"core/builtin", "core/internal/...", "core/native", "core/process", "core/wasm",
+		"core/builtin", "core/internal/...", "core/native", "core/process", "core/seal", "core/wasm",
 		"engine", "engine/arch", "engine/checkpoint", "engine/checkpoint/safetensors", "engine/checkpoint/stored", "engine/point", "engine/tokenizer", "internal/nearest", "registry", "sdk", "sdk/abi", "sdk/num",
 		"github.com/rivo/uniseg",
 	}, []string{"internal/golden", "plugins/...", "sdk/sdktest/..."}},

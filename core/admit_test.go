@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/plugins"
@@ -193,5 +194,63 @@ func TestDevRunsWhatIsThere(t *testing.T) {
 	}
 	if sum := sha256.Sum256(b); x.Method.SHA256 != hex.EncodeToString(sum[:]) || !x.Provenance.Dev {
 		t.Errorf("the result says %s, dev %t", x.Method.SHA256, x.Provenance.Dev)
+	}
+}
+
+// What a module says of itself and what is declared of it are one.
+func TestDeclarations(t *testing.T) {
+	for name, c := range map[string]struct{ old, new, method, want string }{
+		"version": {`version = "1.0.0"`, `version = "1.0.1"`, "lime", "method lime is declared as version 1.0.1, and its module is 1.0.0"},
+		"newer":   {`abi     = "1.0"`, `abi     = "2.0"`, "lime", "method lime speaks ABI 2.0, and this xai 1.0"},
+		"older":   {`abi     = "1.0"`, `abi     = "0.9"`, "lime", "method lime speaks ABI 0.9, and this xai 1.0"},
+		"name":    {`name    = "lime"`, `name    = "citrus"`, "citrus", "the module of method citrus holds lime and no method of that name"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mine := project(t)
+			text, err := os.ReadFile(mine)
+			if err != nil {
+				t.Fatal(err)
+			}
+			changed := strings.Replace(string(text), c.old, c.new, 1)
+			if changed == string(text) {
+				t.Fatalf("%s has no %s", text, c.old)
+			}
+			write(t, mine, changed)
+			for _, runtime := range []string{core.RuntimeWASM, core.RuntimeProcess} {
+				host := newHost(t, core.Options{
+					Registry: mine, GrantsFile: filepath.Join(t.TempDir(), "grants.toml"),
+					Ask: func(context.Context, *registry.Ask) (bool, error) { return true, nil },
+				})
+				_, err = host.Explain(t.Context(), open(t, host, "builtin:sentiment-en"), core.Request{
+					Input: core.Input{Text: "Good."}, Method: c.method, Runtime: runtime, Params: map[string]string{"num_samples": "10"},
+				})
+				if core.KindOf(err) != core.KindMethod || err.Error() != c.want {
+					t.Errorf("%s: got %v, want %q", runtime, err, c.want)
+				}
+			}
+		})
+	}
+}
+
+// TestPolicyBindsTheUser: what a request asks for beyond a method's own limits
+// still has to be allowed.
+func TestPolicyBindsTheUser(t *testing.T) {
+	policy := filepath.Join(t.TempDir(), "policy.toml")
+	write(t, policy, "schema = 1\n[limits]\nfuel = \"1M\"\ntimeout = \"20s\"\n")
+	host := newHost(t, core.Options{PolicyFile: policy, BuiltinOnly: true})
+	m := open(t, host, "builtin:sentiment-en")
+	request := core.Request{Input: core.Input{Text: "Good."}, Params: map[string]string{"num_samples": "10"}}
+	for _, fuel := range []int64{0, 100e12} {
+		request.Fuel = fuel
+		if _, err := host.Explain(t.Context(), m, request); err == nil || !strings.Contains(err.Error(), "used more than its 1M of fuel") {
+			t.Errorf("with %d of fuel: %v", fuel, err)
+		}
+	}
+	write(t, policy, "schema = 1\n[limits]\ntimeout = \"20s\"\n")
+	host = newHost(t, core.Options{PolicyFile: policy, BuiltinOnly: true})
+	request.Fuel, request.Timeout = 0, time.Hour
+	x, err := host.Explain(t.Context(), open(t, host, "builtin:sentiment-en"), request)
+	if err != nil || !strings.Contains(x.Provenance.Sandbox, " 20s,") {
+		t.Errorf("an hour is asked for, 20 s are allowed, and it ran in %q: %v", x.Provenance.Sandbox, err)
 	}
 }

@@ -107,10 +107,21 @@ func (h *Host) load(ctx context.Context, e registry.Entry) (*wasm.Module, error)
 	if err != nil {
 		return nil, loadError(e, err)
 	}
-	if err := h.granted(ctx, e); err != nil {
+	if err := h.mayRun(ctx, e, bytes); err != nil {
 		return nil, err
 	}
 	return h.compiled(ctx, e, bytes)
+}
+
+// mayRun says whether a module whose bytes are verified is what was declared, and
+// is granted what it needs.
+func (h *Host) mayRun(ctx context.Context, e registry.Entry, module []byte) error {
+	if !e.Embedded && !h.options.Dev {
+		if err := sealed(e, module); err != nil {
+			return err
+		}
+	}
+	return h.granted(ctx, e)
 }
 
 // compiled compiles a module whose bytes are verified.

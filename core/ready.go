@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,6 +55,13 @@ func (h *Host) ready(ctx context.Context, e registry.Entry, info sdk.Info, r *Re
 			return nil, loadError(e, err)
 		}
 	}
+	if err := speaks(e); err != nil {
+		return nil, err
+	}
+	// The user may give a method more than it declares, and nobody more than the
+	// policy allows.
+	e.Limits.Timeout = cmp.Or(r.Timeout, e.Limits.Timeout)
+	e.Limits.Fuel = cmp.Or(r.Fuel, e.Limits.Fuel)
 	if e.Limits, err = h.admit(e); err != nil {
 		return nil, err
 	}
@@ -75,7 +83,7 @@ func (h *Host) ready(ctx context.Context, e registry.Entry, info sdk.Info, r *Re
 		}
 		return h.moduleApart(ctx, e, info, r)
 	case RuntimeNative:
-		return h.inProcess(e, r)
+		return h.inProcess(e)
 	}
 	hint := "use wasm, process or native"
 	if near, ok := nearest.Of(r.Runtime, []string{RuntimeWASM, RuntimeProcess, RuntimeNative}); ok {
@@ -86,7 +94,7 @@ func (h *Host) ready(ctx context.Context, e registry.Entry, info sdk.Info, r *Re
 
 // inModule readies a method that is a module, in the sandbox of this process.
 func (h *Host) inModule(ctx context.Context, e registry.Entry, info sdk.Info, r *Request) (*ready, error) {
-	limits := limitsOf(e.Limits, r)
+	limits := limitsOf(e.Limits)
 	module, err := h.load(ctx, e)
 	if err != nil {
 		return nil, err
@@ -105,14 +113,14 @@ func (h *Host) moduleApart(ctx context.Context, e registry.Entry, info sdk.Info,
 	if err != nil {
 		return nil, loadError(e, err)
 	}
-	if err := h.granted(ctx, e); err != nil {
+	if err := h.mayRun(ctx, e, bytes); err != nil {
 		return nil, err
 	}
 	module, err := process.NewModule(bytes, process.ModuleOptions{CacheDir: h.cacheDir(), XAI: h.options.XAI})
 	if err != nil {
 		return nil, methodError(e.Name, err)
 	}
-	limits := limitsOf(e.Limits, r)
+	limits := limitsOf(e.Limits)
 	run := func(ctx context.Context, model sdk.Model, request *sdk.Request) (*sdk.Explanation, cost, error) {
 		x, stats, err := module.Explain(ctx, model, request, info, limits)
 		return x, cost{Stats: stats.Stats, fuel: stats.Fuel}, err
@@ -144,7 +152,7 @@ func (h *Host) asProcess(ctx context.Context, e registry.Entry, info sdk.Info, r
 	if err := h.granted(ctx, e); err != nil {
 		return nil, err
 	}
-	limits := limitsOf(e.Limits, r)
+	limits := limitsOf(e.Limits)
 	run := func(ctx context.Context, model sdk.Model, request *sdk.Request) (*sdk.Explanation, cost, error) {
 		x, stats, err := program.Explain(ctx, model, request, info, limits)
 		return x, cost{Stats: stats.Stats}, err
@@ -188,15 +196,12 @@ func unconfined(c *registry.Confine) *registry.Confine {
 }
 
 // inProcess readies a built-in method that runs in process.
-func (h *Host) inProcess(e registry.Entry, r *Request) (*ready, error) {
+func (h *Host) inProcess(e registry.Entry) (*ready, error) {
 	method, ok := h.options.Methods.Native[e.Name]
 	if !ok || e.ShadowsBuiltin {
 		return nil, usage("method "+e.Name+" does not run in process", "only built-in methods do: use --runtime wasm")
 	}
-	timeout := r.Timeout
-	if timeout == 0 {
-		timeout = e.Limits.Timeout
-	}
+	timeout := e.Limits.Timeout
 	run := func(ctx context.Context, model sdk.Model, request *sdk.Request) (*sdk.Explanation, cost, error) {
 		if timeout > 0 {
 			var cancel context.CancelFunc
@@ -209,15 +214,8 @@ func (h *Host) inProcess(e registry.Entry, r *Request) (*ready, error) {
 	return &ready{run, e.SHA256, "none: in process"}, nil
 }
 
-// limitsOf translates the limits of the registry, with those of the request in
-// their place; zeros stand for the sandbox's defaults.
-func limitsOf(l registry.Limits, r *Request) hostcall.Limits {
-	limits := hostcall.Limits{MemoryBytes: l.Memory, Timeout: l.Timeout, Fuel: l.Fuel, OutputBytes: l.Output, LogBytes: l.Log, Forwards: l.Forwards}
-	if r.Timeout > 0 {
-		limits.Timeout = r.Timeout
-	}
-	if r.Fuel > 0 {
-		limits.Fuel = r.Fuel
-	}
-	return limits
+// limitsOf translates the limits that a policy left; zeros stand for the sandbox's
+// defaults.
+func limitsOf(l registry.Limits) hostcall.Limits {
+	return hostcall.Limits{MemoryBytes: l.Memory, Timeout: l.Timeout, Fuel: l.Fuel, OutputBytes: l.Output, LogBytes: l.Log, Forwards: l.Forwards}
 }
