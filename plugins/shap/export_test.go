@@ -7,10 +7,6 @@ import (
 	"github.com/xai-go/xai/sdk/num"
 )
 
-// Recorded draws and hierarchies, for the tests of the reference's runs.
-
-func PermutationOf(orders [][]int) Permutation { return Permutation{orders: orders} }
-
 // PartitionOf returns the method over a hierarchy in scipy's linkage format, without
 // the leaves that are no players.
 func PartitionOf(linkage []float64, players []int64) Partition {
@@ -32,17 +28,6 @@ func PartitionOf(linkage []float64, players []int64) Partition {
 		}
 	}
 	return Partition{tree: t}
-}
-
-// KernelOf returns the method on recorded coalitions.
-func KernelOf(masks []uint8, weights []float64, share float64) Kernel {
-	return Kernel{recorded: func(g *problem) *design {
-		d := &design{problem: g, weights: weights, share: share}
-		for i := range weights {
-			d.rows = append(d.rows, g.row(masks[i*g.n:(i+1)*g.n]))
-		}
-		return d
-	}}
 }
 
 // ReferenceSample returns the masks and weights that the reference draws.

@@ -45,6 +45,7 @@ type subject struct {
 	*golden.Case
 	t     *testing.T
 	dtype string
+	seed  uint64
 	run   func(t *testing.T, m sdk.Method, params map[string]string) explained
 }
 
@@ -93,7 +94,7 @@ func (s *subject) classifier(t *testing.T, m sdk.Method, params map[string]strin
 	}
 	params = maps.Clone(params)
 	params["top_labels"] = "3"
-	x := methodtest.Explain(t, host, model, core.Request{Input: input, Method: m.Info().Name, Params: params, Target: "0"})
+	x := methodtest.Explain(t, host, model, core.Request{Input: input, Method: m.Info().Name, Params: params, Target: "0", Seed: s.seed})
 	e := explained{tensors: map[string][]float64{}}
 	numbers := func(list []core.Float) []float64 {
 		var out []float64
@@ -132,7 +133,7 @@ func (s *subject) classifier(t *testing.T, m sdk.Method, params map[string]strin
 // logits of three tokens at the last position.
 func (s *subject) languageModel(t *testing.T) func(*testing.T, sdk.Method, map[string]string) explained {
 	_, model := methodtest.Model(t, s.Model, s.dtype, shap.Exact{})
-	lm := &languageModel{model: model, tokens: []int{5, 70, 200}, mask: 396, known: map[string][]float64{}}
+	lm := &languageModel{model: model, tokens: []int{5, 70, 200}, mask: 396, known: known(s.dtype)}
 	return func(t *testing.T, m sdk.Method, params map[string]string) explained {
 		t.Helper()
 		e := explained{tensors: map[string][]float64{}}
@@ -165,6 +166,16 @@ func (s *subject) languageModel(t *testing.T) func(*testing.T, sdk.Method, map[s
 	}
 }
 
+// known returns the outputs that were computed in a number format, for all tests.
+func known(dtype string) map[string][]float64 {
+	if outputs[dtype] == nil {
+		outputs[dtype] = map[string][]float64{}
+	}
+	return outputs[dtype]
+}
+
+var outputs = map[string]map[string][]float64{}
+
 // languageModel is an sdk.Model whose outputs are logits of some tokens.
 type languageModel struct {
 	model  *core.Model
@@ -178,7 +189,7 @@ func (m *languageModel) Info() sdk.ModelInfo { return sdk.ModelInfo{Task: "causa
 
 // request returns the request of a case.
 func (m *languageModel) request(t *testing.T, s *subject, p sdk.Params) *sdk.Request {
-	r := &sdk.Request{Params: p, Target: sdk.Target{Kind: "class", Output: sdk.Logit}, Rand: strings.NewReader(strings.Repeat("random", 1000))}
+	r := &sdk.Request{Params: p, Seed: s.seed, Target: sdk.Target{Kind: "class", Output: sdk.Logit}, Rand: strings.NewReader(strings.Repeat("random", 1000))}
 	m.ids = nil
 	in := core.Input{Text: s.text(t)}
 	if ids := s.Ints(t, "input_ids"); ids != nil {
@@ -285,7 +296,7 @@ func (r answer) Tensor(name string, _ int) (*sdk.Tensor, error) {
 
 var idCases = []string{"shap_ids_bert_a", "shap_ids_bert_b", "shap_ids_gpt2"}
 
-// tokensOf spreads values of the players over all tokens, as the cases have them.
+// varying returns the rows, of three outputs each, of the tokens that may be dropped.
 func (s *subject) varying(t *testing.T, all []float64) []float64 {
 	var out []float64
 	for _, i := range s.Ints(t, "varying_positions") {
@@ -329,53 +340,65 @@ func TestExactAgainstReference(t *testing.T) {
 	})
 }
 
+// The seeds of NumPy's global stream that the reference's runs began with.
+const (
+	permutationSeed = 1
+	kernelSeed      = 17
+)
+
 func TestPermutationAgainstReference(t *testing.T) {
 	cases(t, idCases, func(t *testing.T, s *subject) {
-		var orders [][]int
-		shape := s.Outputs["permutation_orders"].Shape
-		recorded := s.WantInts(t, "permutation_orders")
-		first := slices.Min(s.Ints(t, "varying_positions")) // of positions, which are consecutive
-		for row := range slices.Chunk(recorded, shape[1]) {
-			var order []int
-			for _, i := range row {
-				order = append(order, int(i-first))
-			}
-			orders = append(orders, order)
-		}
 		var evals int
 		if err := json.Unmarshal(s.Config["perm_max_evals"], &evals); err != nil {
 			t.Fatal(err)
 		}
-		e := s.run(t, shap.PermutationOf(orders), map[string]string{"compat": "shap", "max_evals": strconv.Itoa(evals), "order": "any"})
+		s.seed = permutationSeed
+		e := s.run(t, shap.Permutation{}, map[string]string{"compat": "shap", "max_evals": strconv.Itoa(evals)})
 		s.near(t, "permutation", column(e.values))
 		s.near(t, "permutation_error_std", column(e.spread))
 	})
 }
 
+// TestKernelSampleAgainstReference: the coalitions and weights are those that NumPy's
+// stream gives the reference.
+func TestKernelSampleAgainstReference(t *testing.T) {
+	for _, name := range idCases {
+		c := golden.Load(t, name)
+		n := len(c.Ints(t, "varying_positions"))
+		for output, array := range c.Outputs {
+			sample, ok := strings.CutSuffix(output, ".masks")
+			if !ok {
+				continue
+			}
+			masks, weights := shap.ReferenceSample(n, array.Shape[0], kernelSeed)
+			var got []int64
+			for _, k := range masks {
+				got = append(got, int64(k))
+			}
+			if diff := cmp.Diff(c.WantInts(t, output), got); diff != "" {
+				t.Errorf("%s: %s: %s", name, output, diff)
+			}
+			golden.Close(t, sample+".weights", weights, c.Want(t, sample+".weights"), c.Outputs[sample+".weights"].F64Atol)
+		}
+	}
+}
+
 func TestKernelAgainstReference(t *testing.T) {
 	cases(t, idCases, func(t *testing.T, s *subject) {
-		for name := range s.Outputs {
+		s.seed = kernelSeed
+		for name, array := range s.Outputs {
 			sample, ok := strings.CutSuffix(name, ".masks")
 			if !ok {
 				continue
 			}
-			var masks []uint8
-			for _, v := range s.WantInts(t, name) {
-				masks = append(masks, uint8(v))
-			}
-			weights := s.Want(t, sample+".weights")
-			for reg := range s.Outputs {
-				kind, ok := strings.CutPrefix(reg, sample+".")
+			for output := range s.Outputs {
+				kind, ok := strings.CutPrefix(output, sample+".")
 				if !ok || slices.Contains([]string{"masks", "weights", "ey"}, kind) {
 					continue
 				}
-				t.Run(reg, func(t *testing.T) {
-					e := s.run(t, shap.KernelOf(masks, weights, 1), map[string]string{"compat": "shap", "l1_reg": kind})
-					got := column(e.values)
-					if len(got) != len(s.Want(t, reg)) {
-						got = s.varying(t, got)
-					}
-					s.near(t, reg, got)
+				t.Run(output, func(t *testing.T) {
+					params := map[string]string{"compat": "shap", "l1_reg": kind, "num_samples": strconv.Itoa(array.Shape[0])}
+					s.near(t, output, s.varying(t, column(s.run(t, shap.Kernel{}, params).values)))
 				})
 			}
 		}

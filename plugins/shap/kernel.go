@@ -12,10 +12,7 @@ import (
 
 // Kernel estimates Shapley values by a weighted least squares fit of an additive
 // model. The zero value is ready, and safe for concurrent use.
-type Kernel struct {
-	// recorded takes the place of the design, in a test of a recorded one.
-	recorded func(g *problem) *design
-}
+type Kernel struct{}
 
 // Info implements sdk.Method.
 func (Kernel) Info() sdk.Info {
@@ -41,7 +38,7 @@ func (Kernel) Info() sdk.Info {
 }
 
 // Explain implements sdk.Method.
-func (method Kernel) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
+func (Kernel) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
 	reg, err := parseRegularisation(r.Params.String("l1_reg"))
 	if err != nil {
 		return nil, err
@@ -77,14 +74,7 @@ func (method Kernel) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (
 	fitted := func(d *design) (*sdk.Explanation, error) {
 		return g.explanation(func(c int) (estimate, error) { return d.solve(ctx, c, reg) })
 	}
-	switch {
-	case method.recorded != nil:
-		d := method.recorded(g)
-		if err := g.run(ctx); err != nil {
-			return nil, err
-		}
-		return fitted(d)
-	case compat:
+	if compat {
 		d, err := g.sampleLikeReference(ctx, samples, num.NewMT19937(r.Seed))
 		if err != nil {
 			return nil, err

@@ -21,10 +21,7 @@ const autoPairs = 10
 
 // Permutation estimates Shapley values from random orders, each of them forwards and
 // backwards. The zero value is ready, and safe for concurrent use.
-type Permutation struct {
-	// orders takes the place of the draws, in a test of recorded ones.
-	orders [][]int
-}
+type Permutation struct{}
 
 // Info implements sdk.Method.
 func (Permutation) Info() sdk.Info {
@@ -43,7 +40,7 @@ func (Permutation) Info() sdk.Info {
 		{
 			Name: "order", Type: sdk.Enum, Default: orderAny, Values: []string{orderAny, orderTree},
 			Compat: map[string]any{compatSHAP: orderTree},
-			Doc:    "tree: units join only in orders that leave the parts of the hierarchy together, which estimates Owen values as partition-shap does",
+			Doc:    "tree: units join only in orders that leave the parts of the hierarchy together, which estimates Owen values as partition-shap does; of token ids compat=shap takes any, from the reference's random stream",
 		},
 	}
 	return sdk.Info{
@@ -65,7 +62,7 @@ func maxStderrParam(bound string) sdk.Param {
 }
 
 // Explain implements sdk.Method.
-func (method Permutation) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
+func (Permutation) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
 	g, tree, err := textProblem(m, r)
 	if err != nil {
 		return nil, err
@@ -99,7 +96,10 @@ func (method Permutation) Explain(ctx context.Context, m sdk.Model, r *sdk.Reque
 			return estimate{values: t.values(c), stderr: make([]float64, n)}, nil
 		})
 	}
-	draw := orders{random: num.NewRand(r.Rand), tree: tree, varying: varying, recorded: method.orders}
+	draw := orders{random: num.NewRand(r.Rand), tree: tree, varying: varying}
+	if compat && tree == nil {
+		draw.reference = num.NewMT19937(r.Seed)
+	}
 	moments := newMoments(g)
 	for next := first(pairs, bound); moments.pairs < pairs; next = moments.pairs {
 		batch, err := g.planOrders(ctx, &draw, min(next, pairs-moments.pairs), evals)
@@ -176,18 +176,13 @@ func first(pairs int, bound float64) int {
 
 // orders draws orders of players.
 type orders struct {
-	random   *num.Rand
-	tree     *tree // that the orders keep to; nil for any
-	varying  []int
-	recorded [][]int
+	random    *num.Rand
+	tree      *tree // that the orders keep to; nil for any
+	varying   []int
+	reference *num.MT19937 // shuffles as the reference does; nil for random
 }
 
 func (o *orders) next() []int {
-	if len(o.recorded) > 0 {
-		order := o.recorded[0]
-		o.recorded = o.recorded[1:]
-		return order
-	}
 	if o.tree != nil {
 		member := make([]bool, o.tree.leaves)
 		for _, i := range o.varying {
@@ -201,9 +196,17 @@ func (o *orders) next() []int {
 		})
 		return order
 	}
-	order := o.random.Perm(len(o.varying))
+	var order []int
+	if o.reference != nil {
+		order = o.reference.Permutation(len(o.varying))
+	} else {
+		order = o.random.Perm(len(o.varying))
+	}
 	for k, i := range order {
 		order[k] = o.varying[i]
+	}
+	if o.reference != nil { // which shuffles what it shuffled before
+		o.varying = order
 	}
 	return order
 }
