@@ -177,6 +177,19 @@ func TestTermDoubt(t *testing.T) {
 	}
 }
 
+// TestTermDev: who reads a report sees that nothing held its method to a hash.
+func TestTermDev(t *testing.T) {
+	const said = "lime 1.0.0 as it lay on the disk, held to no hash and no grant"
+	e := explain("good", unit{"good", 1})
+	if got := render(t, Term{Width: 120}, e, nil); strings.Contains(got, "held to no hash") {
+		t.Errorf("of a pinned method it says\n%s", got)
+	}
+	e.Provenance.Dev = true
+	if got := render(t, Term{Width: 120}, e, nil); !strings.Contains(got, said) {
+		t.Errorf("no %q in\n%s", said, got)
+	}
+}
+
 // TestTermInt8: what 8 bits change stands in a line of its own.
 func TestTermInt8(t *testing.T) {
 	e := explain("A fine film", unit{"fine", 0.5}, unit{"film", -0.1})

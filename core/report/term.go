@@ -438,8 +438,12 @@ func others(d core.Diagnostics, prefix string) []fact {
 
 // provenance says what ran, on what.
 func provenance(e *core.Explanation) []fact {
+	method := Line(e.Method.Name + " " + e.Method.Version)
+	if e.Provenance.Dev {
+		method += " as it lay on the disk, held to no hash and no grant"
+	}
 	return []fact{
-		fact(Line(e.Method.Name + " " + e.Method.Version)),
+		fact(method),
 		fact(Line(e.Model.ID)),
 		fact(Line(strings.TrimSpace(e.Provenance.DType + " " + e.Provenance.Kernel))),
 		fact(fmt.Sprintf("seed %d", e.Provenance.Seed)),
