@@ -100,31 +100,39 @@ func (h *Host) granted(ctx context.Context, e registry.Entry) error {
 		return err
 	}
 	if h.options.Ask == nil {
-		return refused(e, ask.String())
+		return h.refused(e, ask.String())
 	}
 	yes, err := h.options.Ask(ctx, ask)
 	if err != nil {
 		return err
 	}
 	if !yes {
-		return refused(e, "method "+e.Name+" was not granted what it needs")
+		return h.refused(e, "method "+e.Name+" was not granted what it needs")
 	}
 	return h.Grant(ctx, ask)
 }
 
 // refused is the error of a method that was not granted what it needs.
-func refused(e registry.Entry, msg string) error {
-	return &Error{Kind: KindMethod, Msg: msg, Hint: "if you trust it: xai plugin grant " + e.Name}
+func (h *Host) refused(e registry.Entry, msg string) error {
+	hint := "if you trust it: xai plugin grant " + e.Name
+	if e.Origin == registry.OriginFlag {
+		hint += ", with the same --registry"
+	}
+	return &Error{Kind: KindMethod, Msg: msg, Hint: hint}
 }
 
 // Grant records that the user grants a method what it asks for.
 func (h *Host) Grant(ctx context.Context, ask *registry.Ask) error {
 	path, g := h.grantsPath(), ask.Grant
 	g.Time = time.Now()
-	if err := registry.AddGrant(ctx, path, g); err != nil {
-		return &Error{Kind: KindInternal, Msg: "the grant cannot be remembered: " + err.Error(), Hint: "make the folder of " + path + " writable", Err: err}
+	err := registry.AddGrant(ctx, path, g)
+	switch {
+	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case path == "":
+		return &Error{Kind: KindInput, Msg: "the grant cannot be remembered: this system names no folder for configuration", Hint: "set XDG_CONFIG_HOME to a folder of yours", Err: err}
 	}
-	return nil
+	return &Error{Kind: KindInput, Msg: "the grant cannot be remembered: " + err.Error(), Hint: "look at " + path + ", and who may write there", Err: err}
 }
 
 // Missing returns what the user has not granted yet to a method; nil where it may

@@ -174,7 +174,7 @@ func (h *Host) usable(ctx context.Context, e registry.Entry) error {
 	}
 	ask, err := h.missing(e)
 	if err == nil && ask != nil {
-		return refused(e, ask.String())
+		return h.refused(e, ask.String())
 	}
 	return err
 }

@@ -62,6 +62,16 @@ func (h *Host) Examine(ctx context.Context, e registry.Entry) error {
 	return nil
 }
 
+// Bytes returns the verified module of a method, which no registry file need declare
+// yet.
+func (h *Host) Bytes(ctx context.Context, e registry.Entry) ([]byte, error) {
+	module, err := h.loader().Module(ctx, e)
+	if err != nil {
+		return nil, loadError(e, err)
+	}
+	return module, nil
+}
+
 // Compile compiles the module of a method, apart from this program where it is not
 // the binary's own, so that its first explanation finds the machine code in the
 // cache. It runs nothing of it. Methods that are processes have none.

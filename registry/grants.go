@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/xai-go/xai/registry/internal/document"
@@ -58,7 +59,7 @@ func ReadGrants(path string) (*Grants, error) {
 	}
 	info, data, err := readOpened(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR): // of a home that is no folder
 		return &Grants{path: path}, nil
 	case err != nil:
 		return nil, fmt.Errorf("cannot read what was granted to methods: %w", err)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"syscall"
 
 	"github.com/xai-go/xai/internal/nearest"
 	"github.com/xai-go/xai/registry/internal/document"
@@ -97,8 +98,12 @@ func configDir(env func(string) string) string {
 	if dir := env("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
 		return dir
 	}
-	dir, _ := os.UserConfigDir()
-	return dir
+	// A relative folder would be another one in every project, and whatever a
+	// project brought along.
+	if dir, err := os.UserConfigDir(); err == nil && filepath.IsAbs(dir) {
+		return dir
+	}
+	return ""
 }
 
 // places returns where registry files may be, without reading any.
@@ -173,7 +178,7 @@ func search(places []Place, builtin []byte) (*List, error) {
 			return nil, fmt.Errorf("the registry file %s does not exist; --registry takes the path of a methods.toml: %w", p.Path, err)
 		case errors.Is(err, fs.ErrNotExist) && p.Origin == OriginEnv:
 			return nil, fmt.Errorf("the registry file %s does not exist; correct $XAI_METHODS or unset it: %w", p.Path, err)
-		case errors.Is(err, fs.ErrNotExist):
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR): // of a home that is no folder
 		case seen[file]:
 			continue // a file that is named twice does not shadow itself
 		case err != nil:

@@ -337,3 +337,26 @@ func TestLoad(t *testing.T) {
 		}
 	})
 }
+
+// TestHomeless holds that a home which is no folder has no files, and that one which
+// is another folder in every project is none.
+func TestHomeless(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		return // homes are named otherwise there
+	}
+	dir := t.TempDir()
+	file := write(t, "", dir, "file")
+	t.Setenv("XDG_CONFIG_HOME", "")
+	t.Setenv("HOME", file)
+	path := GrantsPath(os.Getenv)
+	if g, err := ReadGrants(path); err != nil || len(g.grants) != 0 {
+		t.Errorf("ReadGrants(%s) = %v, %v", path, g, err)
+	}
+	if list, err := Search("", os.Getenv, dir, nil); err != nil || len(list.Entries) != 0 {
+		t.Errorf("Search = %v, %v", list, err)
+	}
+	t.Setenv("HOME", "relative")
+	if got := GrantsPath(os.Getenv) + UserPath(os.Getenv); got != "" {
+		t.Errorf("files of a relative home are %s", got)
+	}
+}

@@ -35,7 +35,8 @@ the methods.toml of the folder up to date: the hash and what else the module say
 itself. Comments, order, limits and whatever else stands there are kept.
 
 Where methods.toml declares a process, build makes its executable, with go or out of
-Python, and starts it once, confined, to ask what it serves.
+Python, and starts it once, confined, to ask what it serves. Compilers, and the xai.py
+of the folder, run as you: build what you would run.
 
 Without FOLDER it builds the folder that it is run in.`,
 		Example: examples(
@@ -65,12 +66,13 @@ Without FOLDER it builds the folder that it is run in.`,
 					return report.JSON(w, s)
 				}
 				fmt.Fprintf(w, "%s\n\n%s\n", s, s.Stanza)
+				registry := report.Line(s.Registry)
 				says := map[string]string{
 					"":          "There is no " + registryName + " beside the sources: put this into one.",
-					"added":     s.Registry + " declares it now.",
-					"pinned":    s.Registry + " has its hash now.",
-					"rewritten": s.Registry + " said something else of it, and has this stanza now.",
-					"unchanged": s.Registry + " says so already.",
+					"added":     registry + " declares it now.",
+					"pinned":    registry + " has its hash now.",
+					"rewritten": registry + " said something else of it, and has this stanza now.",
+					"unchanged": registry + " says so already.",
 				}
 				_, err := fmt.Fprintln(w, says[s.Change])
 				return err

@@ -33,8 +33,11 @@ value, and more; docs/conformance-kit.md lists the checks.
 
 It tests a module (FILE.wasm), the method that the methods.toml of a FOLDER declares,
 or one that xai methods list knows by NAME; of these it tests processes too, confined
-as they are declared. Without any it is the folder that it is run in. --exact and
---additive hold a method to more, where its author claims that.
+as they are declared. One by NAME has to be granted what it needs, as if it were to
+explain; that of a FOLDER may neither reach the network nor see all files, unless --dev
+says that it is yours. Without any it is the folder that it is run in. --exact and
+--additive hold a method to more, where its author claims that. A module is compiled in
+a confined process.
 
 It exits with 4 where a check failed, or where the module was refused.`,
 		Example: examples(
@@ -213,6 +216,9 @@ func (t *kitRun) subject(ctx context.Context, host *core.Host, what string) (sdk
 		if err != nil {
 			return nil, err
 		}
+		if err := t.granted(ctx, host, e); err != nil {
+			return nil, err
+		}
 		return t.program(ctx, e.Name, path, e.Method)
 	}
 	e, module, err := host.Module(ctx, what)
@@ -220,6 +226,33 @@ func (t *kitRun) subject(ctx context.Context, host *core.Host, what string) (sdk
 		return nil, err
 	}
 	return t.module(ctx, e.Name, module, e.Method)
+}
+
+// granted holds a program that is none of the author's own to what the user has
+// granted it, as an explanation does: it is about to run. A module needs no grant,
+// since the kit's models hold nothing.
+func (t *kitRun) granted(ctx context.Context, host *core.Host, e registry.Entry) error {
+	if t.dev {
+		return nil
+	}
+	ask, err := host.Missing(e.Name)
+	if ask == nil || err != nil {
+		return err
+	}
+	if confirm := t.ask(); confirm != nil {
+		yes, err := confirm(ctx, ask)
+		if err != nil {
+			return err
+		}
+		if yes {
+			return host.Grant(ctx, ask)
+		}
+	}
+	hint := "if you trust it: xai plugin grant " + e.Name
+	if e.Origin == registry.OriginFlag {
+		hint += ", with the same --registry"
+	}
+	return &core.Error{Kind: core.KindMethod, Msg: ask.String(), Hint: hint}
 }
 
 // inFolder makes the method ready that the registry file of a folder declares.
@@ -258,6 +291,9 @@ func (t *kitRun) inFolder(ctx context.Context, dir string) (sdktest.Subject, err
 	t.method = e.Name
 	if e.Kind == registry.KindProcess {
 		e.SHA256 = hexSum(content)
+		if c := e.Confine; c != nil && (c.Net || !c.Landlock) && !t.dev {
+			return nil, &core.Error{Kind: core.KindMethod, Msg: fmt.Sprintf("%s would have %s run without its confinement", file, path), Hint: "if it is yours: xai plugin test " + shellWord(dir) + " --dev"}
+		}
 		return t.program(ctx, path, path, e)
 	}
 	return t.module(ctx, path, content, e)
@@ -328,11 +364,11 @@ func (t *kitRun) module(ctx context.Context, file string, module []byte, e regis
 	if err != nil {
 		return nil, err
 	}
-	runtime, err := wasm.New(ctx, "") // nothing is kept of an author's module
+	runtime, closeRuntime, err := author.Compile(ctx, module, "")
 	if err != nil {
-		return nil, err
+		return nil, moduleError(file, err)
 	}
-	t.close = func() error { return runtime.Close(context.WithoutCancel(ctx)) }
+	t.close = closeRuntime
 	s, err := author.NewModule(ctx, runtime, module, method, t.limits(e))
 	if err != nil {
 		return nil, moduleError(file, err)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xai-go/xai/core"
+	"github.com/xai-go/xai/core/report"
 	"github.com/xai-go/xai/internal/scaffold"
 	"github.com/xai-go/xai/internal/toolchain"
 	"github.com/xai-go/xai/plugins"
@@ -77,7 +78,7 @@ a module cannot have: Python's libraries, a GPU. xai confines them where it can.
 				return fileError(err, "cannot write", dir)
 			}
 			build, test := "xai plugin build "+shellWord(dir), "xai plugin test "+shellWord(dir)
-			return a.print(fmt.Sprintf("%s holds a method that works, in %s. Next:\n\n  %s\n  %s\n", dir, language, build, test))
+			return a.print(fmt.Sprintf("%s holds a method that works, in %s. Next:\n\n  %s\n  %s\n", report.Line(dir), language, report.Line(build), report.Line(test)))
 		},
 	}
 	f := cmd.Flags()

@@ -3,9 +3,12 @@ package author
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 
 	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/core/internal/hostcall"
+	"github.com/xai-go/xai/core/process"
 	"github.com/xai-go/xai/core/seal"
 	"github.com/xai-go/xai/core/wasm"
 	"github.com/xai-go/xai/sdk"
@@ -30,6 +33,31 @@ var (
 	_ sdktest.Limiter     = (*Module)(nil)
 	_ sdktest.Granter     = (*Module)(nil)
 )
+
+// Compile compiles a module in a confined process, into a folder of machine code
+// that nobody else has, from which the runtime it returns takes it: the compiler
+// reads what anybody may have written. xai is the path of an xai binary, empty for a
+// program that calls core.WorkerMain. Close ends the runtime and removes the folder.
+func Compile(ctx context.Context, binary []byte, xai string) (runtime *wasm.Runtime, close func() error, err error) {
+	dir, err := os.MkdirTemp("", "xai-kit-*") // nothing is kept of an author's module
+	if err != nil {
+		return nil, nil, fmt.Errorf("there is no folder to compile it in; set TMPDIR to one: %w", err)
+	}
+	remove := func() error { return os.RemoveAll(dir) }
+	m, err := process.NewModule(binary, process.ModuleOptions{CacheDir: dir, XAI: xai})
+	if err == nil {
+		err = m.Compile(ctx)
+	}
+	if err == nil {
+		runtime, err = wasm.New(ctx, dir)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, remove())
+	}
+	return runtime, func() error {
+		return errors.Join(runtime.Close(context.WithoutCancel(ctx)), remove())
+	}, nil
+}
 
 // NewModule compiles a module, and returns the method of it that is described so,
 // each run of which is held to the limits. The module lives as long as runtime.

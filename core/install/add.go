@@ -537,11 +537,38 @@ func (i *Installer) bringOne(ctx context.Context, list *registry.List, e registr
 	if err := i.Host.Examine(ctx, e); err != nil {
 		return out, err
 	}
+	if err := i.holds(ctx, e); err != nil {
+		return out, err
+	}
 	if err := i.Host.Compile(ctx, e); err != nil {
 		return out, err
 	}
 	out.Granted, err = i.Host.Asks(e)
 	return out, err
+}
+
+// holds holds a declaration to what the module says of itself, where it says
+// anything: that it has a method of that name.
+func (i *Installer) holds(ctx context.Context, e registry.Entry) error {
+	if e.Kind != registry.KindWASM {
+		return nil
+	}
+	module, err := i.Host.Bytes(ctx, e)
+	if err != nil {
+		return err
+	}
+	described, err := seal.Methods(module)
+	if err != nil || len(described) == 0 {
+		return nil // it runs all the same, as somebody declares it
+	}
+	var names []string
+	for _, m := range described {
+		if m.Name == e.Name {
+			return nil
+		}
+		names = append(names, m.Name)
+	}
+	return &core.Error{Kind: core.KindMethod, Msg: fmt.Sprintf("method %s: the module that %s declares has no such method; it has %s", e.Name, e.File.Path, strings.Join(names, ", ")), Hint: "call it what its author calls it"}
 }
 
 // speaks holds a method to the ABI of this host.

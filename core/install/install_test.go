@@ -45,6 +45,23 @@ func module(t *testing.T) (data []byte, sum string) {
 	return data, sumOf(data)
 }
 
+// describing is module, saying that it was methods of these names.
+func describing(t *testing.T, names ...string) (data []byte, sum string) {
+	t.Helper()
+	data, _ = module(t)
+	var described []seal.Method
+	for _, name := range names {
+		m := lime(t)[0]
+		m.Name = name
+		described = append(described, m)
+	}
+	data, err := seal.Seal(data, described, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data, sumOf(data)
+}
+
 // lime is how the binary's lime describes itself.
 func lime(t *testing.T) []seal.Method {
 	t.Helper()
@@ -362,7 +379,7 @@ func sign(t *testing.T, key signature.PrivateKey, data []byte) []byte {
 
 func TestAddDeclarations(t *testing.T) {
 	p := newPlace(t)
-	data, sum := module(t)
+	data, sum := describing(t, "lime", "another")
 	f, err := registry.Parse(plugins.Builtin().Registry, "methods.toml")
 	if err != nil {
 		t.Fatal(err)
@@ -548,7 +565,7 @@ func TestAddOverHTTPS(t *testing.T) {
 // and that all that is lacking is told.
 func TestFetchGoesOn(t *testing.T) {
 	p := newPlace(t)
-	data, sum := module(t)
+	data, sum := describing(t, "gone", "here", "swapped")
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/gone.wasm" {
 			w.WriteHeader(http.StatusNotFound)
@@ -562,6 +579,7 @@ func TestFetchGoesOn(t *testing.T) {
 	}
 	f := registry.File{Path: p.file, Methods: []registry.Method{
 		method("gone", "gone.wasm", strings.Repeat("1", 64)), method("here", "m.wasm", sum), method("swapped", "m.wasm", strings.Repeat("0", 64)),
+		method("misnamed", "m.wasm", sum),
 	}}
 	text, err := f.Marshal()
 	if err != nil {
@@ -586,6 +604,8 @@ func TestFetchGoesOn(t *testing.T) {
 		t.Errorf("what is here was not granted: %v, %v", ask, err)
 	}
 	// One alone says itself what the matter is.
+	_, err = p.Fetch(t.Context(), true, "misnamed")
+	kind(t, err, core.KindMethod, "has no such method; it has gone, here, swapped")
 	_, err = p.Fetch(t.Context(), true, "gone")
 	kind(t, err, core.KindInput, "the server has no such file")
 
