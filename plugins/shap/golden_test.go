@@ -421,6 +421,9 @@ func TestPartitionAgainstReference(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, config := range variants {
+			if s.Model == "gpt2-text" && s.dtype == "f64" && (name == "full" || strings.HasPrefix(name, "ctx")) {
+				continue // a thousand forwards, of what f32 and the other variants hold
+			}
 			t.Run(name, func(t *testing.T) {
 				params := map[string]string{"compat": "shap", "segments": "offsets"}
 				if strings.HasSuffix(s.Name, "slowtok") {

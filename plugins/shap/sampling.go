@@ -21,7 +21,7 @@ func (Sampling) Info() sdk.Info {
 			Name: paramNumSamples, Aliases: []string{"nsamples", "n_samples"},
 			Type: sdk.Int, Default: int64(0), Min: sdk.Bound(0), Max: sdk.Bound(maxEvals),
 			Compat: map[string]any{compatSHAP: int64(2000), compatCaptum: int64(25)},
-			Doc:    "coalitions that are evaluated; 0 is 2n+2048 for n units; under compat=shap differences of two coalitions, with 0 for 1000n, and under compat=captum orders",
+			Doc:    "coalitions that are evaluated; 0 is 2n+2048 for n units, or 16n+2 where that is more; under compat=shap differences of two coalitions, with 0 for 1000n, and under compat=captum orders",
 		},
 		maxStderrParam(paramNumSamples),
 	)
@@ -73,7 +73,7 @@ func (Sampling) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.
 		return g.sampleOrders(ctx, max(samples, 1), num.NewRand(r.Rand))
 	}
 	if samples == 0 {
-		samples = 2*n + 2048
+		samples = max(2*n+2048, 2+16*n)
 	}
 	samples = min(samples, g.most())
 	if err := fits(samples, n); err != nil {
