@@ -1,6 +1,9 @@
 package wasm
 
-import "strconv"
+import (
+	"math/bits"
+	"strconv"
+)
 
 // The opcodes that this package writes or tells apart.
 const (
@@ -210,6 +213,7 @@ type code struct {
 
 	blocksOf []stretch // the stretch in which the block of each stretch begins
 	open     []block
+	written  []uint64 // the variables that are written to within each open block, as bits
 }
 
 // block is one that is open.
@@ -218,6 +222,7 @@ type block struct {
 	jumped  bool    // out of
 	stretch stretch // in which it begins
 	carries int     // values of a jump to it
+	jumps   int64   // to it
 }
 
 // The compiler's time is no matter of size alone. What follows estimates it, in
@@ -230,6 +235,7 @@ const (
 	effortValue    = 4   // of a value that a call, a block or a jump carries
 	effortBlock    = 2   // of a local variable at the end of a block, or where an if joins
 	effortLoop     = 6   // of one at the head of a loop
+	effortMove     = 4   // of a local variable that is written to within a block, for each jump to it
 	effortDeep     = 16  // blocks around an if or a loop that add one to that
 	effortSquare   = 200 // basic blocks whose square takes that long
 )
@@ -256,7 +262,7 @@ func (v *verifier) scan(body []byte, t functionType) (*code, error) {
 	c := &v.code
 	*c = code{
 		costs: c.costs[:0], edits: c.edits[:0], blocksOf: c.blocksOf[:0], leaf: true,
-		open:   append(c.open[:0], block{op: opBlock, carries: t.results}),
+		open: append(c.open[:0], block{op: opBlock, carries: t.results}), written: c.written[:0],
 		linear: effortFunction + effortValue*int64(t.params+t.results), blocks: 3,
 	}
 	s := &scanner{b: body}
@@ -269,6 +275,8 @@ func (v *verifier) scan(body []byte, t functionType) (*code, error) {
 		return nil, refuse("has a function of " + strconv.FormatUint(locals, 10) + " local variables, and " + strconv.Itoa(maxLocals) + " is the most")
 	}
 	variables := int64(locals) + int64(t.params) + 2 // and where the memory is, and its size
+	words := int(variables+63) / 64
+	c.written = append(c.written, make([]uint64, words)...)
 	current := c.begin(head, s.at, 0)
 	for len(c.open) > 0 && !s.failed {
 		at := s.at
@@ -299,6 +307,9 @@ func (v *verifier) scan(body []byte, t functionType) (*code, error) {
 			case opEnd:
 				b := c.open[len(c.open)-1]
 				c.open = c.open[:len(c.open)-1]
+				if len(c.open) > 0 {
+					c.linear += effortMove * b.jumps * c.leave(words)
+				}
 				switch {
 				case b.op != opBlock:
 					current = b.stretch
@@ -328,6 +339,7 @@ func (v *verifier) scan(body []byte, t functionType) (*code, error) {
 				c.blocks++
 			}
 			c.open = append(c.open, b)
+			c.written = append(c.written, make([]uint64, words)...)
 		case label, labels:
 			n := uint64(1)
 			if kind == labels {
@@ -338,6 +350,7 @@ func (v *verifier) scan(body []byte, t functionType) (*code, error) {
 				if l := s.index(len(c.open)); !s.failed {
 					b := &c.open[len(c.open)-1-int(l)]
 					b.jumped = true
+					b.jumps++
 					c.linear += effortValue * int64(b.carries)
 				}
 			}
@@ -364,7 +377,11 @@ func (v *verifier) scan(body []byte, t functionType) (*code, error) {
 			for n := s.u32(); n > 0 && !s.failed; n-- {
 				s.valueType()
 			}
-		case local, index:
+		case local:
+			if l := int64(s.u32()); l < variables && op != opLocalGet {
+				c.written[len(c.written)-words+int(l/64)] |= 1 << (l % 64)
+			}
+		case index:
 			s.u32()
 		case global:
 			s.index(int(v.globals))
@@ -415,6 +432,18 @@ func (v *verifier) scan(body []byte, t functionType) (*code, error) {
 	}
 	c.merge()
 	return c, nil
+}
+
+// leave ends the innermost of the open blocks, each of which has so many words, and
+// returns how many variables are written to within it.
+func (c *code) leave(words int) (n int64) {
+	at := len(c.written) - words
+	for i, w := range c.written[at:] {
+		n += int64(bits.OnesCount64(w))
+		c.written[at-words+i] |= w
+	}
+	c.written = c.written[:at]
+	return n
 }
 
 // bulk notes what an operation on memory or tables, of any length, is charged.
