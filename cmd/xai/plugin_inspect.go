@@ -132,14 +132,19 @@ type (
 
 // inspect reads a file.
 func inspect(ctx context.Context, file string) (*inspected, error) {
+	switch info, err := os.Stat(file); {
+	case err != nil:
+		return nil, fileError(err, "cannot read", file)
+	case info.IsDir():
+		return nil, &core.Error{Kind: core.KindInput, Msg: file + " is a folder", Hint: "name a module, such as my-method.wasm"}
+	case !info.Mode().IsRegular(): // it need not end
+		return nil, &core.Error{Kind: core.KindInput, Msg: file + " is no regular file", Hint: "name a module, such as my-method.wasm"}
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, fileError(err, "cannot read", file)
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return nil, &core.Error{Kind: core.KindInput, Msg: file + " is a folder", Hint: "name a module, such as my-method.wasm"}
-	}
 	x := &inspected{File: file, Kind: fileUnknown, Verdict: "ok"}
 	h := sha256.New()
 	if x.Size, err = io.Copy(h, contextual{ctx, f}); err != nil {

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/xai-go/xai/core"
 )
 
 // TestExecutables: what the headers of programs for other systems say.
@@ -80,4 +82,11 @@ func FuzzExecutable(f *testing.F) {
 			t.Errorf("%+v, %v", x, err)
 		}
 	})
+}
+
+// TestInspectEnds holds that what need not end is not read.
+func TestInspectEnds(t *testing.T) {
+	if _, err := inspect(t.Context(), os.DevNull); core.KindOf(err) != core.KindInput {
+		t.Errorf("error = %v", err)
+	}
 }

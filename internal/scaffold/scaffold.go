@@ -13,7 +13,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/xai-go/xai/core/seal"
 	"github.com/xai-go/xai/internal/nearest"
@@ -260,6 +262,9 @@ var requirement = regexp.MustCompile(`(?m)^\t([^\s/]+\.[^\s]+ v[^\s]+)`)
 
 // quoteModule quotes a path of a go.mod where it has to be.
 func quoteModule(dir string) string {
+	if strings.Contains(dir, "`") || strings.ContainsFunc(dir, unicode.IsControl) {
+		return strconv.Quote(dir)
+	}
 	if strings.ContainsAny(dir, " \t\"'`()[]{},") || strings.Contains(dir, "//") {
 		return "`" + dir + "`"
 	}

@@ -192,3 +192,11 @@ func TestWrite(t *testing.T) {
 		}
 	})
 }
+
+func TestQuoteModule(t *testing.T) {
+	for dir, want := range map[string]string{"/a/b": "/a/b", "/a b": "`/a b`", "/a\nreplace x => y": `"/a\nreplace x => y"`, "/a`b": "\"/a`b\""} {
+		if got := quoteModule(dir); got != want {
+			t.Errorf("quoteModule(%q) = %s, want %s", dir, got, want)
+		}
+	}
+}
