@@ -1,10 +1,12 @@
 package hostcall
 
 import (
+	order "cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -12,6 +14,7 @@ import (
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/abi"
 	"github.com/xai-go/xai/sdk/num"
+	"pgregory.net/rapid"
 )
 
 // model has every power and remembers what it was asked.
@@ -256,6 +259,25 @@ func TestOperationsTakeFuel(t *testing.T) {
 	if _, err := c.End(c.Fail(err)); err == nil || err.Error() != "used more than its 1k of fuel" {
 		t.Errorf("the method fails with %v", err)
 	}
+}
+
+// The largest come in their order, equal ones by their places, whatever there is.
+func TestTopK(t *testing.T) {
+	values := []float64{math.NaN(), math.Inf(-1), -1, math.Copysign(0, -1), 0, 1, 2, math.Inf(1)}
+	rapid.Check(t, func(t *rapid.T) {
+		v := rapid.SliceOfN(rapid.SampledFrom(values), 1, 40).Draw(t, "values")
+		k := rapid.IntRange(0, len(v)).Draw(t, "k")
+		want := make([]int64, len(v))
+		for i := range want {
+			want[i] = int64(i)
+		}
+		slices.SortStableFunc(want, func(a, b int64) int { return order.Compare(v[b], v[a]) })
+		c := New(context.Background(), &model{}, &sdk.Request{}, sdk.Info{}, Limits{})
+		got, err := c.topK([]*sdk.Tensor{sdk.NewTensor(v, len(v))}, []float64{float64(k)})
+		if err != nil || !slices.Equal(got.Data.([]int64), want[:k]) {
+			t.Errorf("the %d largest of %v are %v, %v, want %v", k, v, got, err, want[:k])
+		}
+	})
 }
 
 func TestOperations(t *testing.T) {
