@@ -3,7 +3,9 @@ package shap
 import (
 	"context"
 	"slices"
+	"strings"
 
+	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/num"
 )
 
@@ -41,4 +43,48 @@ func ReferenceSample(n, samples int, seed uint64) (masks []uint8, weights []floa
 		masks = append(masks, g.mask(row)...)
 	}
 	return masks, d.weights
+}
+
+// Hierarchy returns the hierarchy of a request's units with brackets around its parts.
+func Hierarchy(kind string, r *sdk.Request) string {
+	t := hierarchy(kind, r, r.Units)
+	var write func(node int) string
+	write = func(node int) string {
+		if node < t.leaves {
+			return r.Units[node].Text
+		}
+		c := t.children[node-t.leaves]
+		return "(" + write(c[0]) + " " + write(c[1]) + ")"
+	}
+	return write(t.root())
+}
+
+// Segments returns the players of the reference's masker of texts, the number of
+// fixed ones before and after the others, and what writes a coalition.
+func Segments(m sdk.Model, r *sdk.Request) (text []string, prefix, suffix int, write func(keep []uint8) string, err error) {
+	s, err := newSegments(m, r)
+	if err != nil {
+		return nil, 0, 0, nil, err
+	}
+	for prefix < len(s.fixed) && s.fixed[prefix] {
+		prefix++
+	}
+	for suffix < len(s.fixed)-prefix && s.fixed[len(s.fixed)-1-suffix] {
+		suffix++
+	}
+	return s.text, prefix, suffix, s.write, nil
+}
+
+// MergeTree returns the reference's hierarchy of segments, with brackets.
+func MergeTree(segments []string) string {
+	t := mergeTree(mergeTokens(segments), "")
+	var write func(node int) string
+	write = func(node int) string {
+		if node < t.leaves {
+			return strings.TrimSpace(segments[node])
+		}
+		c := t.children[node-t.leaves]
+		return "(" + write(c[0]) + " " + write(c[1]) + ")"
+	}
+	return write(t.root())
 }

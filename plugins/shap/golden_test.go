@@ -182,6 +182,7 @@ type languageModel struct {
 	tokens []int
 	mask   int32
 	ids    []int32 // of a request without a text
+	units  []sdk.Unit
 	known  map[string][]float64
 }
 
@@ -209,6 +210,7 @@ func (m *languageModel) request(t *testing.T, s *subject, p sdk.Params) *sdk.Req
 		}
 		r.Units = append(r.Units, u)
 	}
+	m.units = r.Units
 	r.Target.Value = m.outputs(t.Context(), []core.Input{in})[0][0]
 	return r
 }
@@ -265,11 +267,13 @@ func (m *languageModel) Forward(ctx context.Context, f *sdk.Forward) (sdk.Reply,
 		if err != nil {
 			return nil, err
 		}
-		for row := range slices.Chunk(keep, len(m.ids)) {
+		for row := range slices.Chunk(keep, len(m.units)) {
 			raw := &core.Raw{IDs: slices.Clone(m.ids)}
 			for i, k := range row {
-				if k == 0 {
-					raw.IDs[i] = m.mask
+				for _, token := range m.units[i].Tokens {
+					if k == 0 {
+						raw.IDs[token] = m.mask
+					}
 				}
 			}
 			in = append(in, core.Input{Raw: raw})
@@ -443,4 +447,170 @@ func TestPartitionAgainstReference(t *testing.T) {
 			})
 		}
 	})
+}
+
+// TestWordsAgainstReference: Shapley values of words, whose tokens are masked in their
+// places, are those of captum's ShapleyValues with a feature mask; those of its
+// sampling, and ours, are as far off as the standard errors say.
+func TestWordsAgainstReference(t *testing.T) {
+	for _, name := range []string{"pert_bert_a", "pert_distil"} {
+		for _, dtype := range []string{"f32", "f64"} {
+			t.Run(name+"/"+dtype, func(t *testing.T) {
+				c := golden.Load(t, name)
+				var text string
+				var target int
+				for key, v := range map[string]any{"text": &text, "target": &target} {
+					if err := json.Unmarshal(c.Config[key], v); err != nil {
+						t.Fatal(err)
+					}
+				}
+				run := func(m sdk.Method, params map[string]string) *core.Explanation {
+					host, model := methodtest.Model(t, c.Model, dtype, m)
+					return methodtest.Explain(t, host, model, core.Request{
+						Input: core.Input{Text: text}, Method: m.Info().Name, Params: params, Target: strconv.Itoa(target),
+					})
+				}
+				// spread gives each token its word's value, and special ones 0.
+				spread := func(x *core.Explanation, values []core.Float) []float64 {
+					out := make([]float64, len(x.Input.Tokens))
+					for i, u := range x.Input.Units {
+						for _, token := range u.Tokens {
+							out[token] = float64(values[i])
+						}
+					}
+					return out
+				}
+				x := run(shap.Exact{}, map[string]string{"fill_by": "token"})
+				exact := spread(x, x.Attributions[0].Values)
+				groups := c.Ints(t, "feature_groups")
+				per := make([]float64, slices.Max(groups)+1)
+				for i, g := range groups {
+					per[g] = exact[i]
+				}
+				near := func(name string, got []float64) {
+					if array, ok := c.Outputs[name]; ok {
+						tolerance := array.F64Atol
+						if dtype == "f32" {
+							tolerance = array.F32Atol
+						}
+						golden.Close(t, name, got, c.Want(t, name), tolerance)
+					}
+				}
+				near("shapley_values_words", exact)
+				near("brute_shapley_per_group", per)
+
+				var sampled map[string]json.RawMessage
+				if !c.Get(t, "statistical_captum_runs", &sampled) {
+					t.Fatal("no sampled runs")
+				}
+				var theirs []float64
+				if err := json.Unmarshal(sampled["shapley_value_sampling_200"], &theirs); err != nil {
+					t.Fatal(err)
+				}
+				x = run(shap.Sampling{}, map[string]string{"compat": "captum", "num_samples": "200"})
+				ours, stderr := spread(x, x.Attributions[0].Values), spread(x, x.Attributions[0].Stderr)
+				for i, want := range exact {
+					for _, got := range []float64{ours[i], theirs[i]} {
+						if off := got - want; off > 4*stderr[i]+1e-6 || off < -4*stderr[i]-1e-6 {
+							t.Errorf("token %d is %v, want %v within 4 times %v", i, got, want, stderr[i])
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestLanguageModelAgainstReference is TestWordsAgainstReference on a language model.
+func TestLanguageModelAgainstReference(t *testing.T) {
+	for _, dtype := range []string{"f32", "f64"} {
+		s := &subject{Case: golden.Load(t, "pert_gpt2"), dtype: dtype}
+		_, model := methodtest.Model(t, s.Model, dtype, shap.Exact{})
+		lm := &languageModel{model: model, tokens: []int{40}, mask: 396, known: map[string][]float64{}}
+		p, err := sdktest.Params(shap.Exact{}.Info(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := lm.request(t, s, p)
+		groups := s.Ints(t, "feature_groups")
+		r.Units = make([]sdk.Unit, slices.Max(groups)+1)
+		for i, g := range groups {
+			r.Units[g].Tokens = append(r.Units[g].Tokens, i)
+		}
+		lm.units = r.Units
+		x, err := shap.Exact{}.Explain(t.Context(), lm, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.near(t, "brute_shapley_per_group", values(x))
+		spread := make([]float64, len(groups))
+		for i, g := range groups {
+			spread[i] = values(x)[g]
+		}
+		s.near(t, "shapley_values_words", spread)
+	}
+}
+
+// recorder remembers the texts that a method asks for.
+type recorder struct {
+	sdk.Method
+	texts map[string]bool
+}
+
+func (r recorder) Explain(ctx context.Context, m sdk.Model, q *sdk.Request) (*sdk.Explanation, error) {
+	return r.Method.Explain(ctx, recording{m, r.texts}, q)
+}
+
+type recording struct {
+	sdk.Model
+	texts map[string]bool
+}
+
+func (r recording) Forward(ctx context.Context, f *sdk.Forward) (sdk.Reply, error) {
+	for _, text := range f.Texts {
+		r.texts[text] = true
+	}
+	return r.Model.Forward(ctx, f)
+}
+
+// TestMaskedTextsAgainstReference: the masked texts are the reference's, but none is
+// evaluated twice.
+func TestMaskedTextsAgainstReference(t *testing.T) {
+	names := []string{"shap_partition_bert_a", "shap_partition_bert_b", "shap_partition_bert_subword", "shap_partition_bert_slowtok", "shap_partition_gpt2"}
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			s := &subject{Case: golden.Load(t, name), dtype: "f32"}
+			s.run = s.classifier
+			if s.Model == "gpt2-text" {
+				s.run = s.languageModel(t)
+			}
+			var runs map[string]struct {
+				Texts []string `json:"texts_evaluated"`
+			}
+			if !s.Get(t, "runs", &runs) {
+				t.Fatal("no runs")
+			}
+			for _, variant := range []string{"ctx0", "ctx1", "e10", "e30"} {
+				params := map[string]string{"compat": "shap"}
+				if strings.HasSuffix(name, "slowtok") {
+					params["segments"] = "tokens"
+				}
+				switch variant {
+				case "ctx0", "ctx1":
+					params["fixed_context"] = variant[3:]
+				default:
+					params["max_evals"] = variant[1:]
+				}
+				r := recorder{shap.Partition{}, map[string]bool{}}
+				s.run(t, r, params)
+				want := map[string]bool{}
+				for _, text := range runs[variant].Texts {
+					want[text] = true
+				}
+				if diff := cmp.Diff(want, r.texts); diff != "" {
+					t.Errorf("%s: %s", variant, diff)
+				}
+			}
+		})
+	}
 }

@@ -205,10 +205,15 @@ func boundary(a, b part) int {
 		return betweenClauses
 	case unicode.Is(unicode.Terminal_Punctuation, last) && last > unicode.MaxLatin1:
 		return betweenClauses // of a script that sets no spaces
-	case b.joined:
+	case b.joined && !(unspaced(last) && unspaced(first)):
 		return withinWord
 	}
 	return betweenWords
+}
+
+// unspaced reports whether r is of a script that sets no spaces between words.
+func unspaced(r rune) bool {
+	return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
 }
 
 // ends reports whether a sentence ends with r.

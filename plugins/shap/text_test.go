@@ -1,0 +1,194 @@
+package shap_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/xai-go/xai/plugins/shap"
+	"github.com/xai-go/xai/sdk"
+	"github.com/xai-go/xai/sdk/sdktest"
+)
+
+// tokens returns a request over tokens, which are the text's pieces between "|"; those
+// in angle brackets are special and not of the text. Other white space is the text's.
+func tokens(t *testing.T, pieces, text string, params ...string) *sdk.Request {
+	t.Helper()
+	given := map[string]string{}
+	for i := 0; i < len(params); i += 2 {
+		given[params[i]] = params[i+1]
+	}
+	p, err := sdktest.Params(shap.Partition{}.Info(), given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &sdk.Request{Text: text, Params: p}
+	at := 0
+	for i, piece := range strings.Split(pieces, "|") {
+		token := sdk.Token{ID: int32(i), Text: piece}
+		if strings.HasPrefix(piece, "<") {
+			token.Special = true
+			r.Tokens = append(r.Tokens, token)
+			continue
+		}
+		bare := strings.ReplaceAll(strings.TrimPrefix(piece, "##"), "Ġ", " ")
+		start := strings.Index(text[at:], bare)
+		if start < 0 {
+			t.Fatalf("%q is not in the text", bare)
+		}
+		token.Start, token.End = at+start, at+start+len(bare)
+		at = token.End
+		r.Tokens = append(r.Tokens, token)
+		r.Units = append(r.Units, sdk.Unit{
+			Text: strings.TrimSpace(bare), Spans: []sdk.Span{{Start: token.Start, End: token.End}}, Tokens: []int{i},
+		})
+	}
+	return r
+}
+
+// TestSegments holds the masker to what shap's tests of it assert.
+func TestSegments(t *testing.T) {
+	for name, c := range map[string]struct {
+		pieces, text, mask string
+		params             []string
+		segments           []string
+		prefix, suffix     int
+		masked             map[string]string // coalition → text
+	}{
+		"fast": {
+			pieces: "<cls>|I|ate|a|Can|##no|##li|<sep>", text: "I ate a Cannoli", mask: "[MASK]",
+			segments: []string{"", "I ", "ate ", "a ", "Can", "no", "li", ""}, prefix: 1, suffix: 1,
+			masked: map[string]string{
+				"10110111": "[MASK]ate a [MASK]noli", "00000000": "[MASK] [MASK] [MASK] [MASK] [MASK] [MASK]", "11111111": "I ate a Cannoli",
+			},
+		},
+		"slow": {
+			pieces: "<cls>|I|ate|a|Can|##no|##li|<sep>", text: "I ate a Cannoli", mask: "[MASK]", params: []string{"segments", "tokens"},
+			segments: []string{"", " I", " ate", " a", " Can", "no", "li", ""}, prefix: 1, suffix: 1,
+			masked: map[string]string{"10110111": "[MASK] ate a [MASK]noli"},
+		},
+		"collapsed": {
+			pieces: "This|Ġis|Ġa|Ġtest|Ġstring|Ġto|Ġbe|Ġinf|illed", text: "This is a test string to be infilled",
+			segments: []string{"This", " is", " a", " test", " string", " to", " be", " inf", "illed"},
+			masked: map[string]string{
+				"111110000": "This is a test string ...", "111001111": "This is a ... to be infilled",
+				"000111111": "... test string to be infilled", "000000000": "...",
+			},
+		},
+		"mask of one's own": {
+			pieces: "<cls>|one|two|three|<sep>", text: "one two  three", mask: "[MASK]", params: []string{"mask_string", "[X]"},
+			segments: []string{"", "one ", "two  ", "three", ""}, prefix: 1, suffix: 1,
+			masked: map[string]string{"10010": "[X]three", "01010": "one [X]three", "01110": "one two three"},
+		},
+		"not collapsed": {
+			pieces: "one|two|three", text: "one two three", params: []string{"collapse_mask_token", "false"},
+			segments: []string{"one ", "two ", "three"},
+			masked:   map[string]string{"001": "... ...three"},
+		},
+		"white space first": {
+			pieces: "<cls>|one|<sep>", text: "\u3000\n one", mask: "[MASK]",
+			segments: []string{"\u3000\n ", "one", ""}, prefix: 1, suffix: 1,
+			masked: map[string]string{"000": "[MASK]", "010": "one"},
+		},
+		"a mark that ends": {
+			pieces: "one|two|<eos>", text: "one two",
+			segments: []string{"one ", "two", ""}, suffix: 1,
+			masked: map[string]string{"010": "...two"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := tokens(t, c.pieces, c.text, append(c.params, "compat", "shap")...)
+			segments, prefix, suffix, write, err := shap.Segments(&formula{mask: c.mask}, r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.segments, segments); diff != "" {
+				t.Error(diff)
+			}
+			if prefix != c.prefix || suffix != c.suffix {
+				t.Errorf("%d and %d fixed, want %d and %d", prefix, suffix, c.prefix, c.suffix)
+			}
+			for mask, want := range c.masked {
+				var keep []uint8
+				for _, k := range mask {
+					keep = append(keep, uint8(k-'0'))
+				}
+				if got := write(keep); got != want {
+					t.Errorf("%s: %q, want %q", mask, got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestSegmentsOfPair(t *testing.T) {
+	r := tokens(t, "<cls>|one|<sep>", "one", "compat", "shap")
+	pair := "two"
+	r.TextPair = &pair
+	if _, _, _, _, err := shap.Segments(&formula{}, r); err == nil {
+		t.Error("a pair of texts is not refused")
+	}
+}
+
+// TestHierarchy: sentences of clauses of words, in several scripts.
+func TestHierarchy(t *testing.T) {
+	for pieces, want := range map[string]string{
+		"a": "a",
+		"the|plot|is|thin|,|but|the|music|is|great|.|Go|see|it|!": "((((the plot) (is (thin ,))) ((but (the music)) (is (great .)))) ((Go see) (it !)))",
+		"un|##forget|##table|story":                               "((un (forget table)) story)",
+		"a|dog|(|a|big|one|)|barks":                               "((a dog) (((( a) (big (one )))) barks))",
+		"这|部|电影|很|好|。|音乐|很|美|。":                                   "(((这 (部 电影)) (很 (好 。))) ((音乐 很) (美 。)))",
+		"वह|आया|।|फिर|वह|गया|।":                                   "((वह (आया ।)) ((फिर वह) (गया ।)))",
+		"هل|أنت|هنا|؟|نعم|،|أنا|هنا":                              "(((هل أنت) (هنا ؟)) ((نعم ،) (أنا هنا)))",
+		"He|said|“|Stop|.|”|Then|he|left|.":                       "(((He said) ((“ Stop) (. ”))) ((Then he) (left .)))",
+		"costs|3|.|50|now":                                        "(costs ((3 (. 50)) now))",
+		"a|well|-|known|man":                                      "(a ((well (- known)) man))",
+	} {
+		var text strings.Builder
+		list := strings.Split(pieces, "|")
+		joined := []string{"##forget", "##table", ",", ".", "!", ")", "”", "؟", "،", "-", "known", "50", "Stop"}
+		chinese := strings.Contains(pieces, "电影")
+		for i, p := range list {
+			if i > 0 && !chinese && !slices.Contains(joined, p) && list[i-1] != "(" && list[i-1] != "“" {
+				text.WriteString(" ")
+			}
+			text.WriteString(strings.TrimPrefix(p, "##"))
+		}
+		if got := shap.Hierarchy("clauses", tokens(t, pieces, text.String())); got != want {
+			t.Errorf("%s: %s, want %s", text.String(), got, want)
+		}
+	}
+}
+
+// TestHierarchyOfIDs: without a text, the vocabulary's spelling says what a word is.
+func TestHierarchyOfIDs(t *testing.T) {
+	for list, want := range map[string]string{
+		"un ##forget ##table story .": "((un (##forget ##table)) (story .))",
+		"Ġthe Ġmu sic . Ġgo":          "((Ġthe ((Ġmu sic) .)) Ġgo)",
+	} {
+		r := &sdk.Request{}
+		for i, s := range strings.Fields(list) {
+			r.Tokens = append(r.Tokens, sdk.Token{Text: s})
+			r.Units = append(r.Units, sdk.Unit{Text: s, Tokens: []int{i}})
+		}
+		if got := shap.Hierarchy("clauses", r); got != want {
+			t.Errorf("%s: %s, want %s", list, got, want)
+		}
+	}
+}
+
+// TestMergeTree: the reference's scores, by rules that the golden cases do not reach.
+func TestMergeTree(t *testing.T) {
+	for list, want := range map[string]string{
+		"it |isn|'|t |good":             "((it ((isn ') t)) good)",
+		"a |(|b |c|) |d":                "((a (( ((b c) )))) d)",
+		"so |bad |? |[MASK] |more |fun": "(((so bad) ?) ([MASK] (more fun)))",
+		"ham |and |eggs |here":          "((ham and) (eggs here))",
+	} {
+		if got := shap.MergeTree(strings.Split(list, "|")); got != want {
+			t.Errorf("%s: %s, want %s", list, got, want)
+		}
+	}
+}
