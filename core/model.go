@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+	"sync/atomic"
 
 	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/engine/arch"
@@ -25,7 +26,8 @@ type Model struct {
 	memory    int64
 	typed     bool // the tokenizer gives a single text token types beside 0
 	cache     *cache
-	float32   *float32s // of a model in 8 bits; nil of others
+	float32   *float32s    // of a model in 8 bits; nil of others
+	ran       atomic.Int64 // rows
 }
 
 // OpenModel opens a Hugging Face style model folder, or an embedded model by
@@ -205,6 +207,7 @@ func (m *Model) forward(ctx context.Context, in engine.Input, opts ...engine.For
 	if err != nil {
 		return nil, engineError(m.id, err)
 	}
+	m.ran.Add(int64(len(in.Lengths)))
 	if !finite(out.Logits.F32) || !finite(out.Logits.F64) {
 		return nil, &Error{Kind: KindInput, Msg: "the model " + m.id + " answers with numbers that are not finite", Hint: "its weights, or the embeddings it was given, hold NaN or overflow", Err: engine.ErrNotFinite}
 	}

@@ -1,0 +1,56 @@
+package core
+
+import (
+	"context"
+
+	"github.com/xai-go/xai/sdk"
+)
+
+// Variants is one input of an open model as a method sees it, for a program that
+// evaluates variants of the input itself: an sdk.Model with every power, the
+// input's tokens and units, and its target. What it runs, the model remembers
+// for explanations of the same input, and the other way round. It is not safe
+// for concurrent use.
+type Variants struct {
+	*session
+	request *sdk.Request
+}
+
+// Variants prepares an input: it encodes it, cuts it into units and evaluates
+// it, which settles the target. Of the request, Input, Target, Output, Units and
+// Progress count.
+func (m *Model) Variants(ctx context.Context, r Request) (*Variants, error) {
+	if r.Units == "" {
+		r.Units = UnitsWord
+	}
+	if err := m.explainable(r.Input); err != nil {
+		return nil, err
+	}
+	s, err := m.session(ctx, &r)
+	if err != nil {
+		return nil, err
+	}
+	value := s.target.value(s.answers[0].logits, m.head)
+	request := &sdk.Request{Tokens: s.enc.tokens, Units: s.units, Target: s.describe(value)}
+	if !s.enc.raw {
+		request.Text = s.enc.kept[0]
+		if len(s.enc.kept) == 2 {
+			request.TextPair = &s.enc.kept[1]
+		}
+	}
+	return &Variants{s, request}, nil
+}
+
+// Request describes the input: its text as far as the model reads it, its
+// tokens, units and target. Nobody may change it.
+func (v *Variants) Request() *sdk.Request { return v.request }
+
+// Dropped returns how many tokens do not fit the model.
+func (v *Variants) Dropped() int { return len(v.enc.dropped) }
+
+// Over gives units of a method's own cutting their tokens.
+func (v *Variants) Over(units []sdk.Unit) []sdk.Unit { return v.enc.withTokens(units) }
+
+// Rows returns how many rows the model has run since it was opened, of all that
+// was asked of it.
+func (m *Model) Rows() int64 { return m.ran.Load() }
