@@ -37,7 +37,7 @@ func quadrature(rule string, n int, asCaptum bool) (places, weights []float64) {
 				weights[i] = 1 / float64(n-1)
 			}
 			if i == 0 || i == n-1 {
-				weights[i] /= 2
+				weights[i] = float64(weights[i] / 2)
 			}
 		}
 	}
@@ -66,7 +66,7 @@ func legendre(n int) (places, weights []float64) {
 		}
 		_, slope := legendreAt(n, x)
 		w := 1 / float64((1-float64(x*x))*float64(slope*slope))
-		places[i], places[n-1-i] = (1-x)/2, (1+x)/2
+		places[i], places[n-1-i] = float64((1-x)/2), float64((1+x)/2)
 		weights[i], weights[n-1-i] = w, w
 	}
 	return places, weights
