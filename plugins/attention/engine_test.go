@@ -12,6 +12,7 @@ import (
 	"github.com/xai-go/xai/plugins/attention"
 	"github.com/xai-go/xai/plugins/internal/methodtest"
 	"github.com/xai-go/xai/sdk"
+	"github.com/xai-go/xai/sdk/num"
 )
 
 // runs are what the reference computed, and what asks for it.
@@ -182,4 +183,30 @@ func (m captured) Tensor(name string, index int) (*sdk.Tensor, error) {
 		}
 	}
 	return nil, sdk.NewError(sdk.ERange, "no tensor "+wanted)
+}
+
+// TestArchitectures: every family of models has the powers, and the row that is
+// attributed is the one that its classifier reads.
+func TestArchitectures(t *testing.T) {
+	ids := []int64{5, 17, 31, 44, 9}
+	for model, at := range map[string]int{"bert-seqcls": 0, "distilbert-seqcls": 0, "roberta-seqcls": 0, "gpt2-seqcls": 4, "xlnet-seqcls": 4} {
+		t.Run(model, func(t *testing.T) {
+			h, m := methodtest.Model(t, model, "f64", attention.Methods()...)
+			for method, tensor := range map[string]string{"attention": "attention", "attention-rollout": "rollout", "attention-flow": "flow", "chefer": "relevance"} {
+				x := methodtest.Explain(t, h, m, core.Request{Input: methodtest.Row(ids), Method: method, Output: sdk.Logit})
+				row := values(t, x, tensor)[at*len(ids):][:len(ids)]
+				if method == "chefer" {
+					row[at]-- // the identity
+				}
+				for i, v := range methodtest.Values(x) {
+					if v != row[i] && !x.Input.Tokens[i].Special {
+						t.Errorf("%s: token %d has %v, and the matrix %v", method, i, v, row[i])
+					}
+				}
+				if method == "attention-rollout" && num.Sum(row) < 1-1e-12 || num.Sum(row) == 0 {
+					t.Errorf("%s: the row is %v", method, row)
+				}
+			}
+		})
+	}
 }

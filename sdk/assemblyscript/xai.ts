@@ -451,6 +451,12 @@ export function target(): Target {
   return t;
 }
 
+/** The positions of the tokens whose row of the last layer the target is read from; none where the host does not say. */
+export function positions(): Uint32Array {
+  if (failure != 0 || host_input_get(13, 0, 0) == Code.NAME) return new Uint32Array(0);
+  return Uint32Array.wrap(input(13));
+}
+
 /** The run's seed. */
 export function seed(): u64 {
   const r = new Reader(input(9));

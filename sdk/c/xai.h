@@ -569,6 +569,17 @@ static inline xai_error xai_get_target(xai_target *out) {
 	return r.code;
 }
 
+/* The positions of the tokens whose row of the last layer the target is read
+ * from; none where the host does not say. */
+static inline xai_error xai_get_positions(const uint32_t **out, size_t *n) {
+	xai_reader r = {0};
+	xai_error code = xai_input(13, &r);
+	if (code == XAI_ENAME) code = 0;
+	*out = (const uint32_t *)r.at;
+	*n = r.left / sizeof(uint32_t);
+	return code;
+}
+
 /* The run's seed. */
 static inline xai_error xai_get_seed(uint64_t *out) {
 	XAI_TRY(xai_host_input_get(9, out, sizeof *out));

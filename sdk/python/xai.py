@@ -444,6 +444,8 @@ class Target:
     index: int
     output: Output
     value: float  # on the unchanged input
+    # of the tokens whose row of the last layer it is read from; none where the host does not say
+    positions: List[int] = field(default_factory=list)
 
 
 class Request:
@@ -463,6 +465,12 @@ class Request:
         self.tokens = (r := host.input(4)).list(r.token)
         self.units = (r := host.input(5)).list(r.unit)
         self.target = host.input(8).target()
+        try:
+            reads = host.input(13).data
+            self.target.positions = list(struct.unpack("<%dI" % (len(reads) // 4), reads))
+        except Error as e:
+            if e.code != Code.NAME:
+                raise
         self.seed = host.input(9).number("<Q")
         try:
             self.text_pair = _text(host.input(2).data)

@@ -469,6 +469,19 @@ pub fn target() -> Result<Target> {
     })
 }
 
+/// The positions of the tokens whose row of the last layer the target is read from; none where the
+/// host does not say.
+pub fn positions() -> Result<Vec<usize>> {
+    match input(13) {
+        Ok(bytes) => Ok(bytes
+            .chunks_exact(4)
+            .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize)
+            .collect()),
+        Err(e) if e.code == Code::Name => Ok(Vec::new()),
+        Err(e) => Err(e),
+    }
+}
+
 /// The run's seed.
 pub fn seed() -> Result<u64> {
     Reader(&input(9)?).array().map(u64::from_le_bytes)
