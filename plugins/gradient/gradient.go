@@ -32,18 +32,15 @@ const captum = "captum"
 func preset(v any) map[string]any { return map[string]any{captum: v} }
 
 // common declares the parameters that every method has, with those of the method
-// after the first.
-func common(own ...sdk.Param) []sdk.Param {
+// after the first, and the default of reduce; that of compat=captum is sum.
+func common(reduce string, own ...sdk.Param) []sdk.Param {
 	params := []sdk.Param{{
 		Name: paramCompat, Type: sdk.Enum, Default: "none", Values: []string{"none", captum},
 		Doc: "captum: the reference's defaults, and what else the card of the method names",
 	}}
 	params = append(params, own...)
 	return append(params,
-		sdk.Param{
-			Name: paramReduce, Aliases: []string{"reduction", "aggregation"}, Type: sdk.Enum, Default: reduceSum, Values: []string{reduceSum, reduceL1, reduceL2, reduceMean},
-			Doc: "how the values of a token's embedding become one: their sum, the sum of their magnitudes, their Euclidean norm, or their mean",
-		},
+		reduction(reduce),
 		sdk.Param{
 			Name: paramSpecial, Type: sdk.Enum, Default: "keep", Values: []string{"keep", "replace"}, Compat: preset("replace"),
 			Doc: "replace: special tokens such as [CLS] are changed and attributed to like all others",
@@ -61,11 +58,28 @@ func common(own ...sdk.Param) []sdk.Param {
 
 // The reductions over the components of a token.
 const (
+	reduceAuto = "auto"
 	reduceSum  = "sum"
 	reduceL1   = "l1"
 	reduceL2   = "l2"
 	reduceMean = "mean"
 )
+
+// reduction declares the parameter reduce.
+func reduction(preferred string) sdk.Param {
+	p := sdk.Param{
+		Name: paramReduce, Aliases: []string{"reduction", "aggregation"}, Type: sdk.Enum, Default: preferred, Values: []string{reduceSum, reduceL1, reduceL2, reduceMean},
+		Doc: "how the values of a token's components become one: their sum, the sum of their magnitudes, their Euclidean norm, or their mean",
+	}
+	if preferred != reduceSum {
+		p.Compat = preset(reduceSum)
+	}
+	if preferred == reduceAuto {
+		p.Values = append([]string{reduceAuto}, p.Values...)
+		p.Doc += "; auto is l2 of the mean gradient, and sum of squares and variances"
+	}
+	return p
+}
 
 // reduced returns the value of a token from those of its components.
 func reduced(how string, v []float64) float64 {

@@ -81,7 +81,7 @@ func multiLayer(x []float64) (float64, []float64) {
 // toy models.
 func TestPublishedNumbers(t *testing.T) {
 	m := newCurve(basicModel, 1, 2, 3, 0, -1, 7)
-	near(t, "saliency", m.explain(t, Saliency{}).Attributions[0].Values, []float64{0, 0, 0, 1, 1, 0}, 0)
+	near(t, "saliency", m.explain(t, Saliency{}, "compat", "captum").Attributions[0].Values, []float64{0, 0, 0, 1, 1, 0}, 0)
 	near(t, "input-x-gradient", m.explain(t, InputXGradient{}).Attributions[0].Values, []float64{0, 0, 0, 0, -1, 0}, 0)
 
 	// relu(relu(x−1)·2 − relu(z)·3)[1] of x = 1.5, 2, 34.3 and z = 3, 3.5, 23.2: it
@@ -203,16 +203,16 @@ func TestUnits(t *testing.T) {
 		changes       []any
 		units, tokens []float64
 	}{
-		"saliency":          {Saliency{}, nil, []float64{7, 26}, []float64{3, 7, 11, 15, 0, 23}},
+		"saliency":          {Saliency{}, []any{"reduce", "sum"}, []float64{7, 26}, []float64{3, 7, 11, 15, 0, 23}},
 		"mean":              {Saliency{}, []any{"reduce", "mean"}, []float64{3.5, 13}, []float64{1.5, 3.5, 5.5, 7.5, 0, 11.5}},
-		"norm":              {Saliency{}, []any{"reduce", "l2"}, []float64{5, math.Sqrt(61) + math.Sqrt(113)}, []float64{math.Sqrt(5), 5, math.Sqrt(61), math.Sqrt(113), 0, math.Sqrt(265)}},
-		"special":           {Saliency{}, []any{"special", "replace"}, []float64{3, 7, 26, 23}, []float64{3, 7, 11, 15, 0, 23}},
+		"norm":              {Saliency{}, nil, []float64{5, math.Sqrt(61) + math.Sqrt(113)}, []float64{math.Sqrt(5), 5, math.Sqrt(61), math.Sqrt(113), 0, math.Sqrt(265)}},
+		"special":           {Saliency{}, []any{"reduce", "sum", "special", "replace"}, []float64{3, 7, 26, 23}, []float64{3, 7, 11, 15, 0, 23}},
 		"input-x-gradient":  {InputXGradient{}, nil, []float64{11, 122}, []float64{27, 11, 39, 83, 0, 184}},
 		"ig":                {IntegratedGradients{}, nil, []float64{11, 122}, []float64{0, 11, 39, 83, 0, 0}},
 		"ig, pad":           {IntegratedGradients{}, []any{"baseline", "pad"}, []float64{11.5, 123}, []float64{0, 11.5, 39.5, 83.5, 0, 0}},
 		"ig, all":           {IntegratedGradients{}, []any{"special", "replace"}, []float64{27, 11, 122, 184}, []float64{27, 11, 39, 83, 0, 184}},
 		"ig, pad all":       {IntegratedGradients{}, []any{"baseline", "pad", "special", "replace"}, []float64{27.5, 11.5, 123, 184.5}, []float64{27.5, 11.5, 39.5, 83.5, 0, 184.5}},
-		"smoothgrad":        {SmoothGrad{}, nil, []float64{7, 26}, []float64{3, 7, 11, 15, 0, 23}},
+		"smoothgrad":        {SmoothGrad{}, []any{"reduce", "sum"}, []float64{7, 26}, []float64{3, 7, 11, 15, 0, 23}},
 		"vargrad":           {SmoothGrad{}, []any{"variant", "vargrad"}, []float64{0, 0}, []float64{0, 0, 0, 0, 0, 0}},
 		"gradient-shap":     {GradientSHAP{}, []any{"num_samples", 6}, []float64{11, 122}, []float64{0, 11, 39, 83, 0, 0}},
 		"gradient-shap pad": {GradientSHAP{}, []any{"num_samples", 4, "baseline", "pad,zero"}, []float64{11.25, 122.5}, []float64{0, 11.25, 39.25, 83.25, 0, 0}},
@@ -244,7 +244,7 @@ func TestUnits(t *testing.T) {
 // TestTokenIDs: the units of token ids are the tokens, and special ones have none.
 func TestTokenIDs(t *testing.T) {
 	m := sentence()
-	r := words(m.request(Saliency{}, "special", "replace"))
+	r := words(m.request(Saliency{}, "reduce", "sum", "special", "replace"))
 	r.Text = ""
 	e, err := Saliency{}.Explain(t.Context(), m, r)
 	if err != nil {
@@ -489,4 +489,24 @@ func TestStderr(t *testing.T) {
 	// Two of them, 1 and 3 and 12 and 14: each mean has the variance 2/2.
 	near(t, "two in turn", []float64{stderr([]float64{1, 12, 3, 14}, 2)}, []float64{math.Sqrt(0.25*1 + 0.25*1)}, 1e-15)
 	near(t, "two with too few", []float64{stderr([]float64{1, 12, 3}, 2)}, []float64{stderr([]float64{1, 12, 3}, 1)}, 0)
+}
+
+// TestCancelling: gradients whose components cancel, as those at the input of a
+// layer norm do, are warned of where they are summed.
+func TestCancelling(t *testing.T) {
+	m := newCurve(func(x []float64) (float64, []float64) { return x[0] - x[1], []float64{1, -1 + 1e-9} }, 3, 1)
+	m.width, m.tokens = 2, m.tokens[:1]
+	for _, method := range []sdk.Method{Saliency{}, SmoothGrad{}} {
+		for reduce, warned := range map[string]bool{"sum": true, "mean": true, "l1": false, "l2": false} {
+			r := m.request(method, "reduce", reduce)
+			var logged string
+			r.Log = func(_ sdk.Level, message string) { logged = message }
+			if _, err := method.Explain(t.Context(), m, r); err != nil {
+				t.Fatal(err)
+			}
+			if (logged != "") != warned {
+				t.Errorf("%s, %s: the log has %q", method.Info().Name, reduce, logged)
+			}
+		}
+	}
 }

@@ -45,7 +45,7 @@ func (IntegratedGradients) Info() sdk.Info {
 		Summary: "The gradient's integral on the way from a baseline to the input",
 		Source:  "Sundararajan, Taly, Yan 2017, arXiv:1703.01365; captum IntegratedGradients and LayerIntegratedGradients",
 		Needs:   []sdk.Need{sdk.NeedForward, sdk.NeedGradients, sdk.NeedEmbeddings, sdk.NeedActivations, sdk.NeedPatch},
-		Params:  common(own...),
+		Params:  common(reduceSum, own...),
 	}
 }
 
@@ -74,7 +74,7 @@ func (IntegratedGradients) Explain(ctx context.Context, m sdk.Model, r *sdk.Requ
 		return nil, err
 	}
 	b := all[0]
-	s := newResult(r)
+	s := newResult(r, p.String(paramReduce))
 	for {
 		values, err := f.integrate(ctx, b.values, rule, n, p.String(paramCompat) == captum)
 		if err != nil {

@@ -180,12 +180,12 @@ func TestLinearModels(t *testing.T) {
 			params []any
 			want   []float64
 		}{
-			"saliency":       {Saliency{}, nil, w},
+			"saliency":       {Saliency{}, []any{"reduce", "sum"}, w},
 			"ixg":            {InputXGradient{}, nil, products},
 			"ig":             {IntegratedGradients{}, nil, products},
 			"ig, 1 step":     {IntegratedGradients{}, []any{"n_steps", 1}, products},
 			"ig, trapezoid":  {IntegratedGradients{}, []any{"ig_method", "trapezoid", "n_steps", 7}, products},
-			"smoothgrad":     {SmoothGrad{}, nil, w},
+			"smoothgrad":     {SmoothGrad{}, []any{"reduce", "sum"}, w},
 			"smoothgrad_sq":  {SmoothGrad{}, []any{"variant", "smoothgrad_sq"}, squares},
 			"vargrad":        {SmoothGrad{}, []any{"variant", "vargrad"}, nothing},
 			"gradient-shap":  {GradientSHAP{}, []any{"num_samples", 60}, shifted},
@@ -215,7 +215,7 @@ func TestMethodsAreLinear(t *testing.T) {
 			m.fills = map[sdk.FillKind][]float64{sdk.FillAverage: {0.25}, sdk.FillMask: {-0.5}}
 			of := func(f function) []float64 {
 				m.f = f
-				return m.explain(t, method).Attributions[0].Values
+				return m.explain(t, method, "reduce", "sum").Attributions[0].Values
 			}
 			want, other := of(f), of(g)
 			for j := range want {
@@ -312,8 +312,8 @@ func TestErrorsAreThoseOfTheValues(t *testing.T) {
 		method sdk.Method
 		params []any
 	}{
-		"mean":          {SmoothGrad{}, []any{"stdevs", 1.0}},
-		"norm":          {SmoothGrad{}, []any{"stdevs", 1.0, "reduce", "l2"}},
+		"mean":          {SmoothGrad{}, []any{"stdevs", 1.0, "reduce", "sum"}},
+		"norm":          {SmoothGrad{}, []any{"stdevs", 1.0}},
 		"magnitudes":    {SmoothGrad{}, []any{"stdevs", 1.0, "reduce", "l1"}},
 		"of magnitudes": {SmoothGrad{}, []any{"stdevs", 1.0, "reduce", "l1", "abs", true}},
 		"squares":       {SmoothGrad{}, []any{"stdevs", 1.0, "variant", "smoothgrad_sq"}},

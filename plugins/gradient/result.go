@@ -11,6 +11,7 @@ import (
 // result turns values of tokens into an explanation.
 type result struct {
 	request *sdk.Request
+	how     string // reduction
 	units   []sdk.Unit
 	own     bool // units are not the request's
 	over    string
@@ -18,8 +19,8 @@ type result struct {
 
 // newResult returns what the values of a request run over: its units, or these
 // and the special tokens.
-func newResult(r *sdk.Request) *result {
-	s := &result{request: r, units: r.Units, over: sdk.OverUnits}
+func newResult(r *sdk.Request, how string) *result {
+	s := &result{request: r, how: how, units: r.Units, over: sdk.OverUnits}
 	if r.Params.String(paramSpecial) == "keep" {
 		return s
 	}
@@ -68,7 +69,9 @@ func (s *result) sums(tokens []float64) []float64 {
 
 // tokens returns the value of each token from those of its components. A token
 // that is marked to be kept has none.
-func (s *result) tokens(how string, values []float64) []float64 {
+func (s *result) tokens(values []float64) []float64 { return s.reduced(s.how, values) }
+
+func (s *result) reduced(how string, values []float64) []float64 {
 	out := make([]float64, len(s.request.Tokens))
 	width := len(values) / len(out)
 	for i, t := range s.request.Tokens {
@@ -82,8 +85,7 @@ func (s *result) tokens(how string, values []float64) []float64 {
 // explanation returns the result that attributes to each component the value that
 // it has.
 func (s *result) explanation(values []float64) *sdk.Explanation {
-	p := s.request.Params
-	tokens := s.tokens(p.String(paramReduce), values)
+	tokens := s.tokens(values)
 	e := &sdk.Explanation{
 		Attributions: []sdk.Attribution{
 			{Name: "attributions", Over: s.over, Values: s.sums(tokens)},
@@ -93,7 +95,7 @@ func (s *result) explanation(values []float64) *sdk.Explanation {
 	if s.own {
 		e.Units = s.units
 	}
-	if p.Bool(paramDetailed) {
+	if s.request.Params.Bool(paramDetailed) {
 		n := len(tokens)
 		e.Tensors = []sdk.NamedTensor{{
 			Name: "embedding_attributions", Axes: []string{"token", "component"},
@@ -101,6 +103,23 @@ func (s *result) explanation(values []float64) *sdk.Explanation {
 		}}
 	}
 	return e
+}
+
+// slopes is explanation, of gradients.
+func (s *result) slopes(gradient []float64) *sdk.Explanation {
+	s.cancels(gradient)
+	return s.explanation(gradient)
+}
+
+// cancels warns where the components of every gradient sum to nothing but rounding.
+func (s *result) cancels(gradient []float64) {
+	if s.how != reduceSum && s.how != reduceMean || s.request.Log == nil {
+		return
+	}
+	sums, sizes := reduced(reduceL1, s.reduced(reduceSum, gradient)), reduced(reduceL1, s.reduced(reduceL1, gradient))
+	if sizes > 0 && sums < float64(1e-5*sizes) {
+		s.request.Log(sdk.Warning, "the components of the gradient cancel, so that their sum is rounding alone: a layer norm ignores what all components have in common; use reduce=l2 or l1")
+	}
 }
 
 // diagnose adds a diagnostic.
@@ -126,7 +145,7 @@ func (s *result) complete(e *sdk.Explanation, values []float64, baseline float64
 	if whole != 0 {
 		diagnose(e, "relative_gap", math.Abs(gap/whole))
 	}
-	magnitude := reduced(reduceL1, s.tokens(reduceSum, values))
+	magnitude := reduced(reduceL1, s.reduced(reduceSum, values))
 	if gap = math.Abs(gap); gap > float64(toleratedGap*math.Abs(whole)) && gap > float64(toleratedPart*magnitude) && s.request.Log != nil {
 		s.request.Log(sdk.Warning, "the attributions sum to "+number(sum)+", and the target is "+number(whole)+" above its value at the baseline: more steps or samples bring the two together")
 	}

@@ -21,7 +21,7 @@ func (Saliency) Info() sdk.Info {
 		Summary: "The gradient of the target at each token's embedding",
 		Source:  "Simonyan, Vedaldi, Zisserman 2013, arXiv:1312.6034; captum Saliency",
 		Needs:   []sdk.Need{sdk.NeedGradients, sdk.NeedActivations},
-		Params: common(sdk.Param{
+		Params: common(reduceL2, sdk.Param{
 			Name: "abs", Type: sdk.Bool, Default: false, Compat: preset(true),
 			Doc: "take the magnitude of each component of the gradient, ahead of reduce",
 		}),
@@ -43,7 +43,7 @@ func (Saliency) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.
 			g[j] = math.Abs(v)
 		}
 	}
-	return newResult(r).explanation(g), nil
+	return newResult(r, r.Params.String(paramReduce)).slopes(g), nil
 }
 
 // InputXGradient is the input times the gradient: Shrikumar, Greenside,
@@ -59,7 +59,7 @@ func (InputXGradient) Info() sdk.Info {
 		Summary: "Each token's embedding times the gradient of the target there",
 		Source:  "Shrikumar et al. 2016, arXiv:1605.01713; captum InputXGradient",
 		Needs:   []sdk.Need{sdk.NeedGradients, sdk.NeedEmbeddings, sdk.NeedActivations},
-		Params:  common(),
+		Params:  common(reduceSum),
 	}
 }
 
@@ -76,5 +76,5 @@ func (InputXGradient) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) 
 	for j, x := range f.values {
 		g[j] = float64(g[j] * x)
 	}
-	return newResult(r).explanation(g), nil
+	return newResult(r, r.Params.String(paramReduce)).explanation(g), nil
 }

@@ -33,7 +33,6 @@ const (
 // jackknife estimate of variance", Ann. Statist. 9, 1981).
 type samples struct {
 	result   *result
-	how      string // reduction
 	variant  string
 	positive bool // all samples are, or their squares are meant
 	biased   bool // the variance is divided by n, not n−1
@@ -52,7 +51,7 @@ type group struct {
 
 // newSamples returns an estimator for up to n samples of size components.
 func newSamples(s *result, variant string, n, size, strata int) *samples {
-	e := &samples{result: s, how: s.request.Params.String(paramReduce), variant: variant, strata: strata}
+	e := &samples{result: s, variant: variant, strata: strata}
 	count := max(2, min(maxGroups, n/strata, groupCells/max(size, 1)))
 	e.groups = make([]group, count)
 	return e
@@ -64,7 +63,7 @@ func (e *samples) linear() bool {
 		return false
 	}
 	positive := e.positive || e.variant == smoothSquare
-	return e.how == reduceSum || e.how == reduceMean || positive && e.how == reduceL1
+	return e.result.how == reduceSum || e.result.how == reduceMean || positive && e.result.how == reduceL1
 }
 
 // add adds a sample, which it does not keep.
@@ -105,7 +104,7 @@ func (e *samples) add(values []float64) {
 				v = square
 			}
 			if !e.result.request.Tokens[t].Fixed {
-				draw[t] = reduced(e.how, v)
+				draw[t] = reduced(e.result.how, v)
 			}
 		}
 		e.draws = append(e.draws, draw)
@@ -158,7 +157,7 @@ func (e *samples) spread() (rows [][]float64, strata int) {
 	if e.linear() {
 		return e.draws, e.strata
 	}
-	all := e.result.tokens(e.how, e.values(-1))
+	all := e.result.tokens(e.values(-1))
 	var used []int
 	for i, g := range e.groups {
 		if g.n > 0 {
@@ -170,7 +169,7 @@ func (e *samples) spread() (rows [][]float64, strata int) {
 	}
 	count := float64(len(used))
 	for _, i := range used { // pseudo-values
-		row := e.result.tokens(e.how, e.values(i))
+		row := e.result.tokens(e.values(i))
 		for t, v := range row {
 			row[t] = float64(count*all[t]) - float64((count-1)*v)
 		}

@@ -22,8 +22,8 @@ type GradientSHAP struct {
 func (GradientSHAP) Info() sdk.Info {
 	own := sampling(100, 5)
 	own = append(own, sdk.Param{
-		Name: paramBaseline, Aliases: []string{"baselines"}, Type: sdk.String, Default: baseAuto, Compat: preset(baseZero),
-		Doc: "what paths come from, names separated by commas of which samples take one after the other: zero, pad, mask, average, token, text; auto is text and token where they are given, else zero, average and, where the tokenizer has one, mask",
+		Name: paramBaseline, Aliases: []string{"baselines"}, Type: sdk.String, Default: baseAuto,
+		Doc: "what paths come from, names separated by commas of which samples take one after the other: zero, pad, mask, average, token, text; auto is text and token where they are given, else zero, average and, where the tokenizer has one, mask, and under compat=captum zero",
 	})
 	own = append(own, baselineParams("the texts of baseline=text, one a line: each of as many tokens as the input, or of one, which stands at every position")...)
 	own = append(own, noiseParams(0, 0.0)...)
@@ -33,7 +33,7 @@ func (GradientSHAP) Info() sdk.Info {
 		Summary: "Integrated gradients over several baselines, estimated from samples",
 		Source:  "Erion et al. 2021, arXiv:1906.10670; captum GradientShap, shap GradientExplainer",
 		Needs:   []sdk.Need{sdk.NeedForward, sdk.NeedGradients, sdk.NeedEmbeddings, sdk.NeedActivations, sdk.NeedPatch},
-		Params:  common(own...),
+		Params:  common(reduceSum, own...),
 	}
 }
 
@@ -45,8 +45,11 @@ func (GradientSHAP) Info() sdk.Info {
 func (m GradientSHAP) Explain(ctx context.Context, model sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
 	p := r.Params
 	replay := p.String(paramCompat) == captum
-	automatic := []string{baseZero, baseAverage}
-	if model.Info().MaskToken != "" {
+	automatic := []string{baseZero}
+	if !replay {
+		automatic = append(automatic, baseAverage)
+	}
+	if !replay && model.Info().MaskToken != "" {
 		automatic = append(automatic, baseMask)
 	}
 	names, err := kinds(p, true, automatic...)
@@ -103,7 +106,7 @@ func (m GradientSHAP) Explain(ctx context.Context, model sdk.Model, r *sdk.Reque
 	}
 
 	deviation := f.deviation()
-	e := newSamples(newResult(r), smoothMean, n, f.size(), strata)
+	e := newSamples(newResult(r, p.String(paramReduce)), smoothMean, n, f.size(), strata)
 	f.total = n * each
 	output := 0.0 // Σ of the baselines' outputs
 	var x *sdk.Explanation

@@ -39,7 +39,7 @@ func (SmoothGrad) Info() sdk.Info {
 		Summary: "The mean gradient, its mean square or its variance, near the input",
 		Source:  "Smilkov et al. 2017, arXiv:1706.03825; captum NoiseTunnel of Saliency",
 		Needs:   []sdk.Need{sdk.NeedForward, sdk.NeedGradients, sdk.NeedEmbeddings, sdk.NeedActivations, sdk.NeedPatch},
-		Params:  common(own...),
+		Params:  common(reduceAuto, own...),
 	}
 }
 
@@ -58,7 +58,15 @@ func (m SmoothGrad) Explain(ctx context.Context, model sdk.Model, r *sdk.Request
 		return nil, err
 	}
 	random, deviation := num.NewRand(r.Rand), f.deviation()
-	e := newSamples(newResult(r), p.String("variant"), n, f.size(), 1)
+	how, variant := p.String(paramReduce), p.String("variant")
+	switch {
+	case how != reduceAuto:
+	case variant == smoothMean:
+		how = reduceL2
+	default:
+		how = reduceSum
+	}
+	e := newSamples(newResult(r, how), variant, n, f.size(), 1)
 	e.positive, e.biased = p.Bool("abs"), p.String(paramCompat) == captum
 	f.total = n
 	var x *sdk.Explanation
@@ -90,6 +98,9 @@ func (m SmoothGrad) Explain(ctx context.Context, model sdk.Model, r *sdk.Request
 	})
 	if err != nil {
 		return nil, err
+	}
+	if variant == smoothMean {
+		e.result.cancels(e.values(-1))
 	}
 	diagnose(x, "samples", float64(e.n))
 	return x, nil
