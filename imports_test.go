@@ -68,6 +68,7 @@ var rules = []rule{
 	}, []string{"core/native", "core/process/testdata/...", "sdk/sdktest/...", "google.golang.org/protobuf/proto"}},
 	{"core/native", []string{"core/internal/...", "sdk"}, []string{"plugins/...", "sdk/..."}},
 	{"core/internal/...", []string{"core/internal/...", "sdk", "sdk/abi", "sdk/num"}, nil},
+	{"core/evaluation", []string{"core", "core/internal/random", "core/metric", "engine/tokenizer", "internal/nearest", "sdk", "sdk/num", "github.com/rivo/uniseg", "gonum.org/v1/gonum/stat"}, []string{"internal/golden", "plugins/..."}},
 	{"core/metric", []string{"gonum.org/v1/gonum/stat"}, []string{"internal/golden"}},
 	{"core/report", []string{"core", "engine/arch", "engine/checkpoint/safetensors", "engine/tokenizer", "sdk", "github.com/rivo/uniseg"}, []string{"engine"}},
 	{"core", []string{

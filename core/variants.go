@@ -54,3 +54,19 @@ func (v *Variants) Over(units []sdk.Unit) []sdk.Unit { return v.enc.withTokens(u
 // Rows returns how many rows the model has run since it was opened, of all that
 // was asked of it.
 func (m *Model) Rows() int64 { return m.ran.Load() }
+
+// Asked returns how many rows were asked of it.
+func (v *Variants) Asked() int { return v.evaluations }
+
+// Embedded returns the input with vectors [T,D] in the place of its T tokens' word
+// embeddings. Special tokens stay out of what is explained.
+func (v *Variants) Embedded(vectors []float32) Input {
+	r := v.enc.row
+	raw := &Raw{Embeds: vectors, TypeIDs: r.types, PositionIDs: r.positions, Mask: r.mask, Keep: make([]uint8, r.n)}
+	for i, t := range v.enc.tokens {
+		if t.Special || t.Fixed {
+			raw.Keep[i] = 1
+		}
+	}
+	return Input{Raw: raw}
+}

@@ -23,6 +23,19 @@ func (c Curve) AUC() float64 {
 	return sum / float64(len(c)-1)
 }
 
+// Area returns the area under a curve of which only the values at ks are known, by
+// trapezoids over k/n, of n units: ks ascend from 0 to n. With every k it is AUC.
+func Area(ks []int, values []float64, n int) float64 {
+	if n == 0 {
+		return values[0]
+	}
+	sum := 0.0
+	for i := 1; i < len(ks); i++ {
+		sum += float64(ks[i]-ks[i-1]) * (values[i-1] + values[i]) / 2
+	}
+	return sum / float64(n)
+}
+
 // Drop returns the mean of whole − c[k] over those k: the area over the
 // perturbation curve (AOPC) at those numbers of units.
 func (c Curve) Drop(whole float64, ks []int) float64 {

@@ -1,0 +1,169 @@
+package evaluation
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"gonum.org/v1/gonum/stat"
+
+	"github.com/xai-go/xai/core"
+	"github.com/xai-go/xai/sdk/num"
+)
+
+// spreadOf returns the mean and the standard deviation of what random orders got,
+// leaving out what is not defined.
+func spreadOf(values []float64) (Spread, bool) {
+	values = slices.DeleteFunc(slices.Clone(values), math.IsNaN)
+	switch len(values) {
+	case 0:
+		return Spread{}, false
+	case 1:
+		return Spread{Mean: core.Float(values[0])}, true
+	}
+	mean, sd := stat.MeanStdDev(values, nil)
+	return Spread{core.Float(mean), core.Float(sd)}, true
+}
+
+// sample is the values of one measure over the texts that have it.
+type sample [][]float64 // one column or more for each text
+
+// interval returns a statistic of the columns' means with its bootstrap interval:
+// the percentiles of what it is of as many texts drawn with replacement.
+func (r *run) interval(s sample, draws *num.Rand, statistic func(means []float64) float64) Interval {
+	of := func(pick func(i int) int) float64 {
+		means := make([]float64, len(s[0]))
+		for i := range s {
+			for c, v := range s[pick(i)] {
+				means[c] += v / float64(len(s))
+			}
+		}
+		return statistic(means)
+	}
+	out := Interval{Mean: core.Float(of(func(i int) int { return i })), Low: core.Float(math.NaN()), High: core.Float(math.NaN()), Texts: len(s)}
+	if len(s) < 2 || r.Bootstrap < 2 {
+		return out
+	}
+	values := make([]float64, r.Bootstrap)
+	for b := range values {
+		values[b] = of(func(int) int { return draws.IntN(len(s)) })
+	}
+	slices.Sort(values)
+	tail := (1 - r.Confidence) / 2
+	out.Low = core.Float(stat.Quantile(tail, stat.LinInterp, values, nil))
+	out.High = core.Float(stat.Quantile(1-tail, stat.LinInterp, values, nil))
+	return out
+}
+
+func first(means []float64) float64 { return means[0] }
+
+// harmonic is ERASER's F1 over a corpus: of the mean precision and the mean
+// recall.
+func harmonic(means []float64) float64 {
+	if means[0]+means[1] == 0 {
+		return 0
+	}
+	return 2 * means[0] * means[1] / (means[0] + means[1])
+}
+
+// aggregate makes the summaries over all texts.
+func (r *run) aggregate() {
+	e := r.result
+	for k, method := range e.Methods {
+		summary := Summary{Method: method.Label, Measures: map[string]Measure{}}
+		names := map[string]bool{}
+		for _, t := range e.Texts {
+			for name := range t.Methods[k].Values {
+				names[name] = true
+			}
+		}
+		for name := range names {
+			columns, statistic := []string{name}, first
+			if name == iouF1 {
+				columns, statistic = []string{iouPrecision, iouRecall}, harmonic
+			}
+			var own, random, both sample
+			for _, t := range e.Texts {
+				result := t.Methods[k]
+				if _, ok := result.Values[name]; !ok {
+					continue
+				}
+				var mine, theirs []float64
+				for _, c := range columns {
+					mine = append(mine, float64(result.Values[c]))
+					if s, ok := result.Random[c]; ok {
+						theirs = append(theirs, float64(s.Mean))
+					}
+				}
+				own = append(own, mine)
+				if len(theirs) == len(mine) {
+					random, both = append(random, theirs), append(both, append(slices.Clone(mine), theirs...))
+				}
+			}
+			// The same texts are drawn for every method, so that they can be
+			// compared.
+			draws := func() *num.Rand { return r.random(-1, "bootstrap of "+name) }
+			m := Measure{Interval: r.interval(own, draws(), statistic)}
+			if len(random) > 0 {
+				beside := r.interval(random, draws(), statistic)
+				gain := r.interval(both, draws(), func(means []float64) float64 {
+					n := len(means) / 2
+					return statistic(means[:n]) - statistic(means[n:])
+				})
+				m.Random, m.Gain = &beside, &gain
+			}
+			summary.Measures[name] = m
+		}
+		e.Aggregate = append(e.Aggregate, summary)
+	}
+	for b := range e.Methods {
+		for a := range b {
+			values := map[string]sample{}
+			for _, t := range e.Texts {
+				for _, g := range t.Agreement {
+					if g.A != e.Methods[a].Label || g.B != e.Methods[b].Label {
+						continue
+					}
+					for name, v := range g.Values {
+						values[name] = append(values[name], []float64{float64(v)})
+					}
+				}
+			}
+			if len(values) == 0 {
+				continue
+			}
+			g := Agreement{A: e.Methods[a].Label, B: e.Methods[b].Label, Over: map[string]Interval{}}
+			for name, s := range values {
+				g.Over[name] = r.interval(s, r.random(-1, "bootstrap of "+name), first)
+			}
+			e.Agreement = append(e.Agreement, g)
+		}
+	}
+}
+
+// accuracy counts a text whose label is known: a label is that of a class where
+// they are equal but for case, or where the class begins with it, as neg and
+// NEGATIVE.
+func (r *run) accuracy(label, predicted string) {
+	if label == "" || predicted == "" {
+		return
+	}
+	class := ""
+	for _, l := range r.model.Info().Labels {
+		if len(l) >= len(label) && strings.EqualFold(l[:len(label)], label) && (class == "" || len(l) == len(label)) {
+			class = l
+		}
+	}
+	if class == "" {
+		return
+	}
+	a := r.result.Accuracy
+	if a == nil {
+		a = &Accuracy{}
+		r.result.Accuracy = a
+	}
+	a.Texts++
+	if class == predicted {
+		a.Correct++
+	}
+}

@@ -1,0 +1,304 @@
+package evaluation
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/rivo/uniseg"
+
+	"github.com/xai-go/xai/core"
+	"github.com/xai-go/xai/engine/tokenizer"
+	"github.com/xai-go/xai/sdk"
+)
+
+// document is a text as the model reads it: one window, or several of a text
+// that is longer than the model reads. Its output is the mean of the windows'
+// outputs, weighted by their tokens:
+//
+//	F(x) = Σ w f(x_w)
+//
+// so that the values of a method that is linear in the output are w times its
+// values on each window. The windows stay as they are cut: a unit that is removed
+// lets nothing move from one into another.
+type document struct {
+	windows []*window
+	output  outcome // of the unchanged text
+}
+
+// window is a stretch of a document.
+type window struct {
+	*core.Variants
+	start, end int // bytes of the text
+	weight     float64
+	input      core.Input
+}
+
+// outcome is what the model says of a variant: the value of the target, and the
+// probabilities of the classes, nil where there are none.
+type outcome struct {
+	value float64
+	probs []float64
+}
+
+// predicted is the class with the largest probability.
+func (o outcome) predicted() int {
+	best := 0
+	for i, p := range o.probs {
+		if p > o.probs[best] {
+			best = i
+		}
+	}
+	return best
+}
+
+// open prepares a text: it cuts it into windows, and settles the target on all of
+// them together, which is the class that is most probable on the whole unless one
+// is named.
+func open(ctx context.Context, m *core.Model, in core.Input, o *Options, target, long string) (*document, error) {
+	spans := [][2]int{{0, len(in.Text)}}
+	if in.Raw == nil && in.Pair == nil && long == LongWindows {
+		var err error
+		if spans, err = windows(m, in.Text); err != nil {
+			return nil, err
+		}
+	}
+	d := &document{}
+	tokens := 0
+	for _, span := range spans {
+		w := &window{start: span[0], end: span[1], input: in}
+		if len(spans) > 1 {
+			w.input = core.Input{Text: in.Text[span[0]:span[1]]}
+		}
+		var err error
+		if w.Variants, err = m.Variants(ctx, core.Request{Input: w.input, Target: target, Output: o.Output, Units: o.Units}); err != nil {
+			return nil, err
+		}
+		w.weight = float64(len(w.Request().Tokens))
+		tokens += len(w.Request().Tokens)
+		d.windows = append(d.windows, w)
+	}
+	for _, w := range d.windows {
+		w.weight /= float64(tokens)
+	}
+	var err error
+	if d.output, err = d.whole(ctx); err != nil {
+		return nil, err
+	}
+	if target == "" && len(d.windows) > 1 && d.output.probs != nil { // each window has settled on its own
+		return open(ctx, m, in, o, strconv.Itoa(d.output.predicted()), long)
+	}
+	return d, nil
+}
+
+// target describes the target, with its value on the whole text.
+func (d *document) target() core.Target {
+	t := d.windows[0].Request().Target
+	return core.Target{Expr: t.Expr, Kind: t.Kind, Index: t.Index, Label: t.Label, Output: string(t.Output), Value: core.Float(d.output.value)}
+}
+
+// whole evaluates the unchanged text.
+func (d *document) whole(ctx context.Context) (outcome, error) {
+	p := &players{document: d}
+	for _, w := range d.windows {
+		p.add(w.Request().Units, w)
+	}
+	keep := make([]bool, p.n)
+	for i := range keep {
+		keep[i] = true
+	}
+	out, err := p.evaluate(ctx, [][]bool{keep}, sdk.Fill{Kind: sdk.FillDelete})
+	if err != nil {
+		return outcome{}, err
+	}
+	return out[0], nil
+}
+
+// windows cuts a text into stretches that fit the model: one where all of it
+// does. They end with a sentence where sentences fit, with a word where they do
+// not.
+func windows(m *core.Model, text string) ([][2]int, error) {
+	tok, limit := m.Tokenizer(), m.MaxTokens()
+	if tok == nil || limit == 0 {
+		return [][2]int{{0, len(text)}}, nil
+	}
+	counts := func(s string) (int, error) {
+		e, err := tok.Encode(s, tokenizer.Options{})
+		if err != nil {
+			return 0, input("the text: "+err.Error(), "")
+		}
+		return len(e.Tokens), nil
+	}
+	if n, err := counts(text); err != nil || n <= limit {
+		return [][2]int{{0, len(text)}}, err
+	}
+	var out [][2]int
+	start, end := 0, 0 // the window under construction
+	finish := func() {
+		if strings.ContainsFunc(text[start:end], func(r rune) bool { return !unicode.IsSpace(r) && !unicode.Is(unicode.C, r) }) {
+			out = append(out, [2]int{start, end})
+		}
+		start = end
+	}
+	// add lengthens the window by a piece, or ends it first, and cuts a piece
+	// that fits no window.
+	var add func(piece string, words bool) error
+	add = func(piece string, words bool) error {
+		n, err := counts(text[start : end+len(piece)])
+		if err != nil {
+			return err
+		}
+		if n <= limit {
+			end += len(piece)
+			return nil
+		}
+		if n, err = counts(piece); err != nil {
+			return err
+		}
+		if n > limit && words {
+			return input("a word of the text has "+strconv.Itoa(n)+" tokens, and the model reads "+strconv.Itoa(limit), "evaluate the beginning alone with --long cut")
+		}
+		if n > limit {
+			for state, rest := -1, piece; rest != ""; {
+				var word string
+				word, rest, state = uniseg.FirstWordInString(rest, state)
+				if err := add(word, true); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		finish()
+		end += len(piece)
+		return nil
+	}
+	for state, rest := -1, text; rest != ""; {
+		var sentence string
+		sentence, rest, state = uniseg.FirstSentenceInString(rest, state)
+		if err := add(sentence, false); err != nil {
+			return nil, err
+		}
+	}
+	finish()
+	return out, nil
+}
+
+// players are units of a document with a score each.
+type players struct {
+	*document
+	units  [][]sdk.Unit // of each window
+	own    []bool       // they are not the units of the window's request
+	scores []float64
+	n      int
+}
+
+// add appends the units of the next window.
+func (p *players) add(units []sdk.Unit, w *window) {
+	own := len(units) != len(w.Request().Units)
+	for i := 0; !own && i < len(units); i++ {
+		own = !sameUnit(units[i], w.Request().Units[i])
+	}
+	p.units, p.own = append(p.units, units), append(p.own, own)
+	p.n += len(units)
+}
+
+// sameUnit reports whether two units are the same stretches of the text.
+func sameUnit(a, b sdk.Unit) bool {
+	if len(a.Spans) != len(b.Spans) || len(a.Tokens) != len(b.Tokens) {
+		return false
+	}
+	for i := range a.Spans {
+		if a.Spans[i] != b.Spans[i] {
+			return false
+		}
+	}
+	for i := range a.Tokens {
+		if a.Tokens[i] != b.Tokens[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// sameUnits reports whether two methods have scored the same units.
+func sameUnits(a, b *players) bool {
+	for w := range a.units {
+		if len(a.units[w]) != len(b.units[w]) {
+			return false
+		}
+		for i := range a.units[w] {
+			if !sameUnit(a.units[w][i], b.units[w][i]) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// evaluate returns what the model says of variants of the document: keep says
+// which units each of them has.
+func (p *players) evaluate(ctx context.Context, keep [][]bool, fill sdk.Fill) ([]outcome, error) {
+	out := make([]outcome, len(keep))
+	first := 0
+	for w, units := range p.units {
+		window := p.windows[w]
+		var rows []uint8
+		places := make([]int, len(keep)) // of each variant among the distinct ones
+		known := make(map[string]int)
+		for v, kept := range keep {
+			row := make([]uint8, len(units))
+			for i := range row {
+				if kept[first+i] {
+					row[i] = 1
+				}
+			}
+			place, ok := known[string(row)]
+			if !ok {
+				place = len(known)
+				known[string(row)] = place
+				rows = append(rows, row...)
+			}
+			places[v] = place
+		}
+		first += len(units)
+		f := &sdk.Forward{Units: sdk.NewTensor(rows, len(known), len(units)), Fill: fill}
+		if p.own[w] {
+			f.Over = units
+		}
+		reply, err := window.Forward(ctx, f)
+		if err != nil {
+			return nil, modelError(err)
+		}
+		values, err := reply.Tensor(sdk.ReplyTarget, 0)
+		if err != nil {
+			return nil, err
+		}
+		target, err := sdk.Values[float64](values)
+		if err != nil {
+			return nil, err
+		}
+		var probs []float64
+		if classes := len(window.Info().Labels); classes > 0 && window.Request().Target.Kind != "regression" {
+			if t, err := reply.Tensor(sdk.ReplyProbs, 0); err == nil && len(t.Shape) == 2 && t.Shape[1] == classes {
+				if probs, err = sdk.Values[float64](t); err != nil {
+					return nil, err
+				}
+			}
+		}
+		for v, place := range places {
+			out[v].value += window.weight * target[place]
+			if probs == nil {
+				continue
+			}
+			classes := len(probs) / len(known)
+			if out[v].probs == nil {
+				out[v].probs = make([]float64, classes)
+			}
+			for c, x := range probs[place*classes : (place+1)*classes] {
+				out[v].probs[c] += window.weight * x
+			}
+		}
+	}
+	return out, nil
+}

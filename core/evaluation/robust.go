@@ -1,0 +1,234 @@
+package evaluation
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/xai-go/xai/core"
+	"github.com/xai-go/xai/core/metric"
+	"github.com/xai-go/xai/sdk"
+	"github.com/xai-go/xai/sdk/num"
+)
+
+// The measures that perturb embeddings, or that explain neighbours.
+const (
+	sensitivityMax                = "sensitivity_max"
+	embeddingInfidelity           = "embedding_infidelity"
+	embeddingInfidelityNormalised = "embedding_infidelity_normalised"
+	embeddingSensitivity          = "embedding_sensitivity_max"
+)
+
+// paramDetailed is the parameter that has a gradient method return what it
+// attributes to every component of every token, and the tensor's name.
+const paramDetailed = "embedding_attributions"
+
+// EmbeddingInfidelity is captum's infidelity: the mean over noises I, each [T,D],
+// of
+//
+//	(Σ I·φ − (f(x) − f(x − I)))²
+//
+// where x are the word embeddings of the input and φ [T,D] is attributed to them.
+// Normalised scales Σ I·φ by what fits the differences best.
+func EmbeddingInfidelity(ctx context.Context, v *core.Variants, attributions []float64, noises [][]float64) (plain, normalised float64, err error) {
+	n := len(v.Request().Tokens)
+	if n == 0 || len(attributions)%n != 0 {
+		return 0, 0, input(fmt.Sprintf("there are %d attributions for the embeddings of %d tokens", len(attributions), n), "give one for each component")
+	}
+	moved := make([]float64, 0, (1+len(noises))*len(attributions))
+	moved = append(moved, make([]float64, len(attributions))...) // the input itself
+	products := make([]float64, len(noises))
+	for i, noise := range noises {
+		if len(noise) != len(attributions) {
+			return 0, 0, input("a noise has another shape than the attributions", "")
+		}
+		for k, u := range noise {
+			moved = append(moved, -u)
+			products[i] += u * attributions[k]
+		}
+	}
+	values, err := sdk.Evaluate(ctx, v, Moved(v, moved, 1+len(noises)))
+	if err != nil {
+		return 0, 0, modelError(err)
+	}
+	changes := make([]float64, len(noises))
+	for i := range changes {
+		changes[i] = values[0] - values[1+i]
+	}
+	return metric.Infidelity(products, changes, false), metric.Infidelity(products, changes, true), nil
+}
+
+// Moved asks for rows of the input with noise, [rows,T,D], added to the word
+// embeddings.
+func Moved(v *core.Variants, noise []float64, rows int) *sdk.Forward {
+	n := len(v.Request().Tokens)
+	keep := make([]uint8, rows*n)
+	for i := range keep {
+		keep[i] = 1
+	}
+	return &sdk.Forward{
+		Masks: sdk.NewTensor(keep, rows, n), KeepDuplicates: true,
+		Edits: []sdk.Edit{{Point: "embeddings", Op: sdk.EditAdd, Value: sdk.NewTensor(noise, rows, n, len(noise)/rows/n)}},
+	}
+}
+
+// EmbeddingSensitivity is captum's sensitivity_max: the largest distance of the
+// explanation of x + u from that of x, over the norm of the latter, for noises u
+// [T,D] on the word embeddings x. explain returns what is attributed to the
+// embeddings with a noise.
+func EmbeddingSensitivity(noises [][]float64, size int, explain func(noise []float64) ([]float64, error)) (float64, error) {
+	of, err := explain(make([]float64, size))
+	if err != nil {
+		return 0, err
+	}
+	var neighbours [][]float64
+	for _, noise := range noises {
+		other, err := explain(noise)
+		if err != nil {
+			return 0, err
+		}
+		if len(other) != len(of) {
+			return 0, input("the explanation of a neighbour has another shape", "")
+		}
+		neighbours = append(neighbours, other)
+	}
+	return metric.MaxSensitivity(of, neighbours), nil
+}
+
+// embeddings returns the word embeddings of the input, [T,D].
+func embeddings(ctx context.Context, v *core.Variants) ([]float32, error) {
+	tokens := len(v.Request().Tokens)
+	keep := make([]uint8, tokens)
+	for i := range keep {
+		keep[i] = 1
+	}
+	reply, err := v.Forward(ctx, &sdk.Forward{Masks: sdk.NewTensor(keep, 1, tokens), Points: []string{"embeddings"}})
+	if err != nil {
+		return nil, modelError(err)
+	}
+	t, err := reply.Tensor("embeddings", 0)
+	if err != nil {
+		return nil, err
+	}
+	if wide, err := sdk.Values[float64](t); err == nil {
+		x := make([]float32, len(wide))
+		for i, v := range wide {
+			x[i] = float32(v)
+		}
+		return x, nil
+	}
+	return sdk.Values[float32](t)
+}
+
+// noises draws n noises of a size, each element from f.
+func noises(n, size int, f func() float64) [][]float64 {
+	out := make([][]float64, n)
+	for i := range out {
+		out[i] = make([]float64, size)
+		for k := range out[i] {
+			out[i][k] = f()
+		}
+	}
+	return out
+}
+
+// embedding measures an explanation of embeddings, which e holds component by
+// component. Over several windows it is the mean, weighted as they are, and the
+// largest sensitivity.
+func (r *run) embedding(ctx context.Context, i int, w *window, request core.Request, e *core.Explanation, values map[string]float64) error {
+	attributions, ok := detailed(e)
+	if !ok || len(w.Request().Tokens) == 0 || r.NoiseSamples == 0 || len(attributions)%len(w.Request().Tokens) != 0 {
+		return nil // of a point inside of the model
+	}
+	normal := r.random(i, "infidelity")
+	plain, normalised, err := EmbeddingInfidelity(ctx, w.Variants, attributions, noises(r.NoiseSamples, len(attributions), func() float64 { return r.Noise * normal.NormFloat64() }))
+	if err != nil {
+		return err
+	}
+	uniform := r.random(i, "sensitivity")
+	request.Progress = nil
+	x, err := embeddings(ctx, w.Variants)
+	if err != nil {
+		return err
+	}
+	sensitivity, err := EmbeddingSensitivity(noises(r.NoiseSamples, len(x), func() float64 { return r.Noise * (2*uniform.Float64() - 1) }), len(x), func(noise []float64) ([]float64, error) {
+		moved := slices.Clone(x)
+		for k, u := range noise {
+			moved[k] += float32(u)
+		}
+		request.Input = w.Embedded(moved)
+		e, err := r.host.Explain(ctx, r.model, request)
+		if err != nil {
+			return nil, err
+		}
+		r.result.Runs.Explaining.Asked += int64(e.Diagnostics["evaluations"])
+		values, _ := detailed(e)
+		return values, nil
+	})
+	if err != nil {
+		return err
+	}
+	values[embeddingInfidelity] += w.weight * plain
+	values[embeddingInfidelityNormalised] += w.weight * normalised
+	values[embeddingSensitivity] = max(values[embeddingSensitivity], sensitivity)
+	for _, draws := range []*num.Rand{normal, uniform} {
+		if err := draws.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// detailed returns what an explanation attributes to every component of every
+// token.
+func detailed(e *core.Explanation) ([]float64, bool) {
+	for _, t := range e.Tensors {
+		if t.Name == paramDetailed {
+			values := make([]float64, len(t.Values))
+			for i, v := range t.Values {
+				values[i] = float64(v)
+			}
+			return values, true
+		}
+	}
+	return nil, false
+}
+
+// sensitivity explains neighbours of a window, each without one unit drawn at
+// random, and returns the largest distance of their scores from those of the same
+// units in the window, over the norm of those.
+func (r *run) sensitivity(ctx context.Context, i int, w *window, request core.Request, scores []float64) (float64, error) {
+	own := w.Request()
+	if own.TextPair != nil || own.Text == "" || len(own.Units) < 2 || len(scores) != len(own.Units) {
+		return 0, nil
+	}
+	draws := r.random(i, "neighbours")
+	order := draws.Perm(len(own.Units))
+	most := 0.0
+	for _, u := range order[:min(r.Neighbours, len(order))] {
+		span := own.Units[u].Spans[0]
+		request.Input, request.Progress = core.Input{Text: own.Text[:span.Start] + own.Text[span.End:]}, nil
+		e, err := r.host.Explain(ctx, r.model, request)
+		if core.KindOf(err) == core.KindInput { // nothing is left to explain
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		r.result.Runs.Explaining.Asked += int64(e.Diagnostics["evaluations"])
+		v, err := r.model.Variants(ctx, request)
+		if err != nil {
+			return 0, err
+		}
+		units, other, err := (&window{Variants: v}).scores(e)
+		if err != nil {
+			return 0, err
+		}
+		if len(units) != len(own.Units)-1 {
+			continue // what stood around it is cut otherwise
+		}
+		rest := append(append([]float64(nil), scores[:u]...), scores[u+1:]...)
+		most = max(most, metric.MaxSensitivity(rest, [][]float64{other}))
+	}
+	return most, draws.Err()
+}
