@@ -46,3 +46,12 @@ func BenchmarkFlow(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkRollout(b *testing.B) {
+	m := &recorded{layers: 12, heads: 12, n: 512, a: randomAttention(1, 12, 12, 512, 1, false)}
+	for b.Loop() {
+		if _, err := (Rollout{}).Explain(b.Context(), m, request(512, Rollout{})); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -161,7 +161,7 @@ func (w *weighing) weigh(l *layer, each func(product []float64)) []float64 {
 	a, g := make([]float64, len(out)), make([]float64, len(out))
 	for h := range l.heads {
 		l.pattern(h, a)
-		l.read(l.gradient, h, g)
+		l.read(l.gradient, h, 0, g)
 		if w.variant == variantCAM {
 			mean := 0.0
 			for _, v := range g {

@@ -76,8 +76,7 @@ func (Rollout) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.E
 	if o.columns && !o.residual {
 		return nil, invalid("compat=vit-explain always adds the identity: leave residual=false out")
 	}
-	product := identity(s.n)
-	var steps []float64
+	var product, steps []float64
 	layers := 0
 	err = s.every(ctx, false, func(l *layer) error {
 		if layers++; layers <= start {
@@ -86,7 +85,11 @@ func (Rollout) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.E
 		a := make([]float64, s.n*s.n)
 		l.fuse(r.Params.String(paramFusion), a)
 		o.augment(a)
-		product = multiply(a, product, s.n)
+		if product == nil {
+			product = a
+		} else {
+			product = multiply(a, product, s.n)
+		}
 		if r.Params.Bool(paramSteps) {
 			if len(steps)+len(product) > maxAll {
 				return invalid("steps=true returns more than " + strconv.Itoa(maxAll) + " values: leave it out, or give a shorter text")
@@ -181,15 +184,31 @@ func identity(n int) []float64 {
 	return m
 }
 
-// multiply returns a·b, [n,n].
+// multiply returns a·b, [n,n]. It takes rows of b by fours, which are added in
+// their order, so that sums are rounded as one by one.
 func multiply(a, b []float64, n int) []float64 {
 	out := make([]float64, n*n)
 	for i := range n {
-		to := out[i*n : (i+1)*n]
-		for k, x := range a[i*n : (i+1)*n] {
-			if x == 0 {
-				continue
+		to, from := out[i*n:(i+1)*n], a[i*n:(i+1)*n]
+		k := 0
+		for ; k+4 <= n; k += 4 {
+			w, x, y, z := from[k], from[k+1], from[k+2], from[k+3]
+			if w == 0 && x == 0 && y == 0 && z == 0 {
+				continue // of a causal model, half of them
 			}
+			p, q := b[k*n:(k+1)*n], b[(k+1)*n:(k+2)*n]
+			r, s := b[(k+2)*n:(k+3)*n], b[(k+3)*n:(k+4)*n]
+			p, q, r, s = p[:len(to)], q[:len(to)], r[:len(to)], s[:len(to)]
+			for j, v := range to {
+				v += float64(w * p[j])
+				v += float64(x * q[j])
+				v += float64(y * r[j])
+				v += float64(z * s[j])
+				to[j] = v
+			}
+		}
+		for ; k < n; k++ {
+			x := from[k]
 			for j, y := range b[k*n : (k+1)*n] {
 				to[j] += float64(x * y)
 			}

@@ -58,21 +58,21 @@ type layer struct {
 	a, gradient *sdk.Tensor // gradient is nil where nobody asked
 }
 
-// read copies head h of a tensor [1,H,T,T] to dst, [T,T].
-func (l *layer) read(t *sdk.Tensor, h int, dst []float64) {
-	size := l.n * l.n
+// read copies head h of a tensor [1,H,T,T], from a query on, to dst.
+func (l *layer) read(t *sdk.Tensor, h, query int, dst []float64) {
+	from := (h*l.n + query) * l.n
 	switch v := t.Data.(type) {
 	case []float64:
-		copy(dst, v[h*size:(h+1)*size])
+		copy(dst, v[from:from+len(dst)])
 	case []float32:
-		for i, x := range v[h*size : (h+1)*size] {
+		for i, x := range v[from : from+len(dst)] {
 			dst[i] = float64(x)
 		}
 	}
 }
 
-// pattern copies the attention of a head.
-func (l *layer) pattern(h int, dst []float64) { l.read(l.a, h, dst) }
+// pattern copies the attention of a head, [T,T].
+func (l *layer) pattern(h int, dst []float64) { l.read(l.a, h, 0, dst) }
 
 // fuse makes one matrix of all heads.
 func (l *layer) fuse(fusion string, dst []float64) {
@@ -80,13 +80,17 @@ func (l *layer) fuse(fusion string, dst []float64) {
 	l.pattern(0, dst)
 	for h := 1; h < l.heads; h++ {
 		l.pattern(h, one)
-		for i, v := range one {
-			switch fusion {
-			case fusionMax:
+		switch fusion {
+		case fusionMax:
+			for i, v := range one {
 				dst[i] = max(dst[i], v)
-			case fusionMin:
+			}
+		case fusionMin:
+			for i, v := range one {
 				dst[i] = min(dst[i], v)
-			default:
+			}
+		default:
+			for i, v := range one {
 				dst[i] += v
 			}
 		}
@@ -258,11 +262,11 @@ func (s *source) visit(ctx context.Context, reply sdk.Reply, a *sdk.Tensor, grad
 		}
 	}
 	l.heads = a.Shape[1]
-	one := make([]float64, s.n*s.n)
+	row := make([]float64, s.n)
 	for h := range l.heads {
-		l.pattern(h, one)
 		for _, at := range s.positions {
-			s.entropy += entropy(one[at*s.n : (at+1)*s.n])
+			l.read(a, h, at, row)
+			s.entropy += entropy(row)
 			s.rows++
 		}
 	}
