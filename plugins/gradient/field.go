@@ -13,7 +13,7 @@ import (
 // The bounds of a run. A method holds a few arrays of the field's size in float64,
 // and what it sends and receives in one call.
 const (
-	maxCells   = 1 << 22 // components of all tokens
+	maxCells   = 1 << 21 // components of all tokens
 	blockCells = 1 << 20 // of the rows of one call, unless one row has more
 )
 

@@ -4,8 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/xai-go/xai/plugins/gradient"
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/sdktest"
@@ -46,21 +44,5 @@ func TestConformance(t *testing.T) {
 				t.Error(b.String())
 			}
 		})
-	}
-}
-
-// TestNeedsAreUsed: at a point inside of the model each need is used.
-func TestNeedsAreUsed(t *testing.T) {
-	for _, m := range []sdk.Method{gradient.Saliency{}, gradient.InputXGradient{}, gradient.IntegratedGradients{}, gradient.SmoothGrad{}, gradient.GradientSHAP{}} {
-		options := sdktest.Options{Params: map[string]string{"layer": "hidden_states[1]"}, Only: []string{"results/valid", "resources/needs"}}
-		r := sdktest.Check(t.Context(), sdktest.Method(m), options)
-		got := map[string]sdktest.Status{}
-		for _, result := range r.Results {
-			got[result.ID] = result.Status
-		}
-		want := map[string]sdktest.Status{"results/valid": sdktest.Pass, "resources/needs": sdktest.Pass}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s: %s", m.Info().Name, diff)
-		}
 	}
 }
