@@ -109,7 +109,7 @@ methods it brings, or with yours.`,
 	f.BoolVar(&a.noColour, "no-color", false, "write without colours (NO_COLOR and CLICOLOR_FORCE are obeyed too)")
 	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))
 	root.SetHelpCommand(helpCommand(root))
-	root.AddCommand(a.explain(), a.predict(), a.activations(), a.tokenize(), a.methods(), a.models(), a.bench(), a.plugin(), a.verify(), a.doctor(), a.version())
+	root.AddCommand(a.explain(), a.eval(), a.predict(), a.activations(), a.tokenize(), a.methods(), a.models(), a.bench(), a.plugin(), a.verify(), a.doctor(), a.version())
 	root.InitDefaultCompletionCmd(a.args...)
 	for _, c := range root.Commands() {
 		c.Flags().SortFlags = false

@@ -1,0 +1,278 @@
+package evaluation
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/xai-go/xai/core"
+	"github.com/xai-go/xai/core/internal/random"
+	"github.com/xai-go/xai/sdk/num"
+)
+
+// The bounds of a corpus: bytes of a line, texts, and bytes of all scores.
+const (
+	maxLine   = 16 << 20
+	maxTexts  = 100_000
+	maxScores = 256 << 20
+)
+
+// line is a line of a corpus. Of the three ways to say where a rationale is, one
+// is used.
+type line struct {
+	ID        *scalar    `json:"id"`
+	Text      *string    `json:"text"`
+	Pair      *string    `json:"text_pair"`
+	Label     *scalar    `json:"label"`
+	Target    *scalar    `json:"target"`
+	Bytes     *[][2]int  `json:"rationale"`       // offsets in bytes
+	Runes     *[][2]int  `json:"rationale_runes"` // offsets in code points
+	Evidences *[]runes   `json:"evidences"`       // ERASER's, offsets in code points
+	Scores    *[]float64 `json:"scores"`
+}
+
+// runes is a range in code points with the text that is there.
+type runes struct {
+	Start *int    `json:"start"`
+	End   *int    `json:"end"`
+	Text  *string `json:"text"`
+}
+
+// scalar is a string, or a number as it is written.
+type scalar string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *scalar) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		return json.Unmarshal(b, (*string)(s))
+	}
+	var n json.Number
+	err := json.Unmarshal(b, &n)
+	*s = scalar(n)
+	return err
+}
+
+// ReadCorpus reads a corpus: a JSON object a line, with "text" and, where there
+// are any, "text_pair", "id", "label", "target", "scores" (one a unit or a token),
+// and what a human marked in the text as the reason of its label: "rationale",
+// [[start, end], …] in bytes; "rationale_runes", the same in code points; or
+// "evidences", [{"start", "end", "text"}, …] in code points, as ERASER has them.
+// Other fields are skipped. name is what errors call the file.
+func ReadCorpus(r io.Reader, name string) ([]Text, error) {
+	var texts []Text
+	b := bufio.NewReaderSize(r, 1<<16)
+	for at := 1; ; at++ {
+		data, err := readLine(b)
+		wrong := func(msg, hint string) error {
+			return input(fmt.Sprintf("%s, line %d: %s", name, at, msg), hint)
+		}
+		if errors.Is(err, bufio.ErrTooLong) {
+			return nil, wrong(fmt.Sprintf("it has more than %d MiB", maxLine>>20), "cut the text: a model reads a few hundred words")
+		}
+		if err != nil && err != io.EOF {
+			return nil, err
+		}
+		if at == 1 {
+			data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+		}
+		if len(bytes.TrimSpace(data)) > 0 {
+			if len(texts) == maxTexts {
+				return nil, wrong("there are more than "+strconv.Itoa(maxTexts)+" texts", "evaluate on a part of them")
+			}
+			t, msg := parseLine(data)
+			if msg != "" {
+				return nil, wrong(msg, `a line is an object such as {"text": "…", "label": "…", "rationale": [[0, 5]]}`)
+			}
+			if t.ID == "" {
+				t.ID = strconv.Itoa(at)
+			}
+			texts = append(texts, t)
+		}
+		if err == io.EOF {
+			break
+		}
+	}
+	if len(texts) == 0 {
+		return nil, input(name+" holds no text", `give one a line: {"text": "…"}`)
+	}
+	return texts, nil
+}
+
+// readLine returns a line without its end, and io.EOF with the last one.
+func readLine(b *bufio.Reader) ([]byte, error) {
+	var out []byte
+	for {
+		part, err := b.ReadSlice('\n')
+		if len(out)+len(part) > maxLine {
+			return nil, bufio.ErrTooLong
+		}
+		out = append(out, part...)
+		if err != bufio.ErrBufferFull {
+			return out, err
+		}
+	}
+}
+
+// parseLine returns the text of a line, or what is wrong with it.
+func parseLine(data []byte) (Text, string) {
+	var l line
+	if err := json.Unmarshal(data, &l); err != nil {
+		return Text{}, "it is no such object: " + err.Error()
+	}
+	if l.Text == nil {
+		return Text{}, `it has no "text"`
+	}
+	t := Text{Input: core.Input{Text: *l.Text, Pair: l.Pair}}
+	for to, from := range map[*string]*scalar{&t.ID: l.ID, &t.Label: l.Label, &t.Target: l.Target} {
+		if from != nil {
+			*to = string(*from)
+		}
+	}
+	if l.Scores != nil {
+		t.Scores = append([]float64{}, *l.Scores...)
+	}
+	ways := 0
+	for _, there := range []bool{l.Bytes != nil, l.Runes != nil, l.Evidences != nil} {
+		if there {
+			ways++
+		}
+	}
+	if ways > 1 {
+		return t, "it says where its rationale is in more than one way"
+	}
+	t.Marked = ways > 0
+	add := func(start, end int, inRunes bool) bool {
+		if inRunes {
+			start, end = byteOf(t.Input.Text, start), byteOf(t.Input.Text, end)
+		}
+		if start < 0 || end < start || end > len(t.Input.Text) {
+			return false
+		}
+		t.Ranges = append(t.Ranges, Range{start, end})
+		return true
+	}
+	const outside = "its rationale lies outside of the text"
+	for _, list := range []*[][2]int{l.Bytes, l.Runes} {
+		if list == nil {
+			continue
+		}
+		for _, r := range *list {
+			if !add(r[0], r[1], list == l.Runes) {
+				return t, outside
+			}
+		}
+	}
+	if l.Evidences != nil {
+		for _, e := range *l.Evidences {
+			if e.Start == nil || e.End == nil {
+				return t, `its evidences have no "start" and "end" in characters`
+			}
+			if !add(*e.Start, *e.End, true) {
+				return t, outside
+			}
+			if last := t.Ranges[len(t.Ranges)-1]; e.Text != nil && *e.Text != t.Input.Text[last.Start:last.End] {
+				return t, fmt.Sprintf("the evidence at %d is not the text that is there", *e.Start)
+			}
+		}
+	}
+	return t, ""
+}
+
+// byteOf returns the byte at which the n-th code point of a text begins, -1 where
+// there is none.
+func byteOf(text string, n int) int {
+	at := 0
+	for ; n > 0 && at < len(text); n-- {
+		_, size := utf8.DecodeRuneInString(text[at:])
+		at += size
+	}
+	if n != 0 {
+		return -1
+	}
+	return at
+}
+
+// Sample returns n texts drawn at random without replacement, in the order of the
+// corpus; all of them where there are no more.
+func Sample(texts []Text, n int, seed uint64) []Text {
+	if n >= len(texts) {
+		return texts
+	}
+	chosen := make([]bool, len(texts))
+	for _, i := range num.NewRand(random.New(seed, "evaluation", "sample of texts")).Perm(len(texts))[:n] {
+		chosen[i] = true
+	}
+	out := make([]Text, 0, n)
+	for i, t := range texts {
+		if chosen[i] {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// Scores are scores that a user gives: an explanation, or a list of numbers.
+type Scores struct {
+	Given *core.Explanation
+	List  []float64
+}
+
+// ReadScores reads scores: explanations, or lists of numbers, one after another,
+// or one list of such lists. name is what errors call the file.
+func ReadScores(r io.Reader, name string) ([]Scores, error) {
+	limited := &io.LimitedReader{R: r, N: maxScores + 1}
+	d := json.NewDecoder(limited)
+	var out []Scores
+	const hint = "give an explanation that xai explain --format json wrote, or a list of numbers, one a unit or a token; one for each text"
+	for {
+		var raw json.RawMessage
+		err := d.Decode(&raw)
+		if limited.N <= 0 {
+			return nil, input(fmt.Sprintf("%s holds more than %d MiB", name, maxScores>>20), hint)
+		}
+		if err == io.EOF {
+			break
+		}
+		if _, ok := errors.AsType[*core.Error](err); ok { // of the reader
+			return nil, err
+		}
+		if err != nil {
+			return nil, input(name+" holds no scores: "+err.Error(), hint)
+		}
+		var list []core.Float
+		var lists [][]core.Float
+		switch {
+		case raw[0] == '{':
+			x, err := core.ReadExplanation(bytes.NewReader(raw))
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, Scores{Given: x})
+		case json.Unmarshal(raw, &list) == nil && raw[0] == '[':
+			out = append(out, Scores{List: numbers(list)})
+		case json.Unmarshal(raw, &lists) == nil && raw[0] == '[':
+			for _, l := range lists {
+				out = append(out, Scores{List: numbers(l)})
+			}
+		default:
+			return nil, input(name+" holds something that is neither an explanation nor a list of numbers", hint)
+		}
+	}
+	if len(out) == 0 {
+		return nil, input(name+" holds no scores", hint)
+	}
+	return out, nil
+}
+
+func numbers(list []core.Float) []float64 {
+	out := make([]float64, len(list))
+	for i, v := range list {
+		out[i] = float64(v)
+	}
+	return out
+}
