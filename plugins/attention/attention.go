@@ -86,9 +86,8 @@ func (Attention) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk
 		return nil, invalid("fusion=" + r.Params.String(paramFusion) + " has no effect with head=" + strconv.Itoa(head) + ": leave one of them out")
 	}
 	every := mean || all
-	var matrix []float64
-	var fused [][]float64 // of each layer, where not all of them are meant
-	var entropies []float64
+	var matrix, entropies []float64
+	one := picked{layer: wanted}
 	var list stack
 	read := 0
 	visit := func(l *layer) error {
@@ -104,7 +103,7 @@ func (Attention) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk
 		}
 		entropies = append(entropies, l.entropies()...)
 		if all {
-			if err := list.add(l.a, l.heads); err != nil {
+			if err := list.add(l.a); err != nil {
 				return err
 			}
 		}
@@ -116,13 +115,14 @@ func (Attention) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk
 				matrix[i] += v
 			}
 		} else {
-			fused = append(fused, own)
+			one.offer(own)
 		}
 		return nil
 	}
 	if every {
 		err = s.every(ctx, false, visit)
 	} else {
+		one.layer = -1 // of the only one
 		err = s.one(ctx, false, wanted, visit)
 		if code, _ := codeOf(err); wanted != -1 && (code == sdk.EName || code == sdk.ERange) {
 			err = invalid("layer=" + strconv.Itoa(wanted) + " is none of the model: use 0 for the first one, -1 for the last one")
@@ -131,41 +131,45 @@ func (Attention) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case mean:
+	if mean {
 		for i := range matrix {
 			matrix[i] /= float64(read)
 		}
-	case every:
-		at, err := place(wanted, read)
-		if err != nil {
-			return nil, err
-		}
-		matrix = fused[at]
-	default:
-		matrix = fused[0]
+	} else if matrix, err = one.matrix(); err != nil {
+		return nil, err
 	}
 	e := s.explanation(s.row(matrix))
 	e.Tensors = append(e.Tensors, square("attention", matrix, s.n))
-	e.Tensors = append(e.Tensors, tensor("entropy", entropies, []string{"layer", "head", "query"}, read, len(entropies)/read/s.n, s.n))
+	e.Tensors = append(e.Tensors, tensor("entropy", entropies, []string{"layer", "head", "query"}, read, s.heads, s.n))
 	if all {
-		e.Tensors = append(e.Tensors, list.tensor("attentions", read, s.n))
+		e.Tensors = append(e.Tensors, list.tensor("attentions", read, s.heads, s.n))
 	}
 	return e, nil
 }
 
-// place returns the index of a layer that may count from the last one.
-func place(layer, layers int) (int, error) {
-	at := layer
-	if at < 0 {
-		at += layers
-	}
-	if at < 0 || at >= layers {
-		return 0, outside(layer, layers)
-	}
-	return at, nil
+// picked keeps the matrix of one layer of all that are visited. Before 0 the layer
+// counts from the last one.
+type picked struct {
+	layer, seen int
+	kept        [][]float64
 }
 
-func outside(layer, layers int) error {
-	return invalid("layer=" + strconv.Itoa(layer) + " is none of the model, which has " + strconv.Itoa(layers) + ": use 0 to " + strconv.Itoa(layers-1))
+// offer shows it the matrix of the next layer.
+func (p *picked) offer(matrix []float64) {
+	if p.layer < 0 || p.seen == p.layer {
+		p.kept = append(p.kept, matrix)
+	}
+	p.seen++
+	if p.layer < 0 && len(p.kept) > -p.layer {
+		p.kept[0] = nil
+		p.kept = p.kept[1:]
+	}
+}
+
+// matrix returns the layer's.
+func (p *picked) matrix() ([]float64, error) {
+	if p.layer >= p.seen || -p.layer > p.seen {
+		return nil, invalid("layer=" + strconv.Itoa(p.layer) + " is none of the model, which has " + strconv.Itoa(p.seen) + ": use 0 to " + strconv.Itoa(p.seen-1))
+	}
+	return p.kept[0], nil
 }

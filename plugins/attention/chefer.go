@@ -77,15 +77,11 @@ func (Chefer) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 	}
 	w := &weighing{n: s.n, variant: variant, relevance: identity(s.n)}
 	var importance, history, products []float64
-	heads, layers := 0, 0
-	var ofLayer [][]float64
+	layers := 0
+	one := picked{layer: wanted}
 	err = s.every(ctx, true, func(l *layer) error {
 		layers++
-		if heads != 0 && l.heads != heads {
-			return sdk.NewError(sdk.EUnsupported, "the layers of the model have different numbers of heads")
-		}
-		heads = l.heads
-		if all && len(products)+heads*s.n*s.n > maxAll {
+		if all && len(products)+l.heads*s.n*s.n > maxAll {
 			return invalid("all=true returns more than " + strconv.Itoa(maxAll) + " values: leave it out, or give a shorter text")
 		}
 		weight := w.weigh(l, func(product []float64) {
@@ -99,7 +95,7 @@ func (Chefer) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 			}
 		})
 		if !through {
-			ofLayer = append(ofLayer, weight)
+			one.offer(weight)
 			return nil
 		}
 		if layers <= start {
@@ -122,11 +118,9 @@ func (Chefer) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 	}
 	matrix := w.relevance
 	if !through {
-		at, err := place(wanted, layers)
-		if err != nil {
+		if matrix, err = one.matrix(); err != nil {
 			return nil, err
 		}
-		matrix = ofLayer[at]
 	}
 	row := s.row(matrix)
 	if variant == variantGeneric { // less the identity from which it started
@@ -137,12 +131,12 @@ func (Chefer) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 	e := s.explanation(row)
 	e.Tensors = append(e.Tensors,
 		square("relevance", matrix, s.n),
-		tensor("head_importance", importance, []string{"layer", "head"}, layers, heads))
+		tensor("head_importance", importance, []string{"layer", "head"}, layers, s.heads))
 	if steps {
 		e.Tensors = append(e.Tensors, tensor("relevance_steps", history, []string{"layer", "query", "key"}, layers-start, s.n, s.n))
 	}
 	if all {
-		e.Tensors = append(e.Tensors, tensor("attention_x_gradient", products, []string{"layer", "head", "query", "key"}, layers, heads, s.n, s.n))
+		e.Tensors = append(e.Tensors, tensor("attention_x_gradient", products, []string{"layer", "head", "query", "key"}, layers, s.heads, s.n, s.n))
 	}
 	return e, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -334,5 +335,33 @@ func TestArithmetic(t *testing.T) {
 	}
 	for _, f := range findings {
 		t.Error(f)
+	}
+}
+
+// TestLayers: a layer is the same whichever way it is named and read.
+func TestLayers(t *testing.T) {
+	m := &recorded{layers: 3, heads: 2, n: 3, a: randomAttention(1, 3, 2, 3, 1, false), gradient: randomAttention(2, 3, 2, 3, 1, false)}
+	for l := range m.layers {
+		want := make([]float64, 9)
+		for i := range want {
+			want[i] = (m.a[l*18+i] + m.a[l*18+9+i]) / 2
+		}
+		relevance := result(explained(t, Chefer{}, m, paramVariant, variantProduct, paramLayer, l), "relevance")
+		for name, got := range map[string][]float64{
+			"one":       result(explained(t, Attention{}, m, paramLayer, l), "attention"),
+			"of all":    result(explained(t, Attention{}, m, paramLayer, l, paramAll, true), "attention"),
+			"from last": result(explained(t, Attention{}, m, paramLayer, l-3, paramAll, true), "attention"),
+		} {
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: layer %d is %v, want %v", name, l, got, want)
+			}
+		}
+		if got := result(explained(t, Chefer{}, m, paramVariant, variantProduct, paramLayer, l-3), "relevance"); !slices.Equal(got, relevance) {
+			t.Errorf("the relevance of layer %d from the last is %v, want %v", l-3, got, relevance)
+		}
+	}
+	head := result(explained(t, Attention{}, m, paramLayer, 1, paramHead, 1), "attention")
+	if !slices.Equal(head, m.a[27:36]) {
+		t.Errorf("head 1 of layer 1 is %v, want %v", head, m.a[27:36])
 	}
 }

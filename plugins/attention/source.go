@@ -23,6 +23,7 @@ type source struct {
 	model     sdk.Model
 	request   *sdk.Request
 	n         int   // tokens
+	heads     int   // of each layer; 0 before the first one is read
 	positions []int // the rows that are attributed
 
 	entropy float64 // sum over what was read of that of those rows
@@ -262,6 +263,10 @@ func (s *source) visit(ctx context.Context, reply sdk.Reply, a *sdk.Tensor, grad
 		}
 	}
 	l.heads = a.Shape[1]
+	if s.heads != 0 && l.heads != s.heads {
+		return sdk.NewError(sdk.EUnsupported, "the layers of the model have different numbers of heads")
+	}
+	s.heads = l.heads
 	row := make([]float64, s.n)
 	for h := range l.heads {
 		for _, at := range s.positions {
@@ -318,20 +323,15 @@ func (s *source) explanation(row []float64) *sdk.Explanation {
 // stack is a tensor of all layers and heads as it is collected, in the precision
 // in which the model computes.
 type stack struct {
-	heads int
-	f32   []float32
-	f64   []float64
+	f32 []float32
+	f64 []float64
 }
 
 // add adds the heads of a layer.
-func (s *stack) add(t *sdk.Tensor, heads int) error {
+func (s *stack) add(t *sdk.Tensor) error {
 	if n := len(s.f32) + len(s.f64) + t.Len(); n > maxAll {
 		return invalid("all=true returns more than " + strconv.Itoa(maxAll) + " values: leave it out, or give a shorter text")
 	}
-	if s.heads != 0 && heads != s.heads {
-		return sdk.NewError(sdk.EUnsupported, "the layers of the model have different numbers of heads, so that all=true has no tensor to return them in")
-	}
-	s.heads = heads
 	switch v := t.Data.(type) {
 	case []float32:
 		s.f32 = append(s.f32, v...)
@@ -341,12 +341,12 @@ func (s *stack) add(t *sdk.Tensor, heads int) error {
 	return nil
 }
 
-func (s *stack) tensor(name string, layers, n int) sdk.NamedTensor {
+func (s *stack) tensor(name string, layers, heads, n int) sdk.NamedTensor {
 	axes := []string{"layer", "head", "query", "key"}
 	if s.f64 != nil {
-		return tensor(name, s.f64, axes, layers, s.heads, n, n)
+		return tensor(name, s.f64, axes, layers, heads, n, n)
 	}
-	return tensor(name, s.f32, axes, layers, s.heads, n, n)
+	return tensor(name, s.f32, axes, layers, heads, n, n)
 }
 
 // square names a matrix, query × key.
