@@ -186,10 +186,7 @@ func (d *design) solve(ctx context.Context, c int, reg regularisation) (estimate
 	if err != nil {
 		return e, err
 	}
-	sampled := len(d.strata) > 0
-	if sampled {
-		e.stderr = make([]float64, n)
-	}
+	e.stderr = make([]float64, n)
 	if len(columns) == 0 { // as in the reference
 		return e, nil
 	}
@@ -224,7 +221,7 @@ func (d *design) solve(ctx context.Context, c int, reg regularisation) (estimate
 		e.values[j] = fit.Coef[k]
 	}
 	e.values[last] = delta - num.Sum(fit.Coef)
-	if !sampled {
+	if len(d.strata) == 0 { // nothing was drawn
 		return e, nil
 	}
 	errors, err := d.errors(ctx, x, rest, fit)
