@@ -32,9 +32,9 @@ func newSampler(g *problem, random *num.Rand) (*sampler, error) {
 		choose = math.Round(float64(choose*float64(g.n-size+1)) / float64(size))
 		w, pairs := float64(g.n-1)/float64(size*(g.n-size)), choose
 		if 2*size == g.n {
-			pairs /= 2
+			pairs = float64(pairs / 2)
 		} else {
-			w *= 2
+			w = float64(2 * w)
 		}
 		s.weight, s.count = append(s.weight, w), append(s.count, pairs)
 		total += w
@@ -103,7 +103,7 @@ func (s *sampler) extend(ctx context.Context, pairs int) (*design, error) {
 			return nil, err
 		}
 	}
-	d := &design{problem: s.problem, share: float64(2*pairs) / math.Exp2(float64(min(s.n, 1000)))}
+	d := &design{problem: s.problem, share: shareOf(2*pairs, s.n)}
 	pooled := -1
 	complement := make([]uint8, s.n)
 	for i, rows := range s.drawn {
@@ -239,18 +239,13 @@ func combinations(n, k int, visit func(members []int) bool) {
 // its complement, then random ones, of which each repetition adds to the weight.
 func (g *problem) sampleLikeReference(ctx context.Context, samples int, random *num.MT19937) (*design, error) {
 	n := g.n
-	d := &design{problem: g, share: 1}
-	if n <= 30 {
-		d.share = float64(samples) / float64(int(1)<<n-2)
-	} else {
-		d.share = float64(samples) / (1 << 30)
-	}
+	d := &design{problem: g, share: shareOf(samples, n)}
 	sizes, paired := n/2, (n-1)/2 // how many there are, and how many have a complement of another size
 	weight := make([]float64, sizes)
 	for i := range weight {
 		weight[i] = float64(n-1) / float64((i+1)*(n-i-1))
 		if i < paired {
-			weight[i] *= 2
+			weight[i] = float64(2 * weight[i])
 		}
 	}
 	normalise(weight)
@@ -271,7 +266,7 @@ func (g *problem) sampleLikeReference(ctx context.Context, samples int, random *
 		choose = math.Round(float64(choose*float64(n-size+1)) / float64(size))
 		subsets, w := choose, weight[complete]/choose
 		if complete < paired {
-			subsets, w = 2*subsets, w/2
+			subsets, w = float64(2*subsets), float64(w/2)
 		}
 		if float64(left*remaining[complete])/subsets < 1-1e-8 {
 			break
@@ -302,7 +297,7 @@ func (g *problem) sampleLikeReference(ctx context.Context, samples int, random *
 	d.strata = []stratum{{left: 1}}
 	rest := append([]float64(nil), weight...)
 	for i := range paired {
-		rest[i] /= 2
+		rest[i] = float64(rest[i] / 2)
 	}
 	rest = rest[complete:]
 	normalise(rest)
@@ -340,9 +335,19 @@ func (g *problem) sampleLikeReference(ctx context.Context, samples int, random *
 	}
 	sum := num.Sum(d.weights[fixed:])
 	for i := fixed; i < len(d.weights); i++ {
-		d.weights[i] *= num.Sum(weight[complete:]) / sum
+		d.weights[i] = float64(d.weights[i] * (num.Sum(weight[complete:]) / sum))
 	}
 	return d, ctx.Err()
+}
+
+// shareOf returns which share of all coalitions of n players so many are; of more than
+// 30 players, of 2³⁰, as in the reference.
+func shareOf(samples, n int) float64 {
+	all := 1 << 30
+	if n <= 30 {
+		all = 1<<n - 2
+	}
+	return float64(samples) / float64(all)
 }
 
 // normalise makes weights sum to 1.

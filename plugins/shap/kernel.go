@@ -290,7 +290,7 @@ func (d *design) errors(ctx context.Context, x, y []float64, fit *num.Fit) ([]fl
 			}
 			variance += float64(max(v, 0) * stratum.left)
 		}
-		errors[j] = math.Sqrt(variance * adjust)
+		errors[j] = math.Sqrt(float64(variance * adjust))
 	}
 	return errors, nil
 }

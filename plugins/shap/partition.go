@@ -293,7 +293,7 @@ func (o *owen) split(h halved) {
 	c := o.tree.children[h.node-o.n]
 	weight := h.weight
 	if o.context == contextBoth {
-		weight /= 2
+		weight = float64(weight / 2)
 	} else { // the halves' interaction stays with the part
 		sign := 1.0
 		if o.context == contextPresent {

@@ -288,7 +288,7 @@ func (s *moments) add(w walk) {
 		for c := range s.width {
 			forward := s.at(w.forward[k+1], c) - s.at(w.forward[k], c)
 			backward := s.at(w.backward[k], c) - s.at(w.backward[k+1], c)
-			x, at := (forward+backward)/2, c*s.n+i
+			x, at := float64((forward+backward)/2), c*s.n+i
 			d := x - s.mean[at]
 			s.mean[at] += d / float64(s.pairs)
 			s.m2[at] += float64(d * (x - s.mean[at]))
@@ -315,7 +315,7 @@ func (s *moments) spread(c int) []float64 {
 	std := make([]float64, s.n)
 	for i := range std { // Σ over a pair is 2·(x − mean)² + (forward − backward)²/2
 		at := c*s.n + i
-		std[i] = math.Sqrt((float64(2*s.m2[at]) + s.each[at]/2) / float64(2*s.pairs))
+		std[i] = math.Sqrt((float64(2*s.m2[at]) + float64(s.each[at]/2)) / float64(2*s.pairs))
 	}
 	return std
 }
