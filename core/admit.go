@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"runtime"
 	"time"
 
 	"github.com/xai-go/xai/core/internal/hostcall"
@@ -14,24 +13,44 @@ import (
 	"github.com/xai-go/xai/registry"
 )
 
-// admit says whether a method may run: the machine's policy allows it, and it is
-// what the project's lock says where the host keeps to that. It returns the
-// limits that the policy leaves it. What the user has granted is another
+// admit says whether a method may run: it is Allowed, and it is what the project's
+// lock says where the host keeps to that. It returns the entry with the limits that
+// the policy leaves it and, where the host takes what is under development as it
+// is, with the hash of what is there now. What the user has granted is another
 // question, for when its bytes are known to be what was pinned.
-func (h *Host) admit(e registry.Entry) (registry.Limits, error) {
-	policy, err := h.policy()
-	if err == nil {
-		err = forbidden(policy.Check(h.here(e)))
+func (h *Host) admit(ctx context.Context, e registry.Entry) (registry.Entry, error) {
+	if h.options.Dev && !e.Embedded {
+		var err error
+		if e, err = h.loader().AsIs(ctx, e); err != nil {
+			return e, loadError(e, err)
+		}
 	}
+	policy, err := h.allowed(e)
 	if err != nil {
-		return registry.Limits{}, err
+		return e, err
 	}
 	if h.options.Locked {
 		if err := h.locked(e); err != nil {
-			return registry.Limits{}, err
+			return e, err
 		}
 	}
-	return policy.Clamp(e.Limits, defaultsOf(e)), nil
+	e.Limits = policy.Clamp(e.Limits, defaultsOf(e))
+	return e, nil
+}
+
+// allowed is Allowed, and returns the machine's policy.
+func (h *Host) allowed(e registry.Entry) (*registry.Policy, error) {
+	if err := speaks(e); err != nil {
+		return nil, err
+	}
+	policy, err := registry.ReadPolicy(cmp.Or(h.options.PolicyFile, registry.SystemPolicyPath()))
+	if err != nil {
+		return nil, &Error{Kind: KindMethod, Msg: err.Error(), Hint: "nothing runs until whoever manages this machine has mended it", Err: err}
+	}
+	if err := policy.Check(h.here(e)); err != nil {
+		return nil, &Error{Kind: KindMethod, Msg: err.Error(), Hint: "ask whoever manages this machine, or use another method", Err: err}
+	}
+	return policy, nil
 }
 
 // defaultsOf returns the limits that a method of this kind has where it declares
@@ -88,14 +107,11 @@ func (h *Host) locked(e registry.Entry) error {
 // granted returns an error unless the user has granted what the entry needs. It
 // asks where somebody can answer, and remembers a yes.
 func (h *Host) granted(ctx context.Context, e registry.Entry) error {
-	if h.options.Dev || e.Embedded { // whose grants are no matter, even where they cannot be read
-		return nil
-	}
 	if h.options.Ask != nil {
 		h.asking.Lock() // one question at a time, and none that was just answered
 		defer h.asking.Unlock()
 	}
-	ask, err := h.missing(e)
+	ask, err := h.Asks(e)
 	if ask == nil || err != nil {
 		return err
 	}
@@ -133,28 +149,6 @@ func (h *Host) Grant(ctx context.Context, ask *registry.Ask) error {
 		return &Error{Kind: KindInput, Msg: "the grant cannot be remembered: this system names no folder for configuration", Hint: "set XDG_CONFIG_HOME to a folder of yours", Err: err}
 	}
 	return &Error{Kind: KindInput, Msg: "the grant cannot be remembered: " + err.Error(), Hint: "look at " + path + ", and who may write there", Err: err}
-}
-
-// Missing returns what the user has not granted yet to a method; nil where it may
-// run.
-func (h *Host) Missing(method string) (*registry.Ask, error) {
-	e, err := h.entry(method)
-	if err != nil {
-		return nil, err
-	}
-	return h.missing(e)
-}
-
-func (h *Host) missing(e registry.Entry) (*registry.Ask, error) {
-	grants, err := registry.ReadGrants(h.grantsPath())
-	if err != nil {
-		return nil, &Error{Kind: KindMethod, Msg: err.Error(), Err: err}
-	}
-	ask, err := grants.Missing(h.here(e), runtime.GOOS, runtime.GOARCH)
-	if err != nil {
-		return nil, &Error{Kind: KindMethod, Msg: err.Error(), Err: err}
-	}
-	return ask, nil
 }
 
 // grantsPath is where the user's grants are.

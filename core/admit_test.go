@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -84,7 +85,7 @@ func TestMethodsAreGrantedOnce(t *testing.T) {
 	if err := explain(o); err != nil {
 		t.Errorf("once it is granted: %v", err)
 	}
-	if ask, err := newHost(t, o).Missing("lime"); ask != nil || err != nil {
+	if ask, err := asks(newHost(t, o), "lime"); ask != nil || err != nil {
 		t.Errorf("missing are %v, %v", ask, err)
 	}
 }
@@ -227,6 +228,20 @@ func TestDeclarations(t *testing.T) {
 				if core.KindOf(err) != core.KindMethod || err.Error() != c.want {
 					t.Errorf("%s: got %v, want %q", runtime, err, c.want)
 				}
+			}
+			host := newHost(t, core.Options{Registry: mine, GrantsFile: filepath.Join(t.TempDir(), "grants.toml")})
+			e, _, err := host.Method(c.method)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := host.Examine(t.Context(), e); core.KindOf(err) != core.KindMethod || err.Error() != c.want {
+				t.Errorf("Examine: got %v, want %q", err, c.want)
+			}
+			told := slices.ContainsFunc(host.Diagnose(t.Context()), func(f core.Fact) bool {
+				return f.Group == "methods" && f.Name == c.method && f.Problem == c.want && f.Hint != ""
+			})
+			if !told {
+				t.Errorf("Diagnose does not say %q", c.want)
 			}
 		})
 	}

@@ -28,8 +28,11 @@ func speaks(e registry.Entry) error {
 }
 
 // sealed refuses a module that carries a description of its methods which is not
-// what the registry declares.
-func sealed(e registry.Entry, module []byte) error {
+// what the registry declares; one under development may be ahead of its file.
+func (h *Host) sealed(e registry.Entry, module []byte) error {
+	if e.Embedded || h.options.Dev {
+		return nil
+	}
 	refuse := func(msg string) error {
 		return &Error{Kind: KindMethod, Msg: msg, Hint: "xai plugin seal writes what the module says into " + e.File.Path}
 	}

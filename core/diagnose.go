@@ -160,19 +160,14 @@ func (d *diagnosis) methods(ctx context.Context) {
 
 // usable returns why a method would be refused before it runs.
 func (h *Host) usable(ctx context.Context, e registry.Entry) error {
-	if _, err := h.admit(e); err != nil {
+	e, err := h.admit(ctx, e)
+	if err != nil {
 		return err
 	}
-	var err error
-	if e.Kind == registry.KindProcess {
-		_, err = h.loader().Executable(ctx, e)
-	} else {
-		_, err = h.loader().Module(ctx, e)
+	if err := h.Examine(ctx, e); err != nil {
+		return err
 	}
-	if err != nil {
-		return loadError(e, err)
-	}
-	ask, err := h.missing(e)
+	ask, err := h.Asks(e)
 	if err == nil && ask != nil {
 		return h.refused(e, ask.String())
 	}

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"path/filepath"
@@ -11,37 +10,18 @@ import (
 	"github.com/xai-go/xai/registry"
 )
 
-// Allowed returns an error where the machine's policy does not allow a method,
-// which no registry file need declare yet. It looks at nothing but the entry.
+// Allowed returns an error where this version does not speak the ABI of a method,
+// or the machine's policy does not allow it. It looks at nothing but the entry,
+// which no registry file need declare yet.
 func (h *Host) Allowed(e registry.Entry) error {
-	policy, err := h.policy()
-	if err != nil {
-		return err
-	}
-	return forbidden(policy.Check(h.here(e)))
-}
-
-// policy reads the policy of the machine.
-func (h *Host) policy() (*registry.Policy, error) {
-	policy, err := registry.ReadPolicy(cmp.Or(h.options.PolicyFile, registry.SystemPolicyPath()))
-	if err != nil {
-		return nil, &Error{Kind: KindMethod, Msg: err.Error(), Hint: "nothing runs until whoever manages this machine has mended it", Err: err}
-	}
-	return policy, nil
-}
-
-// forbidden words what a policy says.
-func forbidden(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &Error{Kind: KindMethod, Msg: err.Error(), Hint: "ask whoever manages this machine, or use another method", Err: err}
+	_, err := h.allowed(e)
+	return err
 }
 
 // Examine returns an error where a method would be refused whatever the user
-// granted: the policy does not allow it, its bytes are not there, are not those
-// that were pinned or signed, or are no module that this host would compile. It
-// runs nothing, and uses no network.
+// granted: it is not Allowed; or its bytes are not there, are not those that were
+// pinned or signed, are no module that this host would compile, or say otherwise
+// than the entry. It runs nothing, and uses no network.
 func (h *Host) Examine(ctx context.Context, e registry.Entry) error {
 	if err := h.Allowed(e); err != nil {
 		return err
@@ -56,20 +36,13 @@ func (h *Host) Examine(ctx context.Context, e registry.Entry) error {
 	if err != nil {
 		return loadError(e, err)
 	}
+	if err := h.sealed(e, module); err != nil {
+		return err
+	}
 	if err := wasm.Check(module, infoOf(e.Method)); err != nil {
 		return &Error{Kind: KindMethod, Msg: "method " + e.Name + ": " + err.Error(), Hint: "build it again, or ask its author", Err: err}
 	}
 	return nil
-}
-
-// Bytes returns the verified module of a method, which no registry file need declare
-// yet.
-func (h *Host) Bytes(ctx context.Context, e registry.Entry) ([]byte, error) {
-	module, err := h.loader().Module(ctx, e)
-	if err != nil {
-		return nil, loadError(e, err)
-	}
-	return module, nil
 }
 
 // Compile compiles the module of a method, apart from this program where it is not
@@ -89,7 +62,20 @@ func (h *Host) Compile(ctx context.Context, e registry.Entry) error {
 
 // Asks returns what the user has not granted yet to a method, which no registry
 // file need declare yet; nil where it may run.
-func (h *Host) Asks(e registry.Entry) (*registry.Ask, error) { return h.missing(e) }
+func (h *Host) Asks(e registry.Entry) (*registry.Ask, error) {
+	if h.options.Dev || e.Embedded { // whose grants are no matter, even where they cannot be read
+		return nil, nil
+	}
+	grants, err := registry.ReadGrants(h.grantsPath())
+	if err != nil {
+		return nil, &Error{Kind: KindMethod, Msg: err.Error(), Err: err}
+	}
+	ask, err := grants.Missing(h.here(e), runtime.GOOS, runtime.GOARCH)
+	if err != nil {
+		return nil, &Error{Kind: KindMethod, Msg: err.Error(), Err: err}
+	}
+	return ask, nil
+}
 
 // Revoke takes back what the user has granted to a method: under its name, and to
 // the bytes that the name finds now, under whatever name. It returns what it took.

@@ -48,12 +48,21 @@ func TestWhatNothingConfinesIsAsked(t *testing.T) {
 	}
 }
 
+// asks is Asks of a method that a registry file declares.
+func asks(host *core.Host, method string) (*registry.Ask, error) {
+	e, _, err := host.Method(method)
+	if err != nil {
+		return nil, err
+	}
+	return host.Asks(e)
+}
+
 func TestRevoke(t *testing.T) {
 	o := core.Options{Registry: project(t), GrantsFile: filepath.Join(t.TempDir(), "grants.toml")}
 	host := newHost(t, o)
-	ask, err := host.Missing("lime")
+	ask, err := asks(host, "lime")
 	if err != nil || ask == nil {
-		t.Fatalf("Missing = %v, %v", ask, err)
+		t.Fatalf("asks = %v, %v", ask, err)
 	}
 	other := *ask
 	other.Grant.Name = "another" // for the same bytes, which would count for lime too
@@ -65,7 +74,7 @@ func TestRevoke(t *testing.T) {
 	if taken, err := host.Revoke(t.Context(), "lime"); err != nil || len(taken) != 2 {
 		t.Errorf("Revoke = %v, %v", taken, err)
 	}
-	if again, err := host.Missing("lime"); err != nil || again == nil || len(again.Needs) == 0 {
+	if again, err := asks(host, "lime"); err != nil || again == nil || len(again.Needs) == 0 {
 		t.Errorf("after it, missing is %v, %v", again, err)
 	}
 	if taken, err := host.Revoke(t.Context(), "nobody"); err != nil || taken != nil {

@@ -36,11 +36,10 @@ func TestDefaultMemory(t *testing.T) {
 				t.Fatal(err)
 			}
 			e := registry.Entry{Method: registry.Method{Name: "m", Kind: c.kind, Limits: registry.Limits{Memory: c.declared}}, File: &registry.File{}}
-			got, err := h.admit(e)
-			if err != nil || got.Memory != c.want {
-				t.Errorf("%d bytes of memory, %v, want %d", got.Memory, err, c.want)
+			e, err = h.admit(t.Context(), e)
+			if err != nil || e.Limits.Memory != c.want {
+				t.Errorf("%d bytes of memory, %v, want %d", e.Limits.Memory, err, c.want)
 			}
-			e.Limits = got
 			bound := h.MemoryBound(e)
 			e.Limits.Memory += 1 << 20
 			if more := h.MemoryBound(e) - bound; more != 0 && c.kind == registry.KindProcess || more != 1<<20 && c.kind == registry.KindWASM {

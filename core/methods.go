@@ -116,10 +116,8 @@ func (h *Host) load(ctx context.Context, e registry.Entry) (*wasm.Module, error)
 // mayRun says whether a module whose bytes are verified is what was declared, and
 // is granted what it needs.
 func (h *Host) mayRun(ctx context.Context, e registry.Entry, module []byte) error {
-	if !e.Embedded && !h.options.Dev {
-		if err := sealed(e, module); err != nil {
-			return err
-		}
+	if err := h.sealed(e, module); err != nil {
+		return err
 	}
 	return h.granted(ctx, e)
 }

@@ -11,7 +11,10 @@ import (
 // the limits that the machine's policy leaves it, and the module's verified bytes.
 // It runs nothing, and asks for no grant.
 func (h *Host) Module(ctx context.Context, method string) (registry.Entry, []byte, error) {
-	e, err := h.admitted(ctx, method)
+	e, err := h.entry(method)
+	if err == nil {
+		e, err = h.admit(ctx, e)
+	}
 	if err != nil {
 		return e, nil, err
 	}
@@ -25,7 +28,10 @@ func (h *Host) Module(ctx context.Context, method string) (registry.Entry, []byt
 // Executable is Module for a method that is a program: it returns the path of the
 // verified executable for this platform, with its hash in the entry.
 func (h *Host) Executable(ctx context.Context, method string) (registry.Entry, string, error) {
-	e, err := h.admitted(ctx, method)
+	e, err := h.entry(method)
+	if err == nil {
+		e, err = h.admit(ctx, e)
+	}
 	if err != nil {
 		return e, "", err
 	}
@@ -39,20 +45,4 @@ func (h *Host) Executable(ctx context.Context, method string) (registry.Entry, s
 	}
 	e.SHA256 = a.SHA256
 	return e, path, nil
-}
-
-// admitted returns the entry of a method that the machine's policy lets run, with
-// the limits that it leaves.
-func (h *Host) admitted(ctx context.Context, method string) (registry.Entry, error) {
-	e, err := h.entry(method)
-	if err != nil {
-		return e, err
-	}
-	if h.options.Dev && !e.Embedded {
-		if e, err = h.loader().AsIs(ctx, e); err != nil {
-			return e, loadError(e, err)
-		}
-	}
-	e.Limits, err = h.admit(e)
-	return e, err
 }

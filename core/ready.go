@@ -49,20 +49,12 @@ type cost struct {
 
 // ready returns what runs the method, which may run. It fills in r.Runtime.
 func (h *Host) ready(ctx context.Context, e registry.Entry, info sdk.Info, r *Request) (*ready, error) {
-	var err error
-	if h.options.Dev && !e.Embedded {
-		if e, err = h.loader().AsIs(ctx, e); err != nil {
-			return nil, loadError(e, err)
-		}
-	}
-	if err := speaks(e); err != nil {
-		return nil, err
-	}
 	// The user may give a method more than it declares, and nobody more than the
 	// policy allows.
 	e.Limits.Timeout = cmp.Or(r.Timeout, e.Limits.Timeout)
 	e.Limits.Fuel = cmp.Or(r.Fuel, e.Limits.Fuel)
-	if e.Limits, err = h.admit(e); err != nil {
+	e, err := h.admit(ctx, e)
+	if err != nil {
 		return nil, err
 	}
 	if r.Runtime == "" {

@@ -235,7 +235,7 @@ func (t *kitRun) granted(ctx context.Context, host *core.Host, e registry.Entry)
 	if t.dev {
 		return nil
 	}
-	ask, err := host.Missing(e.Name)
+	ask, err := host.Asks(e)
 	if ask == nil || err != nil {
 		return err
 	}

@@ -477,7 +477,7 @@ func (i *Installer) declare(ctx context.Context, r Request, list *registry.List,
 // then does the rest.
 func (i *Installer) bring(ctx context.Context, granted bool, list *registry.List, entries []registry.Entry, rest func() error) ([]Method, error) {
 	for _, e := range entries { // before anybody is contacted
-		if err := i.allowed(e); err != nil {
+		if err := i.Host.Allowed(e); err != nil {
 			return nil, err
 		}
 	}
@@ -501,19 +501,11 @@ func (i *Installer) bring(ctx context.Context, granted bool, list *registry.List
 	return out, rest()
 }
 
-// allowed says whether this host could run a method, and the policy lets it.
-func (i *Installer) allowed(e registry.Entry) error {
-	if err := speaks(e); err != nil {
-		return err
-	}
-	return i.Host.Allowed(e)
-}
-
 // bringOne fetches an entry, verifies and compiles it. What was not granted yet is
 // in Granted.
 func (i *Installer) bringOne(ctx context.Context, list *registry.List, e registry.Entry) (Method, error) {
 	out := Method{Entry: e}
-	if err := i.allowed(e); err != nil {
+	if err := i.Host.Allowed(e); err != nil {
 		return out, err
 	}
 	if first, err := list.Find(e.Name); err == nil && first.File != e.File {
@@ -537,51 +529,11 @@ func (i *Installer) bringOne(ctx context.Context, list *registry.List, e registr
 	if err := i.Host.Examine(ctx, e); err != nil {
 		return out, err
 	}
-	if err := i.holds(ctx, e); err != nil {
-		return out, err
-	}
 	if err := i.Host.Compile(ctx, e); err != nil {
 		return out, err
 	}
 	out.Granted, err = i.Host.Asks(e)
 	return out, err
-}
-
-// holds holds a declaration to what the module says of itself, where it says
-// anything: that it has a method of that name.
-func (i *Installer) holds(ctx context.Context, e registry.Entry) error {
-	if e.Kind != registry.KindWASM {
-		return nil
-	}
-	module, err := i.Host.Bytes(ctx, e)
-	if err != nil {
-		return err
-	}
-	described, err := seal.Methods(module)
-	if err != nil || len(described) == 0 {
-		return nil // it runs all the same, as somebody declares it
-	}
-	var names []string
-	for _, m := range described {
-		if m.Name == e.Name {
-			return nil
-		}
-		names = append(names, m.Name)
-	}
-	return &core.Error{Kind: core.KindMethod, Msg: fmt.Sprintf("method %s: the module that %s declares has no such method; it has %s", e.Name, e.File.Path, strings.Join(names, ", ")), Hint: "call it what its author calls it"}
-}
-
-// speaks holds a method to the ABI of this host.
-func speaks(e registry.Entry) error {
-	var major, minor int
-	if _, err := fmt.Sscanf(e.ABI, "%d.%d", &major, &minor); err != nil || major == abi.Major && minor <= abi.Minor {
-		return nil // registry has held it to its form
-	}
-	hint := "ask its author for a newer version"
-	if major > abi.Major || major == abi.Major {
-		hint = "install a newer xai"
-	}
-	return &core.Error{Kind: core.KindMethod, Msg: fmt.Sprintf("method %s speaks ABI %s, and this xai speaks %s", e.Name, e.ABI, abi.VersionText), Hint: hint}
 }
 
 // grant has granted what was asked for.

@@ -600,12 +600,12 @@ func TestFetchGoesOn(t *testing.T) {
 	}
 	kind(t, e.Failures[0].Err, core.KindInput, "the server has no such file")
 	kind(t, e.Failures[1].Err, core.KindMethod, "has sha256")
-	if ask, err := p.Host.Missing("here"); err != nil || ask != nil {
+	if ask, err := p.Host.Asks(got[0].Entry); err != nil || ask != nil {
 		t.Errorf("what is here was not granted: %v, %v", ask, err)
 	}
 	// One alone says itself what the matter is.
 	_, err = p.Fetch(t.Context(), true, "misnamed")
-	kind(t, err, core.KindMethod, "has no such method; it has gone, here, swapped")
+	kind(t, err, core.KindMethod, "the module of method misnamed holds gone, here, swapped and no method of that name")
 	_, err = p.Fetch(t.Context(), true, "gone")
 	kind(t, err, core.KindInput, "the server has no such file")
 
