@@ -59,6 +59,7 @@ func (t Term) Evaluation(w io.Writer, e *evaluation.Evaluation) error {
 	t = t.defaults()
 	var b strings.Builder
 	t.evaluated(&b, e)
+	names := t.shorten(&b, e)
 	several := len(e.Texts) > 1
 	for _, group := range measures {
 		var rows [][]string
@@ -70,7 +71,7 @@ func (t Term) Evaluation(w io.Writer, e *evaluation.Evaluation) error {
 		}
 		head := []string{""}
 		for _, s := range e.Aggregate {
-			head = append(head, s.Method)
+			head = append(head, names[s.Method])
 		}
 		if slices.ContainsFunc(rows, func(r []string) bool { return r[len(r)-1] != "" }) {
 			head = append(head, "random")
@@ -78,7 +79,7 @@ func (t Term) Evaluation(w io.Writer, e *evaluation.Evaluation) error {
 		fmt.Fprintf(&b, "\n  %s\n", t.Level.Bold(group.group))
 		t.columns(&b, head, rows)
 	}
-	t.agreement(&b, e, several)
+	t.agreement(&b, e, names, several)
 	b.WriteByte('\n')
 	t.facts(&b, settings(e))
 	_, err := io.WriteString(w, b.String())
@@ -184,10 +185,28 @@ func bounds(i evaluation.Interval) string {
 
 // figure formats a value of a table.
 func figure(v float64) string {
-	if a := math.Abs(v); a != 0 && (a < 0.001 || a >= 10000) {
+	if a := math.Abs(v); a != 0 && (a < 0.0005 || a >= 10000) {
 		return fmt.Sprintf("%.1e", v)
 	}
 	return fmt.Sprintf("%.3f", v)
+}
+
+// shorten returns what the columns of the methods are called: the methods' own
+// names where these are short, numbers where they are not, which are listed.
+func (t Term) shorten(b *strings.Builder, e *evaluation.Evaluation) map[string]string {
+	const column = 16
+	names, long := make(map[string]string), false
+	for _, m := range e.Methods {
+		names[m.Label] = m.Label
+		long = long || len(e.Methods) > 1 && uniseg.StringWidth(Line(m.Label)) > column
+	}
+	if long {
+		for i, m := range e.Methods {
+			names[m.Label] = fmt.Sprintf("[%d]", i+1)
+			b.WriteString(t.Paragraph(fmt.Sprintf("[%d] %s", i+1, m.Label), "  "))
+		}
+	}
+	return names
 }
 
 // columns writes a table; where it is wider than the terminal, in several parts.
@@ -205,6 +224,9 @@ func (t Term) columns(b *strings.Builder, head []string, rows [][]string) {
 			last++
 		}
 		for k, r := range append([][]string{head}, rows...) {
+			if k > 0 && !slices.ContainsFunc(r[first:last], func(s string) bool { return s != "" }) {
+				continue
+			}
 			line := "  " + clip(r[0], t.Width/3) + blanks(clip(r[0], t.Width/3), width[0])
 			for i := first; i < last; i++ {
 				s := clip(r[i], t.Width/3)
@@ -223,13 +245,13 @@ func (t Term) columns(b *strings.Builder, head []string, rows [][]string) {
 }
 
 // agreement writes how each pair of methods agrees.
-func (t Term) agreement(b *strings.Builder, e *evaluation.Evaluation, several bool) {
+func (t Term) agreement(b *strings.Builder, e *evaluation.Evaluation, names map[string]string, several bool) {
 	if len(e.Agreement) == 0 {
 		return
 	}
 	var rows [][]string
 	for _, a := range e.Agreement {
-		row, intervals := []string{a.A + " · " + a.B}, []string{""}
+		row, intervals := []string{names[a.A] + " · " + names[a.B]}, []string{""}
 		for _, name := range []string{"kendall_tau_b", "spearman", "top_overlap"} {
 			i, ok := a.Over[name]
 			if !ok {

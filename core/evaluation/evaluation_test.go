@@ -1,0 +1,450 @@
+package evaluation
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io/fs"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/xai-go/xai/core"
+	"github.com/xai-go/xai/internal/golden"
+	"github.com/xai-go/xai/sdk"
+)
+
+const film = "the plot is thin ; however , every scene looks great !"
+
+// settings are those of a preset, with fewer draws.
+func settings(t *testing.T, preset string, measures ...string) Settings {
+	t.Helper()
+	s, err := Preset(preset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Random, s.Samples, s.NoiseSamples, s.Neighbours, s.Bootstrap = 3, 20, 3, 2, 200
+	if len(measures) > 0 {
+		s.Measures = measures
+	}
+	return s
+}
+
+// lime is a method with few samples.
+var lime = Method{Name: "lime", Params: map[string]string{"num_samples": "60"}}
+
+// evaluate runs lime in process.
+func evaluate(t *testing.T, h *core.Host, m *core.Model, texts []Text, o Options) *Evaluation {
+	t.Helper()
+	if len(o.Methods) == 0 && !texts[0].scored() {
+		o.Methods = []Method{lime}
+	}
+	o.Runtime = core.RuntimeNative
+	e, err := Run(t.Context(), h, m, texts, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// form is the JSON form of an evaluation without what need not repeat.
+func form(t *testing.T, e *Evaluation) string {
+	t.Helper()
+	plain := *e
+	plain.Provenance.WallSeconds, plain.Runs = 0, Runs{}
+	b, err := json.Marshal(&plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// TestRepeats: the seed decides the result, and what the model remembers does
+// not; a second evaluation has it run nothing.
+func TestRepeats(t *testing.T) {
+	h, m := openModel(t, "bert-text", "f32")
+	texts := []Text{{Input: core.Input{Text: film}}, {Input: core.Input{Text: "an unforgettable journey"}}}
+	o := Options{Settings: settings(t, "eraser"), Seed: 3}
+	a := evaluate(t, h, m, texts, o)
+	if a.Runs.Explaining.Ran == 0 || a.Runs.Measuring.Ran == 0 || a.Runs.Measuring.Asked <= a.Runs.Measuring.Ran {
+		t.Errorf("rows: %+v", a.Runs)
+	}
+	b := evaluate(t, h, m, texts, o)
+	if ran := b.Runs.Explaining.Ran + b.Runs.Measuring.Ran; ran != 0 {
+		t.Errorf("the same again ran %d rows", ran)
+	}
+	if diff := cmp.Diff(form(t, a), form(t, b)); diff != "" {
+		t.Errorf("the same seed gives another result:\n%s", diff)
+	}
+	o.Seed = 4
+	if form(t, evaluate(t, h, m, texts, o)) == form(t, a) {
+		t.Error("another seed gives the same result")
+	}
+}
+
+// TestGiven: an explanation that is given is measured as it is where the method
+// runs, and so are its scores as a list, by units or by tokens.
+func TestGiven(t *testing.T) {
+	h, m := openModel(t, "bert-text", "f32")
+	o := Options{Settings: settings(t, "eraser"), Units: core.UnitsToken}
+	text := core.Input{Text: film}
+	want := evaluate(t, h, m, []Text{{Input: text}}, o).Texts[0].Methods[0]
+	x, err := h.Explain(t.Context(), m, core.Request{Input: text, Method: "lime", Params: lime.Params, Units: core.UnitsToken, Runtime: core.RuntimeNative})
+	if err != nil {
+		t.Fatal(err)
+	}
+	scores := numbers(x.Attributions[0].Values)
+	tokens := make([]float64, len(x.Input.Tokens))
+	for i, u := range x.Input.Units {
+		tokens[u.Tokens[0]] = scores[i]
+	}
+	for what, given := range map[string]Text{
+		"explanation": {Input: text, Given: x},
+		"units":       {Input: text, Scores: scores},
+		"tokens":      {Input: text, Scores: tokens},
+	} {
+		got := evaluate(t, h, m, []Text{given}, o).Texts[0].Methods[0]
+		got.Method = want.Method
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-run +given):\n%s", what, diff)
+		}
+	}
+	for what, scores := range map[string][]float64{"too few": scores[1:3], "NaN": append([]float64{math.NaN()}, scores[1:]...)} {
+		if _, err := Run(t.Context(), h, m, []Text{{Input: text, Scores: scores}}, o); core.KindOf(err) != core.KindInput {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := Run(t.Context(), h, m, []Text{{Input: text, Scores: scores}, {Input: text}}, o); core.KindOf(err) != core.KindInput {
+		t.Errorf("scores for one of two texts: %v", err)
+	}
+}
+
+// TestWindows: a text that does not fit is read in windows that fit, which hold
+// all of it; its output is their mean, and a score counts in proportion.
+func TestWindows(t *testing.T) {
+	h, m := openModel(t, "bert-text", "f32")
+	long := strings.Repeat("The film was good, and the plot is thin. ", 12) + strings.Repeat("scene ", 90) + "."
+	e := evaluate(t, h, m, []Text{{Input: core.Input{Text: long}}}, Options{Settings: settings(t, "eraser", Faithfulness, LeaveOneOut)})
+	x := e.Texts[0]
+	if len(x.Windows) < 3 || x.Dropped != 0 {
+		t.Fatalf("%d windows, %d tokens dropped", len(x.Windows), x.Dropped)
+	}
+	at, weights, value := 0, 0.0, 0.0
+	var scores []float64
+	for _, w := range x.Windows {
+		if w.Start != at || w.Tokens > m.MaxTokens() {
+			t.Errorf("window %+v after byte %d, of at most %d tokens", w, at, m.MaxTokens())
+		}
+		at, weights = w.End, weights+w.Weight
+		part := core.Input{Text: long[w.Start:w.End]}
+		p, err := m.Predict(t.Context(), []core.Input{part}, core.PredictOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		value += w.Weight * p.Rows[0].Readouts[0].Probs[x.Target.Index]
+		own, err := h.Explain(t.Context(), m, core.Request{Input: part, Method: "lime", Params: lime.Params, Target: x.Target.Expr, Runtime: core.RuntimeNative})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range own.Attributions[0].Values {
+			scores = append(scores, w.Weight*float64(v))
+		}
+	}
+	if at != len(long) || math.Abs(weights-1) > 1e-12 || math.Abs(value-float64(x.Target.Value)) > 1e-12 {
+		t.Errorf("windows end at %d of %d, weigh %v, and say %v for %v", at, len(long), weights, value, x.Target.Value)
+	}
+	if diff := cmp.Diff(scores, numbers(x.Methods[0].Scores)); diff != "" {
+		t.Errorf("scores:\n%s", diff)
+	}
+	for _, u := range x.Methods[0].Units {
+		if long[u.Start:u.End] != u.Text {
+			t.Errorf("unit %q at %q", u.Text, long[u.Start:u.End])
+		}
+	}
+	if first, all := float64(x.Methods[0].Curves.Deletion[0]), float64(x.Target.Value); first != all {
+		t.Errorf("the curve begins at %v, not %v", first, all)
+	}
+	// Cut instead, there is one window, and the rest is not read.
+	s := settings(t, "eraser", Faithfulness)
+	s.Long = LongCut
+	if x := evaluate(t, h, m, []Text{{Input: core.Input{Text: long}}}, Options{Settings: s}).Texts[0]; len(x.Windows) != 1 || x.Dropped == 0 {
+		t.Errorf("cut: %d windows, %d dropped", len(x.Windows), x.Dropped)
+	}
+}
+
+// TestPlausibility: scores that are the rationale have all measures 1; those of
+// its opposite have none of the spans.
+func TestPlausibility(t *testing.T) {
+	h, m := openModel(t, "bert-text", "f32")
+	mark := strings.Index(film, "looks great")
+	text := Text{Input: core.Input{Text: film}, Marked: true, Ranges: []Range{{mark, mark + len("looks great")}}}
+	good, bad := text, text
+	for _, unit := range strings.Fields(film) {
+		v := 0.0
+		if unit == "looks" || unit == "great" {
+			v = 1
+		}
+		good.Scores, bad.Scores = append(good.Scores, v), append(bad.Scores, -v)
+	}
+	s := settings(t, "eraser", Plausibility)
+	s.Top = TopTruth
+	e := evaluate(t, h, m, []Text{good}, Options{Settings: s})
+	for _, name := range []string{auprc, tokenF1, iouF1} {
+		if v := e.Texts[0].Methods[0].Values[name]; v != 1 {
+			t.Errorf("%s of the rationale itself is %v", name, v)
+		}
+		if v := e.Texts[0].Methods[0].Random[name]; !(v.Mean < 1) {
+			t.Errorf("%s at random is %v", name, v.Mean)
+		}
+	}
+	e = evaluate(t, h, m, []Text{good, bad}, Options{Settings: s})
+	if v := e.Aggregate[0].Measures[iouF1]; v.Mean != 0.5 || v.Low != 0 || v.High != 1 || v.Texts != 2 {
+		t.Errorf("over a good and a bad one: %+v", v)
+	}
+	unmarked := evaluate(t, h, m, []Text{{Input: text.Input, Scores: good.Scores}}, Options{Settings: s})
+	if len(unmarked.Texts[0].Methods[0].Values) != 0 {
+		t.Errorf("nobody marked anything: %v", unmarked.Texts[0].Methods[0].Values)
+	}
+	if got := meanShare([]Text{text}); math.Abs(got-2.0/12) > 1e-15 {
+		t.Errorf("%v of the words are marked", got)
+	}
+}
+
+// TestCounts: what ferret removes.
+func TestCounts(t *testing.T) {
+	s := settings(t, "ferret")
+	for _, c := range []struct {
+		n, positive int
+		want        []int
+	}{
+		{20, 20, []int{2, 4, 6, 8, 10, 12, 14, 16, 18, 20}},
+		{20, 5, []int{2, 4, 5}},
+		{4, 4, []int{1, 2, 3, 4}},
+		{4, 0, nil},
+	} {
+		ks, shares := s.counts(c.n, c.positive)
+		if !slices.Equal(ks, c.want) || len(shares) != len(ks) {
+			t.Errorf("%d of %d units: %v at %v, want %v", c.positive, c.n, ks, shares, c.want)
+		}
+	}
+	h, m := openModel(t, "bert-text", "f32")
+	none := evaluate(t, h, m, []Text{{Input: core.Input{Text: "good film"}, Scores: []float64{-1, -2}}}, Options{Settings: s}).Texts[0].Methods[0]
+	if none.Values[comprehensiveness] != 0 || none.Values[sufficiency] != 1 {
+		t.Errorf("without a positive score: %v", none.Values)
+	}
+}
+
+// slope attributes the gradient to each component of each token's embedding.
+type slope struct{}
+
+func (slope) Info() sdk.Info {
+	return sdk.Info{
+		Name: "slope", Version: "1.0.0", Needs: []sdk.Need{sdk.NeedForward, sdk.NeedGradients, sdk.NeedEmbeddings},
+		Params: []sdk.Param{{Name: paramDetailed, Type: sdk.Bool, Default: false, Doc: "return all components"}},
+	}
+}
+
+func (slope) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
+	n := len(r.Tokens)
+	keep := make([]uint8, n)
+	for i := range keep {
+		keep[i] = 1
+	}
+	reply, err := sdk.Gradient(ctx, m, &sdk.Forward{Masks: sdk.NewTensor(keep, 1, n)}, "embeddings")
+	if err != nil {
+		return nil, err
+	}
+	t, err := reply.Tensor(sdk.Grad("embeddings"), 0)
+	if err != nil {
+		return nil, err
+	}
+	g, err := sdk.Values[float32](t)
+	if err != nil {
+		return nil, err
+	}
+	wide, tokens := make([]float64, len(g)), make([]float64, n)
+	for i, v := range g {
+		wide[i] = float64(v)
+		tokens[i/(len(g)/n)] += float64(v)
+	}
+	e := &sdk.Explanation{Attributions: []sdk.Attribution{{Name: "attributions", Over: sdk.OverTokens, Values: tokens}}}
+	if r.Params.Bool(paramDetailed) {
+		e.Tensors = []sdk.NamedTensor{{Name: paramDetailed, Axes: []string{"token", "component"}, Tensor: *sdk.NewTensor(wide, n, len(g)/n)}}
+	}
+	return e, nil
+}
+
+const slopeRegistry = `
+schema = 1
+[[method]]
+name = "slope"
+kind = "wasm"
+url = "builtin:slope.wasm"
+sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
+abi = "1.0"
+version = "1.0.0"
+needs = ["forward", "gradients", "embeddings"]
+summary = "the gradient"
+[method.limits]
+memory = "64MiB"
+timeout = "60s"
+fuel = "10G"
+forwards = 1000
+output = "16MiB"
+log = "64KiB"
+[method.params.embedding_attributions]
+type = "bool"
+default = false
+doc = "return all components"
+`
+
+// TestNoise: a method that attributes to embeddings is measured on them, too. The
+// gradient is nearly faithful to small noise, and small noise nearly leaves it.
+func TestNoise(t *testing.T) {
+	host, err := core.New(core.Options{
+		Models:  map[string]fs.FS{"bert-text": golden.ModelFS(t, "bert-text")},
+		Methods: core.Builtin{Registry: []byte(slopeRegistry), Native: map[string]sdk.Method{"slope": slope{}}}, BuiltinOnly: true, Threads: 1,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer host.Close()
+	m, err := host.OpenModel(t.Context(), "builtin:bert-text")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	o := Options{Settings: settings(t, "captum", Embedding, Sensitivity), Methods: []Method{{Name: "slope"}}, Output: sdk.Logit}
+	o.Noise = 1e-3
+	got := evaluate(t, host, m, []Text{{Input: core.Input{Text: film}}}, o).Texts[0].Methods[0].Values
+	if v := float64(got[embeddingInfidelity]); !(v > 0 && v < 1e-6) {
+		t.Errorf("infidelity %v", v)
+	}
+	if v := float64(got[embeddingSensitivity]); !(v > 0 && v < 0.1) {
+		t.Errorf("sensitivity %v", v)
+	}
+	if v := float64(got[sensitivityMax]); !(v > 0) {
+		t.Errorf("sensitivity to a missing unit %v", v)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	h, m := openModel(t, "bert-text", "f32")
+	text := []Text{{Input: core.Input{Text: film}}}
+	for what, change := range map[string]func(*Options){
+		"measures":   func(o *Options) { o.Measures = []string{"faithful"} },
+		"fill":       func(o *Options) { o.Fill = "token" },
+		"shares":     func(o *Options) { o.Shares = []float64{0.5, 1.5} },
+		"none":       func(o *Options) { o.Shares = nil },
+		"rule":       func(o *Options) { o.Rule = "up" },
+		"steps":      func(o *Options) { o.Steps = -1 },
+		"top":        func(o *Options) { o.Top = "0" },
+		"long":       func(o *Options) { o.Long = "skip" },
+		"noise":      func(o *Options) { o.Noise = math.NaN() },
+		"confidence": func(o *Options) { o.Confidence = 1 },
+		"twice":      func(o *Options) { o.Methods = []Method{lime, lime} },
+		"nothing":    func(o *Options) { o.Methods = nil },
+		"method":     func(o *Options) { o.Methods = []Method{{Name: "lyme"}} },
+		"target":     func(o *Options) { o.Target = "nothing" },
+	} {
+		o := Options{Settings: settings(t, "eraser"), Methods: []Method{lime}, Runtime: core.RuntimeNative}
+		change(&o)
+		if _, err := Run(t.Context(), h, m, text, o); core.KindOf(err) != core.KindUsage {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Run(ctx, h, m, text, Options{Settings: settings(t, "eraser"), Methods: []Method{lime}, Runtime: core.RuntimeNative}); core.KindOf(err) != core.KindInterrupted {
+		t.Errorf("interrupted: %v", err)
+	}
+}
+
+func TestReadCorpus(t *testing.T) {
+	texts, err := ReadCorpus(strings.NewReader("\xef\xbb\xbf"+`{"text": "größer ist gut", "label": 1, "rationale": [[12, 15]]}
+
+{"id": "b", "text": "größer ist gut", "rationale_runes": [[11, 14]], "target": "POSITIVE", "other": {}}
+{"text": "größer ist gut", "evidences": [{"start": 11, "end": 14, "text": "gut"}], "scores": [1, 2, 3]}
+{"text": "a", "text_pair": "b", "rationale": []}`), "corpus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair := "b"
+	same := core.Input{Text: "größer ist gut"}
+	gut := []Range{{13, 16}}
+	want := []Text{
+		{ID: "1", Input: same, Label: "1", Marked: true, Ranges: []Range{{12, 15}}},
+		{ID: "b", Input: same, Target: "POSITIVE", Marked: true, Ranges: gut},
+		{ID: "4", Input: same, Marked: true, Ranges: gut, Scores: []float64{1, 2, 3}},
+		{ID: "5", Input: core.Input{Text: "a", Pair: &pair}, Marked: true},
+	}
+	if diff := cmp.Diff(want, texts); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for bad, message := range map[string]string{
+		"":                                       "holds no text",
+		"[]":                                     "line 1: it is no such object",
+		"{}":                                     `line 1: it has no "text"`,
+		"{\"text\": \"a\"}\n{\"text\": 1}":       "line 2: it is no such object",
+		`{"text": "abc", "rationale": [[2, 4]]}`: "outside of the text",
+		`{"text": "abc", "rationale_runes": [[-1, 2]]}`:                       "outside of the text",
+		`{"text": "abc", "rationale": [], "evidences": []}`:                   "more than one way",
+		`{"text": "abc", "evidences": [{"start": 1}]}`:                        `no "start" and "end"`,
+		`{"text": "abc", "evidences": [{"start": 1, "end": 2, "text": "c"}]}`: "is not the text that is there",
+	} {
+		if _, err := ReadCorpus(strings.NewReader(bad), "corpus"); core.KindOf(err) != core.KindInput || !strings.Contains(err.Error(), message) {
+			t.Errorf("%s: %v, want %q", bad, err, message)
+		}
+	}
+	if _, err := ReadCorpus(strings.NewReader(strings.Repeat("x", maxLine+1)), "corpus"); err == nil || !strings.Contains(err.Error(), "16 MiB") {
+		t.Errorf("a long line: %v", err)
+	}
+}
+
+func TestReadScores(t *testing.T) {
+	for text, want := range map[string][]Scores{
+		"[1, -2.5]":       {{List: []float64{1, -2.5}}},
+		"[1]\n[2, 3]":     {{List: []float64{1}}, {List: []float64{2, 3}}},
+		"[[1], [2, 3e0]]": {{List: []float64{1}}, {List: []float64{2, 3}}},
+	} {
+		got, err := ReadScores(strings.NewReader(text), "scores")
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v\n%s", text, err, diff)
+		}
+	}
+	for _, bad := range []string{"", "1", "{}", "[1", `["a"]`, "null"} {
+		if _, err := ReadScores(strings.NewReader(bad), "scores"); core.KindOf(err) != core.KindInput {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+}
+
+func FuzzReadCorpus(f *testing.F) {
+	f.Add([]byte(`{"text": "größer", "rationale_runes": [[2, 4]], "label": 1, "scores": [1e3]}`))
+	f.Add([]byte(`{"text": "abc", "evidences": [{"start": 1, "end": 2, "text": "b"}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		texts, err := ReadCorpus(bytes.NewReader(data), "corpus")
+		if err != nil {
+			return
+		}
+		for _, x := range texts {
+			for _, r := range x.Ranges {
+				_ = x.Input.Text[r.Start:r.End]
+			}
+		}
+		meanShare(texts)
+	})
+}
+
+func FuzzReadScores(f *testing.F) {
+	f.Add([]byte(`[[1, 2], [3]]`))
+	f.Add([]byte(`{"schema": "xai.explanation/1"}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if _, err := ReadScores(bytes.NewReader(data), "scores"); err != nil && core.KindOf(err) != core.KindInput {
+			t.Error(err)
+		}
+	})
+}
