@@ -109,6 +109,9 @@ func (f *field) baselines(ctx context.Context, kind string, several bool) ([]bas
 		fill.Token = int32(p.Int(paramToken))
 	case kind == baseText && several:
 		texts = strings.FieldsFunc(p.String(paramText), func(c rune) bool { return c == '\n' || c == '\r' })
+		if len(texts) == 0 {
+			return nil, invalid("baseline_text holds empty lines alone: give a text, or several, one a line")
+		}
 	case kind == baseText:
 		texts = []string{p.String(paramText)}
 	}
@@ -136,8 +139,8 @@ func (f *field) baselines(ctx context.Context, kind string, several bool) ([]bas
 // of those that are kept.
 func (f *field) filled(ctx context.Context, kind string, fill sdk.Fill) (words []float64, width int, err error) {
 	reply, err := f.model.Forward(ctx, &sdk.Forward{Masks: f.mask(0), Fill: fill, Points: []string{embeddings}})
-	if errors.Is(err, &sdk.Error{Code: sdk.EUnsupported}) && (kind == basePad || kind == baseMask) {
-		return nil, 0, sdk.NewError(sdk.EUnsupported, "baseline="+kind+" is none of this model's and input ("+err.Error()+"): use baseline=zero, average or token")
+	if errors.Is(err, &sdk.Error{Code: sdk.EUnsupported}) && kind != baseZero && kind != baseText {
+		return nil, 0, sdk.NewError(sdk.EUnsupported, "baseline="+kind+" is not to be had for this model and input: use baseline=zero")
 	}
 	if err != nil {
 		return nil, 0, err
@@ -216,22 +219,29 @@ func (f *field) words(reply sdk.Reply, tokens int) ([]float64, int, error) {
 	return v, at.width, at.row(t, 0, v)
 }
 
-// baselineOf runs the model on word embeddings in the place of the input's.
+// baselineOf returns the field for word embeddings in the place of the input's, and
+// what the target is with it in the place of the input's field. At a point that all
+// of the model's later values go through that is the target for those embeddings;
+// at any other, such as the output of one attention head, the rest of the model
+// still reads the input.
 func (f *field) baselineOf(ctx context.Context, words []float64, width int) (b baseline, err error) {
 	spec := f.substitute(embeddings, words, []int{1, f.tokens, width})
-	if f.inside {
+	if b.values = words; f.inside {
 		spec.Points = []string{f.point}
+		reply, err := f.model.Forward(ctx, spec)
+		if err != nil {
+			return b, err
+		}
+		if b.values, err = f.take(reply); err != nil {
+			return b, err
+		}
+		spec = f.forward(b.values)
 	}
 	reply, err := f.model.Forward(ctx, spec)
 	if err != nil {
 		return b, err
 	}
-	if b.output, err = value(reply); err != nil {
-		return b, err
-	}
-	if b.values = words; f.inside {
-		b.values, err = f.take(reply)
-	}
+	b.output, err = value(reply)
 	return b, err
 }
 

@@ -306,7 +306,8 @@ func TestRefused(t *testing.T) {
 		"no such baseline":   {GradientSHAP{}, []any{"baseline", "zero,nought"}, `"nought"`},
 		"auto among others":  {GradientSHAP{}, []any{"baseline", "auto,zero"}, `"auto"`},
 		"twice":              {GradientSHAP{}, []any{"baseline", "zero, pad, zero"}, "zero twice"},
-		"no fill":            {IntegratedGradients{}, []any{"baseline", "mask"}, "use baseline=zero, average or token"},
+		"no fill":            {IntegratedGradients{}, []any{"baseline", "mask"}, "use baseline=zero"},
+		"empty lines":        {GradientSHAP{}, []any{"baseline_text", "\n\n"}, "empty lines alone"},
 		"too few":            {GradientSHAP{}, []any{"num_samples", 3, "baseline", "zero,average"}, "use 4 or more"},
 		"a missing layer":    {Saliency{}, []any{"layer", "blocks.7.hook_out"}, "no point blocks.7.hook_out"},
 		"too many":           {SmoothGrad{}, []any{"num_samples", 1_000_000_000}, "use at most"},
@@ -478,8 +479,8 @@ func TestCertain(t *testing.T) {
 				values[j] += v / float64(len(c.rows))
 			}
 		}
-		if got := certain(values, c.rows, 1); got != c.want {
-			t.Errorf("%s: %d of %v", name, got, values)
+		if got, err := certain(t.Context(), values, c.rows, 1); got != c.want || err != nil {
+			t.Errorf("%s: %d of %v, error %v", name, got, values, err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package gradient
 
 import (
+	"context"
 	"math"
 	"slices"
 
@@ -41,6 +42,8 @@ type samples struct {
 	n      int
 	groups []group
 	draws  [][]float64 // [n][tokens], of a linear value
+	units  [][]float64 // of the last explanation: what spread returns, over the units
+	turns  int
 }
 
 // group holds sums of samples, and of their squares, where they are needed.
@@ -180,22 +183,34 @@ func (e *samples) spread() (rows [][]float64, strata int) {
 
 // explanation returns the result with the standard errors, and the largest of the
 // units.
-func (e *samples) explanation(values []float64) (x *sdk.Explanation, largest float64) {
-	x = e.result.explanation(values)
+func (e *samples) explanation() (x *sdk.Explanation, largest float64) {
+	x = e.result.explanation(e.values(-1))
 	rows, strata := e.spread()
 	if len(rows) < 2 {
+		e.units = nil
 		return x, math.Inf(1)
 	}
-	x.Attributions[1].Stderr = stderrs(rows, strata)
-	units := make([][]float64, len(rows))
+	e.units, e.turns = make([][]float64, len(rows)), strata
 	for i, row := range rows {
-		units[i] = e.result.sums(row)
+		e.units[i] = e.result.sums(row)
 	}
-	x.Attributions[0].Stderr = stderrs(units, strata)
-	largest = slices.Max(x.Attributions[0].Stderr)
-	diagnose(x, "max_stderr", largest)
-	diagnose(x, "certain_top", float64(certain(x.Attributions[0].Values, units, strata)))
-	return x, largest
+	x.Attributions[0].Stderr, x.Attributions[1].Stderr = stderrs(e.units, strata), stderrs(rows, strata)
+	return x, slices.Max(x.Attributions[0].Stderr)
+}
+
+// diagnose adds to the last explanation what its standard errors say: the largest
+// one, and how many values are certainly the largest.
+func (e *samples) diagnose(ctx context.Context, x *sdk.Explanation) error {
+	if e.units != nil {
+		a := x.Attributions[0]
+		top, err := certain(ctx, a.Values, e.units, e.turns)
+		if err != nil {
+			return err
+		}
+		diagnose(x, "max_stderr", slices.Max(a.Stderr))
+		diagnose(x, "certain_top", float64(top))
+	}
+	return nil
 }
 
 // stderrs returns the standard error of the mean of each column.
@@ -239,7 +254,7 @@ func stderr(values []float64, strata int) float64 {
 // certain returns how many of the values that are largest in magnitude certainly
 // are, in this order: each is larger than all that follow by more than two standard
 // errors of the difference.
-func certain(values []float64, rows [][]float64, strata int) int {
+func certain(ctx context.Context, values []float64, rows [][]float64, strata int) (int, error) {
 	order := make([]int, len(values))
 	for i := range order {
 		order[i] = i
@@ -255,6 +270,9 @@ func certain(values []float64, rows [][]float64, strata int) int {
 	})
 	difference := make([]float64, len(rows))
 	for top, a := range order {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
 		for _, b := range order[top+1:] {
 			for i, row := range rows {
 				x, y := row[a], row[b]
@@ -267,11 +285,11 @@ func certain(values []float64, rows [][]float64, strata int) int {
 				difference[i] = x - y
 			}
 			if !(math.Abs(values[a])-math.Abs(values[b]) > float64(2*stderr(difference, strata))) {
-				return top
+				return top, nil
 			}
 		}
 	}
-	return len(order)
+	return len(order), nil
 }
 
 // rounds calls draw with growing numbers of samples, up to n, until the largest

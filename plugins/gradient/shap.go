@@ -110,7 +110,6 @@ func (m GradientSHAP) Explain(ctx context.Context, model sdk.Model, r *sdk.Reque
 	f.total = n * each
 	output := 0.0 // Σ of the baselines' outputs
 	var x *sdk.Explanation
-	var values []float64
 	err = rounds(n, p.Float("max_stderr"), func(until int) (largest float64, err error) {
 		start := e.n
 		at := make([]float64, until-start)  // the place of each sample
@@ -159,14 +158,16 @@ func (m GradientSHAP) Explain(ctx context.Context, model sdk.Model, r *sdk.Reque
 		if err != nil {
 			return 0, err
 		}
-		values = e.values(-1)
-		x, largest = e.explanation(values)
+		x, largest = e.explanation()
 		return largest, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	e.result.complete(x, values, output/float64(e.n))
+	if err := e.diagnose(ctx, x); err != nil {
+		return nil, err
+	}
+	e.result.complete(x, e.values(-1), output/float64(e.n))
 	diagnose(x, "samples", float64(e.n*each))
 	return x, nil
 }

@@ -93,10 +93,13 @@ func (m SmoothGrad) Explain(ctx context.Context, model sdk.Model, r *sdk.Request
 		if err != nil {
 			return 0, err
 		}
-		x, largest = e.explanation(e.values(-1))
+		x, largest = e.explanation()
 		return largest, nil
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := e.diagnose(ctx, x); err != nil {
 		return nil, err
 	}
 	if variant == smoothMean {

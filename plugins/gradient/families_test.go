@@ -1,0 +1,58 @@
+package gradient
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/xai-go/xai/core"
+	"github.com/xai-go/xai/plugins/internal/methodtest"
+	"github.com/xai-go/xai/sdk"
+	"github.com/xai-go/xai/sdk/num"
+)
+
+// TestFamilies runs every method on a classifier of each architecture, at the word
+// embeddings and inside: integrated gradients sum to what lies between the input
+// and the baseline at each place, and all that draw samples are within their
+// errors of what they estimate.
+func TestFamilies(t *testing.T) {
+	ids := []int64{7, 31, 16, 90, 44, 12, 55, 8}
+	for _, model := range []string{"bert-seqcls", "roberta-seqcls", "distilbert-seqcls", "gpt2-seqcls", "xlnet-seqcls"} {
+		t.Run(model, func(t *testing.T) {
+			h, m := methodtest.Model(t, model, "f32", Saliency{}, InputXGradient{}, IntegratedGradients{}, SmoothGrad{}, GradientSHAP{})
+			explain := func(method string, p params) *core.Explanation {
+				t.Helper()
+				return methodtest.Explain(t, h, m, core.Request{Input: methodtest.Row(ids), Method: method, Params: p, Target: "1", Output: sdk.Logit})
+			}
+			for _, layer := range []string{"", "hidden_states[1]", "blocks.0.hook_mlp_out", "blocks.1.attn.hook_v"} {
+				x := explain("integrated-gradients", params{"layer": layer, "baseline": "average", "max_gap": "0.001"})
+				sum, whole := num.Sum(methodtest.Values(x)), float64(x.Target.Value-*x.Target.Baseline)
+				if math.Abs(sum-whole) > 0.002*math.Abs(whole)+1e-5 {
+					t.Errorf("at %q the values sum to %v, and the target is %v above the baseline", layer, sum, whole)
+				}
+			}
+			want := methodtest.Values(explain("integrated-gradients", params{"baseline": "average", "max_gap": "0.001"}))
+			x := explain("gradient-shap", params{"baseline": "average", "num_samples": "200"})
+			for i, v := range methodtest.Values(x) {
+				if err := float64(x.Attributions[0].Stderr[i]); math.Abs(v-want[i]) > 6*err+1e-5 {
+					t.Errorf("token %d: expected gradients are %v ± %v, and integrated ones %v", i, v, err, want[i])
+				}
+			}
+			want = methodtest.Values(explain("saliency", params{}))
+			for i, v := range methodtest.Values(explain("smoothgrad", params{"stdevs": "1e-6", "num_samples": "4"})) {
+				if math.Abs(v-want[i]) > 1e-3*want[i] {
+					t.Errorf("token %d: with hardly any noise SmoothGrad is %v, and the gradient %v", i, v, want[i])
+				}
+			}
+			explain("input-x-gradient", params{"layer": "blocks.1.attn.hook_z[h=1]"})
+			for layer, want := range map[string]string{"hidden_states": "several points", "attentions[0]": "one row of values for each", "pooled": "pooled"} {
+				for _, method := range []string{"saliency", "integrated-gradients"} {
+					r := core.Request{Input: methodtest.Row(ids), Method: method, Params: params{"layer": layer}, Runtime: core.RuntimeNative}
+					if _, err := h.Explain(t.Context(), m, r); err == nil || !strings.Contains(err.Error(), want) {
+						t.Errorf("%s at %s: error %v, want one with %q", method, layer, err, want)
+					}
+				}
+			}
+		})
+	}
+}
