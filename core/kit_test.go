@@ -14,6 +14,7 @@ import (
 
 	"github.com/xai-go/xai/core/internal/contract"
 	"github.com/xai-go/xai/core/internal/random"
+	"github.com/xai-go/xai/registry"
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/sdktest"
 	"github.com/xai-go/xai/sdk/sdktest/toy"
@@ -145,6 +146,39 @@ func TestKitReadsParams(t *testing.T) {
 			}
 		}
 	}
+}
+
+// named is a method of a name.
+type named string
+
+func (n named) Info() sdk.Info {
+	return sdk.Info{Name: string(n), Version: "1.0.0", Summary: "Does nothing.", Needs: []sdk.Need{sdk.NeedForward}}
+}
+
+func (n named) Explain(context.Context, sdk.Model, *sdk.Request) (*sdk.Explanation, error) {
+	return &sdk.Explanation{}, nil
+}
+
+// TestKitNames: the kit takes the names that a registry file can declare.
+func TestKitNames(t *testing.T) {
+	takes := func(name string) bool {
+		r := sdktest.Check(t.Context(), sdktest.Method(named(name)), sdktest.Options{Only: []string{"declaration/info"}})
+		return r.Results[0].Status == sdktest.Pass
+	}
+	for name, want := range map[string]bool{
+		"lime": true, "grad-x-input": true, "2": true, strings.Repeat("a", 64): true, strings.Repeat("a", 65): false,
+		"": false, "-x": false, "x-": false, "x--y": false, "X": false, "x_y": false, "ä": false, "x\n": false, "x y": false,
+	} {
+		if kit, file := takes(name), registry.ValidName(name); kit != want || file != want {
+			t.Errorf("%q: the kit says %t and the registry %t, want %t", name, kit, file, want)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		name := rapid.StringMatching(`[a-z0-9A-Zß_.-]{0,4}[a-z0-9-]{0,64}`).Draw(t, "name")
+		if kit, file := takes(name), registry.ValidName(name); kit != file {
+			t.Fatalf("%q: the kit says %t and the registry %t", name, kit, file)
+		}
+	})
 }
 
 // asks is a method that does one thing.

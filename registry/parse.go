@@ -18,6 +18,7 @@ import (
 // The bounds of a file, beside those of its text.
 const (
 	maxMethods   = 1000
+	maxName      = 64  // in bytes, of a method
 	maxParams    = 200 // of a method
 	maxProcesses = 4096
 )
@@ -32,6 +33,10 @@ var (
 	platform   = regexp.MustCompile(`^[a-z0-9]+$`)
 	envName    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
+
+// ValidName reports whether a method can have a name: at most 64 lower-case letters
+// and digits, with hyphens between them.
+func ValidName(name string) bool { return len(name) <= maxName && methodName.MatchString(name) }
 
 // needs are the powers of the host that a method may declare.
 var needs = []string{
@@ -146,8 +151,8 @@ func (t table) versions() (version, abi string) {
 
 func (t table) methodName() string {
 	name := t.Match("name", methodName, "lower-case letters and digits, with hyphens between them")
-	if len(name) > 64 {
-		t.Fail("name", "name has %d bytes and may have 64", len(name))
+	if len(name) > maxName {
+		t.Fail("name", "name has %d bytes and may have %d", len(name), maxName)
 	}
 	return name
 }

@@ -50,9 +50,8 @@ type Request struct {
 }
 
 var (
-	methodName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-	sha256Hex  = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	scheme     = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]+:`) // of two letters or more: C:\x is a path
+	sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	scheme    = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]+:`) // of two letters or more: C:\x is a path
 )
 
 // Add fetches what a source names, verifies it, has what it needs granted, and
@@ -71,7 +70,7 @@ func (i *Installer) Add(ctx context.Context, r Request) ([]Method, error) {
 	if err != nil {
 		return nil, err
 	}
-	if methodName.MatchString(r.Source) {
+	if registry.ValidName(r.Source) {
 		if e, err := list.Find(r.Source); err == nil {
 			return i.addNamed(ctx, r, list, e)
 		} else if !exists(r.Source) {

@@ -270,7 +270,8 @@ class Methods(unittest.TestCase):
 
     def test_refuses_what_cannot_be_declared(self):
         for wrong, want in (
-            ({"name": "My Method"}, "cannot be the name of a method"), ({"needs": ["forwards"]}, "is no need"),
+            ({"name": "My Method"}, "cannot be the name of a method"), ({"name": "-x-"}, "cannot be the name of a method"),
+            ({"name": "x" * 65}, "cannot be the name of a method"), ({"needs": ["forwards"]}, "is no need"),
             ({"params": [xai.Int("Window", 1)]}, "cannot be the name of a parameter"),
         ):
             with self.assertRaisesRegex(ValueError, want):

@@ -975,8 +975,10 @@ def method(
     summary one line, source the paper or program that defines it, and needs the powers that it
     uses: forward, gradients, attentions, activations, hidden_states, generate, embeddings, tokenize,
     patch."""
-    if not re.fullmatch(r"[a-z0-9-]{1,64}", name):
-        raise ValueError(f"{name!r} cannot be the name of a method: use lower-case letters, digits and hyphens")
+    if len(name) > 64 or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+        raise ValueError(
+            f"{name!r} cannot be the name of a method: use lower-case letters and digits, with hyphens between them, 64 at most"
+        )
     for need in needs:
         if need not in _NEEDS:
             raise ValueError(f"{need!r} is no need: use of {', '.join(_NEEDS)}")
