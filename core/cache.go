@@ -2,11 +2,7 @@ package core
 
 import (
 	"container/list"
-	"context"
-	"slices"
 	"sync"
-
-	"github.com/xai-go/xai/engine"
 )
 
 // DefaultCache is the memory in bytes for the evaluations that a model remembers
@@ -88,27 +84,4 @@ func (c *cache) put(keys []rowKey, logits [][]float64) {
 			c.bytes -= oldest.size()
 		}
 	}
-}
-
-// run returns the logits of each row of a classifier of sequences, and remembers
-// them under the rows' keys: all of them, or none where it fails.
-func (m *Model) run(ctx context.Context, rows []row, keys []rowKey, progress func(done, total int)) ([][]float64, error) {
-	if len(rows) == 0 {
-		return nil, nil
-	}
-	var opts []engine.ForwardOption
-	if progress != nil {
-		opts = append(opts, engine.Progress(progress))
-	}
-	out, err := m.forward(ctx, batch(rows), opts...)
-	if err != nil {
-		return nil, err
-	}
-	values := out.Logits.Float64()
-	logits := make([][]float64, len(rows))
-	for i := range logits { // each by itself, so that one that is kept holds no other
-		logits[i] = slices.Clone(values[i*out.Classes : (i+1)*out.Classes])
-	}
-	m.cache.put(keys, logits)
-	return logits, nil
 }

@@ -3,14 +3,17 @@ package core
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/xai-go/xai/core/internal/contract"
-	"github.com/xai-go/xai/internal/nearest"
+	"github.com/xai-go/xai/engine"
+	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/sdk"
 )
 
@@ -20,13 +23,24 @@ type Request struct {
 	Input  Input
 	Method string            // DefaultMethod
 	Params map[string]string // as typed; the method's defaults fill the rest
-	// Target is CLASS, or A - B, the difference of two. An integer is the index of
-	// a class; anything else is its label, matched exactly, then by case folding;
-	// label:NAME is a label, whatever it looks like. The default is the class with
-	// the largest logit.
-	Target  string
-	Output  sdk.Output // sdk.Prob of a class, sdk.Logit of a regression
-	Units   string     // UnitsToken, UnitsWord or UnitsSentence; words
+	// Target is what is explained: CLASS of a classifier of texts, CLASS@POS of one
+	// of tokens; start@POS, end@POS or span:S-E of an answer; token:ID@POS of a
+	// language model, or continuation:TEXT of a causal one; or A - B, the difference
+	// of two. An integer is the index of a class; anything else is its label, matched
+	// exactly, then by case folding; label:NAME is a label, whatever it looks like.
+	// Positions count tokens, from the end where they are negative. The default is
+	// what the model answers: the class with the largest logit, the best span, the
+	// most probable token.
+	Target string
+	// Output is sdk.Logit of a regression, sdk.LogProb of a continuation and
+	// sdk.Prob of all else.
+	Output sdk.Output
+	// Steps explains each token of a continuation too, in attributions named
+	// step.0, step.1 …
+	Steps bool
+	// Units is UnitsToken, UnitsWord, UnitsSentence, or spans:… as ParseUnits has
+	// it; words.
+	Units   string
 	Seed    uint64
 	Runtime string        // RuntimeWASM or RuntimeNative; what the registry says
 	Timeout time.Duration // the registry's limit
@@ -97,7 +111,7 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 	hashed := time.Now()
 	trace("hash", hashed.Sub(encoded))
 
-	value := s.target.value(s.answers[0].logits, m.head)
+	value := s.value()
 	request := &sdk.Request{
 		Text:   s.enc.texts[0],
 		Tokens: s.enc.tokens,
@@ -143,14 +157,10 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 		Input: s.enc.ref(s.units),
 		Target: Target{
 			Expr: request.Target.Expr, Kind: request.Target.Kind, Index: request.Target.Index, Label: request.Target.Label,
-			Output: string(request.Target.Output), Value: Float(value), Baseline: (*Float)(result.Baseline),
+			Output: string(request.Target.Output), Value: Float(value), Baseline: (*Float)(result.Baseline), Positions: request.Target.Positions,
 		},
-		Tensors: make([]Tensor, 0, len(result.Tensors)),
-		Diagnostics: Diagnostics{
-			contract.DiagEvaluations: Float(s.evaluations),
-			contract.DiagUnique:      Float(s.unique),
-			contract.DiagCacheHits:   Float(s.hits),
-		},
+		Tensors:     make([]Tensor, 0, len(result.Tensors)),
+		Diagnostics: make(Diagnostics),
 		Provenance: Provenance{
 			XAI: Version, Kernel: m.engine.Kernel(), DType: string(m.engine.Info().DType), Seed: r.Seed,
 			Fuel: took.fuel, BytesIn: took.BytesIn, BytesOut: took.BytesOut, Sandbox: ready.sandbox, Dev: h.options.Dev && !entry.Embedded,
@@ -159,14 +169,25 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 	if !s.enc.raw {
 		x.Provenance.Units = r.Units
 	}
+	if err := x.fill(result, s, ""); err != nil {
+		return nil, methodError(info.Name, err)
+	}
+	x.Target.Steps = s.steps()
+	if r.Steps {
+		if err := s.eachStep(ctx, x, ready.run, request); err != nil {
+			return nil, methodError(info.Name, err)
+		}
+	}
+	x.Diagnostics[contract.DiagEvaluations] = Float(s.evaluations)
+	x.Diagnostics[contract.DiagUnique] = Float(s.unique)
+	x.Diagnostics[contract.DiagCacheHits] = Float(s.hits)
+	x.Diagnostics[contract.DiagForwards] = Float(s.forwards)
+	x.Diagnostics[contract.DiagGradients] = Float(s.gradients)
 	if n := m.unknown(s.enc.tokens); n > 0 {
 		x.Diagnostics[contract.DiagUnknown] = Float(n)
 	}
 	if s.truncated > 0 {
 		x.Diagnostics[contract.DiagTruncated] = Float(s.truncated)
-	}
-	if err := x.fill(result, s); err != nil {
-		return nil, methodError(info.Name, err)
 	}
 	if m.float32 != nil {
 		begin := time.Now()
@@ -198,42 +219,191 @@ func (s *session) settled(params sdk.Params) sdk.Params {
 	return params
 }
 
-// session prepares a run: it encodes the input, cuts it into units, and
-// evaluates the unchanged input, which settles the target.
+// session prepares a run: it encodes the input, cuts it into units, settles the
+// target, and evaluates the unchanged input.
 func (m *Model) session(ctx context.Context, r *Request) (*session, error) {
-	switch r.Units {
-	case UnitsToken, UnitsWord, UnitsSentence:
-	default:
-		hint := "use token, word or sentence"
-		if near, ok := nearest.Of(r.Units, []string{UnitsToken, UnitsWord, UnitsSentence}); ok {
-			hint = "did you mean " + near + "? " + hint
-		}
-		return nil, usage("unknown units "+strconv.Quote(r.Units), hint)
+	given, err := parseUnits(r.Units)
+	if err != nil {
+		return nil, err
 	}
-	enc, err := m.encode(r.Input)
+	enc, err := m.encodeAs(r.Input, true)
 	if err != nil {
 		return nil, err
 	}
 	s := &session{model: m, enc: enc, progress: r.Progress, known: make(map[rowKey]int)}
-	if enc.raw {
-		s.byToken = true
-		s.units = rawUnits(enc.tokens)
-	} else {
-		s.byToken = r.Units == UnitsToken
-		s.units = enc.units(r.Units)
-	}
-	if len(s.units) == 0 {
-		return nil, &Error{Kind: KindInput, Msg: "the tokenizer finds nothing to explain in the input", Hint: "give a text with at least one word"}
-	}
-	if err := s.begin(ctx); err != nil {
+	if err := s.cut(r.Units, given); err != nil {
 		return nil, err
 	}
-	expr := strings.TrimSpace(r.Target)
-	if expr == "" {
-		expr = strconv.Itoa(argmax(s.answers[0].logits))
+	if err := s.aim(ctx, r); err != nil {
+		return nil, err
 	}
-	s.target, err = parseTarget(expr, r.Output, m.labels, m.head)
-	return s, err
+	if len(s.answers) > 0 {
+		return s, nil
+	}
+	return s, s.begin(ctx)
+}
+
+// cut cuts the input into units, as a policy says, or into those given.
+func (s *session) cut(policy string, given []sdk.Unit) error {
+	switch enc := s.enc; {
+	case given != nil:
+		if enc.raw {
+			return usage("spans are of a text, and the input is token ids", "mark the tokens that are to stay with a tensor keep")
+		}
+		if err := enc.choose(given); err != nil {
+			return err
+		}
+		s.units = given
+	case enc.raw:
+		s.byToken = true
+		s.units = rawUnits(enc.tokens)
+	default:
+		s.byToken = policy == UnitsToken
+		s.units = enc.units(policy)
+	}
+	if len(s.units) == 0 {
+		return &Error{Kind: KindInput, Msg: "the tokenizer finds nothing to explain in the input", Hint: "give a text with at least one word"}
+	}
+	return nil
+}
+
+// aim settles the target, the model's own answer where the request names none.
+// Where the target goes on behind the input, so does the input: with fixed tokens.
+func (s *session) aim(ctx context.Context, r *Request) error {
+	m, expr := s.model, r.Target
+	switch {
+	case strings.TrimSpace(expr) != "":
+	case m.engine.Info().Task == arch.SequenceClassification: // which answers alike, whatever the target
+		t, err := m.questions().parse("0", r.Output)
+		if err != nil {
+			return err
+		}
+		s.target, s.scale = t, m.scale(t.output)
+		if err := s.begin(ctx); err != nil {
+			return err
+		}
+		expr = strconv.Itoa(argmax(s.answers[0].values))
+	default:
+		var err error
+		if expr, err = s.preferred(ctx, r.Input); err != nil {
+			return err
+		}
+	}
+	t, err := m.questions().parse(expr, r.Output)
+	if err != nil {
+		return err
+	}
+	s.target, s.scale = t, m.scale(t.output)
+	most, causal := 0, m.labels == nil && m.engine.Info().Task != arch.MaskedLM
+	for _, b := range t.branches {
+		most = max(most, len(b.suffix))
+	}
+	if n := s.enc.row.n + most; causal && (len(s.enc.dropped) > 0 || m.MaxTokens() > 0 && n > m.MaxTokens()) {
+		return m.tooLong(n + len(s.enc.dropped))
+	}
+	if most == 0 {
+		return nil
+	}
+	extended, err := s.goesOn(t)
+	if err != nil {
+		return err
+	}
+	if n := int64(s.enc.row.n + most); m.engine.Info().Task == arch.PermutationLM {
+		if err := m.allows(fmt.Sprintf("the marks of what %d tokens see", n), n*n); err != nil {
+			return err
+		}
+	}
+	if len(t.branches) > 1 {
+		return nil
+	}
+	s.suffix, s.enc.row = t.branches[0].suffix, extended
+	s.enc.tokens = slices.Clone(s.enc.tokens)
+	for _, id := range s.suffix {
+		s.enc.tokens = append(s.enc.tokens, sdk.Token{ID: id, Text: m.token(id), Fixed: true})
+	}
+	return nil
+}
+
+// goesOn returns the input with what a target has behind it, or with the first of
+// two.
+func (s *session) goesOn(t *target) (row, error) {
+	if s.enc.padding() > 0 {
+		return row{}, &Error{Kind: KindInput, Msg: "the input ends with padding, behind which nothing goes on", Hint: "leave the padding out"}
+	}
+	r, err := s.model.extend(s.enc.row, t.branches[0].suffix)
+	if err != nil {
+		return r, &Error{Kind: KindInput, Msg: err.Error(), Hint: "explain an answer that needs no tokens behind the input"}
+	}
+	return r, nil
+}
+
+// preferred returns the target that is explained where none is named: what the
+// model answers itself. Of a classifier of tokens that is the largest logit of a
+// token of the text, of all classes but one that is named O, for no entity; of a
+// masked language model the most probable token at the first mask.
+func (s *session) preferred(ctx context.Context, in Input) (string, error) {
+	m := s.model
+	task := m.engine.Info().Task
+	r := s.enc.row
+	q := query{row: r}
+	switch task {
+	case arch.CausalLM, arch.MaskedLM:
+		q.reads = m.reads(s.enc, PredictOptions{})
+		if len(q.reads) == 0 {
+			return "", &Error{Kind: KindInput, Msg: "there is no mask whose token could be explained", Hint: "write " + m.Info().MaskToken + " where a token is to be explained, or name one with --target token:ID@POS"}
+		}
+		q.reads = q.reads[:1]
+	case arch.PermutationLM:
+		t, err := m.questions().parse("token:0", sdk.Logit)
+		if err != nil {
+			return "", err
+		}
+		if r, err = s.goesOn(t); err != nil {
+			return "", err
+		}
+		q.row = r.predicting(1)
+	}
+	out, err := m.forward(ctx, question{q}.input())
+	if err != nil {
+		return "", err
+	}
+	switch task {
+	case arch.CausalLM, arch.PermutationLM:
+		return "token:" + strconv.Itoa(argmax(out.Row(0))) + "@-1", nil
+	case arch.MaskedLM:
+		return "token:" + strconv.Itoa(argmax(out.Row(0))) + "@" + strconv.Itoa(q.reads[0]), nil
+	case arch.TokenClassification:
+		return s.entity(out), nil
+	case arch.QuestionAnswering:
+		p := PredictedRow{Tokens: tokenRefs(s.enc.tokens)}
+		for i := range r.n {
+			p.Readouts = append(p.Readouts, Readout{Position: i, Logits: out.Row(i)})
+		}
+		m.spans(&p, in, r)
+		if len(p.Spans) == 0 {
+			return "", &Error{Kind: KindInput, Msg: "the context has no tokens to answer with", Hint: "give a context with --text-pair, or name a target"}
+		}
+		return fmt.Sprintf("span:%d-%d", p.Spans[0].Tokens[0], p.Spans[0].Tokens[1]), nil
+	}
+	return "", nil
+}
+
+// entity returns the class and the token of the text with the largest logit.
+func (s *session) entity(out *engine.Output) string {
+	const none = "O"
+	some := len(s.model.labels) > 1
+	best, class, position := math.Inf(-1), 0, 0
+	for i, t := range s.enc.tokens {
+		if t.Special || t.Fixed {
+			continue
+		}
+		for c, v := range out.Row(i) {
+			if v > best && !(some && s.model.labels[c] == none) {
+				best, class, position = v, c, i
+			}
+		}
+	}
+	return strconv.Itoa(class) + "@" + strconv.Itoa(position)
 }
 
 // rawUnits makes a unit of every token of a raw row that is not fixed.
@@ -266,14 +436,14 @@ func tokenRefs(tokens []sdk.Token) []Token {
 	for i, t := range tokens {
 		refs[i] = Token{
 			ID: t.ID, Text: t.Text, Sequence: t.Sequence,
-			Start: t.Start, End: t.End, RuneStart: t.RuneStart, RuneEnd: t.RuneEnd, Special: t.Special,
+			Start: t.Start, End: t.End, RuneStart: t.RuneStart, RuneEnd: t.RuneEnd, Special: t.Special, Fixed: t.Fixed,
 		}
 	}
 	return refs
 }
 
 // withTokens returns the units of a method's own cutting with their tokens:
-// those that begin inside the unit's spans.
+// those that begin inside the unit's spans, white space aside.
 func (e *encoded) withTokens(units []sdk.Unit) []sdk.Unit {
 	out := slices.Clone(units)
 	for i := range out {
@@ -281,10 +451,14 @@ func (e *encoded) withTokens(units []sdk.Unit) []sdk.Unit {
 			continue
 		}
 		for t, token := range e.tokens {
-			inside := func(s sdk.Span) bool {
-				return token.Sequence == s.Sequence && token.Start >= s.Start && token.Start < s.End
+			if token.Special || token.Fixed || e.raw {
+				continue
 			}
-			if !token.Special && !token.Fixed && slices.ContainsFunc(out[i].Spans, inside) {
+			begin := skipSpace(e.texts[token.Sequence], token.Start, token.End)
+			inside := func(s sdk.Span) bool {
+				return token.Sequence == s.Sequence && begin >= s.Start && begin < s.End
+			}
+			if slices.ContainsFunc(out[i].Spans, inside) {
 				out[i].Tokens = append(out[i].Tokens, t)
 			}
 		}
@@ -314,37 +488,45 @@ func unitRefs(units []sdk.Unit) []Unit {
 	return refs
 }
 
-// fill moves a method's result into the explanation. Results of raw inputs run
-// over every token, with zeros for the fixed ones.
-func (x *Explanation) fill(result *sdk.Explanation, s *session) error {
+// fill moves a method's result into the explanation, under names that begin with
+// prefix. Results of raw inputs run over every token, with zeros for the fixed
+// ones, unless the method has units of its own.
+func (x *Explanation) fill(result *sdk.Explanation, s *session, prefix string) error {
 	units := s.units
-	if result.Units != nil {
-		if s.enc.raw {
+	switch {
+	case result.Units != nil:
+		if s.enc.raw && slices.ContainsFunc(result.Units, func(u sdk.Unit) bool { return len(u.Spans) > 0 || len(u.Tokens) == 0 }) {
 			return sdk.NewError(sdk.EUnsupported, "this setting cuts the text into units of its own, and the input is token ids")
 		}
-		units = result.Units
-		x.Input.Units = unitRefs(s.enc.withTokens(units))
-	}
-	if s.enc.raw {
-		all := make([]sdk.Unit, len(s.enc.tokens))
+		units = s.enc.withTokens(result.Units)
+	case s.enc.raw:
+		units = make([]sdk.Unit, len(s.enc.tokens))
 		for i, t := range s.enc.tokens {
-			all[i] = sdk.Unit{Text: t.Text, Tokens: []int{i}}
+			units[i] = sdk.Unit{Text: t.Text, Tokens: []int{i}}
 		}
-		x.Input.Units = unitRefs(all)
 	}
+	refs := unitRefs(units)
+	if prefix != "" && !slices.EqualFunc(refs, x.Input.Units, func(a, b Unit) bool { return a.Text == b.Text && slices.Equal(a.Tokens, b.Tokens) }) {
+		return sdk.NewError(sdk.EUnsupported, "with these settings the method cuts the text into other units for each step, whose values do not stand side by side")
+	}
+	x.Input.Units = refs
 	spread := func(over string, values []float64) []float64 {
-		if !s.enc.raw || over != sdk.OverUnits || values == nil {
+		if !s.enc.raw || over != sdk.OverUnits || values == nil || result.Units != nil {
 			return values
 		}
 		out := make([]float64, len(s.enc.tokens))
-		for i, u := range units {
+		for i, u := range s.units {
 			out[u.Tokens[0]] = values[i]
 		}
 		return out
 	}
-	for _, a := range result.Attributions {
+	for i, a := range result.Attributions {
+		name := prefix + a.Name
+		if i == 0 && prefix != "" {
+			name = strings.TrimSuffix(prefix, ".")
+		}
 		x.Attributions = append(x.Attributions, Attribution{
-			Name: a.Name, Over: a.Over,
+			Name: name, Over: a.Over,
 			Values: Floats(spread(a.Over, a.Values)), Stderr: Floats(spread(a.Over, a.Stderr)),
 		})
 	}
@@ -353,10 +535,10 @@ func (x *Explanation) fill(result *sdk.Explanation, s *session) error {
 		if err != nil {
 			return err
 		}
-		x.Tensors = append(x.Tensors, Tensor{Name: t.Name, Axes: t.Axes, Shape: t.Shape, Values: values})
+		x.Tensors = append(x.Tensors, Tensor{Name: prefix + t.Name, Axes: t.Axes, Shape: t.Shape, Values: values})
 	}
 	for _, d := range result.Diagnostics {
-		x.Diagnostics[d.Name] = Float(d.Value)
+		x.Diagnostics[prefix+d.Name] = Float(d.Value)
 	}
 	return nil
 }

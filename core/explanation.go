@@ -68,6 +68,7 @@ type Token struct {
 	RuneStart int    `json:"rune_start"`
 	RuneEnd   int    `json:"rune_end"`
 	Special   bool   `json:"special"`
+	Fixed     bool   `json:"fixed,omitempty"` // never dropped nor attributed to
 }
 
 // Unit is what an attribution belongs to. A unit with more than one span lists
@@ -97,6 +98,20 @@ type Target struct {
 	Index    int    `json:"index"`
 	Label    string `json:"label"`
 	Output   string `json:"output"`
+	Value    Float  `json:"value"`
+	Baseline *Float `json:"baseline"`
+	// Positions are the tokens whose rows of logits it is read from, ascending.
+	Positions []int `json:"positions"`
+	// Steps are the tokens of a continuation.
+	Steps []Step `json:"steps,omitempty"`
+}
+
+// Step is one token of a continuation, with the target's value for it alone, given
+// those before it. Baseline is the same output at the method's baseline, nil
+// unless steps were asked for.
+type Step struct {
+	Token    int32  `json:"token"`
+	Text     string `json:"text"`
 	Value    Float  `json:"value"`
 	Baseline *Float `json:"baseline"`
 }

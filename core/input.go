@@ -66,8 +66,11 @@ func (h *Host) Encode(t *tokenizer.Tokenizer, in Input) (*tokenizer.Encoding, er
 	return enc, input("the text", err, "")
 }
 
-// encode tokenises an input.
-func (m *Model) encode(in Input) (*encoded, error) {
+// encode tokenises an input, with the special tokens around it.
+func (m *Model) encode(in Input) (*encoded, error) { return m.encodeAs(in, false) }
+
+// encodeAs tokenises an input; explained has it done as explain needs it.
+func (m *Model) encodeAs(in Input, explained bool) (*encoded, error) {
 	if in.Raw != nil {
 		return m.encodeRaw(in.Raw)
 	}
@@ -79,10 +82,8 @@ func (m *Model) encode(in Input) (*encoded, error) {
 		return nil, err
 	}
 	e := &encoded{texts: texts}
-	o := tokenizer.Options{Pair: in.Pair, MaxLength: m.MaxTokens()}
-	if m.engine.Info().Task == arch.QuestionAnswering {
-		o.Truncation = tokenizer.OnlySecond // a question is nothing without its end
-	}
+	o := m.encoding(in.Pair, 0)
+	o.NoSpecial = o.NoSpecial && explained
 	enc, err := m.tokenizer.Encode(in.Text, o)
 	if err != nil {
 		return nil, input("the text", err, "")
@@ -167,20 +168,16 @@ func invalidUTF8(text string) int {
 	return -1
 }
 
-// explainable refuses texts that hold nothing to explain, and models whose
-// answer is none of a few classes.
+// explainable refuses what has nothing to explain.
 func (m *Model) explainable(in Input) error {
-	if task := m.engine.Info().Task; task != arch.SequenceClassification {
-		return &Error{
-			Kind: KindInput, Msg: "methods explain classifiers of texts, and the model " + m.id + " does " + task,
-			Hint: "xai predict runs it, and xai activations reads, edits and differentiates what it computes",
-		}
-	}
 	if raw := in.Raw; raw != nil {
 		if (streams{raw.Targets, raw.Hidden, raw.Memory, raw.Memories}).given() {
 			return &Error{Kind: KindInput, Msg: "methods explain plain rows of tokens, and this one has perm_mask, target_mapping or mems", Hint: "leave them out"}
 		}
 		return nil
+	}
+	if m.engine.Info().Task == arch.QuestionAnswering && in.Pair == nil {
+		return m.noContext()
 	}
 	text := in.Text
 	if in.Pair != nil {

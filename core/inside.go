@@ -63,6 +63,9 @@ func (s *session) scope(typed bool) *scope {
 	if typed {
 		at, in.TypeIDs = &s.scopes[1], []int32{}
 	}
+	if s.model.engine.Info().Task == arch.PermutationLM {
+		in.Targets = [][]int{}
+	}
 	if *at != nil {
 		return *at
 	}
@@ -113,12 +116,13 @@ func (c *scope) resolve(name string) ([]point.Selection, error) {
 // it is remembered.
 type inspection struct {
 	session *session
-	target  target
-	build   func(int) (row, error)
+	target  *target
+	build   func(int) (query, error)
 
 	// What measure finds out about the rows.
 	lengths       []int32
 	typed, placed bool // they have token types, positions
+	heads         int  // the most rows of logits of one
 	scope         *scope
 
 	kept      []*kept
@@ -127,8 +131,8 @@ type inspection struct {
 	together  bool  // something is of all rows at once
 	bytes     int64 // of the reply
 
-	most   int // rows of a block
-	logits []float64
+	most    int // rows of a block
+	answers []float64
 }
 
 // kept is an activation or a gradient that the reply holds: the selected rows
@@ -169,11 +173,25 @@ func (s *session) inspectRows(ctx context.Context, f *sdk.Forward, wrt []string)
 	if err != nil {
 		return nil, err
 	}
-	n, build, err := s.rows(f)
+	if len(t.branches) > 1 {
+		return nil, sdk.NewError(sdk.EUnsupported, "two continuations are two rows, whose points and gradients are not those of one: explain one of them, or their difference with a method that reads outputs alone")
+	}
+	n, variants, err := s.rows(f, t)
 	if err != nil {
 		return nil, err
 	}
 	s.fillsWith(f)
+	build := func(i int) (query, error) {
+		v, err := variants(i)
+		if err != nil {
+			return query{}, err
+		}
+		q, err := s.ask(t, v)
+		if err != nil {
+			return query{}, err
+		}
+		return q[0], nil
+	}
 	c := &inspection{session: s, target: t, build: build, gradients: len(wrt) > 0}
 	if err := c.measure(ctx, n); err != nil {
 		return nil, err
@@ -206,7 +224,11 @@ func (s *session) inspectRows(ctx context.Context, f *sdk.Forward, wrt []string)
 	s.truncated = truncated // rows are built twice
 	s.evaluations += n
 	s.unique += n
-	r := &reply{session: s, target: t, n: n, logits: c.logits, parts: make(map[string][]*sdk.Tensor, len(parts)), bytes: c.bytes}
+	s.forwards += n
+	if c.gradients {
+		s.gradients += n
+	}
+	r := &reply{session: s, target: t, n: n, own: c.answers, parts: make(map[string][]*sdk.Tensor, len(parts)), bytes: c.bytes}
 	for name, list := range parts {
 		for _, k := range list {
 			r.parts[name] = append(r.parts[name], k.tensor())
@@ -223,12 +245,13 @@ func (c *inspection) measure(ctx context.Context, n int) error {
 		if ctx.Err() != nil { // a row may be a long text
 			return ctx.Err()
 		}
-		r, err := c.build(i)
+		q, err := c.build(i)
 		if err != nil {
 			return err
 		}
-		c.lengths[i] = int32(r.n)
-		c.typed, c.placed = c.typed || r.types != nil, c.placed || r.positions != nil
+		c.lengths[i] = int32(q.row.n)
+		c.typed, c.placed = c.typed || q.row.types != nil, c.placed || q.row.positions != nil
+		c.heads = max(c.heads, q.rows())
 	}
 	c.scope = c.session.scope(c.typed)
 	return nil
@@ -264,6 +287,11 @@ func (c *inspection) shapes(s point.Selection, from, to int) ([][]int, error) {
 	}
 	if c.placed {
 		in.PositionIDs = make([]int32, tokens)
+	}
+	if c.session.model.engine.Info().Task == arch.PermutationLM {
+		for _, n := range in.Lengths {
+			in.Targets = append(in.Targets, lasts(n, len(c.target.branches[0].suffix)))
+		}
 	}
 	if batched(s) {
 		s.Ranges = slices.Clone(s.Ranges)
@@ -405,7 +433,8 @@ func (c *inspection) edit(e *sdk.Edit) error {
 func (c *inspection) admit(ctx context.Context, embeds *sdk.Tensor) error {
 	m, n := c.session.model, len(c.lengths)
 	width := int(m.engine.Info().DType.Size())
-	bytes := 8 * float64(n) * float64(len(m.labels)) // which may be more than an int64 holds
+	answer := float64(c.target.answerBytes(c.session.scale) - knownBytes)
+	bytes := float64(n) * answer // which may be more than an int64 holds
 	for _, k := range c.kept {
 		size := float64(width)
 		if k.Point.Stage == arch.IDs {
@@ -423,7 +452,7 @@ func (c *inspection) admit(ctx context.Context, embeds *sdk.Tensor) error {
 	if err := m.allows("the points and gradients", c.bytes); err != nil {
 		return err
 	}
-	each := float64(c.bytes) / float64(max(n, 1))
+	each := float64(c.bytes)/float64(max(n, 1)) + float64(c.heads*c.session.scale.classes*width)
 	if embeds != nil {
 		each += 4 * float64(embeds.Len()) / float64(max(n, 1))
 	}
@@ -431,7 +460,7 @@ func (c *inspection) admit(ctx context.Context, embeds *sdk.Tensor) error {
 	if !c.together {
 		c.most = int(min(max(cmp.Or(c.session.blocks, insideBytes)/each, 1), blockRows))
 	}
-	c.logits = make([]float64, 0, n*len(m.labels))
+	c.answers = make([]float64, 0, n*int(answer)/8)
 	for _, k := range c.kept {
 		size := k.to - k.from
 		for _, dim := range k.dims {
@@ -452,17 +481,17 @@ func (c *inspection) admit(ctx context.Context, embeds *sdk.Tensor) error {
 // block computes rows from start on, as many as memory allows, and returns where
 // the next block starts.
 func (c *inspection) block(ctx context.Context, start int) (int, error) {
-	var rows []row
+	var rows question // one a row
 	for tokens := 0; start+len(rows) < len(c.lengths) && len(rows) < c.most && (tokens < blockTokens || c.together); {
 		if ctx.Err() != nil {
 			return 0, ctx.Err()
 		}
-		r, err := c.build(start + len(rows))
+		q, err := c.build(start + len(rows))
 		if err != nil {
 			return 0, err
 		}
-		rows = append(rows, r)
-		tokens += r.n
+		rows = append(rows, q)
+		tokens += rows[len(rows)-1:].tokens()
 	}
 	s := c.session
 	for {
@@ -492,7 +521,9 @@ func (c *inspection) block(ctx context.Context, start int) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		c.logits = append(c.logits, out.Logits.Float64()...)
+		for i := range rows {
+			c.answers = rows[i].answer(c.answers, s.scale, out, i)
+		}
 		for i, k := range r.captures {
 			k.add(&out.Values[i], start)
 		}
@@ -517,8 +548,8 @@ type blockRequest struct {
 }
 
 // request returns what is asked of the engine for the rows from start on.
-func (c *inspection) request(rows []row, start int) (*blockRequest, error) {
-	r := &blockRequest{in: batch(rows)}
+func (c *inspection) request(rows question, start int) (*blockRequest, error) {
+	r := &blockRequest{in: rows.input()}
 	if c.typed && r.in.TypeIDs == nil {
 		r.in.TypeIDs = make([]int32, len(r.in.IDs))
 	}
@@ -558,11 +589,16 @@ func (c *inspection) request(rows []row, start int) (*blockRequest, error) {
 	}
 	r.options = []engine.ForwardOption{engine.Capture(captures...), engine.Edits(edits...)}
 	if len(gradients) > 0 {
-		o, err := c.session.model.objective(c.target.expr, c.target.output, c.scope.graph, r.in)
-		if err != nil {
-			return nil, err
+		o := &objective{scale: c.session.scale}
+		for _, q := range rows {
+			spots := q.spots
+			if c.target.whole {
+				for _, cell := range c.target.branches[0].cells {
+					spots = append(spots, spot{class: cell.class})
+				}
+			}
+			o.spots, o.parts = append(o.spots, spots), append(o.parts, c.target.parts)
 		}
-		r.in.Reads = o.reads
 		r.options = append(r.options, engine.Gradients(o.value, gradients...))
 	}
 	return r, nil
@@ -612,8 +648,9 @@ func (k *kept) add(a *engine.Activation, start int) {
 
 // addTokens takes the token ids over of rows from start on; −1 stands for an
 // embedding that was given.
-func (k *kept) addTokens(rows []row, start int) {
-	for i, r := range rows {
+func (k *kept) addTokens(rows question, start int) {
+	for i := range rows {
+		r := &rows[i].row
 		if start+i < k.from || start+i >= k.to {
 			continue
 		}

@@ -372,7 +372,7 @@ func TestInsideEdits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.target.output = sdk.Logit
+		s.target.output, s.scale.output = sdk.Logit, sdk.Logit
 		reply, err := s.Gradient(t.Context(), &sdk.Forward{IDs: rows[:1], Target: "0", Edits: []sdk.Edit{
 			{Point: "pattern1[h=0]", Op: sdk.EditZero}, {Point: "mlp_out0", Op: sdk.EditScale, Value: sdk.NewTensor([]float32{3}, 1)},
 		}}, []string{"hook_embed"})

@@ -160,20 +160,46 @@ func (m *Model) MaxTokens() int {
 	return n
 }
 
-// encodeRow tokenises a text (and its pair), special tokens included. It
-// reports whether it had to cut it to what the model reads.
-func (m *Model) encodeRow(text string, pair *string) (r row, cut bool, err error) {
-	if limit := m.MaxTokens(); pair == nil && !m.typed {
+// encodeRow tokenises a text (and its pair) as encode does, and leaves room for
+// further tokens. It reports whether it had to cut it to what the model reads.
+func (m *Model) encodeRow(text string, pair *string, room int) (r row, cut bool, err error) {
+	limit := m.MaxTokens()
+	if o := m.encoding(pair, room); pair == nil && !m.typed && !o.NoSpecial {
 		ids := m.tokenizer.AppendIDs(nil, text)
-		if limit == 0 || len(ids) <= limit {
+		if limit == 0 || len(ids) <= limit-room {
 			return row{n: len(ids), ids: ids}, false, nil
 		}
 	}
-	enc, err := m.tokenizer.Encode(text, tokenizer.Options{Pair: pair, MaxLength: m.MaxTokens()})
+	enc, err := m.encodeText(text, pair, room)
 	if err != nil {
-		return row{}, false, sdk.NewError(sdk.EInvalid, err.Error())
+		return row{}, false, err
 	}
 	return rowOf(enc), len(enc.Dropped) > 0, nil
+}
+
+// encodeText tokenises a text of a method's (and its pair) as encode does.
+func (m *Model) encodeText(text string, pair *string, room int) (*tokenizer.Encoding, error) {
+	enc, err := m.tokenizer.Encode(text, m.encoding(pair, room))
+	if err != nil {
+		return nil, sdk.NewError(sdk.EInvalid, err.Error())
+	}
+	return enc, nil
+}
+
+// encoding says how texts are tokenised for the model's task, with room left for
+// further tokens.
+func (m *Model) encoding(pair *string, room int) tokenizer.Options {
+	o := tokenizer.Options{Pair: pair, MaxLength: m.MaxTokens()}
+	if o.MaxLength > 0 {
+		o.MaxLength = max(o.MaxLength-room, 1)
+	}
+	switch m.engine.Info().Task {
+	case arch.QuestionAnswering:
+		o.Truncation = tokenizer.OnlySecond // a question is nothing without its end
+	case arch.PermutationLM:
+		o.NoSpecial = true // what follows has no mark of an end before it
+	}
+	return o
 }
 
 // unknown counts the tokens that the vocabulary lacks: what the model cannot

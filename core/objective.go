@@ -12,35 +12,145 @@ import (
 	"github.com/xai-go/xai/sdk/num"
 )
 
-// objective is the scalar of each sequence that gradients are of: a sum of
-// logits, of probabilities, or of log-probabilities.
-type objective struct {
+// scale is how the logits of a row are read.
+type scale struct {
 	output  sdk.Output
 	head    head
 	classes int
-	spans   bool           // probabilities run over the positions, start and end apart
-	terms   [][]point.Term // of each sequence
-	reads   [][]int        // the positions whose logits it is given; nil for all
+	spans   bool // probabilities run over the positions, start and end apart
+}
+
+// spot is a logit among those that the head answers to a row with: [rows,classes].
+type spot struct{ row, class int }
+
+// rivals returns the logits that a logit's probability is relative to, itself
+// among them: n of them from first on, step apart.
+func (c scale) rivals(logits []float64, at spot) (first, step, n int) {
+	if c.spans {
+		return at.class, c.classes, len(logits) / c.classes
+	}
+	return at.row * c.classes, 1, c.classes
+}
+
+// norm returns the logarithm of the sum of the exponentials of a logit's rivals.
+func (c scale) norm(logits []float64, at spot) float64 {
+	first, step, n := c.rivals(logits, at)
+	if step == 1 {
+		return num.LogSumExp(logits[first : first+n])
+	}
+	x := make([]float64, n)
+	for k := range x {
+		x[k] = logits[first+k*step]
+	}
+	return num.LogSumExp(x)
+}
+
+// read appends two values for each spot: the logit, and the logarithm of its
+// probability, 0 where the output is the logit.
+func (c scale) read(dst, logits []float64, spots []spot) []float64 {
+	var norm float64
+	for i, at := range spots {
+		x, logprob := logits[at.row*c.classes+at.class], 0.0
+		switch {
+		case c.output == sdk.Logit:
+		case c.head == multiLabel: // each class by itself: log σ(x) = −log(1+e^−x)
+			logprob = -num.LogSumExp([]float64{0, -x})
+		default:
+			if i == 0 || !c.compete(at, spots[i-1]) {
+				norm = c.norm(logits, at)
+			}
+			logprob = x - norm
+		}
+		dst = append(dst, x, logprob)
+	}
+	return dst
+}
+
+// compete reports whether two spots are rivals.
+func (c scale) compete(a, b spot) bool {
+	if c.spans {
+		return a.class == b.class
+	}
+	return a.row == b.row
+}
+
+// fold returns the value of a part of a target, given what read has of the spots
+// of its branch, and what it changes by with each logit, or with each
+// log-probability where the output is none of logits.
+func (c scale) fold(p summand, read []float64) (value, slope float64) {
+	sum := 0.0
+	for _, k := range p.cells {
+		if c.output == sdk.Logit {
+			sum += read[2*k]
+		} else {
+			sum += read[2*k+1]
+		}
+	}
+	if c.output == sdk.Prob {
+		value = p.weight * num.Exp(sum)
+		return value, value
+	}
+	return p.weight * sum, p.weight
+}
+
+// slopes adds to grad what changes with each logit where the log-probability, or
+// the logit, of a spot changes by slope. With p the probability of a logit l
+// among its rivals,
+//
+//	∂l/∂x_k = δ   ∂ln p/∂x_k = δ − p_k
+func (c scale) slopes(grad, logits []float64, at spot, slope float64) {
+	i := at.row*c.classes + at.class
+	switch {
+	case c.output == sdk.Logit:
+		grad[i] += slope
+	case c.head == multiLabel:
+		grad[i] += slope * num.Sigmoid(-logits[i])
+	default:
+		grad[i] += slope
+		norm := c.norm(logits, at)
+		first, step, n := c.rivals(logits, at)
+		for k := first; k < first+n*step; k += step {
+			grad[k] -= slope * num.Exp(logits[k]-norm)
+		}
+	}
+}
+
+// objective is the scalar of each sequence of a batch that gradients are of.
+type objective struct {
+	scale
+	parts [][]summand // of each sequence; they have one branch
+	spots [][]spot    // of each sequence, which parts count
+	reads [][]int     // the positions whose logits it is given; nil for all
+}
+
+// value returns the objective of a sequence and adds its gradient to grad; it
+// is an engine.Objective.
+func (o *objective) value(sequence int, logits, grad []float64) float64 {
+	sum := 0.0
+	spots := o.spots[sequence]
+	read := o.read(make([]float64, 0, 2*len(spots)), logits, spots)
+	for _, p := range o.parts[sequence] {
+		value, slope := o.fold(p, read)
+		sum += value
+		for _, k := range p.cells {
+			o.slopes(grad, logits, spots[k], slope)
+		}
+	}
+	return sum
+}
+
+// scale returns how a target's logits are read.
+func (m *Model) scale(output sdk.Output) scale {
+	info := m.engine.Info()
+	return scale{output: output, head: m.head, classes: info.Outputs, spans: info.Task == arch.QuestionAnswering}
 }
 
 // objective reads a target expression for a batch. It is a target as explain
-// takes it, CLASS or A - B, of every sequence; CLASS@POS, token:ID@POS, start@POS,
-// end@POS or a difference of two of these; or a sum of single logits,
-// logits[b,i,j].
-// The output defaults to the logit.
+// takes it, of every sequence, but for what goes on behind the input; or a sum of
+// single logits, logits[b,i,j]. The output defaults to the logit.
 func (m *Model) objective(expr string, output sdk.Output, g *arch.Graph, in engine.Input) (*objective, error) {
-	info := m.engine.Info()
-	o := &objective{output: output, head: m.head, classes: info.Outputs, spans: info.Task == arch.QuestionAnswering}
-	switch output {
-	case "":
-		o.output = sdk.Logit
-	case sdk.Logit:
-	case sdk.Prob, sdk.LogProb:
-		if m.head == regression {
-			return nil, usage("a regression model has no probabilities", "use --output logit")
-		}
-	default:
-		return nil, usage("unknown output "+strconv.Quote(string(output)), "use logit, prob or logprob")
+	if output == "" {
+		output = sdk.Logit
 	}
 	rows := slices.Clone(in.Lengths) // of logits, for each sequence
 	for i := range rows {
@@ -51,26 +161,49 @@ func (m *Model) objective(expr string, output sdk.Output, g *arch.Graph, in engi
 			rows[i] = len(in.Targets[i])
 		}
 	}
-	terms, every, err := m.terms(expr, g)
-	if err != nil {
-		return nil, err
-	}
-	o.terms = make([][]point.Term, len(rows))
-	for _, t := range terms {
-		first, last := t.Sequence, t.Sequence
-		if every {
-			first, last = 0, len(rows)-1
+	o := &objective{scale: m.scale(output), parts: make([][]summand, len(rows)), spots: make([][]spot, len(rows))}
+	add := func(t point.Term) (sequence int, err error) {
+		at, ok := t.In(rows)
+		if !ok {
+			return 0, usage("the target "+strconv.Quote(expr)+" lies outside of the input", "it has "+counts(rows))
 		}
-		for i := first; i <= last; i++ {
-			t.Sequence = i
-			at, ok := fromEnd(t, in, every && rows[i] == in.Lengths[i]).In(rows)
-			if !ok {
-				return nil, usage("the target "+strconv.Quote(expr)+" lies outside of the input", "it has "+counts(rows))
+		o.spots[at.Sequence] = append(o.spots[at.Sequence], spot{at.Row, at.Class})
+		return at.Sequence, nil
+	}
+	if strings.Contains(expr, "[") && !strings.HasPrefix(strings.TrimSpace(expr), "token:") {
+		if err := m.grammar().offers(output); err != nil {
+			return nil, err
+		}
+		terms, err := point.ParseTarget(g, m.engine.Info(), expr)
+		if err != nil {
+			return nil, m.pointError(err)
+		}
+		for _, t := range terms {
+			i, err := add(t)
+			if err != nil {
+				return nil, err
 			}
-			o.terms[at.Sequence] = append(o.terms[at.Sequence], at)
+			o.parts[i] = append(o.parts[i], summand{weight: t.Weight, cells: []int{len(o.spots[i]) - 1}})
+		}
+	} else {
+		t, err := m.grammar().parse(expr, output)
+		if err != nil {
+			return nil, err
+		}
+		if len(t.branches) > 1 || t.branches[0].suffix != nil {
+			return nil, usage("the target "+strconv.Quote(expr)+" goes on behind the input", "give the whole text as the input, and name its tokens: token:ID@POS")
+		}
+		for i := range rows {
+			for _, c := range t.branches[0].cells {
+				term := point.Term{Sequence: i, Row: c.position, Class: c.class}
+				if _, err := add(fromEnd(term, in, rows[i] == in.Lengths[i])); err != nil {
+					return nil, err
+				}
+			}
+			o.parts[i] = t.parts
 		}
 	}
-	if g.Read.From == arch.Every && in.Targets == nil && !o.spans {
+	if g.Read.From == arch.Every && in.Targets == nil {
 		o.narrow()
 	}
 	return o, nil
@@ -104,154 +237,29 @@ func counts(rows []int) string {
 	return strconv.Itoa(len(rows)) + " sequences with up to " + strconv.Itoa(slices.Max(rows)) + " rows of logits"
 }
 
-// narrow has only those positions read that a term is about.
+// narrow has only those positions read that are needed, of every sequence one.
 func (o *objective) narrow() {
-	o.reads = make([][]int, len(o.terms))
-	for i, terms := range o.terms {
-		reads := []int{}
-		for _, t := range terms {
-			reads = append(reads, t.Row)
-		}
-		if len(terms) == 0 {
-			reads = append(reads, 0)
-		}
-		slices.Sort(reads)
-		o.reads[i] = slices.Compact(reads)
-		for k := range terms {
-			terms[k].Row, _ = slices.BinarySearch(o.reads[i], terms[k].Row)
+	if o.spans && o.output != sdk.Logit {
+		return // probabilities are relative to all
+	}
+	o.reads = make([][]int, len(o.spots))
+	for i, spots := range o.spots {
+		if o.reads[i] = narrow(spots); len(spots) == 0 {
+			o.reads[i] = []int{0}
 		}
 	}
 }
 
-// terms parses a target expression. every tells that it is meant of each
-// sequence of the batch; then the terms name none.
-func (m *Model) terms(expr string, g *arch.Graph) (terms []point.Term, every bool, err error) {
-	if strings.Contains(expr, "[") {
-		terms, err = point.ParseTarget(g, m.engine.Info(), expr)
-		return terms, false, m.pointError(err)
+// narrow returns the rows of spots, ascending, and has the spots count these.
+func narrow(spots []spot) []int {
+	rows := make([]int, len(spots))
+	for i, at := range spots {
+		rows[i] = at.row
 	}
-	if m.engine.Info().Task == arch.SequenceClassification {
-		t, err := parseTarget(strings.TrimSpace(expr), sdk.Logit, m.labels, m.head)
-		if err != nil {
-			return nil, false, err
-		}
-		terms = []point.Term{{Class: t.class, Weight: 1}}
-		if t.minus >= 0 {
-			terms = append(terms, point.Term{Class: t.minus, Weight: -1})
-		}
-		return terms, true, nil
+	slices.Sort(rows)
+	rows = slices.Compact(rows)
+	for i := range spots {
+		spots[i].row, _ = slices.BinarySearch(rows, spots[i].row)
 	}
-	weight := 1.0
-	for i, part := range strings.Split(expr, " - ") {
-		if i == 1 {
-			weight = -1
-		}
-		t, err := m.term(strings.TrimSpace(part))
-		if err != nil {
-			return nil, false, err
-		}
-		t.Weight = weight
-		terms = append(terms, t)
-	}
-	if len(terms) > 2 {
-		return nil, false, usage("the target "+strconv.Quote(expr)+" is more than a difference of two", "write longer sums as logits[b,i,j] + …")
-	}
-	return terms, true, nil
-}
-
-// term parses one logit at one position: token:ID@POS, start@POS or end@POS, or
-// CLASS@POS of a classifier of tokens. What stands in ID's place may also be a
-// token of the vocabulary.
-func (m *Model) term(text string) (point.Term, error) {
-	wrong := func(reason string) (point.Term, error) {
-		hint := "write it as token:ID@POS, or as a sum of logits[b,i,j]"
-		switch m.engine.Info().Task {
-		case arch.QuestionAnswering:
-			hint = "write it as start@POS or end@POS, or as a sum of logits[b,i,j]"
-		case arch.TokenClassification:
-			hint = "write it as CLASS@POS, or as a sum of logits[b,i,j]"
-		}
-		return point.Term{}, usage("the target "+strconv.Quote(text)+" "+reason, hint)
-	}
-	what, where, found := cutLast(text, "@")
-	row, err := strconv.Atoi(where)
-	token, isToken := strings.CutPrefix(what, "token:")
-	switch task := m.engine.Info().Task; {
-	case !found || err != nil:
-		return wrong("names no position")
-	case task == arch.QuestionAnswering && what == "start":
-		return point.Term{Row: row, Class: 0}, nil
-	case task == arch.QuestionAnswering && what == "end":
-		return point.Term{Row: row, Class: 1}, nil
-	case task == arch.TokenClassification:
-		class, err := parseClass(what, m.labels)
-		return point.Term{Row: row, Class: class}, err
-	case isToken && m.labels == nil:
-		id, err := strconv.Atoi(token)
-		if err != nil && m.tokenizer != nil {
-			if known, ok := m.tokenizer.ID(token); ok {
-				id, err = int(known), nil
-			}
-		}
-		if err != nil || id < 0 || id >= m.engine.Info().Outputs {
-			return wrong("names no token of the model, whose ids are 0 to " + strconv.Itoa(m.engine.Info().Outputs-1))
-		}
-		return point.Term{Row: row, Class: id}, nil
-	}
-	return wrong("is nothing that a model for " + m.engine.Info().Task + " answers")
-}
-
-// cutLast is strings.Cut around the last separator.
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return s, "", false
-}
-
-// value returns the objective of a sequence and adds its gradient to grad; it
-// is an engine.Objective. With p the probability of a logit l among those that
-// it competes with,
-//
-//	∂l/∂x_k = δ   ∂p/∂x_k = p(δ − p_k)   ∂ln p/∂x_k = δ − p_k
-func (o *objective) value(sequence int, logits, grad []float64) float64 {
-	sum := 0.0
-	for _, t := range o.terms[sequence] {
-		at := t.Row*o.classes + t.Class
-		if o.output == sdk.Logit {
-			sum += t.Weight * logits[at]
-			grad[at] += t.Weight
-			continue
-		}
-		if o.head == multiLabel { // each class by itself: p = σ(l)
-			p := num.Sigmoid(logits[at])
-			value, slope := p, p*(1-p)
-			if o.output == sdk.LogProb {
-				value, slope = -num.LogSumExp([]float64{0, -logits[at]}), 1-p
-			}
-			sum += t.Weight * value
-			grad[at] += t.Weight * slope
-			continue
-		}
-		first, step, n := t.Row*o.classes, 1, o.classes
-		if o.spans {
-			first, step, n = t.Class, o.classes, len(logits)/o.classes
-		}
-		x := make([]float64, n)
-		for k := range x {
-			x[k] = logits[first+k*step]
-		}
-		norm := num.LogSumExp(x)
-		value, slope := logits[at]-norm, t.Weight
-		if o.output == sdk.Prob {
-			value = num.Exp(value)
-			slope *= value
-		}
-		sum += t.Weight * value
-		grad[at] += slope
-		for k, v := range x {
-			grad[first+k*step] -= slope * num.Exp(v-norm)
-		}
-	}
-	return sum
+	return rows
 }

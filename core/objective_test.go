@@ -16,23 +16,27 @@ import (
 func TestObjectiveGradient(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const rows, classes = 3, 4
-		o := &objective{
+		o := &objective{scale: scale{
 			output:  rapid.SampledFrom([]sdk.Output{sdk.Logit, sdk.Prob, sdk.LogProb}).Draw(t, "output"),
 			head:    rapid.SampledFrom([]head{singleLabel, multiLabel}).Draw(t, "head"),
 			spans:   rapid.Bool().Draw(t, "spans"),
 			classes: classes,
-		}
-		term := rapid.Custom(func(t *rapid.T) point.Term {
-			return point.Term{
-				Row: rapid.IntRange(0, rows-1).Draw(t, "row"), Class: rapid.IntRange(0, classes-1).Draw(t, "class"),
-				Weight: rapid.Float64Range(-2, 2).Draw(t, "weight"),
+		}}
+		at := rapid.Custom(func(t *rapid.T) spot {
+			return spot{rapid.IntRange(0, rows-1).Draw(t, "row"), rapid.IntRange(0, classes-1).Draw(t, "class")}
+		})
+		spots := rapid.SliceOfN(at, 1, 4).Draw(t, "spots")
+		some := rapid.Custom(func(t *rapid.T) summand {
+			return summand{
+				weight: rapid.Float64Range(-2, 2).Draw(t, "weight"),
+				cells:  rapid.SliceOfNDistinct(rapid.IntRange(0, len(spots)-1), 1, len(spots), rapid.ID).Draw(t, "cells"),
 			}
 		})
-		o.terms = [][]point.Term{rapid.SliceOfN(term, 1, 3).Draw(t, "terms")}
+		o.spots, o.parts = [][]spot{spots}, [][]summand{rapid.SliceOfN(some, 1, 3).Draw(t, "parts")}
 		logits := rapid.SliceOfN(rapid.Float64Range(-4, 4), rows*classes, rows*classes).Draw(t, "logits")
 		grad := make([]float64, len(logits))
 		o.value(0, logits, grad)
-		at := func(i int, x float64) float64 {
+		value := func(i int, x float64) float64 {
 			old := logits[i]
 			logits[i] = x
 			defer func() { logits[i] = old }()
@@ -40,7 +44,7 @@ func TestObjectiveGradient(t *testing.T) {
 		}
 		const h = 1e-4
 		for i, v := range logits {
-			if slope := (at(i, v+h) - at(i, v-h)) / (2 * h); math.Abs(slope-grad[i]) > 1e-6 {
+			if slope := (value(i, v+h) - value(i, v-h)) / (2 * h); math.Abs(slope-grad[i]) > 1e-6 {
 				t.Errorf("%s: the gradient at %d is %v, and the slope %v", o.output, i, grad[i], slope)
 			}
 		}

@@ -187,7 +187,7 @@ func TestUnfitFill(t *testing.T) {
 	whole, part := slices.Repeat([]uint8{1}, 9), slices.Repeat([]uint8{1}, 9)
 	part[4] = 0
 	f := &sdk.Forward{Masks: sdk.NewTensor(whole, 1, 9)}
-	if got := s.logitsOf(t, f); !slices.Equal(got[0], s.answers[0].logits) {
+	if got := s.logitsOf(t, f); !slices.Equal(got[0], s.answers[0].values) {
 		t.Errorf("all kept: %v", got)
 	}
 	f.Masks = sdk.NewTensor(slices.Concat(whole, part), 2, 9)

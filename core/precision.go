@@ -22,16 +22,16 @@ import (
 // sampleRows is the number of variants that are run in float32 too.
 const sampleRows = 64
 
-// sample draws rows from those of a session: of all distinct ones those whose
+// sample draws variants from those of a session: of all distinct ones those whose
 // digests are the smallest, which is a uniform draw that depends neither on
 // their order nor on what the model remembers. A nil sample draws none.
 type sample struct {
-	keys []rowKey // ascending
-	rows []row
+	keys      []rowKey // ascending
+	questions []question
 }
 
-// offer has a row take part.
-func (s *sample) offer(key rowKey, r row) {
+// offer has a variant take part.
+func (s *sample) offer(key rowKey, q question) {
 	if s == nil || len(s.keys) == sampleRows && compareKeys(key, s.keys[sampleRows-1]) >= 0 {
 		return
 	}
@@ -39,8 +39,9 @@ func (s *sample) offer(key rowKey, r row) {
 	if found {
 		return
 	}
-	s.keys, s.rows = slices.Insert(s.keys, at, key), slices.Insert(s.rows, at, r)
-	s.keys, s.rows = s.keys[:min(len(s.keys), sampleRows)], s.rows[:min(len(s.rows), sampleRows)]
+	s.keys, s.questions = slices.Insert(s.keys, at, key), slices.Insert(s.questions, at, q)
+	n := min(len(s.keys), sampleRows)
+	s.keys, s.questions = s.keys[:n], s.questions[:n]
 }
 
 func compareKeys(a, b rowKey) int { return bytes.Compare(a[:], b[:]) }
@@ -94,15 +95,15 @@ func (s *session) inFloat32(ctx context.Context, r Request, result *sdk.Explanat
 		return nil, err
 	}
 	r.Progress = nil
-	r.Target = s.target.expr // which need not be the class with the largest logit here
+	r.Target = s.target.expr // which need not be the default here
 	exact, err := m.session(ctx, &r)
 	if err != nil {
 		return nil, err
 	}
-	value := exact.target.value(exact.answers[0].logits, m.head)
+	value := exact.value()
 	d := Diagnostics{contract.DiagFloat32Value: Float(value)}
 
-	logits, err := m.run(ctx, s.sample.rows, s.sample.keys, nil)
+	answers, err := m.run(ctx, s.sample.questions, exact.scale, s.sample.keys, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +113,10 @@ func (s *session) inFloat32(ctx context.Context, r Request, result *sdk.Explanat
 		if !ok {
 			continue // of a forward that failed
 		}
-		change := math.Abs(s.target.value(s.answers[j].logits, s.model.head) - exact.target.value(logits[i], m.head))
+		if len(answers[i]) != len(exact.answers[0].values) {
+			continue // of another target
+		}
+		change := math.Abs(s.target.value(s.answers[j].values, s.scale) - exact.target.value(answers[i], exact.scale))
 		sum, largest, n = sum+change, max(largest, change), n+1
 	}
 	d[contract.DiagFloat32Variants] = Float(n)

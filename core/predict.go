@@ -160,7 +160,7 @@ func (m *Model) question(in Input, o PredictOptions) (*encoded, error) {
 	task := m.engine.Info().Task
 	switch {
 	case task == arch.QuestionAnswering && in.Raw == nil && in.Pair == nil:
-		return nil, usage("the model "+m.id+" answers a question from a context, and there is none", "give it with --text-pair")
+		return nil, m.noContext()
 	case task == arch.PermutationLM && in.Raw == nil:
 		return m.next(in)
 	case task == arch.PermutationLM && in.Raw.Targets == nil && !o.All:
@@ -174,6 +174,11 @@ func (m *Model) question(in Input, o PredictOptions) (*encoded, error) {
 		return nil, m.tooLong(len(e.tokens) + len(e.dropped))
 	}
 	return e, err
+}
+
+// noContext refuses a question that comes alone.
+func (m *Model) noContext() error {
+	return usage("the model "+m.id+" answers a question from a context, and there is none", "give it with --text-pair")
 }
 
 // tooLong refuses to say what follows a text whose end the model cannot see.

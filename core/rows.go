@@ -33,13 +33,20 @@ type streams struct {
 // given reports whether there is anything in it.
 func (s streams) given() bool { return s.targets != nil || s.hidden != nil || s.memories != nil }
 
-// rowKey is a digest of a row: rows of one key have the same logits.
+// rowKey is a digest of a row, or of what is asked about one: those of one key
+// have the same answer.
 type rowKey [sha256.Size]byte
 
 // key returns the digest of all that the row's logits depend on, but for what
-// is for two streams, which no explanation has. It uses and returns scratch.
+// is for two streams. It uses and returns scratch.
 func (r row) key(scratch []byte) (rowKey, []byte) {
-	b := binary.LittleEndian.AppendUint32(scratch[:0], uint32(r.n))
+	b := r.append(scratch[:0])
+	return sha256.Sum256(b), b
+}
+
+// append appends what key digests.
+func (r row) append(b []byte) []byte {
+	b = binary.LittleEndian.AppendUint32(b, uint32(r.n))
 	part := func(length int) { b = binary.LittleEndian.AppendUint32(b, uint32(length)) }
 	for _, values := range [][]int32{r.ids, r.types, r.positions} {
 		part(len(values))
@@ -53,7 +60,7 @@ func (r row) key(scratch []byte) (rowKey, []byte) {
 	for _, v := range r.embeds {
 		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
 	}
-	return sha256.Sum256(b), b
+	return b
 }
 
 // without returns the row without the tokens that drop marks.

@@ -23,11 +23,11 @@ func TestSample(t *testing.T) {
 		r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		s := new(sample)
 		for i, row := range all {
-			s.offer(keyOf(row), row)
-			s.offer(keyOf(all[r.IntN(i+1)]), all[0])
+			s.offer(keyOf(row), question{{row: row}})
+			s.offer(keyOf(all[r.IntN(i+1)]), question{{row: all[0]}})
 		}
-		if len(s.keys) != sampleRows || len(s.rows) != sampleRows {
-			t.Fatalf("%d keys and %d rows", len(s.keys), len(s.rows))
+		if len(s.keys) != sampleRows || len(s.questions) != sampleRows {
+			t.Fatalf("%d keys and %d variants", len(s.keys), len(s.questions))
 		}
 		if first == nil {
 			first = slices.Clone(s.keys)
@@ -39,9 +39,10 @@ func TestSample(t *testing.T) {
 	low := 0 // ids below 500
 	s := new(sample)
 	for _, row := range all {
-		s.offer(keyOf(row), row)
+		s.offer(keyOf(row), question{{row: row}})
 	}
-	for i, row := range s.rows {
+	for i, q := range s.questions {
+		row := q[0].row
 		if keyOf(row) != s.keys[i] {
 			t.Errorf("row %d is not that of its key", i)
 		}
@@ -53,5 +54,5 @@ func TestSample(t *testing.T) {
 		t.Errorf("%d of %d rows are of the first half", low, sampleRows)
 	}
 	var none *sample
-	none.offer(first[0], all[0]) // draws nothing, and does not fail
+	none.offer(first[0], nil) // draws nothing, and does not fail
 }

@@ -131,7 +131,7 @@ func TestFillsInPlace(t *testing.T) {
 			if s.unique != len(drops)-1 || s.evaluations != len(drops) {
 				t.Errorf("%d of %d rows are distinct, want %d of %d", s.unique, s.evaluations, len(drops)-1, len(drops))
 			}
-			if !slices.Equal(got[0], s.answers[0].logits) {
+			if !slices.Equal(got[0], s.answers[0].values) {
 				t.Error("a row that drops nothing is not the input")
 			}
 			for i := range drops[1:] {
@@ -225,13 +225,13 @@ func TestCancelledRows(t *testing.T) {
 	s := started(t, openBuiltin(t, Options{}), Request{Input: Input{Text: "one two three"}})
 	ctx, cancel := context.WithCancel(t.Context())
 	built := 0
-	build := func(int) (row, error) {
+	build := func(int) (variant, error) {
 		if built++; built == 3 {
 			cancel()
 		}
-		return s.enc.row, nil
+		return s.unchanged(), nil
 	}
-	if _, err := s.block(ctx, &reply{session: s, rows: make([]int, 10)}, build, 0, true); !errors.Is(err, context.Canceled) || built != 3 {
+	if _, err := s.block(ctx, &reply{session: s, target: s.target, rows: make([]int, 10)}, build, 0, true); !errors.Is(err, context.Canceled) || built != 3 {
 		t.Errorf("%d rows were built: %v", built, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/sdk"
 )
 
@@ -27,12 +28,16 @@ func TestParseTarget(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.expr, func(t *testing.T) {
-			got, err := parseTarget(test.expr, "", labels, singleLabel)
+			got, err := grammar{task: arch.SequenceClassification, labels: labels, outputs: len(labels)}.parse(test.expr, "")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got.class != test.class || got.minus != test.minus {
-				t.Errorf("class %d minus %d, want %d minus %d", got.class, got.minus, test.class, test.minus)
+			classes := []int{-1, -1}
+			for i, p := range got.parts {
+				classes[i] = got.branches[0].cells[p.cells[0]].class
+			}
+			if classes[0] != test.class || classes[1] != test.minus {
+				t.Errorf("class %d minus %d, want %d minus %d", classes[0], classes[1], test.class, test.minus)
 			}
 		})
 	}
@@ -55,7 +60,7 @@ func TestParseTargetRefuses(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.expr+" "+string(test.output), func(t *testing.T) {
-			_, err := parseTarget(test.expr, test.output, []string{"NEGATIVE", "POSITIVE"}, test.h)
+			_, err := grammar{task: arch.SequenceClassification, labels: []string{"NEGATIVE", "POSITIVE"}, head: test.h}.parse(test.expr, test.output)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Fatalf("error %v, want one that says %q", err, test.want)
 			}
@@ -70,23 +75,38 @@ func TestTargetValue(t *testing.T) {
 	logits := []float64{1, 2, 4}
 	z := math.Exp(1) + math.Exp(2) + math.Exp(4)
 	tests := []struct {
-		name string
-		t    target
-		h    head
-		want float64
+		name   string
+		expr   string
+		output sdk.Output
+		h      head
+		want   float64
 	}{
-		{"logit", target{output: sdk.Logit, class: 2, minus: -1}, singleLabel, 4},
-		{"prob", target{output: sdk.Prob, class: 2, minus: -1}, singleLabel, math.Exp(4) / z},
-		{"logprob", target{output: sdk.LogProb, class: 0, minus: -1}, singleLabel, 1 - math.Log(z)},
-		{"difference of probs", target{output: sdk.Prob, class: 2, minus: 0}, singleLabel, (math.Exp(4) - math.Exp(1)) / z},
-		{"multi-label prob", target{output: sdk.Prob, class: 1, minus: -1}, multiLabel, 1 / (1 + math.Exp(-2))},
-		{"multi-label logprob", target{output: sdk.LogProb, class: 1, minus: -1}, multiLabel, -math.Log1p(math.Exp(-2))},
-		{"regression", target{output: sdk.Logit, class: 0, minus: -1}, regression, 1},
+		{"logit", "2", sdk.Logit, singleLabel, 4},
+		{"prob", "2", "", singleLabel, math.Exp(4) / z},
+		{"logprob", "0", sdk.LogProb, singleLabel, 1 - math.Log(z)},
+		{"difference of probs", "2 - 0", sdk.Prob, singleLabel, (math.Exp(4) - math.Exp(1)) / z},
+		{"multi-label prob", "1", sdk.Prob, multiLabel, 1 / (1 + math.Exp(-2))},
+		{"multi-label logprob", "1", sdk.LogProb, multiLabel, -math.Log1p(math.Exp(-2))},
+		{"regression", "0", "", regression, 1},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if got := test.t.value(logits, test.h); math.Abs(got-test.want) > 1e-15*10 {
+			target, err := grammar{task: arch.SequenceClassification, labels: []string{"a", "b", "c"}, outputs: 3, head: test.h}.parse(test.expr, test.output)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := scale{output: target.output, head: test.h, classes: 3}
+			if got := target.value(logits, c); math.Abs(got-test.want) > 1e-15*10 {
 				t.Errorf("value %.17g, want %.17g", got, test.want)
+			}
+			// What is kept of the answers of other models says the same.
+			target.whole = false
+			var spots []spot
+			for _, cell := range target.branches[0].cells {
+				spots = append(spots, spot{class: cell.class})
+			}
+			if got := target.value(c.read(nil, logits, spots), c); math.Abs(got-test.want) > 1e-15*10 {
+				t.Errorf("value %.17g of what is kept, want %.17g", got, test.want)
 			}
 		})
 	}

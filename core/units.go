@@ -1,12 +1,16 @@
 package core
 
 import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/rivo/uniseg"
 
+	"github.com/xai-go/xai/internal/nearest"
 	"github.com/xai-go/xai/sdk"
 )
 
@@ -89,15 +93,122 @@ func segments(policy, text string) []int {
 	return starts
 }
 
-// skipSpace returns the first position of text[start:end] that is not white
-// space, or start where there is none: byte-level tokens carry a leading space.
-func skipSpace(text string, start, end int) int {
-	for i := start; i < end; {
-		r, n := utf8.DecodeRuneInString(text[i:end])
-		if !unicode.IsSpace(r) {
-			return i
+// unitsSpans begins units that are given as spans.
+const unitsSpans = "spans:"
+
+// ParseUnits checks what Request.Units says: the name of a policy, or spans, which
+// are ranges of bytes of the text,
+//
+//	spans:0-5,6-12
+//
+// each a unit. 1:0-5 is a range of the second text of a pair, and ranges with + between
+// them are one unit, 0-5+20-25. The error is an *Error of KindUsage.
+func ParseUnits(units string) error {
+	_, err := parseUnits(units)
+	return err
+}
+
+// parseUnits returns the units that are given as spans, nil for a policy.
+func parseUnits(policy string) ([]sdk.Unit, error) {
+	list, ok := strings.CutPrefix(policy, unitsSpans)
+	switch {
+	case policy == UnitsToken || policy == UnitsWord || policy == UnitsSentence:
+		return nil, nil
+	case !ok:
+		hint := "use token, word, sentence or spans:0-5,6-12"
+		if near, ok := nearest.Of(policy, []string{UnitsToken, UnitsWord, UnitsSentence}); ok {
+			hint = "did you mean " + near + "? " + hint
 		}
-		i += n
+		return nil, usage("unknown units "+strconv.Quote(policy), hint)
 	}
-	return start
+	var units []sdk.Unit
+	for one := range strings.SplitSeq(list, ",") {
+		var u sdk.Unit
+		for text := range strings.SplitSeq(one, "+") {
+			span, err := parseSpan(strings.TrimSpace(text))
+			if err != nil {
+				return nil, err
+			}
+			u.Spans = append(u.Spans, span)
+		}
+		slices.SortFunc(u.Spans, compareSpans)
+		units = append(units, u)
+	}
+	slices.SortStableFunc(units, func(a, b sdk.Unit) int { return compareSpans(a.Spans[0], b.Spans[0]) })
+	return units, nil
+}
+
+// SpanUnits returns spans as Request.Units takes them: one unit each list.
+func SpanUnits(units [][]Span) string {
+	var b strings.Builder
+	for i, spans := range units {
+		for k, s := range spans {
+			switch {
+			case k > 0:
+				b.WriteByte('+')
+			case i > 0:
+				b.WriteByte(',')
+			}
+			if s.Sequence != 0 {
+				b.WriteString(strconv.Itoa(s.Sequence) + ":")
+			}
+			b.WriteString(strconv.Itoa(s.Start) + "-" + strconv.Itoa(s.End))
+		}
+	}
+	return unitsSpans + b.String()
+}
+
+func compareSpans(a, b sdk.Span) int {
+	return cmp.Or(cmp.Compare(a.Sequence, b.Sequence), cmp.Compare(a.Start, b.Start))
+}
+
+var spanOfBytes = regexp.MustCompile(`^(?:([01]):)?(\d{1,9})-(\d{1,9})$`)
+
+func parseSpan(text string) (s sdk.Span, err error) {
+	match := spanOfBytes.FindStringSubmatch(text)
+	if match == nil {
+		return s, usage("the units' span "+strconv.Quote(text)+" is no range of bytes", "write spans:0-5,6-12; 1:0-5 is one of the second text")
+	}
+	s.Sequence, _ = strconv.Atoi(cmp.Or(match[1], "0"))
+	s.Start, _ = strconv.Atoi(match[2])
+	s.End, _ = strconv.Atoi(match[3])
+	if s.Start >= s.End {
+		return s, usage("the units' span "+text+" is empty", "its end is the byte behind its last one")
+	}
+	return s, nil
+}
+
+// choose fills in the texts and the tokens of units that are spans, and fixes the
+// tokens of the text that are in none of them: those that do not begin there.
+func (e *encoded) choose(units []sdk.Unit) error {
+	pieces, err := layout(e.kept, units)
+	if err != nil {
+		return usage("the units do not fit the text: "+plain(err.Error()), "spans are bytes of the text, do not overlap, and lie in what the model reads of it")
+	}
+	for _, p := range pieces {
+		if p.unit >= 0 && p.start < e.from[p.sequence] {
+			return usage("the units do not fit the text: one is in what was cut off", "give spans of what the model reads")
+		}
+	}
+	copy(units, e.withTokens(units))
+	fixed := slices.Clone(e.tokens)
+	for i := range fixed {
+		fixed[i].Fixed = fixed[i].Fixed || !fixed[i].Special
+	}
+	for i := range units {
+		u := &units[i]
+		var texts []string
+		for _, s := range u.Spans {
+			texts = append(texts, e.kept[s.Sequence][s.Start:s.End])
+		}
+		u.Text = strings.Join(texts, " … ")
+		if len(u.Tokens) == 0 {
+			return usage("no token begins in the unit "+strconv.Quote(u.Text), "a unit has one token at least; xai tokenize shows where they are")
+		}
+		for _, t := range u.Tokens {
+			fixed[t].Fixed = e.tokens[t].Fixed
+		}
+	}
+	e.tokens = fixed
+	return nil
 }

@@ -30,7 +30,7 @@ func (m *Model) Variants(ctx context.Context, r Request) (*Variants, error) {
 	if err != nil {
 		return nil, err
 	}
-	value := s.target.value(s.answers[0].logits, m.head)
+	value := s.value()
 	request := &sdk.Request{Tokens: s.enc.tokens, Units: s.units, Target: s.describe(value)}
 	if !s.enc.raw {
 		request.Text = s.enc.kept[0]

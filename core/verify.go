@@ -129,6 +129,7 @@ func (x *Explanation) Again(raw *Raw) (Request, error) {
 		Target:  x.Target.Expr,
 		Output:  sdk.Output(x.Target.Output),
 		Units:   x.Provenance.Units,
+		Steps:   slices.ContainsFunc(x.Attributions, func(a Attribution) bool { return a.Name == "step.0" && len(x.Target.Steps) > 0 }),
 		Seed:    x.Provenance.Seed,
 		Runtime: x.Method.Runtime,
 	}
@@ -252,6 +253,13 @@ func (v *Verification) compare(was, is *Explanation) {
 	}
 	text("target", target(was.Target), target(is.Target))
 	values("target.value", []Float{was.Target.Value}, []Float{is.Target.Value})
+	steps := func(t Target) (list []Float) {
+		for _, s := range t.Steps {
+			list = append(list, s.Value)
+		}
+		return list
+	}
+	values("target.steps", steps(was.Target), steps(is.Target))
 	baseline := func(t Target) []Float {
 		if t.Baseline == nil {
 			return nil
@@ -280,7 +288,7 @@ func (v *Verification) compare(was, is *Explanation) {
 		values(t.Name, t.Values, is.Tensors[i].Values)
 	}
 	for _, name := range slices.Sorted(maps.Keys(was.Diagnostics)) { // a newer version may have more
-		if name == "cache_hits" {
+		if name == "cache_hits" || name == "forwards" {
 			continue // of what the model had run before
 		}
 		var now []Float

@@ -32,13 +32,14 @@ func (a *app) complete(cmd *cobra.Command) {
 	register("method", values(a.methodNames, cobra.ShellCompDirectiveNoFileComp))
 	register("param", values(func() []string { return a.paramNames(cmd) }, cobra.ShellCompDirectiveNoSpace|cobra.ShellCompDirectiveNoFileComp))
 	register("points", values(func() []string { return a.pointNames(cmd) }, cobra.ShellCompDirectiveNoSpace|cobra.ShellCompDirectiveNoFileComp))
-	for _, flag := range []string{"format", "output", "units", "runtime"} {
+	for _, flag := range []string{"format", "output", "runtime"} {
 		if f := cmd.Flags().Lookup(flag); f != nil {
 			if c, ok := f.Value.(choice); ok {
 				register(flag, values(func() []string { return c.words }, cobra.ShellCompDirectiveNoFileComp))
 			}
 		}
 	}
+	register("units", values(func() []string { return []string{core.UnitsToken, core.UnitsWord, core.UnitsSentence} }, cobra.ShellCompDirectiveNoFileComp))
 	for _, flag := range []string{"file", "inputs", "out-file"} {
 		register(flag, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveDefault

@@ -12,6 +12,7 @@ import (
 
 	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/core/report"
+	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/registry"
 	"github.com/xai-go/xai/sdk"
 )
@@ -24,6 +25,7 @@ type explanation struct {
 	params        []string
 	target        string
 	outputScale   string
+	steps         bool
 	units         string
 	seed          uint64
 	format        string
@@ -40,9 +42,21 @@ func (a *app) explain() *cobra.Command {
 by default) gets a score that says how far it pushed the model's output up or
 down. Without TEXT, the text is standard input.
 
-The target is the class with the largest logit unless --target names another:
-an index, a label, or the difference of two, "A - B". Scores are in the scale of
---output: the probability of a class, unless it says otherwise.
+What is explained is the model's own answer, unless --target names another. By
+what the model does, a target is
+
+  CLASS, label:NAME             a class of a text, by its index or its label
+  CLASS@POS                     a class of a token
+  start@POS, end@POS, span:S-E  an answer to a question: TEXT is the question and
+                                --text-pair the context
+  token:ID@POS                  a token of a language model, by its id or its text;
+                                of a causal one what comes behind position POS
+  continuation:TEXT             all tokens of a text behind the input
+  A - B                         why A rather than B: two of a kind
+
+Positions count tokens, special ones included, from 0, or from the end: -1 is the
+last. Scores are in the scale of --output: a probability, but for a continuation,
+whose log-probabilities add up. --steps explains each token of it too.
 
 Formats: term is for people; json has everything and csv the scores, with offsets
 into the text; safetensors has the numbers as tensors. With -o, the file's ending
@@ -52,6 +66,9 @@ chooses the format where --format does not.`,
 			`xai explain -m ./my-bert -M lime -p num_samples=5000 --seed 1 --file review.txt`, "a model folder, a method with a parameter, a text from a file",
 			`xai explain "Not bad at all." --target NEGATIVE --output logit`, "why it was not negative after all",
 			`cat review.txt | xai explain --format json | jq '.attributions[0].values'`, "for a program",
+			`xai explain -m ./gpt2 "The film was" --target "continuation: very good" --steps`, "each token of what a language model could go on with",
+			`xai explain -m ./bert-qa "Who won?" --text-pair "Ann won the race."`, "what makes the answer the answer",
+			`xai explain "A gripping film." --units spans:0-9,10-15`, "scores of ranges of the text",
 			`xai explain -M lime --help`, "this, and what the method takes",
 		),
 		RunE: func(cmd *cobra.Command, args []string) error { return e.run(cmd, args) },
@@ -61,9 +78,10 @@ chooses the format where --format does not.`,
 	f.StringVarP(&e.method, "method", "M", core.DefaultMethod, "explanation `METHOD`; see xai methods list")
 	f.StringArrayVarP(&e.params, "param", "p", nil, "parameter of the method as `KEY=VALUE`; may be repeated")
 	e.source.flags(cmd, true)
-	f.StringVar(&e.target, "target", "", "what to explain: a `CLASS`, or A - B (default: the class with the largest logit)")
-	f.Var(choice{&e.outputScale, []string{"logit", "prob", "logprob"}}, "output", "scale of the target (default: prob for classes)")
-	f.Var(choice{&e.units, []string{core.UnitsToken, core.UnitsWord, core.UnitsSentence}}, "units", "what gets a score (default: word)")
+	f.StringVar(&e.target, "target", "", "what to explain, `TARGET` as above (default: what the model answers)")
+	f.Var(choice{&e.outputScale, []string{"logit", "prob", "logprob"}}, "output", "scale of the target (default: prob, but logprob of a continuation)")
+	f.BoolVar(&e.steps, "steps", false, "explain each token of a continuation as well")
+	f.Var(units{&e.units}, "units", "what gets a score: words by Unicode's rules (default), tokens, sentences, ranges of bytes as spans:0-5,6-12, or those of a JSON file as @FILE")
 	f.Var(seed{&e.seed}, "seed", "seed of whatever is drawn at random; the same seed gives the same result")
 	f.Var(choice{&e.format, formats}, "format", "how to write the result (default: term)")
 	f.VarP(filename{&e.file}, "out-file", "o", "write to this `FILE`, whole or not at all")
@@ -96,12 +114,17 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 		return usage("name a file with -o", "safetensors is a binary format and standard output is a terminal")
 	}
 	request := core.Request{
-		Method: e.method, Target: e.target, Output: sdk.Output(e.outputScale), Units: e.units,
+		Method: e.method, Target: e.target, Output: sdk.Output(e.outputScale), Steps: e.steps, Units: e.units,
 		Seed: e.seed, Runtime: e.runtime, Timeout: e.timeout, Fuel: int64(e.fuel), Log: e.log,
 	}
 	var err error
 	if request.Params, err = pairs(e.params); err != nil {
 		return err
+	}
+	if name, ok := strings.CutPrefix(e.units, "@"); ok {
+		if request.Units, err = readUnits(name); err != nil {
+			return err
+		}
 	}
 	var out *output
 	if e.file != "" {
@@ -146,7 +169,7 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 	if n := int(result.Diagnostics["unknown_tokens"]); n > 0 {
 		fmt.Fprintf(e.stderr, "note: %d of %d tokens are unknown to this model, which cannot tell them apart\n", n, len(result.Input.Tokens))
 	}
-	classes, err := predicted(ctx, model, request.Input, format)
+	answer, err := predicted(ctx, model, request.Input, format)
 	if err != nil {
 		return err
 	}
@@ -163,7 +186,7 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 		case "safetensors":
 			return report.Safetensors(w, result)
 		}
-		return t.Explanation(w, result, classes)
+		return t.Explanation(w, result, answer)
 	}
 	if out != nil {
 		e.clearProgress()
@@ -229,15 +252,15 @@ func pairs(args []string) (map[string]string, error) {
 	return out, nil
 }
 
-// predicted returns the classes of the model's prediction, which the terminal
-// shows above the explanation.
-func predicted(ctx context.Context, model *core.Model, in core.Input, format string) (report.Classes, error) {
+// predicted returns the model's prediction, which the terminal shows above the
+// explanation: of a masked language model without a mask there is none.
+func predicted(ctx context.Context, model *core.Model, in core.Input, format string) (*core.Prediction, error) {
 	if format != "term" {
 		return nil, nil
 	}
 	p, err := model.Predict(ctx, []core.Input{in}, core.PredictOptions{})
-	if err != nil {
-		return nil, err
+	if err != nil && ctx.Err() == nil && model.Info().Task != arch.SequenceClassification {
+		return nil, nil
 	}
-	return report.ClassesOf(p, 0), nil
+	return p, err
 }

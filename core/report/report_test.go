@@ -91,14 +91,14 @@ var film = []unit{
 
 const filmText = "A gripping, beautifully shot film\nwith one dull\tstretch.\n"
 
-func classes(negative, positive float64) Classes {
-	return ClassesOf(&core.Prediction{
-		Labels: []string{"NEGATIVE", "POSITIVE"},
-		Rows:   []core.PredictedRow{{Readouts: []core.Readout{{Logits: []float64{math.Log(negative), math.Log(positive)}, Probs: []float64{negative, positive}, Class: 1}}}},
-	}, 0)
+func classes(negative, positive float64) *core.Prediction {
+	return &core.Prediction{
+		Task: arch.SequenceClassification, Labels: []string{"NEGATIVE", "POSITIVE"},
+		Rows: []core.PredictedRow{{Readouts: []core.Readout{{Logits: []float64{math.Log(negative), math.Log(positive)}, Probs: []float64{negative, positive}, Class: 1}}}},
+	}
 }
 
-func render(t *testing.T, term Term, e *core.Explanation, c Classes) string {
+func render(t *testing.T, term Term, e *core.Explanation, c *core.Prediction) string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := term.Explanation(&b, e, c); err != nil {
@@ -257,8 +257,9 @@ func TestTermHostile(t *testing.T) {
 	e := explain(s, unit{s, 0.5})
 	e.Target.Label, e.Model.ID, e.Method.Name, e.Method.Version, e.Provenance.Sandbox, e.Provenance.Kernel = s, s, s, s, s, s
 	e.Diagnostics[s] = 1
+	e.Target.Kind, e.Target.Steps = "continuation", []core.Step{{Text: s}}
 	e.Input.Dropped = []core.Token{{Text: s, Start: len(s), End: len(s)}}
-	e.Attributions = append(e.Attributions, core.Attribution{Name: s, Over: s, Values: []core.Float{1}})
+	e.Attributions = append(e.Attributions, core.Attribution{Name: s, Over: s, Values: []core.Float{1}}, core.Attribution{Name: "step.0", Over: s, Values: []core.Float{1}})
 	p := &core.Prediction{Labels: []string{s}, Rows: []core.PredictedRow{{Readouts: []core.Readout{{Logits: []float64{1}}}, Dropped: []core.Token{{Text: s}}}}}
 	var predicted, encoded bytes.Buffer
 	if err := (Term{}).Prediction(&predicted, p, false); err != nil {
@@ -284,7 +285,7 @@ func TestTermHostile(t *testing.T) {
 	}
 	for name, got := range map[string]string{
 		"activations": activations.String(), "lines": Lines(s),
-		"explanation": render(t, Term{}, e, ClassesOf(p, 0)), "prediction": predicted.String(), "encoding": encoded.String(), "line": Line(s),
+		"explanation": render(t, Term{}, e, p), "prediction": predicted.String(), "encoding": encoded.String(), "line": Line(s),
 	} {
 		if !utf8.ValidString(got) {
 			t.Errorf("%s: the output is not UTF-8", name)

@@ -7,10 +7,12 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/rivo/uniseg"
 	"github.com/xai-go/xai/core"
+	"github.com/xai-go/xai/engine/arch"
 )
 
 // Term writes for people: on a terminal, or as plain text where Level is
@@ -29,13 +31,16 @@ const (
 	maxLines  = 400 // of each text
 )
 
-// Explanation writes e: what the model predicted, where classes says so; the
+// Explanation writes e: what the model predicted, where p is not nil; the
 // text, each unit coloured by how far it pushed the target; the scores, the
 // largest first; and what says how far to trust them.
-func (t Term) Explanation(w io.Writer, e *core.Explanation, classes Classes) error {
+func (t Term) Explanation(w io.Writer, e *core.Explanation, p *core.Prediction) error {
 	t = t.defaults()
 	var b strings.Builder
-	t.classes(&b, classes, maxClasses)
+	var classes Classes
+	if p != nil {
+		classes = t.predicted(&b, p)
+	}
 	t.target(&b, &e.Target, classes)
 	for i, a := range e.Attributions {
 		rows := rowsOf(&e.Input, a)
@@ -47,7 +52,7 @@ func (t Term) Explanation(w io.Writer, e *core.Explanation, classes Classes) err
 			t.table(&b, rows, scale, t.Top)
 			continue
 		}
-		fmt.Fprintf(&b, "\n  %s\n", t.Level.Bold(title(a.Name, classes)))
+		fmt.Fprintf(&b, "\n  %s\n", t.Level.Bold(title(a.Name, &e.Target, classes)))
 		t.table(&b, rows, scale, min(t.Top, 5))
 		t.facts(&b, others(e.Diagnostics, a.Name+"."))
 	}
@@ -71,6 +76,29 @@ func (t Term) defaults() Term {
 	return t
 }
 
+// predicted writes the prediction of one row on a line or two, and returns its
+// classes where it has some.
+func (t Term) predicted(b *strings.Builder, p *core.Prediction) Classes {
+	r := &p.Rows[0]
+	const few = 3
+	switch p.Task {
+	case arch.TokenClassification: // the target says enough
+	case arch.QuestionAnswering:
+		best := *r
+		best.Spans = best.Spans[:min(len(best.Spans), few)]
+		t.answers(b, &best)
+	case arch.CausalLM, arch.MaskedLM, arch.PermutationLM:
+		if len(r.Readouts) > 0 {
+			t.choices(b, r.Readouts[0].Top[:min(len(r.Readouts[0].Top), few)])
+		}
+	default:
+		classes := ClassesOf(p, 0)
+		t.classes(b, classes, maxClasses)
+		return classes
+	}
+	return nil
+}
+
 // target writes what was explained, where the line of classes does not say it.
 func (t Term) target(b *strings.Builder, target *core.Target, classes Classes) {
 	switch {
@@ -82,8 +110,13 @@ func (t Term) target(b *strings.Builder, target *core.Target, classes Classes) {
 }
 
 // title names a further attribution: "POSITIVE (class.1)" where it belongs to a
-// class whose label is known.
-func title(name string, classes Classes) string {
+// class whose label is known, and likewise a token of a continuation.
+func title(name string, target *core.Target, classes Classes) string {
+	for i, s := range target.Steps {
+		if name == fmt.Sprintf("step.%d", i) {
+			return Line(fmt.Sprintf("%q (%s) = %s", s.Text, name, number(float64(s.Value))))
+		}
+	}
 	for _, c := range classes {
 		if c.label != "" && name == fmt.Sprintf("class.%d", c.index) {
 			return Line(c.label + " (" + name + ")")
@@ -95,6 +128,10 @@ func title(name string, classes Classes) string {
 // scalar names what was explained, for example "probability of POSITIVE".
 func scalar(t *core.Target) string {
 	name := Line(t.Label)
+	switch t.Kind {
+	case "token", "continuation", "step", "span":
+		name = Line(strconv.Quote(t.Label))
+	}
 	if t.Kind == "regression" {
 		return cmp.Or(name, "output")
 	}
@@ -398,7 +435,7 @@ func diagnostics(e *core.Explanation) []fact {
 	}
 	out = append(out, fact(fmt.Sprintf("%.2f s", e.Provenance.WallSeconds)))
 	rest := maps.Clone(e.Diagnostics)
-	for _, name := range []string{"r2", "completeness_gap", "evaluations", "unique_evaluations", "cache_hits"} {
+	for _, name := range []string{"r2", "completeness_gap", "evaluations", "unique_evaluations", "cache_hits", "forwards", "gradients"} {
 		delete(rest, name)
 	}
 	maps.DeleteFunc(rest, func(name string, _ core.Float) bool { return strings.HasPrefix(name, "float32_") })

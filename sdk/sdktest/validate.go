@@ -15,7 +15,7 @@ import (
 
 // hostDiagnostics are the diagnostics that the host counts itself.
 var hostDiagnostics = []string{
-	"evaluations", "unique_evaluations", "cache_hits", "unknown_tokens", "truncated_evaluations",
+	"evaluations", "unique_evaluations", "cache_hits", "forwards", "gradients", "unknown_tokens", "truncated_evaluations",
 	"float32_value", "float32_variants", "float32_change_mean", "float32_change_largest", "float32_attribution_change",
 }
 

@@ -10,13 +10,16 @@ import (
 )
 
 // The diagnostics that the host adds to an explanation: rows that the method
-// asked for, distinct ones among them, those that were known before; what the
+// asked for, distinct ones among them, those that were known before, rows that the
+// model ran for them, and those whose gradient it computed on top; what the
 // model could not read; and how far an explanation in 8 bits is from that in
 // float32.
 const (
 	DiagEvaluations       = "evaluations"
 	DiagUnique            = "unique_evaluations"
 	DiagCacheHits         = "cache_hits"
+	DiagForwards          = "forwards"
+	DiagGradients         = "gradients"
 	DiagUnknown           = "unknown_tokens"
 	DiagTruncated         = "truncated_evaluations"
 	DiagFloat32Value      = "float32_value"              // of the target, for the unchanged input
@@ -28,7 +31,7 @@ const (
 
 // HostDiagnostics are the names of all of them, which no method may take.
 var HostDiagnostics = []string{
-	DiagEvaluations, DiagUnique, DiagCacheHits, DiagUnknown, DiagTruncated,
+	DiagEvaluations, DiagUnique, DiagCacheHits, DiagForwards, DiagGradients, DiagUnknown, DiagTruncated,
 	DiagFloat32Value, DiagFloat32Variants, DiagFloat32Mean, DiagFloat32Largest, DiagFloat32Attributed,
 }
 

@@ -1,0 +1,58 @@
+package core
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/xai-go/xai/sdk"
+)
+
+// steps returns the tokens of the continuation that is explained, with the
+// target's value for each alone; nil of any other target.
+func (s *session) steps() []Step {
+	if s.target.kind != kindContinuation {
+		return nil
+	}
+	steps := make([]Step, len(s.suffix))
+	for i, id := range s.suffix {
+		t := s.target.step(i)
+		steps[i] = Step{Token: id, Text: s.model.questions().text(id), Value: Float(t.value(s.answers[0].values, s.scale))}
+	}
+	return steps
+}
+
+// step returns the target of a continuation's token i. What it reads is part of
+// what the continuation reads, so that answers serve both.
+func (t *target) step(i int) *target {
+	one := *t
+	one.kind = kindStep
+	one.expr = prefixStep + strconv.Itoa(i) + ":" + t.label
+	one.index = t.branches[0].cells[i].class
+	one.parts = []summand{{weight: 1, cells: []int{i}}}
+	return &one
+}
+
+// eachStep runs the method once more for each token of a continuation, on the
+// same session, and adds what it returns.
+func (s *session) eachStep(ctx context.Context, x *Explanation, run runFunc, request *sdk.Request) error {
+	whole := s.target
+	if whole.kind != kindContinuation {
+		return usage("only a continuation has steps, and the target is "+whole.expr, "give --target continuation:TEXT, or leave --steps out")
+	}
+	defer func() { s.target = whole }()
+	for i := range s.suffix {
+		s.target = whole.step(i)
+		s.target.label = x.Target.Steps[i].Text
+		again := *request
+		again.Target = s.describe(float64(x.Target.Steps[i].Value))
+		result, _, err := run(ctx, s, &again)
+		if err != nil {
+			return err
+		}
+		x.Target.Steps[i].Baseline = (*Float)(result.Baseline)
+		if err := x.fill(result, s, "step."+strconv.Itoa(i)+"."); err != nil {
+			return err
+		}
+	}
+	return nil
+}
