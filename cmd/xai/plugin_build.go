@@ -24,6 +24,9 @@ import (
 // registryName is the registry file of a folder.
 const registryName = "methods.toml"
 
+// sdkModule is the module of Go that the SDK is of.
+const sdkModule = "github.com/xai-go/xai"
+
 func (a *app) pluginBuild() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
@@ -274,5 +277,9 @@ func (a *app) compilerError(err error, quiet bool) error {
 	if output := strings.TrimSpace(e.Output); output != "" && !quiet {
 		fmt.Fprintln(a.stderr, report.Lines(output))
 	}
-	return &core.Error{Kind: core.KindInput, Msg: e.Error(), Hint: "mend the sources, and build again", Err: err}
+	hint := "mend the sources, and build again"
+	if strings.Contains(e.Output, sdkModule+"@") || strings.Contains(e.Output, "module lookup disabled") { // it is not to be had
+		hint = "if that version of the SDK is not published, take it from a checkout of xai: xai plugin new --replace CHECKOUT, or in a folder that is there: go mod edit -replace=" + sdkModule + "=CHECKOUT"
+	}
+	return &core.Error{Kind: core.KindInput, Msg: e.Error(), Hint: hint, Err: err}
 }

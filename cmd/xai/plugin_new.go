@@ -30,12 +30,15 @@ func (a *app) pluginNew() *cobra.Command {
 		Long: `New writes a folder with a small method that works: its source, a methods.toml that
 declares it, a README with the commands that build it, a test and a workflow for
 GitHub. Methods in Rust, C, AssemblyScript and Python get the SDK as a file of the
-folder; those in Go require the module github.com/xai-go/xai at the version of this xai.
+folder; those in Go require the module github.com/xai-go/xai at the version of this xai,
+or with --replace take it from a checkout of yours, which works without a network and
+with versions that nobody has published.
 
 process-go and process-python are methods that run as processes of their own, for what
 a module cannot have: Python's libraries, a GPU. xai confines them where it can.`,
 		Example: examples(
 			"xai plugin new my-method --lang go --module github.com/me/my-method", "in Go",
+			"xai plugin new my-method --lang go --replace ~/src/xai", "in Go, with the SDK of a checkout of xai",
 			"xai plugin new my-method --lang c", "in C: clang is all that it takes",
 			"xai plugin new my-method --lang rust --dir methods/mine", "in another folder than ./my-method",
 		),

@@ -114,6 +114,7 @@ type language struct {
 	files   []string          // what the compiler is given
 	beside  map[string]string // files that are copied as they are
 	first   string            // of the README's commands
+	then    string            // what can follow the build
 	ci      string            // further steps of the workflow
 	confine *registry.Confine // what a process may do
 
@@ -125,7 +126,7 @@ func languageOf(o Options) language {
 	switch o.Language {
 	case toolchain.Go, toolchain.ProcessGo:
 		l.folder, l.source, l.files = "go", "method.go", []string{"."}
-		l.first = "go test              # the conformance kit, in process\n"
+		l.then = "go test              # the conformance kit, in process\n" // go.sum is there by then
 		l.ci = "      - run: go mod tidy -diff && go vet . && go test .\n"
 		if o.Language == toolchain.Go {
 			l.command = "built for wasip1, it is the\n// module that xai runs in its sandbox."
@@ -198,6 +199,7 @@ func Files(o Options) (map[string][]byte, error) {
 		"@package@", l.pkg,
 		"@main@", l.main,
 		"@first@", l.first,
+		"@then@", l.then,
 		"@commands@", strings.Join(commands, "\n"),
 		"@ci@", l.ci,
 	)

@@ -112,7 +112,7 @@ func (e *FailedError) Error() string {
 	first := ""
 	for line := range strings.Lines(e.Output) {
 		line = strings.TrimSpace(line)
-		if first == "" && line != "" && !strings.HasPrefix(line, "#") {
+		if first == "" && line != "" && !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "go: downloading ") {
 			first = line
 		}
 		if strings.Contains(strings.ToLower(line), "error") {

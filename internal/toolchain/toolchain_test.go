@@ -218,6 +218,13 @@ func TestBuild(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	})
+	t.Run("what is fetched on the way", func(t *testing.T) {
+		program(t, bin(), "clang", "echo 'go: downloading example.org/m v1.0.0'; echo 'm.c:1: no such version'; exit 1")
+		_, err := Source{Dir: t.TempDir(), Language: C, Files: []string{"m.c"}}.Build(t.Context(), module())
+		if e, ok := errors.AsType[*FailedError](err); !ok || e.Error() != "clang failed: m.c:1: no such version" {
+			t.Errorf("error %v", err)
+		}
+	})
 	t.Run("endless output", func(t *testing.T) {
 		program(t, bin(), "clang", "i=0; while [ $i -lt 300 ]; do printf '%8191d\n' 0; i=$((i+1)); done; exit 1")
 		_, err := Source{Dir: t.TempDir(), Language: C, Files: []string{"m.c"}}.Build(t.Context(), module())
