@@ -614,3 +614,41 @@ func TestMaskedTextsAgainstReference(t *testing.T) {
 		})
 	}
 }
+
+// TestTokensOfText: of a text, players that are tokens are dropped in their places, as
+// those of token ids are, whatever the units of the request.
+func TestTokensOfText(t *testing.T) {
+	c := golden.Load(t, "shap_ids_bert_a")
+	s := &subject{Case: c}
+	explain := func(input core.Input, m sdk.Method, params map[string]string) *core.Explanation {
+		host, model := methodtest.Model(t, c.Model, "f32", m)
+		return methodtest.Explain(t, host, model, core.Request{Input: input, Method: m.Info().Name, Params: params, Target: "1", Units: core.UnitsWord})
+	}
+	text := core.Input{Text: s.text(t)}
+	ids := methodtest.Row(c.Ints(t, "input_ids"))
+	for _, m := range []sdk.Method{shap.Kernel{}, shap.Exact{}, shap.Sampling{}} {
+		params := map[string]string{"compat": "shap"}
+		x, want := explain(text, m, params), explain(ids, m, params)
+		if n := len(x.Input.Units); n != 7 {
+			t.Errorf("%s: %d players, want 7 tokens", m.Info().Name, n)
+		}
+		if u := x.Input.Units[3]; u.Start == u.End {
+			t.Errorf("%s: a player has no place in the text", m.Info().Name)
+		}
+		for i, v := range x.Attributions[0].Values {
+			if v != want.Attributions[0].Values[i+1] || x.Attributions[0].Stderr != nil && x.Attributions[0].Stderr[i] != want.Attributions[0].Stderr[i+1] {
+				t.Errorf("%s: value %d is %v, want %v", m.Info().Name, i, v, want.Attributions[0].Values[i+1])
+			}
+		}
+	}
+	x := explain(text, shap.Exact{}, map[string]string{"special": "replace"})
+	if n := len(x.Input.Units); n != 7 { // five words and two special tokens
+		t.Fatalf("%d players", n)
+	}
+	if x.Attributions[0].Values[0] == 0 || x.Attributions[0].Values[6] == 0 {
+		t.Error("a special token that is replaced has no effect")
+	}
+	if gap := float64(x.Diagnostics["completeness_gap"]); gap > 1e-9 || gap < -1e-9 {
+		t.Errorf("gap %v", gap)
+	}
+}

@@ -169,24 +169,25 @@ type stratum struct {
 
 // solve fits v(S) − v(∅) = Σ_{i∈S} φᵢ under Σφᵢ = v(N) − v(∅) by weighted least
 // squares. The last of the players that may have a value is eliminated by the
-// constraint, which is met exactly.
+// constraint, which is met exactly: the rows are x = z − z_last, and the targets
+// v(S) − v(∅) − z_last·(v(N) − v(∅)). Those of a complement are their negatives, so
+// that a cluster is one row.
 //
-// The error comes from the draws alone: with e the residuals and x the rows without
-// the eliminated player, φ moves by A⁻¹·Σ w·e·x, A = Σ w·x·xᵀ, whose variance is
-// summed over what was drawn in each stratum.
+// The error comes from the draws alone: with e the residuals, φ moves by
+// A⁻¹·Σ w·e·x, A = Σ w·x·xᵀ, whose variance is summed over what was drawn in each
+// stratum.
 func (d *design) solve(ctx context.Context, c int, reg regularisation) (estimate, error) {
-	n, rows := d.n, len(d.rows)
-	y := make([]float64, rows)
+	n := d.n
+	y := make([]float64, len(d.rows))
 	for i, row := range d.rows {
 		y[i] = d.at(row, c) - d.at(empty, c)
 	}
 	delta := d.delta(c)
-	e := estimate{values: make([]float64, n)}
+	e := estimate{values: make([]float64, n), stderr: make([]float64, n)}
 	columns, err := d.choose(y, delta, reg)
 	if err != nil {
 		return e, err
 	}
-	e.stderr = make([]float64, n)
 	if len(columns) == 0 { // as in the reference
 		return e, nil
 	}
@@ -196,20 +197,32 @@ func (d *design) solve(ctx context.Context, c int, reg regularisation) (estimate
 		e.values[last] = delta
 		return e, nil
 	}
+	rows := len(d.clusters)
 	x := make([]float64, rows*p)
-	rest := make([]float64, rows)
-	for i, row := range d.rows {
-		mask := d.mask(row)
+	target, weights := make([]float64, rows), make([]float64, rows)
+	for k, cluster := range d.clusters {
+		mask := d.mask(d.rows[cluster.at[0]])
 		z := float64(mask[last])
-		for k, j := range columns[:p] {
-			x[i*p+k] = float64(mask[j]) - z
+		for l, j := range columns[:p] {
+			x[k*p+l] = float64(mask[j]) - z
 		}
-		rest[i] = y[i] - float64(z*delta)
+		for side, i := range cluster.at {
+			if i < 0 {
+				continue
+			}
+			v := y[i] - float64(z*delta)
+			if side == 1 {
+				v = float64((1-z)*delta) - y[i]
+			}
+			target[k] += float64(d.weights[i] * v)
+			weights[k] += d.weights[i]
+		}
+		target[k] /= weights[k]
 	}
 	if err := ctx.Err(); err != nil {
 		return e, err
 	}
-	regression, err := num.NewRegressionThroughOrigin(x, rows, p, rest, d.weights)
+	regression, err := num.NewRegressionThroughOrigin(x, rows, p, target, weights)
 	if err != nil {
 		return e, internal(err)
 	}
@@ -224,7 +237,7 @@ func (d *design) solve(ctx context.Context, c int, reg regularisation) (estimate
 	if len(d.strata) == 0 { // nothing was drawn
 		return e, nil
 	}
-	errors, err := d.errors(ctx, x, rest, fit)
+	errors, err := d.errors(ctx, x, target, weights, fit)
 	if err != nil {
 		return e, err
 	}
@@ -236,7 +249,7 @@ func (d *design) solve(ctx context.Context, c int, reg regularisation) (estimate
 
 // errors returns the standard errors of the coefficients, and of what the eliminated
 // player gets.
-func (d *design) errors(ctx context.Context, x, y []float64, fit *num.Fit) ([]float64, error) {
+func (d *design) errors(ctx context.Context, x, y, weights []float64, fit *num.Fit) ([]float64, error) {
 	p := len(fit.Coef)
 	sum := make([][]float64, len(d.strata)) // of draws, by stratum, and of their squares
 	square := make([][]float64, len(d.strata))
@@ -254,16 +267,10 @@ func (d *design) errors(ctx context.Context, x, y []float64, fit *num.Fit) ([]fl
 				return nil, err
 			}
 		}
-		clear(score)
-		for _, i := range cluster.at {
-			if i < 0 {
-				continue
-			}
-			row := x[i*p : (i+1)*p]
-			e := float64(d.weights[i] * (y[i] - num.Dot(row, fit.Coef)))
-			for j, v := range row {
-				score[j] += float64(e * v)
-			}
+		row := x[k*p : (k+1)*p]
+		e := float64(weights[k] * (y[k] - num.Dot(row, fit.Coef)))
+		for j, v := range row {
+			score[j] = float64(e * v)
 		}
 		change := fit.Solve(score)
 		change = append(change, -num.Sum(change))

@@ -70,13 +70,12 @@ func (method Partition) Explain(ctx context.Context, m sdk.Model, r *sdk.Request
 		problem: g, tree: t, context: r.Params.String("fixed_context"),
 		budget: r.Params.Int(paramMaxEvals), batch: r.Params.Int("batch_size"), counting: compat,
 	}
-	if err := fits(min(o.budget, g.most()), g.n); err != nil {
+	if err := g.fits(o.budget, paramMaxEvals); err != nil {
 		return nil, err
 	}
-	if compat {
-		g.labels = -1 // the reference looks at all outputs for what matters most
-		if r.Target.Kind == "regression" {
-			g.labels = 0
+	if compat { // where all outputs decide what matters most
+		if err := g.lookAtAll(ctx); err != nil {
+			return nil, err
 		}
 	}
 	if o.batch == 0 {
@@ -222,7 +221,7 @@ func (o *owen) planAll(ctx context.Context) error {
 		if node < o.n {
 			return true
 		}
-		if visits > 8*o.budget {
+		if visits > 8*o.budget || visits%1024 == 0 && ctx.Err() != nil {
 			return false
 		}
 		l, r := o.halves(node, without)
@@ -237,7 +236,7 @@ func (o *owen) planAll(ctx context.Context) error {
 		return o.run(ctx)
 	}
 	o.forget(rows)
-	return nil
+	return ctx.Err()
 }
 
 // halves returns the rows of a context with each half of a part.

@@ -16,6 +16,9 @@ const (
 	orderTree = "tree"
 )
 
+// maxSteps bounds the orders of a round: the players of all of them.
+const maxSteps = 1 << 21
+
 // autoPairs is how many orders are drawn unless the user says.
 const autoPairs = 10
 
@@ -84,7 +87,7 @@ func (Permutation) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*s
 	if err != nil {
 		return nil, err
 	}
-	if err := fits(min(evals, g.most()), g.n); err != nil {
+	if err := g.fits(evals, "num_samples or max_evals"); err != nil {
 		return nil, err
 	}
 	if !compat && tree == nil && g.most() <= evals {
@@ -102,7 +105,8 @@ func (Permutation) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*s
 	}
 	moments := newMoments(g)
 	for next := first(pairs, bound); moments.pairs < pairs; next = moments.pairs {
-		batch, err := g.planOrders(ctx, &draw, min(next, pairs-moments.pairs), evals)
+		next = min(next, pairs-moments.pairs, max(maxSteps/n, 1))
+		batch, err := g.planOrders(ctx, &draw, next, evals)
 		if err != nil {
 			return nil, err
 		}

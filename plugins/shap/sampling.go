@@ -76,7 +76,7 @@ func (Sampling) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.
 		samples = max(2*n+2048, 2+16*n)
 	}
 	samples = min(samples, g.most())
-	if err := fits(samples, n); err != nil {
+	if err := g.fits(samples, paramNumSamples); err != nil {
 		return nil, err
 	}
 	if g.most() <= samples {
@@ -278,7 +278,7 @@ func (g *problem) sampleDifferences(ctx context.Context, samples int, bound floa
 
 // sampleOrders is captum's: players join in random orders, one after the other.
 func (g *problem) sampleOrders(ctx context.Context, samples int, random *num.Rand) (*sdk.Explanation, error) {
-	if err := fits(min(samples*g.n, g.most()), g.n); err != nil {
+	if err := g.fits(samples*g.n, paramNumSamples); err != nil {
 		return nil, err
 	}
 	orders := make([][]int, samples)
@@ -346,12 +346,11 @@ func (g *problem) sampleDifferencesLikeReference(ctx context.Context, samples in
 	if samples < 2*n {
 		return nil, invalid("num_samples=" + strconv.Itoa(samples) + " is too low for " + strconv.Itoa(n) + " units: two of each take " + strconv.Itoa(2*n))
 	}
-	if err := fits(min(2*samples, g.most()), n); err != nil {
+	if err := g.fits(2*samples, paramNumSamples); err != nil {
 		return nil, err
 	}
-	g.labels = -1
-	if g.request.Target.Kind == "regression" {
-		g.labels = 0
+	if err := g.lookAtAll(ctx); err != nil {
+		return nil, err
 	}
 	player := make([]int, tokens)
 	for i := range player {

@@ -53,6 +53,8 @@ const (
 	maxCells   = 1 << 26 // coalitions × players
 	// maxOutputs is how many classes an explanation can look at beside the target.
 	maxOutputs = 1000
+	// maxWorth bounds what is remembered of them: a float64 a coalition and output.
+	maxWorth = 1 << 24
 )
 
 // The rows of a problem that it has from the beginning.
@@ -129,13 +131,9 @@ func (g *problem) varying() []int {
 	return varying
 }
 
-// most returns how many coalitions there are, or maxEvals where they are more.
-func (g *problem) most() int {
-	if n := len(g.varying()); n < bits.Len(maxEvals) {
-		return 1 << n
-	}
-	return maxEvals
-}
+// most returns how many coalitions there are, or a number above maxEvals where they
+// are more.
+func (g *problem) most() int { return 1 << min(len(g.varying()), bits.Len(maxEvals)) }
 
 // has reports whether the coalition has a row.
 func (g *problem) has(mask []uint8) bool {
@@ -203,6 +201,9 @@ func (g *problem) run(ctx context.Context) error {
 		g.classes = largest(outputs[full*count:(full+1)*count], g.labels)
 		g.width = 1 + len(g.classes)
 	}
+	if g.rows() > maxWorth/g.width {
+		return invalid(strconv.Itoa(g.rows()) + " coalitions and " + strconv.Itoa(g.width) + " outputs of each do not fit into memory: lower top_labels or the number of coalitions")
+	}
 	for i, v := range target {
 		g.worth = append(g.worth, v)
 		for _, class := range g.classes {
@@ -210,6 +211,15 @@ func (g *problem) run(ctx context.Context) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// lookAtAll evaluates the first two coalitions, and has all classes looked at beside
+// the target from then on, unless they are too many.
+func (g *problem) lookAtAll(ctx context.Context) error {
+	if g.request.Target.Kind != "regression" {
+		g.labels = -1
+	}
+	return g.run(ctx)
 }
 
 // outputs returns the outputs of all classes, [n,count], on the target's scale.
@@ -341,11 +351,12 @@ func (g *problem) only(c int) estimate {
 	return e
 }
 
-// fits refuses what would not fit into memory.
-func fits(evals, n int) error {
-	if evals > maxCells/n {
-		return invalid(strconv.Itoa(evals) + " coalitions of " + strconv.Itoa(n) + " units do not fit into memory: use at most " +
-			strconv.Itoa(maxCells/n) + ", or coarser units (--units sentence)")
+// fits refuses coalitions that do not fit into memory, where not all that there are
+// do. They are bounded by a parameter.
+func (g *problem) fits(evals int, parameter string) error {
+	if most := min(maxEvals, maxCells/g.n); min(evals, g.most()) > most {
+		return invalid(strconv.Itoa(evals) + " coalitions of " + strconv.Itoa(g.n) + " units do not fit into memory, and " + strconv.Itoa(most) +
+			" do: lower " + parameter + ", or use coarser units (--units sentence)")
 	}
 	return nil
 }
