@@ -87,6 +87,7 @@ func (IntegratedGradients) Explain(ctx context.Context, m sdk.Model, r *sdk.Requ
 		}
 		e := s.explanation(values)
 		s.complete(e, values, b.output)
+		s.warn(values, b.output)
 		diagnose(e, "n_steps", float64(n))
 		return e, nil
 	}

@@ -127,27 +127,33 @@ func diagnose(e *sdk.Explanation, name string, value float64) {
 	e.Diagnostics = append(e.Diagnostics, sdk.Diagnostic{Name: name, Value: value})
 }
 
-// The parts of what the target is above its baseline, and of the magnitudes of all
-// tokens, by which the sum of the values may be off before the method warns.
-const (
-	toleratedGap  = 0.05
-	toleratedPart = 0.01
-)
-
 // complete adds the baseline, and how far the values of all components are from
 // adding up to what the target is above it: completeness_gap, and relative_gap, the
 // gap as a part of that.
 func (s *result) complete(e *sdk.Explanation, values []float64, baseline float64) {
 	e.Baseline = &baseline
-	sum, whole := num.Sum(values), s.request.Target.Value-baseline
-	gap := sum - whole
+	whole := s.request.Target.Value - baseline
+	gap := num.Sum(values) - whole
 	diagnose(e, "completeness_gap", gap)
 	if whole != 0 {
 		diagnose(e, "relative_gap", math.Abs(gap/whole))
 	}
+}
+
+// The parts of what the target is above its baseline, and of the magnitudes of all
+// tokens, by which the sum of integrated values may be off before the user is
+// warned.
+const (
+	toleratedGap  = 0.05
+	toleratedPart = 0.01
+)
+
+// warn warns where the sum of integrated values is off.
+func (s *result) warn(values []float64, baseline float64) {
+	sum, whole := num.Sum(values), s.request.Target.Value-baseline
 	magnitude := reduced(reduceL1, s.reduced(reduceSum, values))
-	if gap = math.Abs(gap); gap > float64(toleratedGap*math.Abs(whole)) && gap > float64(toleratedPart*magnitude) && s.request.Log != nil {
-		s.request.Log(sdk.Warning, "the attributions sum to "+number(sum)+", and the target is "+number(whole)+" above its value at the baseline: more steps or samples bring the two together")
+	if gap := math.Abs(sum - whole); gap > float64(toleratedGap*math.Abs(whole)) && gap > float64(toleratedPart*magnitude) && s.request.Log != nil {
+		s.request.Log(sdk.Warning, "the attributions sum to "+number(sum)+", and the target is "+number(whole)+" above its value at the baseline: use more n_steps, or max_gap=0.01")
 	}
 }
 
