@@ -236,7 +236,7 @@ func Gap(values []float64, value, baseline float64) sdk.Diagnostic {
 
 // Certain returns the diagnostics of values with standard errors: the largest
 // error, and how many of the values that are largest, in absolute terms, are
-// certainly that, in this order: each further from the next one than two standard
+// certainly that, in this order: each further from all smaller ones than two standard
 // errors of their difference.
 func Certain(values, stderr []float64) []sdk.Diagnostic {
 	order := make([]int, len(values))
@@ -253,14 +253,12 @@ func Certain(values, stderr []float64) []sdk.Diagnostic {
 		}
 		return 0
 	})
+	apart := func(i, j int) bool {
+		return size(i)-size(j) > 2*math.Sqrt(float64(stderr[i]*stderr[i])+float64(stderr[j]*stderr[j]))
+	}
 	top := 0
-	for top < len(order) {
-		if top+1 < len(order) {
-			i, next := order[top], order[top+1]
-			if !(size(i)-size(next) > 2*math.Sqrt(float64(stderr[i]*stderr[i])+float64(stderr[next]*stderr[next]))) {
-				break
-			}
-		}
+	// Not the next one alone: a smaller value may have a larger error.
+	for top < len(order) && !slices.ContainsFunc(order[top+1:], func(j int) bool { return !apart(order[top], j) }) {
 		top++
 	}
 	return []sdk.Diagnostic{

@@ -1,0 +1,74 @@
+package game
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/xai-go/xai/sdk"
+)
+
+func TestCertain(t *testing.T) {
+	for name, c := range map[string]struct {
+		values, stderr []float64
+		want           float64
+	}{
+		"all":               {[]float64{1, -3, 2}, []float64{0.1, 0.1, 0.1}, 3},
+		"ties":              {[]float64{1, 1, 3}, []float64{0, 0, 0}, 1},
+		"none":              {[]float64{1, 1.1}, []float64{0.1, 0.1}, 0},
+		"a small one's":     {[]float64{1, 0.8, 0.7}, []float64{0.01, 0.01, 0.5}, 0},
+		"the first":         {[]float64{9, 5, 4}, []float64{0.1, 1.5, 0.1}, 1},
+	} {
+		d := Certain(c.values, c.stderr)
+		if d[1].Name != "certain_top" || d[1].Value != c.want {
+			t.Errorf("%s: %+v, want %v", name, d[1], c.want)
+		}
+	}
+}
+
+// TestTokens: the tokens of a text are players with their places in it, and are dropped
+// one by one; those of token ids are the request's units.
+func TestTokens(t *testing.T) {
+	r := &sdk.Request{
+		Text:   "unlike",
+		Tokens: []sdk.Token{{Text: "[CLS]", Special: true}, {Text: "un", End: 2}, {Text: "##like", Start: 2, End: 6}, {Text: "x", Start: 6, End: 7, Fixed: true}},
+		Units:  []sdk.Unit{{Text: "unlike", Spans: []sdk.Span{{End: 6}}, Tokens: []int{1, 2}}},
+		Params: sdk.Params{ParamFill: "auto", ParamMaskString: "", ParamFillBy: "unit", ParamSpecial: "keep"},
+	}
+	g, err := New(noModel{}, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []sdk.Unit{
+		{Text: "un", Spans: []sdk.Span{{End: 2}}, Tokens: []int{1}},
+		{Text: "##like", Spans: []sdk.Span{{Start: 2, End: 6}}, Tokens: []int{2}},
+	}
+	tokens := g.Tokens()
+	if diff := cmp.Diff(want, tokens.Players); diff != "" {
+		t.Error(diff)
+	}
+	for _, u := range tokens.over {
+		if u.Spans != nil {
+			t.Error("a token is dropped from the text")
+		}
+	}
+	r.Params[ParamSpecial] = "replace"
+	if g, err = New(noModel{}, r); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(g.Tokens().Players); n != 3 {
+		t.Errorf("%d players with special tokens", n)
+	}
+	r.Text = ""
+	r.Params[ParamSpecial] = "keep"
+	if g, err = New(noModel{}, r); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(r.Units, g.Tokens().Players); diff != "" {
+		t.Error(diff)
+	}
+}
+
+type noModel struct{ sdk.Model }
+
+func (noModel) Info() sdk.ModelInfo { return sdk.ModelInfo{} }
