@@ -14,6 +14,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/sdk"
 )
 
@@ -172,6 +173,9 @@ type Verification struct {
 	// OtherKernels.
 	Within      bool
 	Differences []Difference // in the order of the explanation
+	// Elsewhere is what may be another on another machine, or in another version,
+	// without a value that is: the words about the sandbox, and the version of xai.
+	Elsewhere []Difference
 }
 
 // Passed reports whether the repeated run is what the first one promised.
@@ -187,9 +191,17 @@ type Difference struct {
 	Relative float64
 }
 
+// kernelFamilies are those that explanations come from: those of all
+// machines that this version runs on.
+var kernelFamilies = []string{"generic", "avx2", "avx512", "neon"}
+
 // Verify runs an explanation again on m, as r says, and compares. What is
-// compared is all but times, fuel and the words about the sandbox.
+// compared is all that the run settles: no times, no fuel, no words that name the
+// model, and apart from the rest what may be another elsewhere.
 func (h *Host) Verify(ctx context.Context, m *Model, x *Explanation, r Request) (*Verification, error) {
+	if known := append(slices.Clone(kernelFamilies), engine.Kernels()...); !slices.Contains(known, x.Provenance.Kernel) {
+		return nil, &Error{Kind: KindInput, Msg: "the explanation names the kernels " + strconv.Quote(shorten(x.Provenance.Kernel)) + ", which this version does not know", Hint: "those that it knows are " + strings.Join(kernelFamilies, ", ") + "; a newer xai may have others"}
+	}
 	if got := string(m.engine.Info().DType); got != x.Provenance.DType {
 		return nil, usage("the explanation was made in "+x.Provenance.DType+", and the model is open in "+got, "give --dtype "+x.Provenance.DType)
 	}
@@ -212,7 +224,8 @@ func (h *Host) Verify(ctx context.Context, m *Model, x *Explanation, r Request) 
 func (v *Verification) compare(was, is *Explanation) {
 	text := func(what string, a, b any) {
 		if x, y := fmt.Sprint(a), fmt.Sprint(b); x != y {
-			v.Differences = append(v.Differences, Difference{what, shorten(x), shorten(y), math.NaN()})
+			x, y = between(x, y)
+			v.Differences = append(v.Differences, Difference{what, x, y, math.NaN()})
 		}
 	}
 	values := func(what string, a, b []Float) {
@@ -227,6 +240,7 @@ func (v *Verification) compare(was, is *Explanation) {
 	text("method.version", was.Method.Version, is.Method.Version)
 	text("method.sha256", was.Method.SHA256, is.Method.SHA256)
 	text("method.signer", was.Method.Signer, is.Method.Signer)
+	text("method.runtime", was.Method.Runtime, is.Method.Runtime)
 	text("method.abi", was.Method.ABI, is.Method.ABI)
 	text("method.needs", was.Method.Needs, is.Method.Needs)
 	for _, name := range slices.Sorted(maps.Keys(is.Method.Params)) {
@@ -245,9 +259,9 @@ func (v *Verification) compare(was, is *Explanation) {
 			}
 		}
 	}
-	each("input.units", texts(was.Input.Units), texts(is.Input.Units))
-	each("input.tokens", texts(was.Input.Tokens), texts(is.Input.Tokens))
-	each("input.dropped", texts(was.Input.Dropped), texts(is.Input.Dropped))
+	each("input.units", texts(was.Input.Units, unitText), texts(is.Input.Units, unitText))
+	each("input.tokens", texts(was.Input.Tokens, tokenText), texts(is.Input.Tokens, tokenText))
+	each("input.dropped", texts(was.Input.Dropped, tokenText), texts(is.Input.Dropped, tokenText))
 	target := func(t Target) string {
 		return strings.TrimSpace(t.Kind+" "+strconv.Itoa(t.Index)+" "+t.Label) + " " + t.Output
 	}
@@ -275,6 +289,18 @@ func (v *Verification) compare(was, is *Explanation) {
 			out = append(out, fmt.Sprint(t.Name, t.Axes, t.Shape))
 		}
 		return out
+	}
+	text("provenance.units", was.Provenance.Units, is.Provenance.Units)
+	text("provenance.dev", was.Provenance.Dev, is.Provenance.Dev)
+	values("provenance.bytes_in", []Float{Float(was.Provenance.BytesIn)}, []Float{Float(is.Provenance.BytesIn)})
+	values("provenance.bytes_out", []Float{Float(was.Provenance.BytesOut)}, []Float{Float(is.Provenance.BytesOut)})
+	for _, d := range []Difference{
+		{"provenance.xai", was.Provenance.XAI, is.Provenance.XAI, math.NaN()},
+		{"provenance.sandbox", was.Provenance.Sandbox, is.Provenance.Sandbox, math.NaN()},
+	} {
+		if d.Was != d.Is {
+			v.Elsewhere = append(v.Elsewhere, d)
+		}
 	}
 	if a, b := names(was), names(is); !slices.Equal(a, b) {
 		text("results", a, b)
@@ -324,21 +350,58 @@ func distance(a, b []Float) (relative float64, same bool) {
 	return apart / largest, false
 }
 
-// texts returns units or tokens as text, one by one.
-func texts[T Unit | Token](list []T) []string {
+// texts returns the texts of units or tokens, with all else that they hold.
+func texts[T any](list []T, text func(T) string) []string {
 	out := make([]string, len(list))
 	for i, v := range list {
-		out[i] = strings.Trim(fmt.Sprint(v), "{}")
+		out[i] = text(v)
 	}
 	return out
 }
 
+func tokenText(t Token) string {
+	s := fmt.Sprintf("%q, id %d, %s, runes %d to %d", t.Text, t.ID, spanText(Span{t.Sequence, t.Start, t.End}), t.RuneStart, t.RuneEnd)
+	if t.Special {
+		s += ", special"
+	}
+	return s
+}
+
+func unitText(u Unit) string {
+	s := fmt.Sprintf("%q, %s, tokens %v", u.Text, spanText(Span{u.Sequence, u.Start, u.End}), u.Tokens)
+	for _, more := range u.Spans {
+		s += "; " + spanText(more)
+	}
+	return s
+}
+
+func spanText(s Span) string {
+	return fmt.Sprintf("bytes %d to %d of text %d", s.Start, s.End, s.Sequence)
+}
+
+// between cuts two texts that differ to where they do, if they are too long to be
+// shown.
+func between(x, y string) (string, string) {
+	const before = 20
+	a, b := []rune(x), []rune(y)
+	same := 0
+	for same < min(len(a), len(b)) && a[same] == b[same] {
+		same++
+	}
+	if same > before && max(len(a), len(b)) > shown {
+		x, y = "…"+string(a[same-before:]), "…"+string(b[same-before:])
+	}
+	return shorten(x), shorten(y)
+}
+
+// shown is how much of a text is shown, in runes.
+const shown = 60
+
 // shorten cuts what is too long to be shown.
 func shorten(s string) string {
-	const most = 60
 	r := []rune(s)
-	if len(r) <= most {
+	if len(r) <= shown {
 		return s
 	}
-	return string(r[:most]) + "…"
+	return string(r[:shown]) + "…"
 }

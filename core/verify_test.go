@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"github.com/xai-go/xai/core"
 )
 
@@ -70,9 +73,12 @@ func TestVerifySeesWhatChanged(t *testing.T) {
 		passes bool
 	}{
 		"a value":            {func(x *core.Explanation) { x.Attributions[0].Values[2] += 1e-9 }, "attributions", false},
-		"on another machine": {func(x *core.Explanation) { x.Attributions[0].Values[2] += 1e-9; x.Provenance.Kernel = "other" }, "attributions", true},
-		"and far away":       {func(x *core.Explanation) { x.Attributions[0].Values[2] += 1; x.Provenance.Kernel = "other" }, "attributions", false},
-		"the method":         {func(x *core.Explanation) { x.Method.SHA256 = strings.Repeat("0", 64); x.Provenance.Kernel = "other" }, "method.sha256", false},
+		"on another machine": {func(x *core.Explanation) { x.Attributions[0].Values[2] += 1e-9; x.Provenance.Kernel = elsewhere(x) }, "attributions", true},
+		"and far away":       {func(x *core.Explanation) { x.Attributions[0].Values[2] += 1; x.Provenance.Kernel = elsewhere(x) }, "attributions", false},
+		"the method": {func(x *core.Explanation) {
+			x.Method.SHA256 = strings.Repeat("0", 64)
+			x.Provenance.Kernel = elsewhere(x)
+		}, "method.sha256", false},
 		"the model":          {func(x *core.Explanation) { x.Model.SHA256 = "" }, "model.sha256", false},
 		"a unit":             {func(x *core.Explanation) { x.Input.Units[0].Text = "B" }, "input.units", false},
 		"a diagnostic":       {func(x *core.Explanation) { x.Diagnostics["r2"] = 2 }, "diagnostics.r2", false},
@@ -86,6 +92,11 @@ func TestVerifySeesWhatChanged(t *testing.T) {
 		"a claim":            {func(x *core.Explanation) { x.Diagnostics["certainty"] = 1 }, "diagnostics.certainty", false},
 		"a signer":           {func(x *core.Explanation) { x.Method.Signer = "ed25519:RWQ" }, "method.signer", false},
 		"the needs":          {func(x *core.Explanation) { x.Method.Needs = nil }, "method.needs", false},
+		"the runtime":        {func(x *core.Explanation) { x.Method.Runtime = "" }, "method.runtime", false},
+		"dev":                {func(x *core.Explanation) { x.Provenance.Dev = true }, "provenance.dev", false},
+		"what it read":       {func(x *core.Explanation) { x.Provenance.BytesIn++ }, "provenance.bytes_in", false},
+		"what it wrote":      {func(x *core.Explanation) { x.Provenance.BytesOut++ }, "provenance.bytes_out", false},
+		"how it was cut":     {func(x *core.Explanation) { x.Provenance.Units = "sentence" }, "input.units", false},
 		"a result's name":    {func(x *core.Explanation) { x.Attributions[0].Name = "other" }, "results", false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -96,6 +107,56 @@ func TestVerifySeesWhatChanged(t *testing.T) {
 				t.Errorf("passes %t, differences %+v; want %s", v.Passed(), v.Differences, c.want)
 			}
 		})
+	}
+}
+
+// elsewhere returns a family of kernels that an explanation does not come from.
+func elsewhere(x *core.Explanation) string {
+	if x.Provenance.Kernel == "neon" {
+		return "avx2"
+	}
+	return "neon"
+}
+
+// TestVerifyTellsWhatMayDiffer: the words about the sandbox and the version are
+// another elsewhere; that is told, and the bits are the same all the same. Kernels
+// that there are not are refused: what they would give cannot be told.
+func TestVerifyTellsWhatMayDiffer(t *testing.T) {
+	host := newHost(t, core.Options{})
+	m := open(t, host, "builtin:sentiment-en")
+	base := receipt(t, host, m, core.Request{Input: core.Input{Text: sentence}, Params: map[string]string{"num_samples": "150"}})
+	for what, change := range map[string]func(x *core.Explanation){
+		"provenance.sandbox": func(x *core.Explanation) { x.Provenance.Sandbox = "none at all" },
+		"provenance.xai":     func(x *core.Explanation) { x.Provenance.XAI = "9.9.9" },
+	} {
+		x := *base
+		change(&x)
+		v := verify(t, host, m, &x)
+		if !v.SameBits || !v.Passed() || len(v.Elsewhere) != 1 || v.Elsewhere[0].What != what {
+			t.Errorf("%s: passes %t, differences %+v, elsewhere %+v", what, v.Passed(), v.Differences, v.Elsewhere)
+		}
+	}
+	x := *base
+	x.Provenance.Kernel = "steam"
+	r, err := x.Again(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := host.Verify(t.Context(), m, &x, r); core.KindOf(err) != core.KindInput || !strings.Contains(err.Error(), `"steam"`) {
+		t.Errorf("kernels that there are not: %v", err)
+	}
+}
+
+// TestVerifyShowsWhereTextsDiffer: the words for a difference show it.
+func TestVerifyShowsWhereTextsDiffer(t *testing.T) {
+	host := newHost(t, core.Options{})
+	m := open(t, host, "builtin:sentiment-en")
+	x := receipt(t, host, m, core.Request{Input: core.Input{Text: "Not bad."}, Params: map[string]string{"num_samples": "150"}})
+	x.Input.Units[0].End = 2
+	v := verify(t, host, m, x)
+	want := []core.Difference{{What: "input.units", Was: `"Not", bytes 0 to 2 of text 0, tokens [1]`, Is: `"Not", bytes 0 to 3 of text 0, tokens [1]`}}
+	if diff := cmp.Diff(want, v.Differences, cmpopts.IgnoreFields(core.Difference{}, "Relative")); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -27,8 +28,12 @@ func (a *app) verify() *cobra.Command {
 		Use:   "verify FILE",
 		Short: "Run an explanation again from its receipt, and compare",
 		Long: `Verify reads an explanation that explain --format json wrote, runs the same method
-with the same parameters on the same text and model, and compares everything but
-the time and the fuel that it took. FILE may be -, standard input.
+with the same parameters on the same text and model, and compares all that the run
+settles: values, diagnostics, units, tokens, hashes, parameters, runtime, the bytes that
+the method read and wrote. The time and the fuel that it took are not compared. Where
+the version of xai or the words about the sandbox are others, which another machine
+may bring with it, verify says so, and the run repeats all the same. FILE may be -,
+standard input.
 
 On the same family of kernels (provenance.kernel) the bits have to be the same. On
 another one, every list of values may differ by a ten-thousandth of its largest value;
@@ -57,6 +62,7 @@ type verified struct {
 	SameKernel  bool         `json:"same_kernel"`
 	Kernel      string       `json:"kernel"`
 	Differences []difference `json:"differences"`
+	Elsewhere   []difference `json:"elsewhere"` // what may be another on another machine
 }
 
 type difference struct {
@@ -140,13 +146,12 @@ func (v *verification) read(path string) (*core.Explanation, error) {
 func (v *verification) print(w io.Writer, x *core.Explanation, r *core.Verification) error {
 	kernel := r.Again.Provenance.Kernel
 	if v.format == "json" {
-		out := verified{Repeats: r.Passed(), SameBits: r.SameBits, SameKernel: r.SameKernel, Kernel: kernel, Differences: []difference{}}
-		for _, d := range r.Differences {
-			out.Differences = append(out.Differences, difference{d.What, d.Was, d.Is, core.Float(d.Relative)})
-		}
+		out := verified{Repeats: r.Passed(), SameBits: r.SameBits, SameKernel: r.SameKernel, Kernel: kernel, Differences: differences(r.Differences), Elsewhere: differences(r.Elsewhere)}
 		return report.JSON(w, out)
 	}
 	switch {
+	case r.SameBits && len(r.Elsewhere) > 0:
+		fmt.Fprintf(w, "It repeats: the results of %s on %s are the same bits, kernel %s. What another machine or version may change is not the same:\n", report.Line(x.Method.Name), report.Line(x.Model.ID), kernel)
 	case r.SameBits:
 		fmt.Fprintf(w, "It repeats, bit for bit: %s on %s, kernel %s.\n", report.Line(x.Method.Name), report.Line(x.Model.ID), kernel)
 	case r.Passed():
@@ -154,7 +159,7 @@ func (v *verification) print(w io.Writer, x *core.Explanation, r *core.Verificat
 	default:
 		fmt.Fprintf(w, "It does not repeat (kernel %s then, %s now):\n", report.Line(x.Provenance.Kernel), kernel)
 	}
-	for _, d := range r.Differences {
+	for _, d := range slices.Concat(r.Differences, r.Elsewhere) {
 		fmt.Fprintf(w, "  %s: ", report.Line(d.What))
 		if math.IsNaN(d.Relative) {
 			fmt.Fprintf(w, "was %s, is %s\n", report.Line(d.Was), report.Line(d.Is))
@@ -163,4 +168,13 @@ func (v *verification) print(w io.Writer, x *core.Explanation, r *core.Verificat
 		}
 	}
 	return nil
+}
+
+// differences returns the JSON form of some.
+func differences(list []core.Difference) []difference {
+	out := []difference{}
+	for _, d := range list {
+		out = append(out, difference{d.What, d.Was, d.Is, core.Float(d.Relative)})
+	}
+	return out
 }
