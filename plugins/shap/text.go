@@ -51,6 +51,8 @@ type segments struct {
 	mask     string
 	collapse bool
 	pieces   bool // they are spelled as SentencePiece does
+	// separator is the token that keeps texts apart, where the text spells it out.
+	separator string
 }
 
 // newSegments cuts a text as the reference does.
@@ -115,7 +117,10 @@ func (s *segments) cut(r *sdk.Request, slow bool) {
 			u.Text = strings.TrimFunc(r.Text[t.Start:t.End], isSpace)
 			u.Spans = []sdk.Span{{Start: t.Start, End: t.End}}
 		}
-		separator := t.Special && (t.Text == "[SEP]" || t.Text == "</s>" || t.Text == "<sep>")
+		separator := inText && t.Special && (t.Text == "[SEP]" || t.Text == "</s>" || t.Text == "<sep>")
+		if separator {
+			s.separator = t.Text
+		}
 		s.text, s.fixed, s.units = append(s.text, text), append(s.fixed, !inText || separator || t.Fixed), append(s.units, u)
 	}
 }
@@ -161,7 +166,7 @@ func (s *segments) Explanation(values, stderr []float64) *sdk.Explanation {
 }
 
 // tree returns the reference's hierarchy of the segments.
-func (s *segments) tree() *tree { return mergeTree(mergeTokens(s.text), "") }
+func (s *segments) tree() *tree { return mergeTree(mergeTokens(s.text), s.separator) }
 
 // isSpace is Python's str.isspace.
 func isSpace(r rune) bool { return unicode.IsSpace(r) || 0x1c <= r && r <= 0x1f }

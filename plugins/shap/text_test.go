@@ -179,6 +179,19 @@ func TestHierarchyOfIDs(t *testing.T) {
 	}
 }
 
+// TestSeparator: a separator that the text spells out is in every coalition.
+func TestSeparator(t *testing.T) {
+	r := tokens(t, "<cls>|one|two|[SEP]|three|<sep>", "one two [SEP] three", "compat", "shap")
+	r.Tokens[3].Special = true
+	_, _, _, write, err := shap.Segments(&formula{mask: "[MASK]"}, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := write(make([]uint8, 6)), "[MASK] [MASK][SEP] [MASK]"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // TestMergeTree: the reference's scores, by rules that the golden cases do not reach.
 func TestMergeTree(t *testing.T) {
 	for list, want := range map[string]string{

@@ -13,11 +13,11 @@ func TestCertain(t *testing.T) {
 		values, stderr []float64
 		want           float64
 	}{
-		"all":               {[]float64{1, -3, 2}, []float64{0.1, 0.1, 0.1}, 3},
-		"ties":              {[]float64{1, 1, 3}, []float64{0, 0, 0}, 1},
-		"none":              {[]float64{1, 1.1}, []float64{0.1, 0.1}, 0},
-		"a small one's":     {[]float64{1, 0.8, 0.7}, []float64{0.01, 0.01, 0.5}, 0},
-		"the first":         {[]float64{9, 5, 4}, []float64{0.1, 1.5, 0.1}, 1},
+		"all":           {[]float64{1, -3, 2}, []float64{0.1, 0.1, 0.1}, 3},
+		"ties":          {[]float64{1, 1, 3}, []float64{0, 0, 0}, 1},
+		"none":          {[]float64{1, 1.1}, []float64{0.1, 0.1}, 0},
+		"a small one's": {[]float64{1, 0.8, 0.7}, []float64{0.01, 0.01, 0.5}, 0},
+		"the first":     {[]float64{9, 5, 4}, []float64{0.1, 1.5, 0.1}, 1},
 	} {
 		d := Certain(c.values, c.stderr)
 		if d[1].Name != "certain_top" || d[1].Value != c.want {
