@@ -122,7 +122,7 @@ func tokens(t *testing.T, x *core.Explanation) []float64 {
 
 // onEach runs a test on each case, in both precisions.
 func onEach(t *testing.T, methods []sdk.Method, test func(t *testing.T, g *reference)) {
-	for _, name := range []string{"grad_bert_a", "grad_bert_prob", "grad_distil"} {
+	for _, name := range []string{"grad_bert_a", "grad_bert_prob", "grad_distil", "grad_gpt2"} {
 		for _, dtype := range []string{"f32", "f64"} {
 			t.Run(name+"/"+dtype, func(t *testing.T) { test(t, open(t, name, dtype, methods...)) })
 		}
