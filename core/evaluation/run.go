@@ -216,6 +216,9 @@ func (r *run) text(ctx context.Context, i int, t Text) error {
 		if err != nil {
 			return err
 		}
+		if slices.ContainsFunc(r.Methods, func(m Method) bool { return m.Label == ref.Label }) {
+			ref.Label += " (given)"
+		}
 		r.name(len(all), ref)
 		if err := add(ref.Label, p, nil); err != nil {
 			return err
