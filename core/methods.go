@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,6 +70,21 @@ func (h *Host) Method(name string) (registry.Entry, sdk.Info, error) {
 		return e, sdk.Info{}, err
 	}
 	return e, infoOf(e.Method), nil
+}
+
+// Limits returns the limits that hold for a method: those that it declares, the
+// host's own where it declares none, and no more than the machine's policy allows.
+// Fuel is 0 where nobody counts instructions.
+func (h *Host) Limits(e registry.Entry) (registry.Limits, error) {
+	policy, err := registry.ReadPolicy(cmp.Or(h.options.PolicyFile, registry.SystemPolicyPath()))
+	if err != nil {
+		return registry.Limits{}, &Error{Kind: KindMethod, Msg: err.Error(), Hint: "nothing runs until whoever manages this machine has mended it", Err: err}
+	}
+	limits := policy.Clamp(e.Limits, defaultsOf(e))
+	if e.Kind == registry.KindProcess {
+		limits.Fuel = 0
+	}
+	return limits, nil
 }
 
 // Params returns the value of every parameter that a method would run with,

@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -170,16 +171,20 @@ func plural(n int, noun string) string {
 // methodDetail is the JSON form of methods info.
 type methodDetail struct {
 	methodSummary
-	Source string        `json:"source"`
-	URL    string        `json:"url"`
-	SHA256 string        `json:"sha256"`
-	ABI    string        `json:"abi"`
-	Limits methodLimits  `json:"limits"`
-	Params []methodParam `json:"params"`
+	Source  string        `json:"source"`
+	URL     string        `json:"url"` // empty of a process that has an executable a platform
+	SHA256  string        `json:"sha256"`
+	Signer  string        `json:"signer"`  // empty where nobody has to have signed it
+	Granted bool          `json:"granted"` // it has what it needs, or needs no grant
+	Wants   []string      `json:"wants"`   // what was not granted yet
+	ABI     string        `json:"abi"`
+	Limits  methodLimits  `json:"limits"`
+	Params  []methodParam `json:"params"`
 }
 
-// methodLimits are the limits that the registry sets; 0 stands for the host's
-// default.
+// methodLimits are the limits that hold: of the registry or the host's own, and no
+// more than the policy allows. Of a process nobody counts instructions: its fuel is
+// 0.
 type methodLimits struct {
 	Memory   int64   `json:"memory_bytes"`
 	Timeout  float64 `json:"timeout_seconds"`
@@ -207,8 +212,9 @@ func (a *app) methodsInfo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "info NAME",
 		Short: "Describe a method and its parameters",
-		Long: `Info prints what a method does, where it comes from, what it may use of the host,
-its limits, and every parameter with its default.`,
+		Long: `Info prints what a method does, where it comes from, who signed it, what it may use of
+the host and whether that is granted, the limits that hold for it, its own or the host's
+and no more than the policy of the machine allows, and every parameter with its default.`,
 		Example: examples(
 			"xai methods info lime", "what lime takes",
 			"xai methods info lime --format json | jq '.params[] | {name, default}'", "the defaults, for a program",
@@ -231,11 +237,18 @@ its limits, and every parameter with its default.`,
 			if err != nil {
 				return err
 			}
+			if e.Limits, err = host.Limits(e); err != nil {
+				return err
+			}
+			wants, err := host.Asks(e)
+			if err != nil {
+				return err
+			}
 			return a.write(func(w io.Writer) error {
 				if format == "json" {
-					return report.JSON(w, detail(e, info))
+					return report.JSON(w, detail(e, info, wants))
 				}
-				return a.infoTerm(w, e, info)
+				return a.infoTerm(w, e, info, wants)
 			})
 		},
 	}
@@ -244,11 +257,17 @@ its limits, and every parameter with its default.`,
 	return cmd
 }
 
-func detail(e registry.Entry, info sdk.Info) methodDetail {
+// detail describes an entry that has the limits which hold, and what it wants that
+// was not granted yet.
+func detail(e registry.Entry, info sdk.Info, wants *registry.Ask) methodDetail {
 	d := methodDetail{
 		methodSummary: summarise(e), Source: e.Source, URL: e.URL, SHA256: e.SHA256, ABI: e.ABI,
+		Signer: e.Signer, Granted: wants == nil, Wants: []string{},
 		Limits: methodLimits{e.Limits.Memory, e.Limits.Timeout.Seconds(), e.Limits.Forwards, e.Limits.Output, e.Limits.Log, e.Limits.Fuel},
 		Params: []methodParam{},
+	}
+	if wants != nil {
+		d.Wants = wants.Wants()
 	}
 	for _, p := range info.Params {
 		d.Params = append(d.Params, methodParam{
@@ -260,7 +279,7 @@ func detail(e registry.Entry, info sdk.Info) methodDetail {
 	return d
 }
 
-func (a *app) infoTerm(w io.Writer, e registry.Entry, info sdk.Info) error {
+func (a *app) infoTerm(w io.Writer, e registry.Entry, info sdk.Info, wants *registry.Ask) error {
 	t := a.term()
 	fmt.Fprintf(w, "%s %s: %s\n", t.Level.Bold(report.Line(e.Name)), report.Line(e.Version), report.Line(e.Summary))
 	fields := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -271,8 +290,25 @@ func (a *app) infoTerm(w io.Writer, e registry.Entry, info sdk.Info) error {
 	}
 	field("source", e.Source)
 	field("needs", strings.Join(e.Needs, ", "))
-	field("module", e.URL)
+	what := "module"
+	if e.Kind == registry.KindProcess {
+		what = "program"
+	}
+	field(what, e.URL)
 	field("sha256", e.SHA256)
+	for _, a := range e.Artifacts {
+		field(a.OS+"/"+a.Arch, a.URL)
+		field("sha256", a.SHA256)
+	}
+	field("signer", e.Signer)
+	switch {
+	case e.Embedded:
+		field("granted", "yes: it is a method of xai itself")
+	case wants == nil:
+		field("granted", "yes")
+	default:
+		field("granted", "not yet: to "+strings.Join(wants.Wants(), "; to "))
+	}
 	field("declared in", fmt.Sprintf("%s (%s)", e.File.Path, e.Origin))
 	field("limits", limits(e.Limits))
 	if err := fields.Flush(); err != nil {
@@ -357,7 +393,7 @@ func domain(p sdk.Param) string {
 	return s
 }
 
-// limits lists the limits that the registry sets.
+// limits lists limits.
 func limits(l registry.Limits) string {
 	var out []string
 	if l.Memory > 0 {
@@ -370,12 +406,28 @@ func limits(l registry.Limits) string {
 		out = append(out, fmt.Sprintf("%d forward rows", l.Forwards))
 	}
 	if l.Fuel > 0 {
-		out = append(out, fmt.Sprintf("%d instructions", l.Fuel))
+		out = append(out, rounded(l.Fuel)+" instructions")
 	}
 	if l.Output > 0 {
 		out = append(out, core.Size(l.Output)+" of results")
 	}
+	if l.Log > 0 {
+		out = append(out, core.Size(l.Log)+" of log")
+	}
 	return strings.Join(out, ", ")
+}
+
+// rounded formats a number as --fuel takes it, in the largest unit that leaves it
+// whole.
+func rounded(n int64) string {
+	unit := ""
+	for _, next := range []string{"k", "M", "G", "T"} {
+		if n%1000 != 0 || n == 0 {
+			break
+		}
+		n, unit = n/1000, next
+	}
+	return strconv.FormatInt(n, 10) + unit
 }
 
 // length formats a length of time without the units that are zero at its end.
