@@ -23,7 +23,7 @@ var measures = []struct {
 	group string
 	list  []measure
 }{
-	{"faithfulness: what becomes of the output when units go", []measure{
+	{"faithfulness", []measure{
 		{"comprehensiveness", "comprehensiveness", "↑"},
 		{"sufficiency", "sufficiency", "↓"},
 		{"log_odds", "log-odds", "↓"},
@@ -37,11 +37,11 @@ var measures = []struct {
 		{"embedding_infidelity", "infidelity, noise", "↓"},
 		{"embedding_infidelity_normalised", "infidelity, noise, scaled", "↓"},
 	}},
-	{"stability: how far the explanation moves with its input", []measure{
+	{"stability", []measure{
 		{"sensitivity_max", "max sensitivity", "↓"},
 		{"embedding_sensitivity_max", "max sensitivity, noise", "↓"},
 	}},
-	{"plausibility: what a human marked", []measure{
+	{"plausibility", []measure{
 		{"auprc", "AUPRC", "↑"},
 		{"token_f1", "token F1", "↑"},
 		{"iou_f1", "IOU F1", "↑"},
@@ -113,7 +113,7 @@ func (t Term) evaluated(b *strings.Builder, e *evaluation.Evaluation) {
 		b.WriteString(t.Paragraph(fmt.Sprintf("%s longer than the model reads, in %d windows, whose outputs count by their tokens", pluralIs(long, "text"), windows), "  "))
 	}
 	if dropped > 0 {
-		b.WriteString(t.Paragraph(fmt.Sprintf("%s did not fit the model and were not read", plural(dropped, "token")), "  "))
+		b.WriteString(t.Paragraph(plural(dropped, "token")+" of what the texts have did not fit the model", "  "))
 	}
 }
 
@@ -214,7 +214,11 @@ func (t Term) columns(b *strings.Builder, head []string, rows [][]string) {
 	width := make([]int, len(head))
 	for _, r := range append([][]string{head}, rows...) {
 		for i, s := range r[:len(head)] {
-			width[i] = max(width[i], uniseg.StringWidth(clip(s, t.Width/3)))
+			most := t.Width / 3
+			if i == 0 {
+				most = max(24, t.Width/3)
+			}
+			width[i] = max(width[i], uniseg.StringWidth(clip(s, most)))
 		}
 	}
 	for first := 1; first < len(head); {
@@ -227,7 +231,7 @@ func (t Term) columns(b *strings.Builder, head []string, rows [][]string) {
 			if k > 0 && !slices.ContainsFunc(r[first:last], func(s string) bool { return s != "" }) {
 				continue
 			}
-			line := "  " + clip(r[0], t.Width/3) + blanks(clip(r[0], t.Width/3), width[0])
+			line := "  " + clip(r[0], width[0]) + blanks(clip(r[0], width[0]), width[0])
 			for i := first; i < last; i++ {
 				s := clip(r[i], t.Width/3)
 				line += "  " + blanks(s, width[i]) + s
