@@ -92,6 +92,17 @@ func kinds(p sdk.Params, several bool, automatic ...string) ([]string, error) {
 	return names, nil
 }
 
+// zeroOr returns the baseline of zero vectors, or the average where the model has a
+// jump there. Where nothing is added to the word embeddings ahead of the first layer
+// norm, as in XLNet, shrinking them all changes nothing until they are zero, and then
+// everything: no rule integrates over that.
+func zeroOr(m sdk.ModelInfo) string {
+	if m.Architecture == "xlnet" {
+		return baseAverage
+	}
+	return baseZero
+}
+
 // baseline is a field to compare the input's with.
 type baseline struct {
 	values []float64

@@ -31,6 +31,9 @@ func TestFamilies(t *testing.T) {
 					t.Errorf("at %q the values sum to %v, and the target is %v above the baseline", layer, sum, whole)
 				}
 			}
+			if x := explain("integrated-gradients", params{"max_gap": "0.001"}); math.Abs(float64(x.Diagnostics["relative_gap"])) > 0.001 {
+				t.Errorf("with the defaults the gap is %v of what it should be", x.Diagnostics["relative_gap"])
+			}
 			want := methodtest.Values(explain("integrated-gradients", params{"baseline": "average", "max_gap": "0.001"}))
 			x := explain("gradient-shap", params{"baseline": "average", "num_samples": "200"})
 			for i, v := range methodtest.Values(x) {

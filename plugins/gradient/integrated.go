@@ -31,7 +31,7 @@ func (IntegratedGradients) Info() sdk.Info {
 		{
 			Name: paramBaseline, Aliases: []string{"baselines"}, Type: sdk.Enum, Default: baseAuto,
 			Values: []string{baseAuto, baseZero, basePad, baseMask, baseAverage, baseToken, baseText},
-			Doc:    "what the path comes from: zero vectors, the padding or the mask token, the mean word embedding of the vocabulary, a token or a text; auto is text or token where one is given, else zero",
+			Doc:    "what the path comes from: zero vectors, the padding or the mask token, the mean word embedding of the vocabulary, a token or a text; auto is text or token where one is given, else zero, but on XLNet average",
 		},
 	}
 	own = append(own, baselineParams("the text of baseline=text: of as many tokens as the input, or of one, which stands at every position")...)
@@ -58,7 +58,11 @@ func (IntegratedGradients) Explain(ctx context.Context, m sdk.Model, r *sdk.Requ
 	if n < 2 && (rule == trapezoid || rule == riemannTrapezoid) {
 		return nil, invalid("the trapezoidal rule has two ends: use n_steps=2 or more")
 	}
-	names, err := kinds(p, false, baseZero)
+	automatic := zeroOr(m.Info())
+	if p.String(paramCompat) == captum {
+		automatic = baseZero
+	}
+	names, err := kinds(p, false, automatic)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +91,7 @@ func (IntegratedGradients) Explain(ctx context.Context, m sdk.Model, r *sdk.Requ
 		}
 		e := s.explanation(values)
 		s.complete(e, values, b.output)
-		s.warn(values, b.output)
+		s.warn(values, b.output, names[0])
 		diagnose(e, "n_steps", float64(n))
 		return e, nil
 	}

@@ -149,11 +149,15 @@ const (
 )
 
 // warn warns where the sum of integrated values is off.
-func (s *result) warn(values []float64, baseline float64) {
+func (s *result) warn(values []float64, baseline float64, kind string) {
 	sum, whole := num.Sum(values), s.request.Target.Value-baseline
 	magnitude := reduced(reduceL1, s.reduced(reduceSum, values))
 	if gap := math.Abs(sum - whole); gap > float64(toleratedGap*math.Abs(whole)) && gap > float64(toleratedPart*magnitude) && s.request.Log != nil {
-		s.request.Log(sdk.Warning, "the attributions sum to "+number(sum)+", and the target is "+number(whole)+" above its value at the baseline: use more n_steps, or max_gap=0.01")
+		remedy := "use more n_steps, or max_gap=0.01"
+		if kind == baseZero {
+			remedy += "; where they do not help, baseline=average, as some models jump at zero vectors"
+		}
+		s.request.Log(sdk.Warning, "the attributions sum to "+number(sum)+", and the target is "+number(whole)+" above its value at the baseline: "+remedy)
 	}
 }
 

@@ -23,7 +23,7 @@ func (GradientSHAP) Info() sdk.Info {
 	own := sampling(100, 5)
 	own = append(own, sdk.Param{
 		Name: paramBaseline, Aliases: []string{"baselines"}, Type: sdk.String, Default: baseAuto,
-		Doc: "what paths come from, names separated by commas of which samples take one after the other: zero, pad, mask, average, token, text; auto is text and token where they are given, else zero, average and, where the tokenizer has one, mask, and under compat=captum zero",
+		Doc: "what paths come from, names separated by commas of which samples take one after the other: zero, pad, mask, average, token, text; auto is text and token where they are given, else zero (but on XLNet), average and, where the tokenizer has one, mask, and under compat=captum zero alone",
 	})
 	own = append(own, baselineParams("the texts of baseline=text, one a line: each of as many tokens as the input, or of one, which stands at every position")...)
 	own = append(own, noiseParams(0, 0.0)...)
@@ -45,11 +45,15 @@ func (GradientSHAP) Info() sdk.Info {
 func (m GradientSHAP) Explain(ctx context.Context, model sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
 	p := r.Params
 	replay := p.String(paramCompat) == captum
-	automatic := []string{baseZero}
-	if !replay {
-		automatic = append(automatic, baseAverage)
+	info := model.Info()
+	automatic := []string{baseZero, baseAverage}
+	switch {
+	case replay:
+		automatic = automatic[:1]
+	case zeroOr(info) == baseAverage:
+		automatic = automatic[1:]
 	}
-	if !replay && model.Info().MaskToken != "" {
+	if !replay && info.MaskToken != "" {
 		automatic = append(automatic, baseMask)
 	}
 	names, err := kinds(p, true, automatic...)
