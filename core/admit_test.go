@@ -257,7 +257,8 @@ func TestPolicyBindsTheUser(t *testing.T) {
 	request := core.Request{Input: core.Input{Text: "Good."}, Params: map[string]string{"num_samples": "10"}}
 	for _, fuel := range []int64{0, 100e12} {
 		request.Fuel = fuel
-		if _, err := host.Explain(t.Context(), m, request); err == nil || !strings.Contains(err.Error(), "used more than its 1M of fuel") {
+		_, err := host.Explain(t.Context(), m, request)
+		if limit, ok := errors.AsType[*core.LimitError](err); !ok || limit.Limit != core.LimitFuel || !strings.Contains(err.Error(), "used more than its 1M of fuel") {
 			t.Errorf("with %d of fuel: %v", fuel, err)
 		}
 	}

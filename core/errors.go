@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/xai-go/xai/core/internal/contract"
-	"github.com/xai-go/xai/core/wasm"
 	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/engine/checkpoint"
 	"github.com/xai-go/xai/engine/checkpoint/safetensors"
@@ -120,6 +119,20 @@ func plain(message string) string {
 	return message
 }
 
+// LimitError is the error of a method that ran into one of its limits, whatever it
+// runs in. Errors of a Host wrap it.
+type LimitError = contract.LimitError
+
+// The limits that a LimitError names.
+const (
+	LimitMemory   = contract.LimitMemory
+	LimitTimeout  = contract.LimitTimeout
+	LimitFuel     = contract.LimitFuel
+	LimitOutput   = contract.LimitOutput
+	LimitHandles  = contract.LimitHandles  // what the method holds of tensors and replies
+	LimitForwards = contract.LimitForwards // rows of forwards, and generated tokens
+)
+
 // usage returns a KindUsage error.
 func usage(msg, hint string) error { return &Error{Kind: KindUsage, Msg: msg, Hint: hint} }
 
@@ -143,13 +156,13 @@ func methodError(name string, err error) error {
 		}
 	}
 	wrapped := &Error{Kind: kind, Msg: "method " + name + ": " + err.Error(), Err: err}
-	if limit, ok := errors.AsType[*wasm.LimitError](err); ok {
+	if limit, ok := errors.AsType[*LimitError](err); ok {
 		switch limit.Limit {
-		case wasm.LimitTimeout:
+		case LimitTimeout:
 			wrapped.Hint = "give it longer with --timeout, or use fewer samples"
-		case wasm.LimitFuel:
+		case LimitFuel:
 			wrapped.Hint = "give it more with --fuel, or use fewer samples"
-		case wasm.LimitMemory, wasm.LimitOutput, wasm.LimitForwards: // as methods.toml calls them
+		case LimitMemory, LimitOutput, LimitForwards: // as methods.toml calls them
 			wrapped.Hint = "raise " + limit.Limit + " in the method's limits in methods.toml, or use fewer samples"
 		default:
 			wrapped.Hint = "use fewer samples"

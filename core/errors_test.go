@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/xai-go/xai/core/wasm"
 	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/engine/checkpoint"
 	"github.com/xai-go/xai/engine/checkpoint/safetensors"
@@ -17,7 +16,7 @@ import (
 // TestHints: errors of the engine, of files and of limits say what to do, and say
 // it once.
 func TestHints(t *testing.T) {
-	limit := func(name string) error { return fmt.Errorf("run: %w", &wasm.LimitError{Limit: name, Message: "did"}) }
+	limit := func(name string) error { return fmt.Errorf("run: %w", &LimitError{Limit: name, Message: "did"}) }
 	for _, c := range []struct {
 		err       error
 		msg, hint string
@@ -31,11 +30,11 @@ func TestHints(t *testing.T) {
 		{input("f", &safetensors.FormatError{Offset: 3, Reason: "cut"}, ""), "f: malformed file at byte 3: cut", "get the file again"},
 		{input("f", &safetensors.UnsupportedError{Tensor: "x", Feature: "F4", Hint: "save it again as F32"}, ""), `f: tensor "x": F4 is not supported`, "F32"},
 		{input("f", errors.New("broken"), "mend it"), "f: broken", "mend it"},
-		{methodError("m", limit(wasm.LimitTimeout)), "method m: run: did", "--timeout"},
-		{methodError("m", limit(wasm.LimitFuel)), "method m: run: did", "--fuel"},
-		{methodError("m", limit(wasm.LimitMemory)), "method m: run: did", "raise memory"},
-		{methodError("m", limit(wasm.LimitForwards)), "method m: run: did", "raise forwards"},
-		{methodError("m", limit(wasm.LimitHandles)), "method m: run: did", "fewer samples"},
+		{methodError("m", limit(LimitTimeout)), "method m: run: did", "--timeout"},
+		{methodError("m", limit(LimitFuel)), "method m: run: did", "--fuel"},
+		{methodError("m", limit(LimitMemory)), "method m: run: did", "raise memory"},
+		{methodError("m", limit(LimitForwards)), "method m: run: did", "raise forwards"},
+		{methodError("m", limit(LimitHandles)), "method m: run: did", "fewer samples"},
 	} {
 		e, ok := errors.AsType[*Error](c.err)
 		if !ok || !strings.HasPrefix(e.Msg, c.msg) || !strings.Contains(e.Hint, c.hint) || strings.Contains(e.Msg, e.Hint) {

@@ -17,7 +17,6 @@ import (
 	"github.com/xai-go/xai/core/author"
 	"github.com/xai-go/xai/core/report"
 	"github.com/xai-go/xai/core/seal"
-	"github.com/xai-go/xai/core/wasm"
 	"github.com/xai-go/xai/registry"
 )
 
@@ -208,7 +207,7 @@ func moduleError(file string, err error) error {
 		return err
 	}
 	msg, hint := file+": "+err.Error(), "xai plugin inspect "+shellWord(file)+" shows what it holds"
-	if _, ok := errors.AsType[*wasm.LimitError](err); ok {
+	if _, ok := errors.AsType[*core.LimitError](err); ok {
 		msg = file + ": the module " + err.Error()
 	}
 	if errors.Is(err, author.ErrUndescribed) {

@@ -24,7 +24,7 @@ var ErrUndescribed = errors.New("the module does not describe its methods: it ha
 // of the module. Unless build is nil, it says what the module was built from.
 //
 // A module that the host would not run is an *sdk.Error, one that ran out of its
-// limits a *wasm.LimitError, and one without descriptions ErrUndescribed.
+// limits a *core.LimitError, and one without descriptions ErrUndescribed.
 func Seal(ctx context.Context, module []byte, given []seal.Method, build *seal.Build) ([]byte, []seal.Method, error) {
 	methods, err := examine(ctx, module, given)
 	if err != nil {

@@ -11,9 +11,6 @@ import (
 	"github.com/xai-go/xai/sdk"
 )
 
-// LimitError is the error of a method that ran past the deadline of WithTimeout.
-type LimitError = contract.LimitError
-
 // WithTimeout returns the context of an explanation that may take d, forwards
 // included. A method in process is not stopped: it ends at its next forward, or
 // where it looks at the context itself.
@@ -22,7 +19,7 @@ func WithTimeout(ctx context.Context, d time.Duration) (context.Context, context
 }
 
 // Explain runs method on model. A panic of the method becomes an *sdk.Error of
-// code EInternal; an error while ctx is done becomes a *LimitError past the
+// code EInternal; an error while ctx is done becomes a *core.LimitError past the
 // deadline of WithTimeout, and else ctx.Err(); a result that breaks the contract
 // is an *sdk.Error. A nil Rand of the request stands for
 // the stream of its seed and the method's name.

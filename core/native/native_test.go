@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xai-go/xai/core/internal/contract"
 	"github.com/xai-go/xai/core/native"
 	"github.com/xai-go/xai/sdk"
 )
@@ -99,7 +100,7 @@ func TestCancel(t *testing.T) {
 	})
 	for _, f := range []method{slow, called(t)} { // the second time is past the deadline
 		_, err := native.Explain(short, f, model{}, request())
-		if limit, ok := errors.AsType[*native.LimitError](err); !ok || limit.Limit != "timeout" || err.Error() != "ran longer than its limit of 20ms" {
+		if limit, ok := errors.AsType[*contract.LimitError](err); !ok || limit.Limit != "timeout" || err.Error() != "ran longer than its limit of 20ms" {
 			t.Errorf("past the deadline: %v", err)
 		}
 	}

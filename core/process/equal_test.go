@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/xai-go/xai/core/internal/contract"
 	"github.com/xai-go/xai/core/native"
 	"github.com/xai-go/xai/core/process"
 	"github.com/xai-go/xai/core/process/testdata/method"
@@ -158,12 +159,12 @@ func TestLimits(t *testing.T) {
 		limit  string
 		text   string
 	}{
-		"time":    {map[string]string{"mode": "spin"}, process.Limits{Timeout: time.Second}, wasm.LimitTimeout, "ran longer than its limit of 1s"},
-		"waiting": {map[string]string{"mode": "wait"}, process.Limits{Timeout: time.Second}, wasm.LimitTimeout, "ran longer than its limit of 1s"},
-		"memory":  {map[string]string{"mode": "hog"}, process.Limits{MemoryBytes: 64 << 20}, wasm.LimitMemory, "needs more than its 64 MiB of memory"},
-		"output":  {nil, process.Limits{OutputBytes: 100}, wasm.LimitOutput, "returned more than its 100 bytes of results"},
-		"handles": {map[string]string{"n": "1000"}, process.Limits{HandleBytes: 2048}, wasm.LimitHandles, "holds more than its 2 KiB of tensors"},
-		"rows":    {map[string]string{"mode": "rows", "n": "20"}, process.Limits{Forwards: 10}, wasm.LimitForwards, "asks for more than its 10 rows"},
+		"time":    {map[string]string{"mode": "spin"}, process.Limits{Timeout: time.Second}, contract.LimitTimeout, "ran longer than its limit of 1s"},
+		"waiting": {map[string]string{"mode": "wait"}, process.Limits{Timeout: time.Second}, contract.LimitTimeout, "ran longer than its limit of 1s"},
+		"memory":  {map[string]string{"mode": "hog"}, process.Limits{MemoryBytes: 64 << 20}, contract.LimitMemory, "needs more than its 64 MiB of memory"},
+		"output":  {nil, process.Limits{OutputBytes: 100}, contract.LimitOutput, "returned more than its 100 bytes of results"},
+		"handles": {map[string]string{"n": "1000"}, process.Limits{HandleBytes: 2048}, contract.LimitHandles, "holds more than its 2 KiB of tensors"},
+		"rows":    {map[string]string{"mode": "rows", "n": "20"}, process.Limits{Forwards: 10}, contract.LimitForwards, "asks for more than its 10 rows"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for runtime, explain := range map[string]func(sdk.Model, *sdk.Request) error{
@@ -183,7 +184,7 @@ func TestLimits(t *testing.T) {
 				if runtime == "module apart" && c.params["mode"] == "wait" {
 					continue // nobody tells a module, which waits for good
 				}
-				limit, ok := errors.AsType[*process.LimitError](err)
+				limit, ok := errors.AsType[*contract.LimitError](err)
 				if !ok || limit.Limit != c.limit || !strings.Contains(limit.Message, c.text) {
 					t.Errorf("%s: %v, want the limit of %s that says %q", runtime, err, c.limit, c.text)
 				}

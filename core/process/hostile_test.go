@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/xai-go/xai/core/internal/contract"
 	"github.com/xai-go/xai/core/process"
 	"github.com/xai-go/xai/core/process/testdata/method"
 	"github.com/xai-go/xai/sdk"
@@ -108,7 +109,7 @@ func TestEndless(t *testing.T) {
 	for name, run := range all {
 		group.Go(func() {
 			got := run()
-			if limit, ok := errors.AsType[*process.LimitError](got.err); !ok || limit.Limit != "timeout" {
+			if limit, ok := errors.AsType[*contract.LimitError](got.err); !ok || limit.Limit != "timeout" {
 				t.Errorf("%s: got %v, want the deadline", name, got.err)
 			}
 			if got.took > limits.Timeout+5*time.Second {

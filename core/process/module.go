@@ -77,9 +77,9 @@ func (m *Module) Explain(ctx context.Context, model sdk.Model, req *sdk.Request,
 	}
 	r.Stats.Rows, r.Stats.Forwards = stats.Rows, stats.Forwards
 	if err != nil {
-		if _, ended := errors.AsType[*LimitError](err); !ended && ctx.Err() == nil {
+		if _, ended := errors.AsType[*contract.LimitError](err); !ended && ctx.Err() == nil {
 			if r.Limit != nil {
-				err = &LimitError{Limit: hostcall.Clean(r.Limit.Limit, abi.MaxName), Message: hostcall.Clean(r.Limit.Message, abi.MaxMessage)}
+				err = &contract.LimitError{Limit: hostcall.Clean(r.Limit.Limit, abi.MaxName), Message: hostcall.Clean(r.Limit.Message, abi.MaxMessage)}
 			} else if _, known := errors.AsType[*contract.Fault](err); r.Fault && !known {
 				err = &contract.Fault{Err: err}
 			}
@@ -150,10 +150,10 @@ const (
 // Compile compiles the module in a process of its own, within 30 seconds and 2 GiB,
 // into the folder of the options, where a wasm.Runtime then finds it: the compiler
 // reads what anybody may have written. What is wrong with the module is an
-// *sdk.Error, and what it takes beyond the bounds a *LimitError.
+// *sdk.Error, and what it takes beyond the bounds a *core.LimitError.
 func (m *Module) Compile(ctx context.Context) error {
 	limits := Limits{MemoryBytes: compileMemory, Timeout: compileTimeout}.WithDefaults()
-	run, cancel := context.WithTimeoutCause(ctx, compileTimeout, &LimitError{Limit: hostcall.LimitTimeout, Message: "takes longer than " + contract.Seconds(compileTimeout) + " to compile"})
+	run, cancel := context.WithTimeoutCause(ctx, compileTimeout, &contract.LimitError{Limit: contract.LimitTimeout, Message: "takes longer than " + contract.Seconds(compileTimeout) + " to compile"})
 	defer cancel()
 	box, command, err := m.worker(job{Compile: true}, limits)
 	if err != nil {
@@ -203,7 +203,7 @@ func output(ctx context.Context, box *confine.Box, command confine.Command) ([]b
 	<-heard
 	if err != nil {
 		if said.ofMemory() {
-			return nil, &LimitError{Limit: hostcall.LimitMemory, Message: "needs more than " + hostcall.Size(compileMemory) + " of memory to compile"}
+			return nil, &contract.LimitError{Limit: contract.LimitMemory, Message: "needs more than " + hostcall.Size(compileMemory) + " of memory to compile"}
 		}
 		return nil, sdk.NewError(sdk.EInternal, hostcall.Clean("the compiler "+err.Error()+": "+said.cause(), abi.MaxMessage))
 	}

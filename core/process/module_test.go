@@ -27,7 +27,7 @@ func outcome(err error) string {
 		return "done"
 	}
 	kind := "error"
-	if limit, ok := errors.AsType[*process.LimitError](err); ok {
+	if limit, ok := errors.AsType[*contract.LimitError](err); ok {
 		kind = "limit " + limit.Limit
 	} else if e, ok := errors.AsType[*sdk.Error](err); ok {
 		kind = e.Code.String()
@@ -110,7 +110,7 @@ func TestFuel(t *testing.T) {
 	}
 	s, r = session(t, nil)
 	_, _, err = m.Explain(t.Context(), s, r, method.Method{}.Info(), wasm.Limits{Fuel: stats.Fuel / 2})
-	if limit, ok := errors.AsType[*process.LimitError](err); !ok || limit.Limit != wasm.LimitFuel {
+	if limit, ok := errors.AsType[*contract.LimitError](err); !ok || limit.Limit != contract.LimitFuel {
 		t.Errorf("got %v, want the limit of fuel", err)
 	}
 }

@@ -68,9 +68,6 @@ type Limits = hostcall.Limits
 // interpreters take address space that they do not use.
 const DefaultMemory = 512 << 20
 
-// LimitError is the error of a method that ran into one of its Limits.
-type LimitError = hostcall.LimitError
-
 // bounded returns l with defaults.
 func bounded(l Limits) Limits {
 	l.MemoryBytes = cmp.Or(max(l.MemoryBytes, 0), DefaultMemory)
@@ -161,7 +158,7 @@ func (p *Program) Methods(ctx context.Context, limits Limits) ([]byte, error) {
 // has ended when Explain returns. The explanation has passed the checks that one in
 // process has.
 //
-// It ends early with ctx.Err() where ctx is done, with a *LimitError where the
+// It ends early with ctx.Err() where ctx is done, with a *core.LimitError where the
 // method ran into limits, with the model's own error where a forward failed and the
 // method passed that on, with a *contract.Fault where the method used the host
 // wrongly, and with an *sdk.Error otherwise.

@@ -53,8 +53,8 @@ type verdict struct {
 // report is what a worker says at the end of an explanation.
 type report struct {
 	Stats wasm.Stats
-	Limit *LimitError // that the module ran into in its sandbox
-	Fault bool        // the module used the host wrongly
+	Limit *contract.LimitError // that the module ran into in its sandbox
+	Fault bool                 // the module used the host wrongly
 }
 
 // work does the job in the folder that the worker was started in.
@@ -133,7 +133,7 @@ func (s *sandboxed) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*
 // Report implements process.Reporter.
 func (s *sandboxed) Report(err error) []byte {
 	r := report{Stats: s.stats}
-	r.Limit, _ = errors.AsType[*LimitError](err)
+	r.Limit, _ = errors.AsType[*contract.LimitError](err)
 	_, r.Fault = errors.AsType[*contract.Fault](err)
 	b, err := json.Marshal(r)
 	if err != nil {

@@ -43,7 +43,7 @@ type call struct {
 // drops the instance. The explanation has passed the checks that one in process
 // has.
 //
-// It ends early with ctx.Err() where ctx is done, with a *LimitError where the
+// It ends early with ctx.Err() where ctx is done, with a *core.LimitError where the
 // method ran into limits, with the model's own error where a forward failed
 // and the method passed that on, with a *contract.Fault where the method used
 // the host wrongly, and with an *sdk.Error otherwise.
@@ -88,7 +88,7 @@ func newCall(ctx context.Context, model sdk.Model, req *sdk.Request, info sdk.In
 }
 
 // run calls f with a fresh instance that has been initialised, and drops the
-// instance. It returns a *LimitError or an *sdk.Error where the module was stopped,
+// instance. It returns a *core.LimitError or an *sdk.Error where the module was stopped,
 // and f's own error.
 func (m *Module) run(ctx context.Context, c *call, f func(ctx context.Context, instance api.Module) error) error {
 	if m.layout.minimum > c.Limits.MemoryBytes {
@@ -221,7 +221,7 @@ func (m meter) spend(fuel int64) bool {
 func (c *call) stopped(err error) error {
 	var exit *sys.ExitError
 	_, ours := errors.AsType[*sdk.Error](err)
-	_, limit := errors.AsType[*LimitError](err)
+	_, limit := errors.AsType[*contract.LimitError](err)
 	switch {
 	case ours || limit:
 		return err

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/xai-go/xai/core/internal/contract"
 	"github.com/xai-go/xai/core/wasm"
 	"github.com/xai-go/xai/core/wasm/testdata/toy"
 	"github.com/xai-go/xai/sdk"
@@ -20,8 +21,8 @@ func TestFuelIsLimited(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, stats, err := m.Explain(t.Context(), &model{}, request(nil), hostileInfo, wasm.Limits{Fuel: 16_000})
-			limit, ok := errors.AsType[*wasm.LimitError](err)
-			if !ok || limit.Limit != wasm.LimitFuel || err.Error() != "used more than its 16k of fuel" {
+			limit, ok := errors.AsType[*contract.LimitError](err)
+			if !ok || limit.Limit != contract.LimitFuel || err.Error() != "used more than its 16k of fuel" {
 				t.Errorf("got %v", err)
 			}
 			if stats.Fuel != 16_000 {
@@ -85,7 +86,7 @@ func TestFuelRepeats(t *testing.T) {
 			}
 			group.Wait()
 			stats, err = explain(want - 1)
-			if limit, ok := errors.AsType[*wasm.LimitError](err); !ok || limit.Limit != wasm.LimitFuel || stats.Fuel != want-1 {
+			if limit, ok := errors.AsType[*contract.LimitError](err); !ok || limit.Limit != contract.LimitFuel || stats.Fuel != want-1 {
 				t.Errorf("with one less it took %d: %v", stats.Fuel, err)
 			}
 		})

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/xai-go/xai/core/internal/contract"
 	"github.com/xai-go/xai/core/internal/hostcall"
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/abi"
@@ -474,7 +475,7 @@ func TestRepliesCount(t *testing.T) {
 	}
 	g.want("rows past the limit", forward(f), sdk.EQuota)
 	_, err := g.End(sdk.EQuota)
-	if limit, ok := errors.AsType[*LimitError](err); !ok || limit.Limit != LimitForwards {
+	if limit, ok := errors.AsType[*contract.LimitError](err); !ok || limit.Limit != contract.LimitForwards {
 		t.Errorf("the limit is %v", err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/xai-go/xai/core/internal/contract"
 	"github.com/xai-go/xai/core/wasm"
 	"github.com/xai-go/xai/core/wasm/testdata/toy"
 	"github.com/xai-go/xai/sdk"
@@ -121,7 +122,7 @@ func TestHostileRuns(t *testing.T) {
 	disk := errors.New("the disk under the model is gone")
 	type want struct {
 		code  sdk.Errno // of an *sdk.Error, or
-		limit string    // of a *wasm.LimitError
+		limit string    // of a *core.LimitError
 		text  string
 	}
 	r := hostileRuntime(t)
@@ -134,13 +135,13 @@ func TestHostileRuns(t *testing.T) {
 		model  *model
 		limits wasm.Limits
 	}{
-		"loop":             {want: want{limit: wasm.LimitTimeout, text: "ran longer than its limit of 100ms"}, limits: wasm.Limits{Timeout: 100 * time.Millisecond}},
-		"loop_start":       {want: want{limit: wasm.LimitTimeout, text: "ran longer than its limit of 100ms"}, limits: wasm.Limits{Timeout: 100 * time.Millisecond}},
-		"loop_init":        {want: want{limit: wasm.LimitTimeout, text: "ran longer than its limit of 100ms"}, limits: wasm.Limits{Timeout: 100 * time.Millisecond}},
-		"loop_alloc":       {want: want{limit: wasm.LimitTimeout, text: "ran longer than its limit of 100ms"}, limits: wasm.Limits{Timeout: 100 * time.Millisecond}},
-		"loop_host":        {want: want{limit: wasm.LimitTimeout, text: "ran longer than its limit of 100ms"}, limits: wasm.Limits{Timeout: 100 * time.Millisecond}},
-		"calls":            {want: want{limit: wasm.LimitTimeout, text: "ran longer than its limit of 100ms"}, limits: wasm.Limits{Timeout: 100 * time.Millisecond}},
-		"fills":            {want: want{limit: wasm.LimitTimeout, text: "ran longer than its limit of 100ms"}, limits: wasm.Limits{Timeout: 100 * time.Millisecond}},
+		"loop":             {want: want{limit: contract.LimitTimeout, text: "ran longer than its limit of 100ms"}, limits: wasm.Limits{Timeout: 100 * time.Millisecond}},
+		"loop_start":       {want: want{limit: contract.LimitTimeout, text: "ran longer than its limit of 100ms"}, limits: wasm.Limits{Timeout: 100 * time.Millisecond}},
+		"loop_init":        {want: want{limit: contract.LimitTimeout, text: "ran longer than its limit of 100ms"}, limits: wasm.Limits{Timeout: 100 * time.Millisecond}},
+		"loop_alloc":       {want: want{limit: contract.LimitTimeout, text: "ran longer than its limit of 100ms"}, limits: wasm.Limits{Timeout: 100 * time.Millisecond}},
+		"loop_host":        {want: want{limit: contract.LimitTimeout, text: "ran longer than its limit of 100ms"}, limits: wasm.Limits{Timeout: 100 * time.Millisecond}},
+		"calls":            {want: want{limit: contract.LimitTimeout, text: "ran longer than its limit of 100ms"}, limits: wasm.Limits{Timeout: 100 * time.Millisecond}},
+		"fills":            {want: want{limit: contract.LimitTimeout, text: "ran longer than its limit of 100ms"}, limits: wasm.Limits{Timeout: 100 * time.Millisecond}},
 		"instructions":     {want: want{code: sdk.EHandle, text: "EHANDLE"}}, // -1 and the one run of its start function
 		"trap_load":        {want: want{code: sdk.EInternal, text: "the module was stopped: out of bounds memory access"}},
 		"trap_unreachable": {want: want{code: sdk.EInternal, text: "the module was stopped: unreachable"}},
@@ -154,10 +155,10 @@ func TestHostileRuns(t *testing.T) {
 		"counts":           {want: want{code: sdk.EInvalid, text: "EINVAL"}},
 		"trap_fill":        {want: want{code: sdk.EInternal, text: "the module was stopped: out of bounds memory access"}},
 		"trap_copy":        {want: want{code: sdk.EInternal, text: "the module was stopped: out of bounds memory access"}},
-		"grow":             {want: want{limit: wasm.LimitMemory, text: "needs more than its 64 MiB of memory"}},
-		"grow_trap":        {want: want{limit: wasm.LimitMemory, text: "needs more than its 3 MiB of memory"}, limits: wasm.Limits{MemoryBytes: 3<<20 + 1}},
-		"memory_large":     {want: want{limit: wasm.LimitMemory, text: "needs more than its 64 MiB of memory"}},
-		"table_grow":       {want: want{limit: wasm.LimitMemory, text: "needs more than its 64 MiB of memory"}},
+		"grow":             {want: want{limit: contract.LimitMemory, text: "needs more than its 64 MiB of memory"}},
+		"grow_trap":        {want: want{limit: contract.LimitMemory, text: "needs more than its 3 MiB of memory"}, limits: wasm.Limits{MemoryBytes: 3<<20 + 1}},
+		"memory_large":     {want: want{limit: contract.LimitMemory, text: "needs more than its 64 MiB of memory"}},
+		"table_grow":       {want: want{limit: contract.LimitMemory, text: "needs more than its 64 MiB of memory"}},
 		"pointer_read":     {want: want{code: sdk.EFault, text: "a pointer is outside the module's memory"}},
 		"pointer_write":    {want: want{code: sdk.EFault, text: "a pointer is outside the module's memory"}},
 		"exit":             {want: want{code: sdk.EInternal, text: "the module ended itself with exit code 3"}},
@@ -168,22 +169,22 @@ func TestHostileRuns(t *testing.T) {
 		"abi_older":        {want: want{code: sdk.EUnsupported, text: "the module speaks ABI 0.9 and this xai speaks 1.0: a newer version of the method is needed"}},
 		"abi_minor":        {want: want{code: sdk.EUnsupported, text: "the module speaks ABI 1.9 and this xai speaks 1.0: a newer xai is needed"}},
 		"abi_major":        {want: want{code: sdk.EUnsupported, text: "the module speaks ABI 2.0 and this xai speaks 1.0: a newer xai is needed"}},
-		"alloc_null":       {want: want{limit: wasm.LimitMemory, text: "needs more than its 64 MiB of memory"}},
+		"alloc_null":       {want: want{limit: contract.LimitMemory, text: "needs more than its 64 MiB of memory"}},
 		"alloc_outside":    {want: want{code: sdk.EFault, text: "the module's xai_alloc returned a pointer outside its memory"}},
 		"result_none":      {want: want{code: sdk.EInternal, text: "the method returned no attributions"}},
 		"result_twice":     {want: want{code: sdk.EName, text: "the method returned two results named attributions"}},
 		"result_bytes":     {want: want{code: sdk.EInternal, text: "the method returned attributions as something else than f64 over units or tokens"}},
-		"result_large":     {want: want{limit: wasm.LimitOutput, text: "returned more than its 1 MiB of results"}, limits: wasm.Limits{OutputBytes: 1 << 20}},
+		"result_large":     {want: want{limit: contract.LimitOutput, text: "returned more than its 1 MiB of results"}, limits: wasm.Limits{OutputBytes: 1 << 20}},
 		"code_unknown":     {want: want{code: sdk.EInternal, text: "the method returned -99, which is neither 0 nor an error code"}},
 		"code_positive":    {want: want{code: sdk.EInternal, text: "the method returned 7, which is neither 0 nor an error code"}},
 		"code_silent":      {want: want{code: sdk.ERange, text: "ERANGE"}},
 		"code_other":       {want: want{code: sdk.ERange, text: "ERANGE"}},
 		"message":          {want: want{code: sdk.ERange, text: "red [31malert\uFFFD next"}},
-		"tensors_many":     {want: want{limit: wasm.LimitHandles, text: "or more than 65536 of them"}},
-		"tensor_huge":      {want: want{limit: wasm.LimitHandles, text: "holds more than its 256 MiB of tensors"}},
+		"tensors_many":     {want: want{limit: contract.LimitHandles, text: "or more than 65536 of them"}},
+		"tensor_huge":      {want: want{limit: contract.LimitHandles, text: "holds more than its 256 MiB of tensors"}},
 		"chatty":           {want: want{code: sdk.EInvalid, text: "EINVAL"}},
 		"forward":          {want: want{code: sdk.EInvalid, text: "the frame ends early"}},
-		"loop_table":       {want: want{limit: wasm.LimitTimeout, text: "ran longer than its limit of 100ms"}, limits: wasm.Limits{Timeout: 100 * time.Millisecond}},
+		"loop_table":       {want: want{limit: contract.LimitTimeout, text: "ran longer than its limit of 100ms"}, limits: wasm.Limits{Timeout: 100 * time.Millisecond}},
 		"values":           {want: want{code: sdk.EInvalid, text: "EINVAL"}},
 		"handles":          {want: want{code: sdk.EInvalid, text: "a tensor is the host's or a result, and cannot be written"}}, // of the calls with EINVAL the last one
 		"model":            {want: want{text: disk.Error()}, model: &model{fail: disk}},
@@ -220,7 +221,7 @@ func TestHostileRuns(t *testing.T) {
 				t.Errorf("the next explanation failed: %v", err)
 			}
 			e, isError := errors.AsType[*sdk.Error](err)
-			limit, isLimit := errors.AsType[*wasm.LimitError](err)
+			limit, isLimit := errors.AsType[*contract.LimitError](err)
 			switch {
 			case !strings.Contains(err.Error(), c.text):
 			case c.limit != "" && isLimit && limit.Limit == c.limit:
@@ -246,7 +247,7 @@ func TestDeadlineInTheHost(t *testing.T) {
 			}
 			start := time.Now()
 			_, _, err = m.Explain(t.Context(), &model{}, request(nil), hostileInfo, wasm.Limits{Timeout: timeout})
-			if limit, ok := errors.AsType[*wasm.LimitError](err); !ok || limit.Limit != wasm.LimitTimeout {
+			if limit, ok := errors.AsType[*contract.LimitError](err); !ok || limit.Limit != contract.LimitTimeout {
 				t.Errorf("got %v", err)
 			}
 			if d := time.Since(start); d > 8*time.Second {
@@ -310,7 +311,7 @@ func TestNoTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, err = m.Explain(t.Context(), &model{}, request(nil), hostileInfo, wasm.Limits{Timeout: 1})
-	if limit, ok := errors.AsType[*wasm.LimitError](err); err != nil && (!ok || limit.Limit != wasm.LimitTimeout) {
+	if limit, ok := errors.AsType[*contract.LimitError](err); err != nil && (!ok || limit.Limit != contract.LimitTimeout) {
 		t.Errorf("got %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 1)
@@ -407,8 +408,8 @@ func TestHostPanicIsAnError(t *testing.T) {
 
 func TestForwardsAreLimited(t *testing.T) {
 	_, stats, err := toyModule(t).Explain(t.Context(), &model{}, request(nil), toy.Method{}.Info(), wasm.Limits{Forwards: 20})
-	limit, ok := errors.AsType[*wasm.LimitError](err)
-	if !ok || limit.Limit != wasm.LimitForwards || stats.Rows != 18 {
+	limit, ok := errors.AsType[*contract.LimitError](err)
+	if !ok || limit.Limit != contract.LimitForwards || stats.Rows != 18 {
 		t.Errorf("got %v after %+v", err, stats)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/xai-go/xai/core/internal/contract"
 	"github.com/xai-go/xai/core/wasm"
 	"github.com/xai-go/xai/core/wasm/testdata/toy"
 	"github.com/xai-go/xai/sdk"
@@ -151,8 +152,8 @@ func TestProbe(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p, err := wasm.Probe(t.Context(), c.binary)
 			if c.fails != "" {
-				limit, ok := errors.AsType[*wasm.LimitError](err)
-				slow := ok && limit.Limit == wasm.LimitTimeout && c.fails == tired
+				limit, ok := errors.AsType[*contract.LimitError](err)
+				slow := ok && limit.Limit == contract.LimitTimeout && c.fails == tired
 				if p != nil || err == nil || err.Error() != c.fails && !slow {
 					t.Errorf("got %+v, %v", p, err)
 				}

@@ -28,19 +28,6 @@ func Describe(l Limits) string {
 	return "wasm: " + hostcall.Size(l.MemoryBytes) + " of memory, " + contract.Seconds(l.Timeout) + ", " + hostcall.Count(l.Fuel) + " of fuel, no files, network, clock or environment"
 }
 
-// The limits that a LimitError names.
-const (
-	LimitMemory   = hostcall.LimitMemory
-	LimitTimeout  = hostcall.LimitTimeout
-	LimitFuel     = hostcall.LimitFuel
-	LimitOutput   = hostcall.LimitOutput
-	LimitHandles  = hostcall.LimitHandles
-	LimitForwards = hostcall.LimitForwards
-)
-
-// LimitError is the error of a method that ran into one of its Limits.
-type LimitError = hostcall.LimitError
-
 // linearMemory is the memory of one instance. Its capacity grows by doubling,
 // so that a module which grows page by page costs its limit and not the square
 // of it.

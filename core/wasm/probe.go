@@ -32,7 +32,7 @@ type Probed struct {
 // memory, fuel and time, no model and no request; nothing is compiled or kept. It
 // does not compare the description with the sections of the module.
 //
-// It ends early with ctx.Err() where ctx is done, with a *LimitError or with an
+// It ends early with ctx.Err() where ctx is done, with a *core.LimitError or with an
 // *sdk.Error.
 func Probe(ctx context.Context, binary []byte) (p *Probed, err error) {
 	if err := ctx.Err(); err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/xai-go/xai/core/internal/contract"
 	"github.com/xai-go/xai/core/native"
 	"github.com/xai-go/xai/core/wasm"
 	"github.com/xai-go/xai/core/wasm/testdata/toy"
@@ -280,15 +281,15 @@ func TestToyHitsLimits(t *testing.T) {
 		limit  string
 		text   string
 	}{
-		"time":   {sdk.Params{"mode": "spin"}, wasm.Limits{Timeout: 200 * time.Millisecond}, wasm.LimitTimeout, "ran longer than its limit of 200ms"},
-		"memory": {sdk.Params{"mode": "hog"}, wasm.Limits{MemoryBytes: 32 << 20}, wasm.LimitMemory, "needs more than its 32 MiB of memory"},
-		"output": {nil, wasm.Limits{OutputBytes: 100}, wasm.LimitOutput, "returned more than its 100 bytes of results"},
-		"handle": {sdk.Params{"n": int64(1000)}, wasm.Limits{HandleBytes: 2048}, wasm.LimitHandles, "holds more than its 2 KiB of tensors"},
+		"time":   {sdk.Params{"mode": "spin"}, wasm.Limits{Timeout: 200 * time.Millisecond}, contract.LimitTimeout, "ran longer than its limit of 200ms"},
+		"memory": {sdk.Params{"mode": "hog"}, wasm.Limits{MemoryBytes: 32 << 20}, contract.LimitMemory, "needs more than its 32 MiB of memory"},
+		"output": {nil, wasm.Limits{OutputBytes: 100}, contract.LimitOutput, "returned more than its 100 bytes of results"},
+		"handle": {sdk.Params{"n": int64(1000)}, wasm.Limits{HandleBytes: 2048}, contract.LimitHandles, "holds more than its 2 KiB of tensors"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
 			_, _, err := toyModule(t).Explain(t.Context(), &model{}, request(c.params), toy.Method{}.Info(), c.limits)
-			limit, ok := errors.AsType[*wasm.LimitError](err)
+			limit, ok := errors.AsType[*contract.LimitError](err)
 			if !ok || limit.Limit != c.limit || !strings.Contains(err.Error(), c.text) {
 				t.Errorf("got %v, want a limit error that says %q", err, c.text)
 			}

@@ -6,12 +6,19 @@ import (
 	"time"
 )
 
-// LimitTimeout is the Limit of a method that ran past its deadline.
-const LimitTimeout = "timeout"
+// The limits that a LimitError names.
+const (
+	LimitMemory   = "memory"
+	LimitTimeout  = "timeout"
+	LimitFuel     = "fuel"
+	LimitOutput   = "output"
+	LimitHandles  = "handles"
+	LimitForwards = "forwards"
+)
 
 // LimitError is the error of a method that ran into one of its limits.
 type LimitError struct {
-	Limit   string // which: LimitTimeout, or one of the sandbox's
+	Limit   string // which: LimitMemory …
 	Message string // what the method did, for a sentence that begins with its name
 }
 

@@ -54,10 +54,10 @@ type Call struct {
 	output  int64           // bytes of all results
 	logged  int64           // bytes of log lines
 
-	last     error               // of the last function that failed
-	failures map[sdk.Errno]error // the last of each code
-	said     *sdk.Error          // what the method said with error()
-	exceeded *LimitError         // the limit that the method last ran into
+	last     error                // of the last function that failed
+	failures map[sdk.Errno]error  // the last of each code
+	said     *sdk.Error           // what the method said with error()
+	exceeded *contract.LimitError // the limit that the method last ran into
 }
 
 // New returns the host's side of an explanation of the request by a method that
@@ -108,7 +108,7 @@ func (c *Call) Fail(err error) sdk.Errno {
 
 // exceed remembers a limit that a function ran into, and returns the error that
 // the method sees.
-func (c *Call) exceed(e *LimitError) error {
+func (c *Call) exceed(e *contract.LimitError) error {
 	c.exceeded = e
 	return sdk.NewError(sdk.EQuota, "the method "+e.Error())
 }

@@ -11,7 +11,7 @@ import (
 
 // End returns the explanation of a method that returned rc: the results, checked
 // as those of a method in process are, or the error that stands behind the code:
-// a *LimitError, the model's own error, a *contract.Fault where the method used
+// a *core.LimitError, the model's own error, a *contract.Fault where the method used
 // the host wrongly, or an *sdk.Error with what the method said.
 func (c *Call) End(rc sdk.Errno) (*sdk.Explanation, error) {
 	if rc != 0 {

@@ -48,40 +48,26 @@ func (l Limits) WithDefaults() Limits {
 	return l
 }
 
-// The limits that a LimitError names.
-const (
-	LimitMemory   = "memory"
-	LimitTimeout  = contract.LimitTimeout
-	LimitFuel     = "fuel"
-	LimitOutput   = "output"
-	LimitHandles  = "handles"
-	LimitForwards = "forwards"
-)
-
-// LimitError is the error of a method that ran into one of its Limits; its Limit
-// is one of LimitMemory ….
-type LimitError = contract.LimitError
-
 // MemoryError is the error of a method that needs more memory than l allows.
-func MemoryError(l Limits) *LimitError {
-	return &LimitError{Limit: LimitMemory, Message: "needs more than its " + Size(l.MemoryBytes) + " of memory"}
+func MemoryError(l Limits) *contract.LimitError {
+	return &contract.LimitError{Limit: contract.LimitMemory, Message: "needs more than its " + Size(l.MemoryBytes) + " of memory"}
 }
 
 // FuelError is the error of a method that used more fuel than l allows.
-func FuelError(l Limits) *LimitError {
-	return &LimitError{Limit: LimitFuel, Message: "used more than its " + Count(l.Fuel) + " of fuel"}
+func FuelError(l Limits) *contract.LimitError {
+	return &contract.LimitError{Limit: contract.LimitFuel, Message: "used more than its " + Count(l.Fuel) + " of fuel"}
 }
 
-func outputError(l Limits) *LimitError {
-	return &LimitError{Limit: LimitOutput, Message: "returned more than its " + Size(l.OutputBytes) + " of results, or more than " + strconv.Itoa(abi.MaxResults) + " of them"}
+func outputError(l Limits) *contract.LimitError {
+	return &contract.LimitError{Limit: contract.LimitOutput, Message: "returned more than its " + Size(l.OutputBytes) + " of results, or more than " + strconv.Itoa(abi.MaxResults) + " of them"}
 }
 
-func handlesError(l Limits) *LimitError {
-	return &LimitError{Limit: LimitHandles, Message: "holds more than its " + Size(l.HandleBytes) + " of tensors and replies, or more than " + strconv.Itoa(abi.MaxHandles) + " of them"}
+func handlesError(l Limits) *contract.LimitError {
+	return &contract.LimitError{Limit: contract.LimitHandles, Message: "holds more than its " + Size(l.HandleBytes) + " of tensors and replies, or more than " + strconv.Itoa(abi.MaxHandles) + " of them"}
 }
 
-func forwardsError(l Limits) *LimitError {
-	return &LimitError{Limit: LimitForwards, Message: "asks for more than its " + strconv.FormatInt(l.Forwards, 10) + " rows of forwards"}
+func forwardsError(l Limits) *contract.LimitError {
+	return &contract.LimitError{Limit: contract.LimitForwards, Message: "asks for more than its " + strconv.FormatInt(l.Forwards, 10) + " rows of forwards"}
 }
 
 // Size returns n in the largest binary unit that keeps it whole.
