@@ -97,6 +97,9 @@ type Host struct {
 	runtime  *wasm.Runtime
 	modules  map[string]*module          // by hash
 	programs map[string]*process.Program // by their options
+
+	private    *wasm.Runtime // of machine code that cannot be kept; nil where none was needed
+	privateDir string        // its folder
 }
 
 // New returns a Host. It reads nothing: models, registry and modules are opened
@@ -152,7 +155,8 @@ func (h *Host) Close() error {
 	h.closed = true
 	runtime := h.runtime
 	programs := h.programs
-	h.runtime, h.modules, h.programs = nil, nil, nil
+	private, dir := h.private, h.privateDir
+	h.runtime, h.modules, h.programs, h.private, h.privateDir = nil, nil, nil, nil, ""
 	h.mu.Unlock()
 	h.working.Wait()
 	var errs []error
@@ -161,6 +165,9 @@ func (h *Host) Close() error {
 	}
 	if runtime != nil {
 		errs = append(errs, runtime.Close(context.Background()))
+	}
+	if private != nil {
+		errs = append(errs, private.Close(context.Background()), os.RemoveAll(dir))
 	}
 	return errors.Join(errs...)
 }

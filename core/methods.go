@@ -141,12 +141,16 @@ func (h *Host) mayRun(ctx context.Context, e registry.Entry, module []byte) erro
 // compiled compiles a module whose bytes are verified.
 func (h *Host) compiled(ctx context.Context, e registry.Entry, bytes []byte) (*wasm.Module, error) {
 	failed := func(err error) error {
-		if err == nil {
-			return nil
+		if err == nil || is[*Error](err) {
+			return err
 		}
 		return &Error{Kind: KindMethod, Msg: "method " + e.Name + ": " + err.Error(), Err: err}
 	}
 	runtime, err := h.sandbox(ctx)
+	dir := ""
+	if err == nil && !e.Embedded {
+		runtime, dir, err = h.apart(ctx, runtime)
+	}
 	if err != nil {
 		return nil, failed(err)
 	}
@@ -173,7 +177,7 @@ func (h *Host) compiled(ctx context.Context, e registry.Entry, bytes []byte) (*w
 			}()
 			ctx := context.WithoutCancel(ctx)
 			if !e.Embedded {
-				m.err = h.compileApart(ctx, bytes)
+				m.err = h.compileApart(ctx, bytes, dir)
 			}
 			compile := runtime.Compile
 			if e.Embedded {
@@ -194,20 +198,52 @@ func (h *Host) compiled(ctx context.Context, e registry.Entry, bytes []byte) (*w
 }
 
 // compileApart has a module that is not the binary's own compiled in a confined
-// process before this one takes the machine code from the cache: the compiler reads
-// what anybody may have written.
-func (h *Host) compileApart(ctx context.Context, module []byte) error {
-	dir := h.cacheDir()
-	if dir != "" {
-		if files, err := os.ReadDir(wasm.CacheFolder(dir, module)); err == nil && len(files) > 0 {
-			return nil
-		}
+// process, which leaves the machine code in dir, before this one takes it from
+// there: the compiler reads what anybody may have written.
+func (h *Host) compileApart(ctx context.Context, module []byte, dir string) error {
+	if files, err := os.ReadDir(wasm.CacheFolder(dir, module)); err == nil && len(files) > 0 {
+		return nil
 	}
 	m, err := process.NewModule(module, process.ModuleOptions{CacheDir: dir, XAI: h.options.XAI})
 	if err != nil {
 		return err
 	}
 	return m.Compile(ctx)
+}
+
+// apart returns what takes machine code that was compiled apart, and the folder that
+// it takes it from: the cache and, where nothing can be kept there, a folder of this
+// host alone, which Close removes.
+func (h *Host) apart(ctx context.Context, cached *wasm.Runtime) (*wasm.Runtime, string, error) {
+	if dir := h.cacheDir(); dir != "" && cached.CacheError() == nil {
+		return cached, dir, nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, "", errors.New("the host is closed")
+	}
+	if h.private != nil {
+		return h.private, h.privateDir, nil
+	}
+	fail := func(err error) (*wasm.Runtime, string, error) {
+		return nil, "", &Error{Kind: KindMethod, Msg: "there is no folder to compile methods in: " + err.Error(), Hint: "make the cache folder yours, or set XDG_CACHE_HOME or TMPDIR to a folder of yours", Err: err}
+	}
+	dir, err := os.MkdirTemp("", "xai-modules-*") // for its owner alone
+	if err != nil {
+		return fail(err)
+	}
+	runtime, err := wasm.New(ctx, dir)
+	if err == nil {
+		if err = runtime.CacheError(); err != nil {
+			err = errors.Join(err, runtime.Close(ctx))
+		}
+	}
+	if err != nil {
+		return fail(errors.Join(err, os.RemoveAll(dir)))
+	}
+	h.private, h.privateDir = runtime, dir
+	return runtime, dir, nil
 }
 
 // sandbox returns what compiles modules.

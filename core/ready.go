@@ -108,7 +108,11 @@ func (h *Host) moduleApart(ctx context.Context, e registry.Entry, info sdk.Info,
 	if err := h.mayRun(ctx, e, bytes); err != nil {
 		return nil, err
 	}
-	module, err := process.NewModule(bytes, process.ModuleOptions{CacheDir: h.cacheDir(), XAI: h.options.XAI})
+	dir := h.cacheDir()
+	if runtime, err := h.sandbox(ctx); err != nil || runtime.CacheError() != nil {
+		dir = "" // then the process compiles it
+	}
+	module, err := process.NewModule(bytes, process.ModuleOptions{CacheDir: dir, XAI: h.options.XAI})
 	if err != nil {
 		return nil, methodError(e.Name, err)
 	}
