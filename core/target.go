@@ -199,10 +199,23 @@ func (s scalar) quoted() string {
 	return s.label
 }
 
+// The most bytes of a target expression: a method may give one, or a receipt.
+const (
+	maxTarget       = 4 << 10
+	maxContinuation = 1 << 20 // of one that goes on behind the input
+)
+
 // scalars reads a scalar, or two with a minus between them.
 func (g grammar) scalars(expr string) ([]scalar, error) {
 	expr = strings.TrimLeft(expr, " \t\r\n")
-	if prefix := behind(expr); prefix != "" { // whose text may have a minus in it
+	most := maxTarget
+	if behind(expr) != "" {
+		most = maxContinuation
+	}
+	if len(expr) > most {
+		return nil, usage("the target has "+strconv.Itoa(len(expr))+" bytes, and "+strconv.Itoa(most)+" is the most", "see xai explain --help")
+	}
+	if behind(expr) != "" { // whose text may have a minus in it
 		const minus = " - "
 		for i := range expr {
 			if strings.HasPrefix(expr[i:], minus) && behind(expr[i+len(minus):]) != "" {

@@ -45,7 +45,9 @@ type Forward struct {
 	// NeedEmbeddings.
 	Embeds *Tensor
 
-	// Over replaces the request's units as Units' columns: by tokens, where none has spans.
+	// Over replaces the request's units as Units' columns. Where one of them has
+	// no spans, all are dropped token by token, special tokens included; fixed
+	// tokens stay.
 	Over []Unit
 	// Fill is what a dropped unit or token becomes. The zero value is the
 	// tokenizer's mask token.
@@ -126,9 +128,9 @@ func ParseFill(name string) (FillKind, bool) {
 // The names of the tensors in a Reply.
 const (
 	ReplyTarget   = "target"   // f64 [N]: the target's value
-	ReplyLogits   = "logits"   // f64 [N,C]
-	ReplyProbs    = "probs"    // f64 [N,C]
-	ReplyLogProbs = "logprobs" // f64 [N,C]
+	ReplyLogits   = "logits"   // f64 [N,C], of a classifier of texts alone
+	ReplyProbs    = "probs"    // f64 [N,C], likewise
+	ReplyLogProbs = "logprobs" // f64 [N,C], likewise
 )
 
 // Reply holds the outputs of one Forward or Gradient. What is not asked for is

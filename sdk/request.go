@@ -45,7 +45,10 @@ type Token struct {
 	RuneStart int
 	RuneEnd   int
 	Special   bool
-	Fixed     bool // marked "keep": never dropped and never attributed to
+	// Fixed tokens are never dropped and never attributed to: those that the user
+	// marked, padding, what lies outside of the units that were given, and the
+	// tokens of a continuation that is explained, which end the row.
+	Fixed bool
 }
 
 // Span is a range of bytes of one of the original texts.
@@ -59,7 +62,7 @@ type Span struct {
 // sentence, or (with several spans) all occurrences of one word.
 type Unit struct {
 	Text   string
-	Spans  []Span // at least one, ascending; empty for raw token ids
+	Spans  []Span // ascending; none for raw token ids, and for what is dropped token by token
 	Tokens []int  // indices into Request.Tokens
 }
 
@@ -75,10 +78,13 @@ const (
 
 // Target is the scalar that is explained.
 type Target struct {
-	Kind   string // "class", "regression" or "difference"
+	// Kind is "class" (of a text, or of a token), "regression", "token" (of a
+	// language model), "start", "end" or "span" (of an answer), "continuation",
+	// "step" (a token of one) or "difference".
+	Kind   string
 	Expr   string // the expression that selects it again, for Forward.Target
-	Index  int    // of the class, or of a difference's first; 0 for a regression
-	Label  string
+	Index  int    // of the class or the token, or of a difference's first; 0 for a regression
+	Label  string // of the class, or the text of the token, span or continuation
 	Output Output
 	Value  float64 // the model's output on the unchanged input
 	// Positions are the tokens whose row of the last layer the target is read

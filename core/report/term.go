@@ -428,6 +428,9 @@ func diagnostics(e *core.Explanation) []fact {
 		if u, ok := get("unique_evaluations"); ok && u != v {
 			s += fmt.Sprintf(", %.0f distinct", u)
 		}
+		if g, _ := get("gradients"); g > 0 {
+			s += fmt.Sprintf(", %.0f gradients", g)
+		}
 		out = append(out, fact(s))
 	}
 	if e.Target.Baseline != nil {

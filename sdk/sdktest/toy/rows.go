@@ -171,8 +171,8 @@ func (s *Session) rows(ctx context.Context, f *sdk.Forward) ([]row, error) {
 func (s *Session) unitRows(f *sdk.Forward) (func(i int) (row, error), error) {
 	units, byToken := s.request.Units, s.byToken
 	if f.Over != nil {
-		spans := slices.ContainsFunc(f.Over, func(u sdk.Unit) bool { return len(u.Spans) > 0 })
-		units, byToken = slices.Clone(f.Over), s.raw || !spans
+		bare := slices.ContainsFunc(f.Over, func(u sdk.Unit) bool { return len(u.Spans) == 0 })
+		units, byToken = slices.Clone(f.Over), s.raw || bare
 		for i, u := range units {
 			if u.Tokens != nil {
 				continue
