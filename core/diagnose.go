@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/xai-go/xai/core/internal/contract"
 	"github.com/xai-go/xai/core/process"
 	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/registry"
@@ -237,14 +238,6 @@ func count(n int, noun string) string {
 	return strconv.Itoa(n) + " " + noun + "s"
 }
 
-// Size formats a number of bytes in the largest binary unit that is not above it.
-func Size(n int64) string {
-	v, unit := float64(n), "B"
-	for _, next := range []string{"KiB", "MiB", "GiB", "TiB"} {
-		if v < 1024 {
-			break
-		}
-		v, unit = v/1024, next
-	}
-	return fmt.Sprintf("%.4g %s", v, unit)
-}
+// Size returns a number of bytes as the host words it: to four digits, in the largest
+// binary unit that is not above it.
+func Size(n int64) string { return contract.Size(n) }

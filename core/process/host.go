@@ -3,6 +3,7 @@ package process
 import (
 	"sync"
 
+	"github.com/xai-go/xai/core/internal/contract"
 	"github.com/xai-go/xai/core/internal/hostcall"
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/abi"
@@ -67,7 +68,7 @@ func (h *host) write(w *wire.TensorWrite, send func(*wire.Answer) error) error {
 	if h.failed == nil {
 		a := h.run(func() (int64, []byte, error) {
 			if len(w.Data) > wire.MaxChunk {
-				return 0, nil, sdk.NewError(sdk.ERange, "a part of a write is longer than "+hostcall.Size(wire.MaxChunk))
+				return 0, nil, sdk.NewError(sdk.ERange, "a part of a write is longer than "+contract.Size(wire.MaxChunk))
 			}
 			to, err := h.call.TensorWrite(w.Handle, w.Offset, uint64(len(w.Data)))
 			return int64(copy(to, w.Data)), nil, err
@@ -135,7 +136,7 @@ func (h *host) do(e *wire.Event) *wire.Answer {
 			return data(c.InputGet(abi.Input(e.InputGet.Key)))
 		case *wire.Event_RngFill:
 			if e.RngFill.Size > wire.MaxChunk {
-				return 0, nil, sdk.NewError(sdk.ERange, "more than "+hostcall.Size(wire.MaxChunk)+" of random bytes at once")
+				return 0, nil, sdk.NewError(sdk.ERange, "more than "+contract.Size(wire.MaxChunk)+" of random bytes at once")
 			}
 			b := make([]byte, e.RngFill.Size)
 			return data(b, c.Random(b))

@@ -203,7 +203,7 @@ func output(ctx context.Context, box *confine.Box, command confine.Command) ([]b
 	<-heard
 	if err != nil {
 		if said.ofMemory() {
-			return nil, &contract.LimitError{Limit: contract.LimitMemory, Message: "needs more than " + hostcall.Size(compileMemory) + " of memory to compile"}
+			return nil, &contract.LimitError{Limit: contract.LimitMemory, Message: "needs more than " + contract.Size(compileMemory) + " of memory to compile"}
 		}
 		return nil, sdk.NewError(sdk.EInternal, hostcall.Clean("the compiler "+err.Error()+": "+said.cause(), abi.MaxMessage))
 	}
@@ -255,7 +255,7 @@ func (m *Module) copyCode(from, to string) error {
 			return err
 		}
 		if size += info.Size(); size > maxMachineCode {
-			return errors.New("the machine code of the module is larger than " + hostcall.Size(maxMachineCode))
+			return errors.New("the machine code of the module is larger than " + contract.Size(maxMachineCode))
 		}
 		if filepath.Ext(path) == ".sha256" {
 			hashes = append(hashes, path)

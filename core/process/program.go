@@ -126,7 +126,7 @@ func describe(c Confinement, l Limits) string {
 	l = bounded(l)
 	words := "process: " + c.String()
 	if c.Memory != "" {
-		words += ", " + hostcall.Size(l.MemoryBytes) + " of it beyond its start"
+		words += ", " + contract.Size(l.MemoryBytes) + " of it beyond its start"
 	}
 	return words + ", " + contract.Seconds(l.Timeout)
 }
@@ -149,7 +149,7 @@ func (p *Program) Methods(ctx context.Context, limits Limits) ([]byte, error) {
 		return nil, err
 	}
 	if len(answer.Json) > wire.MaxDescription {
-		return nil, sdk.NewError(sdk.ERange, "the process describes itself in more than "+hostcall.Size(wire.MaxDescription))
+		return nil, sdk.NewError(sdk.ERange, "the process describes itself in more than "+contract.Size(wire.MaxDescription))
 	}
 	return answer.Json, nil
 }

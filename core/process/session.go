@@ -284,7 +284,7 @@ func (s *session) failure(ctx context.Context, limits Limits, err error) error {
 	}
 	code := status.Code(err)
 	if code == codes.ResourceExhausted {
-		return sdk.NewError(sdk.EInternal, "the method's process sent a message of more than "+hostcall.Size(abi.MaxFrame))
+		return sdk.NewError(sdk.EInternal, "the method's process sent a message of more than "+contract.Size(abi.MaxFrame))
 	}
 	if code == codes.Unavailable || code == codes.Unknown || s.method == nil {
 		// Most likely because it ended.

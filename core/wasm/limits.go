@@ -25,7 +25,7 @@ func bounded(l Limits) Limits {
 // Describe returns the words for the confinement that a run under l has.
 func Describe(l Limits) string {
 	l = bounded(l)
-	return "wasm: " + hostcall.Size(l.MemoryBytes) + " of memory, " + contract.Seconds(l.Timeout) + ", " + hostcall.Count(l.Fuel) + " of fuel, no files, network, clock or environment"
+	return "wasm: " + contract.Size(l.MemoryBytes) + " of memory, " + contract.Seconds(l.Timeout) + ", " + hostcall.Count(l.Fuel) + " of fuel, no files, network, clock or environment"
 }
 
 // linearMemory is the memory of one instance. Its capacity grows by doubling,

@@ -476,3 +476,14 @@ func TestComplete(t *testing.T) {
 		t.Error("the caller's progress was replaced")
 	}
 }
+
+func TestSize(t *testing.T) {
+	for n, want := range map[int64]string{
+		0: "0 bytes", 1023: "1023 bytes", 1024: "1 KiB", 64 << 20: "64 MiB", 65<<20 + 1: "65 MiB", 3 << 29: "1.5 GiB",
+		1<<20 - 1: "1024 KiB", 1234567: "1.177 MiB", 5 << 40: "5 TiB", 2000 << 40: "2000 TiB",
+	} {
+		if got := Size(n); got != want {
+			t.Errorf("%d bytes are %q, want %q", n, got, want)
+		}
+	}
+}

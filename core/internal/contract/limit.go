@@ -55,6 +55,22 @@ func ReplyBytes(ctx context.Context) (int64, bool) {
 	return bytes, ok
 }
 
+// Size returns a number of bytes to four digits, in the largest binary unit that is
+// not above it.
+func Size(n int64) string {
+	if n < 1024 {
+		return strconv.FormatInt(n, 10) + " bytes"
+	}
+	v, unit := float64(n), ""
+	for _, next := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if v < 1024 {
+			break
+		}
+		v, unit = v/1024, next
+	}
+	return strconv.FormatFloat(v, 'g', 4, 64) + " " + unit
+}
+
 // Seconds returns d in seconds where it is a whole number of them.
 func Seconds(d time.Duration) string {
 	if d%time.Second == 0 {

@@ -163,7 +163,7 @@ func checkName(name []byte) (string, error) {
 // CheckFrame checks the length of a frame that the method gives.
 func CheckFrame(n uint64) error {
 	if n > abi.MaxFrame {
-		return sdk.NewError(sdk.ERange, "a frame is longer than "+Size(abi.MaxFrame))
+		return sdk.NewError(sdk.ERange, "a frame is longer than "+contract.Size(abi.MaxFrame))
 	}
 	return nil
 }
@@ -280,7 +280,7 @@ func (c *Call) WriteLog(level sdk.Level, line string) {
 	line = Clean(line, abi.MaxMessage)
 	c.logged += int64(len(line)) + 1
 	if c.logged > c.Limits.LogBytes {
-		level, line = sdk.Warning, "the method's log was cut at "+Size(c.Limits.LogBytes)
+		level, line = sdk.Warning, "the method's log was cut at "+contract.Size(c.Limits.LogBytes)
 	}
 	c.request.Log(level, line)
 }

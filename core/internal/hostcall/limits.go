@@ -50,7 +50,7 @@ func (l Limits) WithDefaults() Limits {
 
 // MemoryError is the error of a method that needs more memory than l allows.
 func MemoryError(l Limits) *contract.LimitError {
-	return &contract.LimitError{Limit: contract.LimitMemory, Message: "needs more than its " + Size(l.MemoryBytes) + " of memory"}
+	return &contract.LimitError{Limit: contract.LimitMemory, Message: "needs more than its " + contract.Size(l.MemoryBytes) + " of memory"}
 }
 
 // FuelError is the error of a method that used more fuel than l allows.
@@ -59,26 +59,15 @@ func FuelError(l Limits) *contract.LimitError {
 }
 
 func outputError(l Limits) *contract.LimitError {
-	return &contract.LimitError{Limit: contract.LimitOutput, Message: "returned more than its " + Size(l.OutputBytes) + " of results, or more than " + strconv.Itoa(abi.MaxResults) + " of them"}
+	return &contract.LimitError{Limit: contract.LimitOutput, Message: "returned more than its " + contract.Size(l.OutputBytes) + " of results, or more than " + strconv.Itoa(abi.MaxResults) + " of them"}
 }
 
 func handlesError(l Limits) *contract.LimitError {
-	return &contract.LimitError{Limit: contract.LimitHandles, Message: "holds more than its " + Size(l.HandleBytes) + " of tensors and replies, or more than " + strconv.Itoa(abi.MaxHandles) + " of them"}
+	return &contract.LimitError{Limit: contract.LimitHandles, Message: "holds more than its " + contract.Size(l.HandleBytes) + " of tensors and replies, or more than " + strconv.Itoa(abi.MaxHandles) + " of them"}
 }
 
 func forwardsError(l Limits) *contract.LimitError {
 	return &contract.LimitError{Limit: contract.LimitForwards, Message: "asks for more than its " + strconv.FormatInt(l.Forwards, 10) + " rows of forwards"}
-}
-
-// Size returns n in the largest binary unit that keeps it whole.
-func Size(n int64) string {
-	units := []string{"bytes", "KiB", "MiB", "GiB"}
-	i := 0
-	for i < len(units)-1 && n != 0 && n%1024 == 0 {
-		n /= 1024
-		i++
-	}
-	return strconv.FormatInt(n, 10) + " " + units[i]
 }
 
 // Count returns n in the largest decimal unit that keeps it whole.
