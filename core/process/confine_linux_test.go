@@ -251,7 +251,7 @@ func TestConfinement(t *testing.T) {
 	m := process.Probe("")
 	c := program(t, "plugin", process.Confine{Read: []string{"/usr"}, Tasks: 7, AddressSpace: 1 << 30}).Confinement()
 	text := c.String()
-	for _, want := range []string{"no files but below /usr", "7 t", "1024 MiB"} {
+	for _, want := range []string{"no files but below /usr", "7 t", "1 GiB of address space"} {
 		if m.Landlock > 0 && !strings.Contains(text, want) {
 			t.Errorf("%s: does not say %s", text, want)
 		}

@@ -161,6 +161,15 @@ func TestOpen(t *testing.T) {
 	if _, err := process.Open(process.Options{Path: b.path + ".not", SHA256: b.sha256}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no file: %v", err)
 	}
+	p, err := process.Open(process.Options{Path: b.path, SHA256: b.sha256})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := p.Close(); err != nil {
+			t.Errorf("closed: %v", err)
+		}
+	}
 }
 
 // TestWhatWasVerifiedRuns holds that a file that changes after it was verified

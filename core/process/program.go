@@ -111,7 +111,8 @@ func Open(o Options) (*Program, error) {
 	return &Program{o, exe}, nil
 }
 
-// Close frees what Open took. No explanation may be running.
+// Close frees what Open took. No explanation may be running. Closed again, it does
+// nothing.
 func (p *Program) Close() error { return p.exe.Close() }
 
 // Confinement returns what holds the program's processes on this machine.

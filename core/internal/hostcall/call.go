@@ -242,10 +242,20 @@ func (c *Call) InputGet(key abi.Input) ([]byte, error) {
 	return w.B, nil
 }
 
-// Random is rng_fill: the next bytes of the run's random stream.
+// drawn is how many random bytes are drawn between looks at the deadline.
+const drawn = 1 << 20
+
+// Random is rng_fill: the next bytes of the run's random stream, each of which takes
+// one of fuel.
 func (c *Call) Random(b []byte) error {
+	if c.Spend != nil && !c.Spend(int64(len(b))) {
+		return c.exceed(FuelError(c.Limits))
+	}
 	for len(b) > 0 {
-		n, err := c.request.Rand.Read(b)
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
+		n, err := c.request.Rand.Read(b[:min(len(b), drawn)])
 		if err != nil {
 			return err
 		}

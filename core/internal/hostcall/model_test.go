@@ -1,11 +1,13 @@
 package hostcall
 
 import (
+	"bytes"
 	order "cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -220,6 +222,49 @@ func TestGenerateAndTokenize(t *testing.T) {
 	_, err = c.Tokenize(make([]byte, abi.MaxText+1))
 	wantCode(t, "a long text", err, sdk.ERange)
 }
+
+// Random bytes take fuel, and look at the deadline.
+func TestRandomTakesFuel(t *testing.T) {
+	c := newCall(t, &model{}, Limits{Fuel: 1000})
+	tank := int64(1000)
+	c.Spend = func(fuel int64) bool {
+		if fuel > tank {
+			return false
+		}
+		tank -= fuel
+		return true
+	}
+	source, most := rand.NewChaCha8([32]byte{}), 0
+	c.request.Rand = readerFunc(func(b []byte) (int, error) {
+		most = max(most, len(b))
+		return source.Read(b)
+	})
+	if err := c.Random(make([]byte, 999)); err != nil || tank != 1 {
+		t.Errorf("999 bytes leave %d: %v", tank, err)
+	}
+	err := c.Random(make([]byte, 2))
+	wantCode(t, "beyond the fuel", err, sdk.EQuota)
+	if _, err := c.End(c.Fail(err)); err == nil || err.Error() != "used more than its 1k of fuel" {
+		t.Errorf("the method fails with %v", err)
+	}
+
+	c.Spend = nil
+	long := make([]byte, 3*drawn+1)
+	if err := c.Random(long); err != nil || most != drawn || bytes.Equal(long[2*drawn:], make([]byte, drawn+1)) {
+		t.Errorf("at most %d at once: %v", most, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c.ctx = ctx
+	if err := c.Random(long); !errors.Is(err, context.Canceled) {
+		t.Errorf("after its end: %v", err)
+	}
+}
+
+// readerFunc is a reader that is one function.
+type readerFunc func(b []byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
 
 // Operations take fuel where it is counted: as much as they multiply or so.
 func TestOperationsTakeFuel(t *testing.T) {

@@ -18,6 +18,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/xai-go/xai/core/internal/contract"
 )
 
 // Rights are what a process may do beside computing and talking to its host. The
@@ -122,7 +124,7 @@ func (c Confinement) String() string {
 		out = append(out, "processes that may stay")
 	}
 	if c.Memory != "" {
-		out = append(out, strconv.FormatInt(r.AddressSpace>>20, 10)+" MiB of address space")
+		out = append(out, contract.Size(r.AddressSpace)+" of address space")
 	} else {
 		out = append(out, "any memory")
 	}

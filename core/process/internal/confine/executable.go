@@ -3,6 +3,7 @@ package confine
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -58,12 +59,15 @@ func OpenSelf(path string) (*Executable, error) {
 	return e, err
 }
 
-// Close frees the copy.
+// Close frees the copy. Closed again, it does nothing.
 func (e *Executable) Close() error {
 	if e.sealed == nil {
 		return nil
 	}
-	return e.sealed.Close()
+	if err := e.sealed.Close(); !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 // hashOf copies a file and returns the SHA-256 of what it copied.
