@@ -70,7 +70,7 @@ var rules = []rule{
 	{"core/internal/...", []string{"core/internal/...", "sdk", "sdk/abi", "sdk/num"}, nil},
 	{"core/evaluation", []string{"core", "core/internal/random", "core/metric", "engine/tokenizer", "internal/nearest", "sdk", "sdk/num", "github.com/rivo/uniseg", "gonum.org/v1/gonum/stat"}, []string{"internal/golden", "plugins/..."}},
 	{"core/metric", []string{"gonum.org/v1/gonum/stat"}, []string{"internal/golden"}},
-	{"core/report", []string{"core", "core/evaluation", "engine/arch", "engine/checkpoint/safetensors", "engine/tokenizer", "sdk", "github.com/rivo/uniseg"}, []string{"engine"}},
+	{"core/report", []string{"core", "core/evaluation", "engine/arch", "engine/checkpoint/safetensors", "engine/tokenizer", "sdk", "github.com/rivo/uniseg"}, []string{"core/metric", "engine"}},
 	{"core", []string{
 		"core/builtin", "core/internal/...", "core/native", "core/process", "core/seal", "core/wasm",
 		"engine", "engine/arch", "engine/checkpoint", "engine/checkpoint/safetensors", "engine/checkpoint/stored", "engine/point", "engine/tokenizer", "internal/nearest", "registry", "sdk", "sdk/abi", "sdk/num",
