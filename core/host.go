@@ -194,7 +194,7 @@ func (h *Host) cacheDir() string {
 		return ""
 	}
 	dir, err := os.UserCacheDir()
-	if err != nil {
+	if err != nil || !filepath.IsAbs(dir) { // of a home that is no whole path
 		return ""
 	}
 	return filepath.Join(dir, "xai")

@@ -48,3 +48,24 @@ func TestDefaultMemory(t *testing.T) {
 		})
 	}
 }
+
+// TestCacheDir: a cache is in a folder that the system names whole, or nowhere.
+func TestCacheDir(t *testing.T) {
+	for _, name := range []string{"XDG_CACHE_HOME", "HOME", "LocalAppData"} {
+		t.Setenv(name, "")
+	}
+	for _, home := range []string{"", "home"} {
+		t.Setenv("HOME", home)
+		t.Setenv("LocalAppData", home)
+		h, err := New(Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if dir := h.cacheDir(); dir != "" {
+			t.Errorf("with the home %q it is %q", home, dir)
+		}
+		if _, err := h.Store(); KindOf(err) != KindInput {
+			t.Errorf("with the home %q: %v", home, err)
+		}
+	}
+}
