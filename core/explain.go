@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xai-go/xai/core/internal/contract"
 	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/sdk"
@@ -178,16 +177,16 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 			return nil, methodError(info.Name, err)
 		}
 	}
-	x.Diagnostics[contract.DiagEvaluations] = Float(s.evaluations)
-	x.Diagnostics[contract.DiagUnique] = Float(s.unique)
-	x.Diagnostics[contract.DiagCacheHits] = Float(s.hits)
-	x.Diagnostics[contract.DiagForwards] = Float(s.forwards)
-	x.Diagnostics[contract.DiagGradients] = Float(s.gradients)
+	x.Diagnostics[DiagEvaluations] = Float(s.evaluations)
+	x.Diagnostics[DiagUnique] = Float(s.unique)
+	x.Diagnostics[DiagCacheHits] = Float(s.hits)
+	x.Diagnostics[DiagForwards] = Float(s.forwards)
+	x.Diagnostics[DiagGradients] = Float(s.gradients)
 	if n := m.unknown(s.enc.tokens); n > 0 {
-		x.Diagnostics[contract.DiagUnknown] = Float(n)
+		x.Diagnostics[DiagUnknown] = Float(n)
 	}
 	if s.truncated > 0 {
-		x.Diagnostics[contract.DiagTruncated] = Float(s.truncated)
+		x.Diagnostics[DiagTruncated] = Float(s.truncated)
 	}
 	if m.float32 != nil {
 		begin := time.Now()

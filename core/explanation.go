@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/xai-go/xai/core/internal/contract"
 	"github.com/xai-go/xai/sdk"
 )
 
@@ -131,6 +132,23 @@ type Tensor struct {
 	Shape  []int    `json:"shape"`
 	Values []Float  `json:"values"`
 }
+
+// The diagnostics that the host adds to those of a method, which takes none of these
+// names.
+const (
+	DiagEvaluations       = contract.DiagEvaluations       // rows that the method asked for
+	DiagUnique            = contract.DiagUnique            // distinct ones among them
+	DiagCacheHits         = contract.DiagCacheHits         // those that were known before
+	DiagForwards          = contract.DiagForwards          // rows that the model ran for them
+	DiagGradients         = contract.DiagGradients         // those whose gradient it computed on top
+	DiagUnknown           = contract.DiagUnknown           // tokens that the model could not read, where there are any
+	DiagTruncated         = contract.DiagTruncated         // rows that were too long for the model, where there are any
+	DiagFloat32Value      = contract.DiagFloat32Value      // in 8 bits: the target in float32, for the unchanged input
+	DiagFloat32Variants   = contract.DiagFloat32Variants   // variants that were run in float32 too
+	DiagFloat32Mean       = contract.DiagFloat32Mean       // how far the target is off in them, in magnitude
+	DiagFloat32Largest    = contract.DiagFloat32Largest    // the same, the largest
+	DiagFloat32Attributed = contract.DiagFloat32Attributed // how far an attribution is off, the largest; where there are few variants
+)
 
 // Diagnostics are scalars that say how far to trust the values: the host's
 // evaluations, unique_evaluations and cache_hits, what float32 changes in an

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/xai-go/xai/core/internal/contract"
 	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/sdk"
 )
@@ -101,7 +100,7 @@ func (s *session) inFloat32(ctx context.Context, r Request, result *sdk.Explanat
 		return nil, err
 	}
 	value := exact.value()
-	d := Diagnostics{contract.DiagFloat32Value: Float(value)}
+	d := Diagnostics{DiagFloat32Value: Float(value)}
 
 	answers, err := m.run(ctx, s.sample.questions, exact.scale, s.sample.keys, nil)
 	if err != nil {
@@ -119,9 +118,9 @@ func (s *session) inFloat32(ctx context.Context, r Request, result *sdk.Explanat
 		change := math.Abs(s.target.value(s.answers[j].values, s.scale) - exact.target.value(answers[i], exact.scale))
 		sum, largest, n = sum+change, max(largest, change), n+1
 	}
-	d[contract.DiagFloat32Variants] = Float(n)
+	d[DiagFloat32Variants] = Float(n)
 	if n > 0 {
-		d[contract.DiagFloat32Mean], d[contract.DiagFloat32Largest] = Float(sum/float64(n)), Float(largest)
+		d[DiagFloat32Mean], d[DiagFloat32Largest] = Float(sum/float64(n)), Float(largest)
 	}
 	if s.unique > sampleRows {
 		return d, nil
@@ -131,7 +130,7 @@ func (s *session) inFloat32(ctx context.Context, r Request, result *sdk.Explanat
 		return nil, err
 	}
 	if change, ok := changeOf(result.Attributions[0].Values, want.Attributions[0].Values); ok {
-		d[contract.DiagFloat32Attributed] = Float(change)
+		d[DiagFloat32Attributed] = Float(change)
 	}
 	return d, nil
 }

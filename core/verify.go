@@ -314,7 +314,7 @@ func (v *Verification) compare(was, is *Explanation) {
 		values(t.Name, t.Values, is.Tensors[i].Values)
 	}
 	for _, name := range slices.Sorted(maps.Keys(was.Diagnostics)) { // a newer version may have more
-		if name == "cache_hits" || name == "forwards" {
+		if name == DiagCacheHits || name == DiagForwards {
 			continue // of what the model had run before
 		}
 		var now []Float

@@ -132,7 +132,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 			record("total", time.Since(began))
 			if reference == nil {
 				reference = x
-				r.Tokens, r.Evaluations = len(x.Input.Tokens), int(x.Diagnostics["evaluations"])
+				r.Tokens, r.Evaluations = len(x.Input.Tokens), int(x.Diagnostics[core.DiagEvaluations])
 			}
 			if !reflect.DeepEqual(x.Attributions, reference.Attributions) {
 				return fmt.Errorf("%s: other attributions than %s", runtime, runtimes[0])

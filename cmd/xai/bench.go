@@ -331,7 +331,7 @@ func (e *explanation) measure(ctx context.Context, text string, runs int) (*expl
 		}
 		record("total", time.Since(began))
 		r.Runtime, r.Tokens = x.Method.Runtime, len(x.Input.Tokens)
-		r.Evaluations, r.CacheHits = float64(x.Diagnostics["evaluations"]), float64(x.Diagnostics["cache_hits"])
+		r.Evaluations, r.CacheHits = float64(x.Diagnostics[core.DiagEvaluations]), float64(x.Diagnostics[core.DiagCacheHits])
 	}
 	for _, name := range order {
 		r.Phases = append(r.Phases, phase{name, times[name][0], median(times[name][1:])})

@@ -166,7 +166,7 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 	if format != "term" { // the terminal's report lists them
 		e.noteDropped(len(result.Input.Dropped))
 	}
-	if n := int(result.Diagnostics["unknown_tokens"]); n > 0 {
+	if n := int(result.Diagnostics[core.DiagUnknown]); n > 0 {
 		fmt.Fprintf(e.stderr, "note: %d of %d tokens are unknown to this model, which cannot tell them apart\n", n, len(result.Input.Tokens))
 	}
 	answer, err := predicted(ctx, model, request.Input, format)

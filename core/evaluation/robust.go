@@ -161,7 +161,7 @@ func (r *run) embedding(ctx context.Context, i int, w *window, request core.Requ
 		if err != nil {
 			return nil, err
 		}
-		r.result.Runs.Explaining.Asked += int64(e.Diagnostics["evaluations"])
+		r.result.Runs.Explaining.Asked += int64(e.Diagnostics[core.DiagEvaluations])
 		values, _ := detailed(e)
 		return values, nil
 	})
@@ -215,7 +215,7 @@ func (r *run) sensitivity(ctx context.Context, i int, w *window, request core.Re
 		if err != nil {
 			return 0, err
 		}
-		r.result.Runs.Explaining.Asked += int64(e.Diagnostics["evaluations"])
+		r.result.Runs.Explaining.Asked += int64(e.Diagnostics[core.DiagEvaluations])
 		v, err := r.model.Variants(ctx, request)
 		if err != nil {
 			return 0, err

@@ -296,7 +296,7 @@ func (r *run) explain(ctx context.Context, i int, d *document, method Method) (*
 		if err != nil {
 			return nil, err
 		}
-		r.result.Runs.Explaining.Asked += int64(e.Diagnostics["evaluations"])
+		r.result.Runs.Explaining.Asked += int64(e.Diagnostics[core.DiagEvaluations])
 		x.ref = MethodRef{method.Label, e.Method.Name, e.Method.Version, e.Method.SHA256, e.Method.Runtime, e.Method.Params}
 		delete(x.ref.Params, paramDetailed)
 		units, scores, err := w.scores(e)

@@ -423,12 +423,12 @@ func diagnostics(e *core.Explanation) []fact {
 	if v, ok := get("completeness_gap"); ok {
 		out = append(out, fact("completeness gap "+number(v)))
 	}
-	if v, ok := get("evaluations"); ok {
+	if v, ok := get(core.DiagEvaluations); ok {
 		s := fmt.Sprintf("%.0f evaluations", v)
-		if u, ok := get("unique_evaluations"); ok && u != v {
+		if u, ok := get(core.DiagUnique); ok && u != v {
 			s += fmt.Sprintf(", %.0f distinct", u)
 		}
-		if g, _ := get("gradients"); g > 0 {
+		if g, _ := get(core.DiagGradients); g > 0 {
 			s += fmt.Sprintf(", %.0f gradients", g)
 		}
 		out = append(out, fact(s))
@@ -438,10 +438,12 @@ func diagnostics(e *core.Explanation) []fact {
 	}
 	out = append(out, fact(fmt.Sprintf("%.2f s", e.Provenance.WallSeconds)))
 	rest := maps.Clone(e.Diagnostics)
-	for _, name := range []string{"r2", "completeness_gap", "evaluations", "unique_evaluations", "cache_hits", "forwards", "gradients"} {
+	for _, name := range []string{
+		"r2", "completeness_gap", core.DiagEvaluations, core.DiagUnique, core.DiagCacheHits, core.DiagForwards, core.DiagGradients,
+		core.DiagFloat32Value, core.DiagFloat32Variants, core.DiagFloat32Mean, core.DiagFloat32Largest, core.DiagFloat32Attributed,
+	} {
 		delete(rest, name)
 	}
-	maps.DeleteFunc(rest, func(name string, _ core.Float) bool { return strings.HasPrefix(name, "float32_") })
 	for _, a := range e.Attributions[min(1, len(e.Attributions)):] { // those stand below their table
 		maps.DeleteFunc(rest, func(name string, _ core.Float) bool { return strings.HasPrefix(name, a.Name+".") })
 	}
@@ -450,16 +452,16 @@ func diagnostics(e *core.Explanation) []fact {
 
 // rounding says what 8 bits change, where they do.
 func rounding(e *core.Explanation) []fact {
-	value, ok := e.Diagnostics["float32_value"]
+	value, ok := e.Diagnostics[core.DiagFloat32Value]
 	if !ok {
 		return nil
 	}
 	out := []fact{fact("8 bits: " + number(float64(e.Target.Value)) + " instead of " + number(float64(value)) + " in float32")}
-	if n := e.Diagnostics["float32_variants"]; n > 0 {
+	if n := e.Diagnostics[core.DiagFloat32Variants]; n > 0 {
 		out = append(out, fact(fmt.Sprintf("%.0f variants off by %s on average, %s at most", float64(n),
-			number(float64(e.Diagnostics["float32_change_mean"])), number(float64(e.Diagnostics["float32_change_largest"])))))
+			number(float64(e.Diagnostics[core.DiagFloat32Mean])), number(float64(e.Diagnostics[core.DiagFloat32Largest])))))
 	}
-	if change, ok := e.Diagnostics["float32_attribution_change"]; ok {
+	if change, ok := e.Diagnostics[core.DiagFloat32Attributed]; ok {
 		out = append(out, fact("scores by "+number(float64(change))+" at most"))
 	}
 	return out
