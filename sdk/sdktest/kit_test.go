@@ -131,12 +131,12 @@ func TestInterrupted(t *testing.T) {
 // TestRun runs the kit as an author does, in a process of its own where it has to
 // fail.
 func TestRun(t *testing.T) {
-	sdktest.Run(t, occlusion{}, sdktest.Exact(), sdktest.With("replacement", "delete"), sdktest.Only("inputs", "axioms/exact"))
+	sdktest.Run(t, occlusion{}, sdktest.Options{Exact: true, Params: map[string]string{"replacement": "delete"}, Only: []string{"inputs", "axioms/exact"}})
 	if os.Getenv("SDKTEST_FAILS") != "" {
 		t.Run("bad", func(t *testing.T) {
-			sdktest.Run(t, shapley{}, sdktest.Exact(), sdktest.Within(-1), sdktest.Only("axioms/exact", "axioms/symmetry", "declaration/verify"))
+			sdktest.Run(t, shapley{}, sdktest.Options{Exact: true, Tolerance: -1, Only: []string{"axioms/exact", "axioms/symmetry", "declaration/verify"}})
 		})
-		t.Run("none", func(t *testing.T) { sdktest.Run(t, shapley{}, sdktest.Only("axiom")) })
+		t.Run("none", func(t *testing.T) { sdktest.Run(t, shapley{}, sdktest.Options{Only: []string{"axiom"}}) })
 		return
 	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestRun$", "-test.v")

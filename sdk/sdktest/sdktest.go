@@ -4,7 +4,7 @@
 //
 // An author's test is one line:
 //
-//	func TestConformance(t *testing.T) { sdktest.Run(t, mymethod.Method{}) }
+//	func TestConformance(t *testing.T) { sdktest.Run(t, mymethod.Method{}, sdktest.Options{}) }
 //
 // The same checks run on whatever else is a [Subject], such as a sandboxed
 // module: xai plugin test is [Check] and a [Report] in one of its forms.
@@ -50,39 +50,9 @@ type Options struct {
 	Done func(Result)
 }
 
-// Option changes the Options of Run.
-type Option func(*Options)
-
-// Exact claims that the attributions of a linear model are its weights.
-func Exact() Option { return func(o *Options) { o.Exact = true } }
-
-// Additive claims that attributions sum to the target's value minus its
-// baseline.
-func Additive() Option { return func(o *Options) { o.Additive = true } }
-
-// Within sets the tolerance of Exact and Additive.
-func Within(tolerance float64) Option { return func(o *Options) { o.Tolerance = tolerance } }
-
-// With sets a parameter, as users type it.
-func With(name, value string) Option {
-	return func(o *Options) {
-		if o.Params == nil {
-			o.Params = make(map[string]string)
-		}
-		o.Params[name] = value
-	}
-}
-
-// Only names the checks to run.
-func Only(checks ...string) Option { return func(o *Options) { o.Only = append(o.Only, checks...) } }
-
 // Run runs the kit on a method in process, each check as a subtest.
-func Run(t *testing.T, method sdk.Method, options ...Option) {
+func Run(t *testing.T, method sdk.Method, o Options) {
 	t.Helper()
-	var o Options
-	for _, option := range options {
-		option(&o)
-	}
 	RunSubject(t, Method(method), o)
 }
 

@@ -9,4 +9,4 @@ import (
 
 // TestConformance runs the conformance kit: windows of one unit, as the defaults
 // are, give the weights of a linear model.
-func TestConformance(t *testing.T) { sdktest.Run(t, occlusion.Method{}, sdktest.Exact()) }
+func TestConformance(t *testing.T) { sdktest.Run(t, occlusion.Method{}, sdktest.Options{Exact: true}) }
