@@ -68,7 +68,7 @@ var rules = []rule{
 	}, []string{"core/native", "core/process/testdata/...", "sdk/sdktest/...", "google.golang.org/protobuf/proto"}},
 	{"core/native", []string{"core/internal/...", "sdk"}, []string{"plugins/...", "sdk/..."}},
 	{"core/internal/...", []string{"core/internal/...", "sdk", "sdk/abi", "sdk/num"}, nil},
-	{"core/evaluation", []string{"core", "core/internal/random", "core/metric", "engine/tokenizer", "internal/nearest", "sdk", "sdk/num", "github.com/rivo/uniseg", "gonum.org/v1/gonum/stat"}, []string{"internal/golden", "plugins/..."}},
+	{"core/evaluation", []string{"core", "core/internal/random", "core/metric", "engine/arch", "engine/tokenizer", "internal/nearest", "sdk", "sdk/num", "github.com/rivo/uniseg", "gonum.org/v1/gonum/stat"}, []string{"internal/golden", "plugins/..."}},
 	{"core/metric", []string{"gonum.org/v1/gonum/stat"}, []string{"internal/golden"}},
 	{"core/report", []string{"core", "core/evaluation", "engine/arch", "engine/checkpoint/safetensors", "engine/tokenizer", "sdk", "github.com/rivo/uniseg"}, []string{"core/metric", "engine"}},
 	{"core", []string{
@@ -86,7 +86,7 @@ var rules = []rule{
 
 	// The command line. Nothing imports it.
 	{"cmd/xai", []string{
-		"core", "core/author", "core/builtin", "core/evaluation", "core/install", "core/metric", "core/process", "core/report", "core/seal", "core/wasm", "engine", "engine/tokenizer",
+		"core", "core/author", "core/builtin", "core/evaluation", "core/install", "core/metric", "core/process", "core/report", "core/seal", "core/wasm", "engine", "engine/arch", "engine/tokenizer",
 		"internal/nearest", "internal/scaffold", "internal/toolchain", "internal/virtual", "plugins", "registry", "registry/signature", "registry/source", "sdk", "sdk/sdktest",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/sys/windows", "golang.org/x/term",
 	}, []string{"internal/ocitest", "github.com/rogpeppe/go-internal/testscript"}},

@@ -9,6 +9,7 @@ import (
 	"github.com/rivo/uniseg"
 
 	"github.com/xai-go/xai/core"
+	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/tokenizer"
 	"github.com/xai-go/xai/sdk"
 )
@@ -58,7 +59,7 @@ func (o outcome) predicted() int {
 // is named.
 func open(ctx context.Context, m *core.Model, in core.Input, o *Options, target, long string) (*document, error) {
 	spans := [][2]int{{0, len(in.Text)}}
-	if in.Raw == nil && in.Pair == nil && long == LongWindows {
+	if in.Raw == nil && in.Pair == nil && long == LongWindows && m.Info().Task == arch.SequenceClassification {
 		var err error
 		if spans, err = windows(m, in.Text); err != nil {
 			return nil, err
