@@ -55,14 +55,11 @@ type OptionError struct {
 // Error returns the sentence.
 func (e *OptionError) Error() string { return e.Msg }
 
-var (
-	methodName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-	modulePath = regexp.MustCompile(`^[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*$`)
-)
+var modulePath = regexp.MustCompile(`^[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*$`)
 
 // check refuses options that cannot be used.
 func (o Options) check() error {
-	if !methodName.MatchString(o.Name) || len(o.Name) > 64 {
+	if !registry.ValidName(o.Name) {
 		hint := "use lower-case letters and digits, with hyphens between them, 64 at most"
 		if near := slug(o.Name); near != "" {
 			hint = "did you mean " + near + "? " + hint
