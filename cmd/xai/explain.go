@@ -12,7 +12,6 @@ import (
 
 	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/core/report"
-	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/registry"
 	"github.com/xai-go/xai/sdk"
 )
@@ -259,7 +258,7 @@ func predicted(ctx context.Context, model *core.Model, in core.Input, format str
 		return nil, nil
 	}
 	p, err := model.Predict(ctx, []core.Input{in}, core.PredictOptions{})
-	if err != nil && ctx.Err() == nil && model.Info().Task != arch.SequenceClassification {
+	if ctx.Err() == nil && core.KindOf(err) == core.KindInput {
 		return nil, nil
 	}
 	return p, err
