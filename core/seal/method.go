@@ -142,6 +142,9 @@ func parseParam(data []byte) (sdk.Param, error) {
 	}
 	if o.has("default") {
 		p.Default = o.value("default", p.Type)
+	} else if _, null := o.raw["default"]; null && o.err == nil {
+		// What the SDK for Go makes of a value of another type.
+		o.err = fmt.Errorf("default is null; in Go it is a value of the type %s, such as %s", goTypes[p.Type][0], goTypes[p.Type][1])
 	} else if o.err == nil {
 		o.err = errors.New("default is missing; every parameter has one")
 	}
@@ -166,6 +169,12 @@ func parseParam(data []byte) (sdk.Param, error) {
 		err = fmt.Errorf("%s: %w", quote(p.Name), err)
 	}
 	return p, err
+}
+
+// goTypes are the types of Go that values of parameters have, each with a value.
+var goTypes = map[sdk.ParamType][2]string{
+	sdk.Int: {"int64", "int64(2)"}, sdk.Float: {"float64", "2.0"}, sdk.Bool: {"bool", "true"},
+	sdk.String: {"string", `"text"`}, sdk.Enum: {"string", "one of Values"},
 }
 
 // object is an object of JSON whose values are read one by one. The first error
