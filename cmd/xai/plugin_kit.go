@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -37,13 +38,14 @@ as they are declared. One by NAME has to be granted what it needs, as if it were
 explain; that of a FOLDER may neither reach the network nor see all files, unless --dev
 says that it is yours. Without any it is the folder that it is run in. --exact and
 --additive hold a method to more, where its author claims that. A module is compiled in
-a confined process.
+a confined process. --timeout bounds each run of the method, not the whole test.
 
 It exits with 4 where a check failed, or where the module was refused.`,
 		Example: examples(
 			"xai plugin test my-method", "the method in a folder",
 			"xai plugin test lime.wasm --format tap", "a module, for a program that reads TAP",
 			"xai plugin test --format junit -o report.xml", "a report for a build server",
+			"xai plugin test slow --timeout 2m --skip inputs/long", "a method that takes its time",
 			"xai plugin test my-shap --additive -p num_samples=2000", "values that sum to what they explain",
 		),
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -65,9 +67,11 @@ It exits with 4 where a check failed, or where the module was refused.`,
 	f.StringVarP(&t.method, "method", "M", "", "the `METHOD` of a module that has several")
 	f.StringArrayVarP(&t.params, "param", "p", nil, "parameter of the method in all runs, as `KEY=VALUE`; may be repeated")
 	f.StringSliceVar(&t.only, "only", nil, "run these `CHECKS` alone, such as axioms or inputs/long; with commas")
+	f.StringSliceVar(&t.skip, "skip", nil, "leave these `CHECKS` out, such as inputs/long; with commas")
 	f.BoolVar(&t.exact, "exact", false, "the method claims that the values of a linear model are its weights")
 	f.BoolVar(&t.additive, "additive", false, "the method claims that its values sum to the target's value minus its baseline")
 	f.Var(choice{&t.format, []string{"term", "tap", "junit", "json"}}, "format", "how to write the report (default: term)")
+	f.Var(duration{&t.each}, "timeout", "how long each run of the method may take (default: 10s)")
 	f.VarP(filename{&t.file}, "out-file", "o", "write the report to this `FILE`, whole or not at all")
 	a.complete(cmd)
 	return cmd
@@ -79,6 +83,8 @@ type kitRun struct {
 	method   string
 	params   []string
 	only     []string
+	skip     []string
+	each     time.Duration // of a run; 0 for the kit's own
 	exact    bool
 	additive bool
 	format   string
@@ -89,13 +95,13 @@ type kitRun struct {
 
 // run runs the command.
 func (t *kitRun) run(ctx context.Context, what string) error {
-	o := sdktest.Options{Only: t.only, Exact: t.exact, Additive: t.additive}
+	o := sdktest.Options{Exact: t.exact, Additive: t.additive, Timeout: t.each}
 	var err error
 	if o.Params, err = pairs(t.params); err != nil {
 		return err
 	}
-	if t.checks() == 0 {
-		return unknownCheck(t.only)
+	if o.Only, err = t.chosen(); err != nil {
+		return err
 	}
 	var out *output
 	if t.file == "-" {
@@ -125,7 +131,7 @@ func (t *kitRun) run(ctx context.Context, what string) error {
 		done := 0
 		o.Done = func(sdktest.Result) {
 			done++
-			progress(done, max(done, t.checks()))
+			progress(done, max(done, len(o.Only)))
 		}
 	}
 	r := sdktest.Check(ctx, subject, o)
@@ -162,33 +168,35 @@ func (t *kitRun) run(ctx context.Context, what string) error {
 	}
 }
 
-// unknownCheck says that there are no such checks.
-func unknownCheck(only []string) error {
-	var names []string
+// chosen returns the names of the checks that run: those of --only, or all, without
+// those of --skip.
+func (t *kitRun) chosen() ([]string, error) {
+	var all, out []string
 	for _, c := range sdktest.Checks() {
 		group, _, _ := strings.Cut(c.ID, "/")
-		if !slices.Contains(names, group) {
-			names = append(names, group)
+		if !slices.Contains(all, group) {
+			all = append(all, group)
 		}
-		names = append(names, c.ID)
-	}
-	hint := "docs/conformance-kit.md lists them"
-	if near, ok := nearest.Of(only[0], names); ok {
-		hint = "did you mean " + near + "? " + hint
-	}
-	return usage(hint, "no check is named %s", strings.Join(only, ", "))
-}
-
-// checks counts the checks that will run.
-func (t *kitRun) checks() int {
-	n := 0
-	for _, c := range sdktest.Checks() {
-		group, _, _ := strings.Cut(c.ID, "/")
-		if len(t.only) == 0 || slices.Contains(t.only, c.ID) || slices.Contains(t.only, group) {
-			n++
+		all = append(all, c.ID)
+		among := func(names []string) bool { return slices.Contains(names, c.ID) || slices.Contains(names, group) }
+		if (len(t.only) == 0 || among(t.only)) && !among(t.skip) {
+			out = append(out, c.ID)
 		}
 	}
-	return n
+	for _, name := range slices.Concat(t.only, t.skip) {
+		if slices.Contains(all, name) {
+			continue
+		}
+		hint := "docs/conformance-kit.md lists them"
+		if near, ok := nearest.Of(name, all); ok {
+			hint = "did you mean " + near + "? " + hint
+		}
+		return nil, usage(hint, "no check is named %s", name)
+	}
+	if len(out) == 0 {
+		return nil, usage("leave one of them in", "--skip leaves out all checks that would run")
+	}
+	return out, nil
 }
 
 // subject finds what is tested and makes it ready.
@@ -334,6 +342,9 @@ func (t *kitRun) limits(e registry.Method) wasm.Limits {
 	l := wasm.Limits{MemoryBytes: e.Limits.Memory, Timeout: e.Limits.Timeout, Forwards: e.Limits.Forwards, OutputBytes: e.Limits.Output, LogBytes: e.Limits.Log, Fuel: e.Limits.Fuel}
 	if t.fuel > 0 {
 		l.Fuel = int64(t.fuel)
+	}
+	if t.each > 0 { // as --timeout of explain, and not less than the kit waits
+		l.Timeout = t.each
 	}
 	return l
 }
