@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/xai-go/xai/core/process"
@@ -277,8 +279,18 @@ func loadError(e registry.Entry, err error) error {
 	hint := "check the method's url and sha256 in " + e.File.Path
 	if missing, ok := errors.AsType[*registry.NotFetchedError](err); ok {
 		hint = "xai plugin add " + missing.Name + " fetches it"
+	} else if dir := filepath.Dir(e.File.Path); errors.Is(err, fs.ErrNotExist) && sources(dir) {
+		hint = "build it: xai plugin build " + dir
 	}
 	return &Error{Kind: KindMethod, Msg: err.Error(), Hint: hint, Err: err}
+}
+
+// sources reports whether a folder seems to be one that a method is built from.
+func sources(dir string) bool {
+	files, err := os.ReadDir(dir)
+	return err == nil && slices.ContainsFunc(files, func(f fs.DirEntry) bool {
+		return slices.Contains([]string{".go", ".rs", ".c", ".ts", ".py"}, filepath.Ext(f.Name()))
+	})
 }
 
 // Prepare compiles a method's module ahead of its first use, for a caller that

@@ -63,25 +63,73 @@ func (h *Host) ready(ctx context.Context, e registry.Entry, info sdk.Info, r *Re
 			r.Runtime = RuntimeProcess
 		}
 	}
+	if r.Fuel > 0 && (r.Runtime == RuntimeNative || e.Kind == registry.KindProcess) {
+		return nil, usage("nobody counts the instructions of method "+e.Name+" where it runs", "leave --fuel out; --timeout bounds it")
+	}
+	var out *ready
 	switch r.Runtime {
 	case RuntimeWASM:
 		if e.Kind == registry.KindProcess {
 			return nil, usage("method "+e.Name+" is a program, not a module", "use --runtime process, or leave --runtime out")
 		}
-		return h.inModule(ctx, e, info, r)
+		out, err = h.inModule(ctx, e, info, r)
 	case RuntimeProcess:
 		if e.Kind == registry.KindProcess {
-			return h.asProcess(ctx, e, info, r)
+			out, err = h.asProcess(ctx, e, info, r)
+		} else {
+			out, err = h.moduleApart(ctx, e, info, r)
 		}
-		return h.moduleApart(ctx, e, info, r)
 	case RuntimeNative:
-		return h.inProcess(e)
+		out, err = h.inProcess(e)
+	default:
+		return nil, unknownRuntime(r.Runtime)
 	}
+	if err != nil {
+		return nil, err
+	}
+	run := out.run
+	out.run = func(ctx context.Context, model sdk.Model, request *sdk.Request) (*sdk.Explanation, cost, error) {
+		x, took, err := run(ctx, model, request)
+		return x, took, h.capped(e, err)
+	}
+	return out, nil
+}
+
+// capped says of a run that ran into a limit that it is the policy's, where nobody
+// but whoever manages the machine can raise it.
+func (h *Host) capped(e registry.Entry, err error) error {
+	limit, ok := errors.AsType[*LimitError](err)
+	if !ok {
+		return err
+	}
+	policy, policyErr := registry.ReadPolicy(cmp.Or(h.options.PolicyFile, registry.SystemPolicyPath()))
+	if policyErr != nil {
+		return err
+	}
+	most, has := policy.Limits, e.Limits
+	by := map[string]bool{
+		LimitMemory:   most.Memory > 0 && has.Memory >= most.Memory,
+		LimitTimeout:  most.Timeout > 0 && has.Timeout >= most.Timeout,
+		LimitFuel:     most.Fuel > 0 && has.Fuel >= most.Fuel,
+		LimitOutput:   most.Output > 0 && has.Output >= most.Output,
+		LimitForwards: most.Forwards > 0 && has.Forwards >= most.Forwards,
+	}
+	if !by[limit.Limit] {
+		return err
+	}
+	return &Error{
+		Kind: KindMethod, Msg: "method " + e.Name + ": " + err.Error(),
+		Hint: "the policy of this machine, " + policy.Path + ", allows no more: use fewer samples, or ask whoever manages it", Err: err,
+	}
+}
+
+// unknownRuntime says that there is no such runtime.
+func unknownRuntime(name string) error {
 	hint := "use wasm, process or native"
-	if near, ok := nearest.Of(r.Runtime, []string{RuntimeWASM, RuntimeProcess, RuntimeNative}); ok {
+	if near, ok := nearest.Of(name, []string{RuntimeWASM, RuntimeProcess, RuntimeNative}); ok {
 		hint = "did you mean " + near + "? " + hint
 	}
-	return nil, usage("unknown runtime "+strconv.Quote(r.Runtime), hint)
+	return usage("unknown runtime "+strconv.Quote(name), hint)
 }
 
 // inModule readies a method that is a module, in the sandbox of this process.
@@ -195,7 +243,11 @@ func unconfined(c *registry.Confine) *registry.Confine {
 func (h *Host) inProcess(e registry.Entry) (*ready, error) {
 	method, ok := h.options.Methods.Native[e.Name]
 	if !ok || e.ShadowsBuiltin {
-		return nil, usage("method "+e.Name+" does not run in process", "only built-in methods do: use --runtime wasm")
+		hint := "only built-in methods do: use --runtime wasm"
+		if e.Kind == registry.KindProcess {
+			hint = "only built-in methods do: leave --runtime out"
+		}
+		return nil, usage("method "+e.Name+" does not run in process", hint)
 	}
 	timeout := e.Limits.Timeout
 	run := func(ctx context.Context, model sdk.Model, request *sdk.Request) (*sdk.Explanation, cost, error) {

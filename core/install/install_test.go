@@ -574,8 +574,13 @@ func TestFetchGoesOn(t *testing.T) {
 		_, _ = w.Write(data)
 	}))
 	t.Cleanup(server.Close)
+	described, err := seal.Methods(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	params := described[0].Entry("m.wasm", sum).Params
 	method := func(name, file, sum string) registry.Method {
-		return registry.Method{Name: name, Kind: registry.KindWASM, URL: server.URL + "/" + file, SHA256: sum, ABI: "1.0", Version: "1.0.0", Needs: []string{"forward"}}
+		return registry.Method{Name: name, Kind: registry.KindWASM, URL: server.URL + "/" + file, SHA256: sum, ABI: "1.0", Version: "1.0.0", Needs: []string{"forward"}, Params: params}
 	}
 	f := registry.File{Path: p.file, Methods: []registry.Method{
 		method("gone", "gone.wasm", strings.Repeat("1", 64)), method("here", "m.wasm", sum), method("swapped", "m.wasm", strings.Repeat("0", 64)),
