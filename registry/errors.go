@@ -86,9 +86,9 @@ type NotFetchedError struct {
 	File string // the methods.toml
 }
 
-// Error says which command fetches the module.
+// Error says what is not there.
 func (e *NotFetchedError) Error() string {
-	return fmt.Sprintf("method %s: %s, which %s names, was not fetched yet; fetch it with: xai plugin add %s", e.Name, document.Quote(e.URL), e.File, e.Name)
+	return fmt.Sprintf("method %s: %s, which %s names, was not fetched yet", e.Name, document.Quote(e.URL), e.File)
 }
 
 // SignatureError reports a module whose signature is missing or not by the

@@ -45,8 +45,16 @@ type LockedArtifact struct {
 	Digest string // of the OCI manifest
 }
 
-// LockPath returns where the lock of a methods.toml is.
-func LockPath(file string) string { return filepath.Join(filepath.Dir(file), LockName) }
+// LockPath returns where the lock of a registry file is: beside it, and after its
+// name where that is another than methods.toml, so that each file of a folder has a
+// lock of its own: other.toml has other.xai.lock.
+func LockPath(file string) string {
+	name := LockName
+	if base := filepath.Base(file); base != "methods.toml" {
+		name = strings.TrimSuffix(base, ".toml") + "." + LockName
+	}
+	return filepath.Join(filepath.Dir(file), name)
+}
 
 // NewLock locks the methods of a file as they are now. The digests are those of
 // the OCI manifests behind addresses that have none, by address; package source

@@ -169,7 +169,7 @@ type PolicyError struct {
 
 // Error says what the policy does not allow.
 func (e *PolicyError) Error() string {
-	return fmt.Sprintf("method %s: %s; the policy of this machine, %s, says so, and whoever manages it can change it", e.Name, e.Msg, e.Path)
+	return fmt.Sprintf("method %s: %s, by the policy of this machine, %s, which whoever manages it can change", e.Name, e.Msg, e.Path)
 }
 
 // Check returns a *PolicyError where the policy does not allow the method. What
@@ -195,7 +195,7 @@ func (p *Policy) Check(e Entry) error {
 	}
 	switch {
 	case e.Signer == "" && p.unsigned:
-		return refuse("nobody has signed it")
+		return refuse("nobody has signed it, and somebody must have")
 	case e.Signer != "" && p.signers != nil && !slices.Contains(p.signers, e.Signer):
 		return refuse("its signer, %s, is none of those that may sign", e.Signer)
 	}

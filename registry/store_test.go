@@ -194,7 +194,7 @@ func TestLoadStored(t *testing.T) {
 		missing, ok := errors.AsType[*NotFetchedError](err)
 		if !ok || *missing != (NotFetchedError{Name: "m", URL: e.URL, File: "f"}) {
 			t.Errorf("%s: error = %v", name, err)
-		} else if want := `method m: "https://example.org/m.wasm", which f names, was not fetched yet; fetch it with: xai plugin add m`; err.Error() != want {
+		} else if want := `method m: "https://example.org/m.wasm", which f names, was not fetched yet`; err.Error() != want {
 			t.Errorf("error = %v, want %s", err, want)
 		}
 	}

@@ -205,11 +205,15 @@ func (a *app) installing(format string, do func(*install.Installer) ([]install.M
 	if failed != nil && several == nil && len(methods) == 0 {
 		return a.advise(failed)
 	}
+	list, err := i.Host.Methods()
+	if err != nil {
+		return err
+	}
 	err = a.write(func(w io.Writer) error { // what is here is told, whatever is not
 		if format == "json" {
 			return report.JSON(w, added(methods, several, c.hosts))
 		}
-		return addedTerm(w, methods, several)
+		return addedTerm(w, list, methods, several)
 	})
 	if err == nil && failed != nil {
 		err = a.advise(failed)
@@ -301,7 +305,7 @@ func added(methods []install.Method, failed *install.FetchError, contacted []str
 	return out
 }
 
-func addedTerm(w io.Writer, methods []install.Method, failed *install.FetchError) error {
+func addedTerm(w io.Writer, list *registry.List, methods []install.Method, failed *install.FetchError) error {
 	if failed != nil {
 		for _, f := range failed.Failures {
 			fmt.Fprintf(w, "%s is not here: %s.\n", f.Name, report.Line(f.Err.Error()))
@@ -337,18 +341,30 @@ func addedTerm(w io.Writer, methods []install.Method, failed *install.FetchError
 			fmt.Fprintf(w, "  %s has a method of this name and comes first, so that the name does not find this one.\n", report.Line(m.Behind))
 		}
 		if m.Change != seal.Unchanged {
-			lockNote(w, m.File.Path)
+			lockNote(w, list, m.File.Path)
 		}
 	}
 	return nil
 }
 
-// lockNote says that a lock is not what its file is any more.
-func lockNote(w io.Writer, file string) {
+// lockNote says that a lock is not what its file is any more, where that is so. The
+// list may be what the file was before.
+func lockNote(w io.Writer, list *registry.List, file string) {
 	path := registry.LockPath(file)
-	if _, err := os.Lstat(path); err == nil {
-		fmt.Fprintf(w, "  %s does not say so yet: xai plugin lock\n", report.Line(path))
+	if _, err := os.Lstat(path); err != nil {
+		return
 	}
+	lock, err := registry.ReadLock(path)
+	if err == nil {
+		var text []byte
+		if text, err = readAtMost(file, maxDescription); err == nil {
+			var now *registry.File
+			if now, err = registry.Parse(text, file); err == nil && len(lock.Compare(list.With(now))) == 0 {
+				return
+			}
+		}
+	}
+	fmt.Fprintf(w, "  %s does not say so yet: xai plugin lock\n", report.Line(path))
 }
 
 // grantedBy asks where somebody can be asked, unless yes says it all.

@@ -40,8 +40,8 @@ func (a *app) pluginLock() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lock",
 		Short: "Write down what the methods of a project are",
-		Long: `Lock writes xai.lock beside the project's methods.toml, or that of --registry: the
-address, hash of every platform, OCI digest, signer, version, ABI, needs and confinement
+		Long: `Lock writes xai.lock beside the project's methods.toml, or beside the file of
+--registry, after whose name it is called where that is another: the address, hash of every platform, OCI digest, signer, version, ABI, needs and confinement
 of every method that it declares; parameters and limits are no part of it. Commit it.
 With --locked, xai runs nothing that differs from it.
 Lock prints what has changed since. It contacts an OCI registry where an address names

@@ -57,7 +57,7 @@ stays granted: xai plugin revoke takes it back.`,
 				if next, ok := without(list, path, args[0]); ok {
 					fmt.Fprintf(w, "  The name now finds that of %s.\n", report.Line(next.File.Path))
 				}
-				lockNote(w, path)
+				lockNote(w, list, path)
 				return nil
 			})
 		},
