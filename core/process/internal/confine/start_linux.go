@@ -163,7 +163,9 @@ func (b *Box) start(ctx context.Context, c Command) (*Child, error) {
 	return nil, errors.Join(err, child.Close())
 }
 
-// end ends a process and its descendants.
+// end ends a process and its descendants. Where the host is killed before that, the
+// kernel ends the process, and with it its namespace; where it has a user of its own
+// instead, its descendants stay, as confined as they were.
 func (b *Box) end(p *os.Process) {
 	switch {
 	case b.shim == "":
