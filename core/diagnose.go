@@ -98,8 +98,8 @@ func (d *diagnosis) sandbox() {
 	plan := process.Plan(process.Confine{}, xai)
 	f := Fact{Group: "sandbox", Name: "processes", Value: plan.String()}
 	if open := plan.Missing(); len(open) > 0 {
-		f.Value += ": a method that is a program " + strings.Join(open, ", ")
-		f.Hint = "methods that are modules need none of this; grant one that is a program only where you trust it"
+		f.Value += ": a method that is a process " + strings.Join(open, ", ")
+		f.Hint = "methods that are modules need none of this; grant one that is a process only where you trust it"
 	}
 	d.facts = append(d.facts, f)
 }

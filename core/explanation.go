@@ -39,7 +39,7 @@ type ModelRef struct {
 type MethodRef struct {
 	Name    string         `json:"name"`
 	Version string         `json:"version"`
-	SHA256  string         `json:"sha256"` // of the module or the program that ran
+	SHA256  string         `json:"sha256"` // of the module or the executable that ran
 	Runtime string         `json:"runtime"`
 	ABI     string         `json:"abi"`
 	Needs   []sdk.Need     `json:"needs"`            // that were granted

@@ -39,12 +39,12 @@ type Options struct {
 	Methods  Builtin          // the embedded methods: plugins.Builtin()
 	Registry string           // a methods.toml that comes before those that are searched for; empty for none
 	// BuiltinOnly has no registry file read but the binary's own: what else lies
-	// on the machine, or in the folder that the program stands in, is nothing to it.
+	// on the machine, or in the current folder, is nothing to it.
 	BuiltinOnly bool
 	// Locked has no method run that is not what the xai.lock beside the project's
 	// methods.toml says.
 	Locked bool
-	// Dev runs modules and programs that registry files name by a path as they
+	// Dev runs modules and executables that registry files name by a path as they
 	// are, whatever hash is pinned, locked or granted: for an author who builds one
 	// again and again. Results say so.
 	Dev bool
@@ -129,10 +129,10 @@ func New(o Options) (*Host, error) {
 	return h, nil
 }
 
-// MemoryBound returns the bytes that this program takes at most while it explains
+// MemoryBound returns the bytes that the host takes at most while it explains
 // with a method, by what the host holds it to: the budgets of the open model and, in
 // int8, of the one beside it; the evaluations that each remembers; the answers of a
-// run; and what the sandbox has and returns. A method that is a program has its
+// run; and what the sandbox has and returns. A method that is a process has its
 // memory in its own process, beside that. What has no bound of its own, such as a
 // vocabulary, is not in it.
 func (h *Host) MemoryBound(e registry.Entry) int64 {

@@ -25,7 +25,7 @@ func (h *Host) Module(ctx context.Context, method string) (registry.Entry, []byt
 	return e, bytes, nil
 }
 
-// Executable is Module for a method that is a program: it returns the path of the
+// Executable is Module for a method that is a process: it returns the path of the
 // verified executable for this platform, with its hash in the entry.
 func (h *Host) Executable(ctx context.Context, method string) (registry.Entry, string, error) {
 	e, err := h.entry(method)

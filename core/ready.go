@@ -70,7 +70,7 @@ func (h *Host) ready(ctx context.Context, e registry.Entry, info sdk.Info, r *Re
 	switch r.Runtime {
 	case RuntimeWASM:
 		if e.Kind == registry.KindProcess {
-			return nil, usage("method "+e.Name+" is a program, not a module", "use --runtime process, or leave --runtime out")
+			return nil, usage("method "+e.Name+" is a process, not a module", "use --runtime process, or leave --runtime out")
 		}
 		out, err = h.inModule(ctx, e, info, r)
 	case RuntimeProcess:
@@ -172,7 +172,7 @@ func (h *Host) moduleApart(ctx context.Context, e registry.Entry, info sdk.Info,
 	return &ready{run, e.SHA256, module.Describe(limits)}, nil
 }
 
-// asProcess readies a method that is a program, in a confined process.
+// asProcess readies a method that is a process.
 func (h *Host) asProcess(ctx context.Context, e registry.Entry, info sdk.Info, r *Request) (*ready, error) {
 	path, err := h.loader().Executable(ctx, e)
 	if err != nil {

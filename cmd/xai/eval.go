@@ -118,7 +118,7 @@ outputs, weighted by their tokens, add up to that of the text.`,
 	f.Var(seed{&e.seed}, "seed", "seed of whatever is drawn at random; the same seed gives the same result")
 	f.Var(choice{&e.format, evaluationFormats}, "format", "how to write the result (default: term)")
 	f.VarP(filename{&e.file}, "out-file", "o", "write to this `FILE`, whole or not at all")
-	f.Var(choice{&e.runtime, []string{core.RuntimeWASM, core.RuntimeProcess, core.RuntimeNative}}, "runtime", "run the methods in their sandbox (wasm), in a confined process (process) or, to debug built-in ones, in this program (native)")
+	f.Var(choice{&e.runtime, []string{core.RuntimeWASM, core.RuntimeProcess, core.RuntimeNative}}, "runtime", "run the methods in their sandbox (wasm), in a confined process (process) or, to debug built-in ones, in xai itself (native)")
 	a.complete(cmd)
 	return cmd
 }

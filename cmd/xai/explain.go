@@ -84,7 +84,7 @@ chooses the format where --format does not.`,
 	f.Var(seed{&e.seed}, "seed", "seed of whatever is drawn at random; the same seed gives the same result")
 	f.Var(choice{&e.format, formats}, "format", "how to write the result (default: term)")
 	f.VarP(filename{&e.file}, "out-file", "o", "write to this `FILE`, whole or not at all")
-	f.Var(choice{&e.runtime, []string{core.RuntimeWASM, core.RuntimeProcess, core.RuntimeNative}}, "runtime", "run the method in its sandbox (wasm), in a confined process (process; a module keeps its sandbox there) or, to debug a built-in one, in this program (native)")
+	f.Var(choice{&e.runtime, []string{core.RuntimeWASM, core.RuntimeProcess, core.RuntimeNative}}, "runtime", "run the method in its sandbox (wasm), in a confined process (process; a module keeps its sandbox there) or, to debug a built-in one, in xai itself (native)")
 	a.complete(cmd)
 	a.methodHelp(cmd)
 	return cmd

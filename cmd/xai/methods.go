@@ -292,7 +292,7 @@ func (a *app) infoTerm(w io.Writer, e registry.Entry, info sdk.Info, wants *regi
 	field("needs", strings.Join(e.Needs, ", "))
 	what := "module"
 	if e.Kind == registry.KindProcess {
-		what = "program"
+		what = "executable"
 	}
 	field(what, e.URL)
 	field("sha256", e.SHA256)

@@ -169,7 +169,7 @@ func askProgram(ctx context.Context, target, built string, declared registry.Met
 	if err != nil {
 		err = builtError(target, err)
 		if e, ok := errors.AsType[*core.Error](err); ok {
-			e.Hint = "nothing was written; the program may say why if you start it yourself"
+			e.Hint = "nothing was written; the executable may say why if you start it yourself"
 		}
 		return nil, err
 	}
@@ -184,7 +184,7 @@ func askProgram(ctx context.Context, target, built string, declared registry.Met
 	return s, nil
 }
 
-// programOptions are those of a program whose author runs it: it is confined as far
+// programOptions are those of an executable whose author runs it: it is confined as far
 // as this machine can.
 func programOptions(path, sum string, c *registry.Confine) process.Options {
 	return process.Options{Path: path, SHA256: sum, Confine: core.ConfineOf(c), Unconfined: true}

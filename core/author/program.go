@@ -39,7 +39,7 @@ func Programs(ctx context.Context, o process.Options) ([]seal.Method, error) {
 	}
 	methods, err := seal.ParseAll(text)
 	if err != nil {
-		return nil, fmt.Errorf("the program describes itself wrongly: %w", err)
+		return nil, fmt.Errorf("the executable describes itself wrongly: %w", err)
 	}
 	return methods, nil
 }
