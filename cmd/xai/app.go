@@ -103,7 +103,7 @@ methods it brings, or with yours.`,
 	f.Var(&a.memory, "memory", "memory for the weights, the work of all forwards and what they return, for example 2GiB (default 4GiB)")
 	f.Var(duration{&a.timeout}, "timeout", "give up after this long, for example 30s")
 	f.Var(&a.fuel, "fuel", "instructions that a method in the sandbox may take, for example 20G (default: its limit in methods.toml)")
-	f.StringVar(&a.registry, "registry", "", "look for methods in this methods.toml `FILE` first")
+	f.Var(given{&a.registry}, "registry", "look for methods in this methods.toml `FILE` first")
 	f.BoolVar(&a.locked, "locked", false, "run no method that is not what xai.lock says")
 	f.BoolVar(&a.dev, "dev", false, "run modules of methods.toml as they lie on the disk, held to no hash and no grant, while you write them")
 	f.BoolVar(&a.noColour, "no-color", false, "write without colours (NO_COLOR and CLICOLOR_FORCE are obeyed too)")
@@ -361,6 +361,19 @@ func (f filename) Set(s string) error {
 		return usage("name a file, or - for standard output", "the name is empty")
 	}
 	*f.value = s
+	return nil
+}
+
+// given is the value of a flag that names a file to read.
+type given struct{ value *string }
+
+func (n given) String() string { return *n.value }
+func (n given) Type() string   { return "FILE" }
+func (n given) Set(s string) error {
+	if s == "" {
+		return usage("name a file, or leave the flag out", "the name is empty")
+	}
+	*n.value = s
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -10,6 +11,9 @@ import (
 	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/core/report"
 )
+
+// errProblems is the cause of the error of a machine that something is wrong with.
+var errProblems = errors.New("something is wrong with this machine")
 
 func (a *app) doctor() *cobra.Command {
 	var format string
@@ -51,7 +55,7 @@ nothing and uses no network. Exit code 1 says that something is wrong.`,
 				return a.factsTerm(w, facts, problems)
 			})
 			if err == nil && problems > 0 {
-				err = &core.Error{Kind: core.KindInternal, Msg: plural(problems, "problem") + " found", Hint: "what to do about each stands above"}
+				err = &core.Error{Kind: core.KindInternal, Msg: plural(problems, "problem") + " found", Hint: "what to do about each stands above", Err: errProblems}
 			}
 			return err
 		},

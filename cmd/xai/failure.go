@@ -37,6 +37,9 @@ func (a *app) report(err error) int {
 	default:
 		f.Kind = "internal"
 	}
+	if errors.Is(err, errProblems) { // xai did what it should
+		f.Kind = "problems"
+	}
 	line := report.Lines // what went wrong inside is told in full
 	if f.Kind != "internal" {
 		line = report.Line

@@ -1,6 +1,7 @@
 package install
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -15,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/core/seal"
@@ -262,6 +264,9 @@ func (i *Installer) find(ctx context.Context, r Request) ([]registry.Method, str
 		found, err := sealed(data, r, url, got)
 		return found, "", err
 	}
+	if strings.HasSuffix(path, ".wasm") || !utf8.Valid(data) {
+		return nil, "", &core.Error{Kind: core.KindInput, Msg: path + " is neither a WebAssembly module nor a methods.toml", Hint: "give a module, or a methods.toml that declares methods"}
+	}
 	file, err := registry.Parse(data, path)
 	switch {
 	case err != nil:
@@ -454,13 +459,21 @@ func (i *Installer) declare(ctx context.Context, r Request, list *registry.List,
 		entries[k], _ = list.In(r.File, m.Name)
 	}
 	var changes []seal.Change
+	var before, after []byte
+	there, written := exists(r.File), false
 	out, err := i.bring(ctx, r.Granted, list, entries, func() error {
-		return i.Host.EditRegistry(ctx, r.File, func(now []byte) (out []byte, err error) {
-			out, changes, err = edit(now)
-			return out, err
+		err := i.Host.EditRegistry(ctx, r.File, func(now []byte) (out []byte, err error) {
+			before = now
+			after, changes, err = edit(now)
+			return after, err
 		})
+		written = err == nil
+		return err
 	})
 	if err != nil {
+		if written { // what was not granted is not declared either
+			err = errors.Join(err, i.undo(context.WithoutCancel(ctx), r.File, there, before, after))
+		}
 		return nil, err
 	}
 	for k := range out {
@@ -470,6 +483,22 @@ func (i *Installer) declare(ctx context.Context, r Request, list *registry.List,
 		}
 	}
 	return out, nil
+}
+
+// undo brings a file back to what it was, if it is still what it became.
+func (i *Installer) undo(ctx context.Context, file string, there bool, before, after []byte) error {
+	if !there {
+		if now, err := os.ReadFile(file); err == nil && bytes.Equal(now, after) {
+			return os.Remove(file)
+		}
+		return nil
+	}
+	return i.Host.EditRegistry(ctx, file, func(now []byte) ([]byte, error) {
+		if bytes.Equal(now, after) {
+			return before, nil
+		}
+		return now, nil
+	})
 }
 
 // bring fetches entries, verifies and compiles them, has granted what they need, and
@@ -491,13 +520,15 @@ func (i *Installer) bring(ctx context.Context, granted bool, list *registry.List
 			asks = append(asks, out[k].Granted)
 		}
 	}
-	if err := i.grant(ctx, granted, asks); err != nil {
+	if err := i.agreed(ctx, granted, asks); err != nil {
 		return nil, err
 	}
-	if rest == nil {
-		return out, nil
+	if rest != nil { // nothing stays granted to what could not be declared
+		if err := rest(); err != nil {
+			return nil, err
+		}
 	}
-	return out, rest()
+	return out, i.record(ctx, asks)
 }
 
 // bringOne fetches an entry, verifies and compiles it. What was not granted yet is
@@ -537,6 +568,14 @@ func (i *Installer) bringOne(ctx context.Context, list *registry.List, e registr
 
 // grant has granted what was asked for.
 func (i *Installer) grant(ctx context.Context, granted bool, asks []*registry.Ask) error {
+	if err := i.agreed(ctx, granted, asks); err != nil {
+		return err
+	}
+	return i.record(ctx, asks)
+}
+
+// agreed returns an error unless the user grants what was asked for.
+func (i *Installer) agreed(ctx context.Context, granted bool, asks []*registry.Ask) error {
 	if len(asks) == 0 {
 		return nil
 	}
@@ -553,6 +592,11 @@ func (i *Installer) grant(ctx context.Context, granted bool, asks []*registry.As
 			return &core.Error{Kind: core.KindMethod, Msg: refused.Error(), Err: refused}
 		}
 	}
+	return nil
+}
+
+// record remembers what was granted.
+func (i *Installer) record(ctx context.Context, asks []*registry.Ask) error {
 	for _, ask := range asks {
 		if err := i.Host.Grant(ctx, ask); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -770,5 +771,42 @@ func TestInterrupt(t *testing.T) {
 	_, err := p.Add(ctx, install.Request{Source: p.write(t, "lime.wasm", data), File: p.file})
 	if !errors.Is(err, context.Canceled) || p.declared(t) != nil {
 		t.Errorf("Add = %v, declared %v", err, p.declared(t))
+	}
+}
+
+// TestAddIsAllOrNothing: where the declaration cannot be written nothing is granted,
+// and where the grant cannot be remembered nothing is declared.
+func TestAddIsAllOrNothing(t *testing.T) {
+	data, _ := describing(t, "mine")
+	t.Run("the file", func(t *testing.T) {
+		p := newPlace(t)
+		module := p.write(t, "m.wasm", data)
+		p.write(t, "project", []byte("no folder"))
+		if _, err := p.Add(t.Context(), install.Request{Source: module, File: p.file, Granted: true}); err == nil {
+			t.Fatal("it was added")
+		}
+		if _, err := os.Stat(p.options.GrantsFile); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("there are grants: %v", err)
+		}
+	})
+	for _, there := range []bool{false, true} {
+		t.Run(fmt.Sprintf("the grant, there %t", there), func(t *testing.T) {
+			p := newPlace(t)
+			module := p.write(t, "m.wasm", data)
+			before := "# mine\nschema = 1\n"
+			p.write(t, "project/note", nil)
+			if there {
+				p.write(t, "project/methods.toml", []byte(before))
+			}
+			p.options.GrantsFile = filepath.Join(module, "grants.toml")
+			p.open(t)
+			if _, err := p.Add(t.Context(), install.Request{Source: module, File: p.file, Granted: true}); err == nil {
+				t.Fatal("it was added")
+			}
+			now, err := os.ReadFile(p.file)
+			if there && string(now) != before || !there && !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the file is %q, %v", now, err)
+			}
+		})
 	}
 }

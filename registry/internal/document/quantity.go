@@ -54,6 +54,14 @@ func (sc Scale) Format(n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
+// words writes n for a message.
+func (sc Scale) words(n int64) string {
+	if n == 0 {
+		return "0"
+	}
+	return strings.Trim(sc.Format(n), `"`)
+}
+
 // formatDuration writes whole seconds as seconds and the rest as Go does.
 func formatDuration(d time.Duration) string {
 	if d%time.Second == 0 {

@@ -197,7 +197,7 @@ func (t Table) Quantity(key string, sc Scale, low, high int64) int64 {
 	if !ok {
 		t.Fail(key, "%s must be %s", key, sc.form)
 	} else if n < low || n > high {
-		t.Fail(key, "%s is %d and must be from %d to %d", key, n, low, high)
+		t.Fail(key, "%s is %s and must be from %s to %s", key, sc.words(n), sc.words(low), sc.words(high))
 	}
 	return n
 }
