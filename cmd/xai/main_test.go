@@ -175,20 +175,25 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 			ts.Fatalf("%s is %s", args[1], m[args[1]])
 		}
 	},
-	// other: a methods.toml with the method lime, whose module has other bytes than
-	// the binary's.
-	"other": func(ts *testscript.TestScript, _ bool, _ []string) {
-		module, err := plugins.Builtin().Module("lime.wasm")
-		ts.Check(err)
-		module = append(slices.Clone(module), "\x00\x05\x04note"...) // a custom section without content
+	// other [METHOD]: a methods.toml with the method, lime if none is named, whose
+	// module has other bytes than the binary's.
+	"other": func(ts *testscript.TestScript, _ bool, args []string) {
+		name := "lime"
+		if len(args) > 0 {
+			name = args[0]
+		}
 		file, err := registry.Parse(plugins.Builtin().Registry, "methods.toml")
 		ts.Check(err)
+		file.Methods = slices.DeleteFunc(file.Methods, func(m registry.Method) bool { return m.Name != name })
+		url := strings.TrimPrefix(file.Methods[0].URL, "builtin:")
+		module, err := plugins.Builtin().Module(url)
+		ts.Check(err)
+		module = append(slices.Clone(module), "\x00\x05\x04note"...) // a custom section without content
 		sum := sha256.Sum256(module)
-		file.Methods = file.Methods[:1]
-		file.Methods[0].URL, file.Methods[0].SHA256 = "lime.wasm", hex.EncodeToString(sum[:])
+		file.Methods[0].URL, file.Methods[0].SHA256 = url, hex.EncodeToString(sum[:])
 		text, err := file.Marshal()
 		ts.Check(err)
-		ts.Check(os.WriteFile(ts.MkAbs("lime.wasm"), module, 0o666))
+		ts.Check(os.WriteFile(ts.MkAbs(url), module, 0o666))
 		ts.Check(os.WriteFile(ts.MkAbs("methods.toml"), text, 0o666))
 	},
 	// model HOW DIR: a copy of a model folder that is damaged in some way.

@@ -251,7 +251,7 @@ func TestAddRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.Methods = f.Methods[:1]
+		f.Methods = slices.DeleteFunc(f.Methods, func(m registry.Method) bool { return m.Name != "lime" })
 		f.Methods[0].URL, f.Methods[0].SHA256 = "lime.wasm", sum
 		change(&f.Methods[0])
 		text, err := f.Marshal()
@@ -385,7 +385,7 @@ func TestAddDeclarations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := f.Methods[0]
+	m := f.Methods[slices.IndexFunc(f.Methods, func(m registry.Method) bool { return m.Name == "lime" })]
 	m.URL, m.SHA256, m.Limits.Forwards = "lime.wasm", sum, 123
 	second := m
 	second.Name = "another"

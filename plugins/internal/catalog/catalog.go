@@ -5,7 +5,11 @@ package catalog
 import (
 	"time"
 
+	"github.com/xai-go/xai/plugins/attention"
+	"github.com/xai-go/xai/plugins/gradient"
 	"github.com/xai-go/xai/plugins/lime"
+	"github.com/xai-go/xai/plugins/perturbation"
+	"github.com/xai-go/xai/plugins/shap"
 	"github.com/xai-go/xai/sdk"
 )
 
@@ -33,11 +37,31 @@ func (f Family) Module() string { return f.Name + ".wasm" }
 // Families are the built-in families, by name. Memory is about twice what the
 // largest explanation that a family accepts was measured to take (LIME: 260 MiB
 // for 16,700 samples of 2,000 features), Forwards twice its rows, and Fuel more
-// than twice of what it comes to (3.5T).
+// than twice of what it comes to (LIME: 3.5T).
 var Families = []Family{
+	{
+		Name:    "attention",
+		Methods: attention.Methods(),
+		Limits:  Limits{Memory: 512 << 20, Timeout: time.Hour, Fuel: 4e12, Forwards: 10_000, Output: 32 << 20, Log: 64 << 10},
+	},
+	{
+		Name:    "gradient",
+		Methods: []sdk.Method{gradient.Saliency{}, gradient.InputXGradient{}, gradient.IntegratedGradients{}, gradient.SmoothGrad{}, gradient.GradientSHAP{}},
+		Limits:  Limits{Memory: 512 << 20, Timeout: time.Hour, Fuel: 20e12, Forwards: 200_000, Output: 32 << 20, Log: 64 << 10},
+	},
 	{
 		Name:    "lime",
 		Methods: []sdk.Method{lime.Method{}},
 		Limits:  Limits{Memory: 512 << 20, Timeout: time.Hour, Fuel: 10e12, Forwards: 200_000, Output: 16 << 20, Log: 64 << 10},
+	},
+	{
+		Name:    "perturbation",
+		Methods: []sdk.Method{perturbation.FeatureAblation{}, perturbation.LeaveOneOut{}, perturbation.Occlusion{}},
+		Limits:  Limits{Memory: 256 << 20, Timeout: time.Hour, Fuel: 1e12, Forwards: 20_000, Output: 16 << 20, Log: 64 << 10},
+	},
+	{
+		Name:    "shap",
+		Methods: []sdk.Method{shap.Exact{}, shap.Kernel{}, shap.Partition{}, shap.Permutation{}, shap.Sampling{}},
+		Limits:  Limits{Memory: 512 << 20, Timeout: time.Hour, Fuel: 10e12, Forwards: 2_000_000, Output: 32 << 20, Log: 64 << 10},
 	},
 }
