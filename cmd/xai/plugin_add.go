@@ -265,6 +265,7 @@ type addedMethod struct {
 	Granted        []string `json:"granted"`
 	ShadowsBuiltin bool     `json:"shadows_builtin"`
 	Behind         string   `json:"behind"`
+	Newer          string   `json:"newer"` // the version that was declared before, where it is above this one
 }
 
 type addedMethods struct {
@@ -295,7 +296,7 @@ func added(methods []install.Method, failed *install.FetchError, contacted []str
 		j := addedMethod{
 			Name: m.Name, Version: m.Version, Kind: m.Kind, URL: m.URL, SHA256: m.SHA256, Digest: m.Digest, Signer: m.Signer,
 			Needs: slices.Concat([]string{}, m.Needs), File: m.File.Path, Change: m.Change.String(), Granted: []string{},
-			ShadowsBuiltin: m.ShadowsBuiltin, Behind: m.Behind,
+			ShadowsBuiltin: m.ShadowsBuiltin, Behind: m.Behind, Newer: m.Newer,
 		}
 		if m.Granted != nil {
 			j.Granted = m.Granted.Wants()
@@ -336,6 +337,9 @@ func addedTerm(w io.Writer, list *registry.List, methods []install.Method, faile
 		}
 		if m.ShadowsBuiltin {
 			fmt.Fprintln(w, "  It stands in place of the method of this name that xai has itself.")
+		}
+		if m.Newer != "" {
+			fmt.Fprintf(w, "  It is older than what was declared, version %s: mind who offers you an older one.\n", report.Line(m.Newer))
 		}
 		if m.Behind != "" {
 			fmt.Fprintf(w, "  %s has a method of this name and comes first, so that the name does not find this one.\n", report.Line(m.Behind))

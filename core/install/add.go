@@ -447,6 +447,10 @@ func (i *Installer) declare(ctx context.Context, r Request, list *registry.List,
 		}
 	}
 	planned, _, err := edit(text)
+	was := &registry.File{Path: r.File}
+	if err == nil && len(bytes.TrimSpace(text)) > 0 {
+		was, err = registry.Parse(text, r.File)
+	}
 	if err == nil {
 		file, err = registry.Parse(planned, r.File)
 	}
@@ -478,11 +482,34 @@ func (i *Installer) declare(ctx context.Context, r Request, list *registry.List,
 	}
 	for k := range out {
 		out[k].Change = changes[k]
+		if old, ok := was.Method(out[k].Name); ok && above(old.Version, out[k].Version) {
+			out[k].Newer = old.Version
+		}
 		if digest != "" {
 			out[k].Digest = digest
 		}
 	}
 	return out, nil
+}
+
+// above reports whether a semantic version is above another: by its three numbers,
+// and with the same ones where only the other is of something not released yet.
+func above(a, b string) bool {
+	parts := func(s string) (numbers []int, before bool) {
+		s, _, _ = strings.Cut(s, "+")
+		s, _, before = strings.Cut(s, "-")
+		for part := range strings.SplitSeq(s, ".") {
+			n, _ := strconv.Atoi(part) // registry has held it to its form
+			numbers = append(numbers, n)
+		}
+		return numbers, before
+	}
+	x, early := parts(a)
+	y, late := parts(b)
+	if c := slices.Compare(x, y); c != 0 {
+		return c > 0
+	}
+	return !early && late
 }
 
 // undo brings a file back to what it was, if it is still what it became.

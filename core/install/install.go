@@ -44,6 +44,9 @@ type Method struct {
 	// Behind is the registry file that has a method of that name and comes first,
 	// so that the name does not find this one; empty where it does.
 	Behind string
+	// Newer is the version that the registry file declared before, where it is above
+	// the one that took its place; empty where it is not.
+	Newer string
 }
 
 // UntrustedError reports bytes from another machine that nothing vouches for:
