@@ -141,7 +141,7 @@ func TestWrongCalls(t *testing.T) {
 	want := []string{
 		"a thousand calls at once were answered in their order",
 		"after all: 0", "dims: -1", "forward: -1", "free: -2", "generate: -1", "grad: -1", "info: -2", "input: -11", "level: -1", "long: -5",
-		"new: -1", "nothing: -9", "op: -9", "param: -5", "progress: -1", "random: -5", "read: -2", "reply: -2", "result: -2", "strided: -2",
+		"new: -1", "nothing: -9", "op: -9", "param: -11", "progress: -1", "random: -5", "read: -2", "reply: -2", "result: -2", "strided: -2",
 		"tokenize: 1", "write: -2",
 	}
 	if diff := cmp.Diff(want, logs); diff != "" {

@@ -316,7 +316,7 @@ func TestInputsAndParams(t *testing.T) {
 	}
 	g.want("unknown", param("m"), sdk.EName)
 	g.want("without a value", param("lost"), sdk.EInternal)
-	g.want("long name", param(strings.Repeat("n", 256)), sdk.ERange)
+	g.want("long name", param(strings.Repeat("n", 256)), sdk.EName)
 	g.want("name nowhere", g.do("param_get", 65535, 2, 0, 64), sdk.EFault)
 }
 
@@ -520,7 +520,7 @@ func TestResults(t *testing.T) {
 	g.want("no name", result("", h, units), sdk.EName)
 	g.want("escape", result("a\x1b", h, units), sdk.EName)
 	g.want("not UTF-8", result("a\xff", h, units), sdk.EName)
-	g.want("long name", result(strings.Repeat("n", 256), h, units), sdk.ERange)
+	g.want("long name", result(strings.Repeat("n", 256), h, units), sdk.EName)
 	g.want("no tensor", result("a", 99, units), sdk.EHandle)
 	g.want("half a frame", result("a", h, units-1), sdk.EInvalid)
 	g.want("good", result("a", h, units), 0)

@@ -155,7 +155,7 @@ func Clean(s string, n int) string {
 // checkName returns a name that the method gave, within its bound.
 func checkName(name []byte) (string, error) {
 	if len(name) > abi.MaxName {
-		return "", sdk.NewError(sdk.ERange, "a name is longer than "+strconv.Itoa(abi.MaxName)+" bytes")
+		return "", sdk.NewError(sdk.EName, "a name is longer than "+strconv.Itoa(abi.MaxName)+" bytes")
 	}
 	return string(name), nil
 }
