@@ -141,7 +141,7 @@ func languageOf(o Options) language {
 		l.source, l.beside = o.Name+".rs", map[string]string{toolchain.FileRust: rust.Source}
 		l.ci = "      - run: rustup target add wasm32-unknown-unknown\n"
 	case toolchain.C:
-		l.source, l.beside = o.Name+".c", map[string]string{toolchain.HeaderC: c.Header}
+		l.source, l.beside = o.Name+".c", map[string]string{toolchain.FileC: c.Header}
 		l.ci = "      - run: sudo apt-get update && sudo apt-get install -y clang lld\n"
 	case toolchain.AssemblyScript:
 		l.source, l.beside = o.Name+".ts", map[string]string{toolchain.FileAssemblyScript: assemblyscript.Source}

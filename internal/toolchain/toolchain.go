@@ -91,7 +91,7 @@ var roots = []string{"lib", "main", "index", "method"}
 
 // The single files of the SDKs, which stand beside a method's own.
 const (
-	HeaderC            = "xai.h"
+	FileC              = "xai.h"
 	FileRust           = "xai.rs"
 	FileAssemblyScript = "xai.ts"
 	FilePython         = "xai.py"
