@@ -571,7 +571,7 @@ func TestInsideNeeds(t *testing.T) {
 			}
 			request := &sdk.Request{Tokens: s.enc.tokens, Units: s.units}
 			for _, missing := range c.needs {
-				others := slices.DeleteFunc(slices.Clone(sdk.Needs), func(n sdk.Need) bool { return n == missing || n == activations })
+				others := slices.DeleteFunc(sdk.Needs(), func(n sdk.Need) bool { return n == missing || n == activations })
 				if _, err := contract.Model(s, sdk.Info{Needs: others}, request).Forward(t.Context(), f); !errors.Is(err, code(sdk.ECap)) {
 					t.Errorf("%s without %s: %v", name, missing, err)
 				}

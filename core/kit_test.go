@@ -240,7 +240,7 @@ func TestKitGrants(t *testing.T) {
 	embeds := sdk.NewTensor(make([]float32, words.Len()), words.Shape...)
 	points := rapid.SliceOfN(rapid.SampledFrom([]string{"embeddings", "hidden_states[1]", "attentions", "attentions[0][h=1]", "nosuch"}), 0, 2)
 	rapid.Check(t, func(t *rapid.T) {
-		needs := rapid.SliceOfDistinct(rapid.SampledFrom(sdk.Needs), rapid.ID).Draw(t, "needs")
+		needs := rapid.SliceOfDistinct(rapid.SampledFrom(sdk.Needs()), rapid.ID).Draw(t, "needs")
 		f := &sdk.Forward{Masks: keep, Points: points.Draw(t, "points")}
 		switch rapid.IntRange(0, 3).Draw(t, "beside") {
 		case 0:

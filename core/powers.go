@@ -29,7 +29,7 @@ func (m *Model) offers(info sdk.Info) error {
 	for _, need := range info.Needs {
 		task, why, hint := m.engine.Info().Task, "", ""
 		switch {
-		case !slices.Contains(sdk.Needs, need):
+		case !slices.Contains(sdk.Needs(), need):
 			return &Error{Kind: KindMethod, Msg: "method " + info.Name + " needs " + string(need) + ", which this version does not know", Hint: "a newer xai may"}
 		case need == sdk.NeedGradients && m.engine.Info().DType == engine.INT8:
 			why, hint = "has none in 8 bits", "open it with --dtype f32"

@@ -28,10 +28,12 @@ const (
 	NeedPatch        Need = "patch"
 )
 
-// Needs are all needs that there are.
-var Needs = []Need{
-	NeedForward, NeedGradients, NeedAttentions, NeedActivations, NeedHiddenStates,
-	NeedGenerate, NeedEmbeddings, NeedTokenize, NeedPatch,
+// Needs returns all needs that there are. The list is the caller's.
+func Needs() []Need {
+	return []Need{
+		NeedForward, NeedGradients, NeedAttentions, NeedActivations, NeedHiddenStates,
+		NeedGenerate, NeedEmbeddings, NeedTokenize, NeedPatch,
+	}
 }
 
 // Info describes a method: its name, its needs and its parameters.

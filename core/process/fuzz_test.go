@@ -60,7 +60,7 @@ func FuzzEvents(f *testing.F) {
 		&wire.Event{Event: &wire.Event_Started{}}, &wire.Event{},
 	)
 	model := toy.Transformer(1)
-	info := sdk.Info{Name: "fuzz", Needs: sdk.Needs, Params: []sdk.Param{{Name: "n", Type: sdk.Int}}}
+	info := sdk.Info{Name: "fuzz", Needs: sdk.Needs(), Params: []sdk.Param{{Name: "n", Type: sdk.Int}}}
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		s, err := model.Open(toy.Input{Text: "a gripping film"})
 		if err != nil {

@@ -265,7 +265,7 @@ func TestAnyArguments(t *testing.T) {
 		t.Fatal(err)
 	}
 	info := hostileInfo
-	info.Needs = sdk.Needs
+	info.Needs = sdk.Needs()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	_, stats, err := m.Explain(t.Context(), &model{}, request(nil), info, wasm.Limits{})

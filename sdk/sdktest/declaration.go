@@ -97,7 +97,7 @@ func wrongInfo(info sdk.Info) string {
 	}
 	needs := make(map[sdk.Need]bool)
 	for _, n := range info.Needs {
-		if !slices.Contains(sdk.Needs, n) {
+		if !slices.Contains(sdk.Needs(), n) {
 			return fmt.Sprintf("there is no need %q", n)
 		}
 		if needs[n] {
@@ -175,7 +175,7 @@ func (k *kit) declaredNeeds() verdict {
 	if k.reference(); codeOf(k.first.err) == sdk.ECap {
 		return failed("%v", k.first.err)
 	}
-	for _, need := range sdk.Needs {
+	for _, need := range sdk.Needs() {
 		covered := pointNeed(need) && slices.Contains(k.info.Needs, sdk.NeedActivations)
 		if k.first.probe.used[need] && !covered && !slices.Contains(k.info.Needs, need) {
 			return failed("it uses %s", need)

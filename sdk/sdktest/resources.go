@@ -163,7 +163,7 @@ func (k *kit) unusedNeeds() verdict {
 	for _, need := range k.info.Needs {
 		used := k.used[need]
 		if need == sdk.NeedActivations {
-			used = used || slices.ContainsFunc(sdk.Needs, func(n sdk.Need) bool { return pointNeed(n) && k.used[n] })
+			used = used || slices.ContainsFunc(sdk.Needs(), func(n sdk.Need) bool { return pointNeed(n) && k.used[n] })
 		}
 		if !used {
 			unused = append(unused, string(need))

@@ -303,9 +303,9 @@ func TestNeeds(t *testing.T) {
 		}, []needs{{sdk.NeedTokenize}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for bits := range 1 << len(sdk.Needs) { // every set of needs
+			for bits := range 1 << len(sdk.Needs()) { // every set of needs
 				var granted needs
-				for i, need := range sdk.Needs {
+				for i, need := range sdk.Needs() {
 					if bits>>i&1 != 0 {
 						granted = append(granted, need)
 					}
@@ -364,7 +364,7 @@ func TestPoints(t *testing.T) {
 // TestPowers: a model without a power answers that it has none, and one with
 // them is asked for what has a meaning alone.
 func TestPowers(t *testing.T) {
-	all := sdk.Info{Needs: sdk.Needs}
+	all := sdk.Info{Needs: sdk.Needs()}
 	var r recorder
 	bare := Model(&r, all, request())
 	var p powers

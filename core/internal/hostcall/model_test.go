@@ -62,7 +62,7 @@ func (a answer) Tensor(name string, index int) (*sdk.Tensor, error) {
 func (a answer) Bytes() int64 { return a.kept }
 
 // powers are the needs of the tests' method.
-var powers = sdk.Info{Name: "powers", Needs: sdk.Needs}
+var powers = sdk.Info{Name: "powers", Needs: sdk.Needs()}
 
 func newCall(t *testing.T, m sdk.Model, limits Limits) *Call {
 	t.Helper()
