@@ -24,6 +24,18 @@ type ModelInfo struct {
 	Task         string // "sequence-classification" …
 	Labels       []string
 	MaskToken    string // empty where the tokenizer has none
+
+	// Sizes, each 0 where there is none or where the host does not say.
+	Layers     int // blocks: those of "hidden_states[…]" and "attentions[…]"
+	Heads      int // of attention in each layer
+	Embedding  int // width of the word embeddings
+	Hidden     int // width of the hidden states
+	Vocabulary int // ids of tokens are less
+	MaxTokens  int // of the longest row that the model reads, special ones included; 0 for no bound
+
+	MaskID     *int32  // nil where the tokenizer has no mask token
+	PadID      *int32  // nil where it has no padding token
+	SpecialIDs []int32 // ascending; nil where there are none
 }
 
 // Forward asks for the model's output on N variants of the input. Exactly one

@@ -76,19 +76,34 @@ const (
 	LogProb Output = "logprob"
 )
 
+// The kinds of targets, which say what Index, Label, Second and Positions are of.
+// Hosts to come may have others.
+const (
+	KindClass        = "class"        // the output of class Index, named Label: of a text, or of the token in Positions
+	KindRegression   = "regression"   // the output of a regression, named Label; Index is 0
+	KindToken        = "token"        // the token Index of a language model's vocabulary, whose text is Label
+	KindStart        = "start"        // that an answer starts at the token in Positions; Index is 0
+	KindEnd          = "end"          // that an answer ends with the token in Positions; Index is 1
+	KindSpan         = "span"         // that an answer goes from the first of Positions to the last: Label is its text, and Index 0
+	KindContinuation = "continuation" // that the tokens of the text Label come behind the input; Index is the first of them
+	KindStep         = "step"         // that one of these comes behind those before it: the token Index, whose text is Label
+	KindDifference   = "difference"   // one of the above less another: Index is of the first, Second of the other, Label names both
+)
+
 // Target is the scalar that is explained.
 type Target struct {
-	// Kind is "class" (of a text, or of a token), "regression", "token" (of a
-	// language model), "start", "end" or "span" (of an answer), "continuation",
-	// "step" (a token of one) or "difference".
-	Kind   string
+	Kind   string // one of the kinds above
 	Expr   string // the expression that selects it again, for Forward.Target
-	Index  int    // of the class or the token, or of a difference's first; 0 for a regression
-	Label  string // of the class, or the text of the token, span or continuation
+	Index  int    // of the class or the token, as the kind says
+	Label  string // what people call it
 	Output Output
 	Value  float64 // the model's output on the unchanged input
 	// Positions are the tokens whose row of the last layer the target is read
 	// from, ascending: of a classifier the token that its head reads. Nil where
 	// the host does not say.
 	Positions []int
+	// Second and SecondLabel are the Index and the Label of what a difference
+	// subtracts; 0 and empty in targets of other kinds.
+	Second      int
+	SecondLabel string
 }

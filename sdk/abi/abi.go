@@ -99,6 +99,58 @@ const (
 	FieldResultUnits Field = 2 // unit list: replaces the request's units
 )
 
+// The fields of a target. What is absent is empty or 0.
+const (
+	FieldTargetKind        Field = 1 // utf8
+	FieldTargetExpression  Field = 2 // utf8
+	FieldTargetLabel       Field = 3 // utf8
+	FieldTargetIndex       Field = 4 // u32
+	FieldTargetOutput      Field = 5 // u32: an output code
+	FieldTargetValue       Field = 6 // f64
+	FieldTargetPositions   Field = 7 // u32 [K]
+	FieldTargetSecond      Field = 8 // u32
+	FieldTargetSecondLabel Field = 9 // utf8
+)
+
+// The fields of a model. What is absent is empty, 0 or not there.
+const (
+	FieldModelID           Field = 1  // utf8
+	FieldModelArchitecture Field = 2  // utf8
+	FieldModelTask         Field = 3  // utf8
+	FieldModelMaskToken    Field = 4  // utf8
+	FieldModelLabels       Field = 5  // string list
+	FieldModelLayers       Field = 6  // u32
+	FieldModelHeads        Field = 7  // u32: of a layer
+	FieldModelEmbedding    Field = 8  // u32: the width of the word embeddings
+	FieldModelHidden       Field = 9  // u32: the width of the hidden states
+	FieldModelVocabulary   Field = 10 // u32: ids of tokens are less
+	FieldModelMaxTokens    Field = 11 // u32: of the longest row
+	FieldModelMaskID       Field = 12 // i32
+	FieldModelPadID        Field = 13 // i32
+	FieldModelSpecialIDs   Field = 14 // i32 [K]
+)
+
+// The columns of a list of T tokens.
+const (
+	FieldTokenIDs        Field = 1 // i32 [T]
+	FieldTokenSequences  Field = 2 // u32 [T]
+	FieldTokenStarts     Field = 3 // u32 [T]
+	FieldTokenEnds       Field = 4 // u32 [T]
+	FieldTokenRuneStarts Field = 5 // u32 [T]
+	FieldTokenRuneEnds   Field = 6 // u32 [T]
+	FieldTokenFlags      Field = 7 // u32 [T]
+	FieldTokenTexts      Field = 8 // string [T]
+)
+
+// The columns of a list of U units, which have S spans and N tokens together.
+const (
+	FieldUnitTexts       Field = 1 // string [U]
+	FieldUnitSpanCounts  Field = 2 // u32 [U]
+	FieldUnitSpans       Field = 3 // u32 sequence, start, end [S]
+	FieldUnitTokenCounts Field = 4 // u32 [U]
+	FieldUnitTokens      Field = 5 // u32 [N]: indices of tokens
+)
+
 // Input is a key of input_get.
 type Input uint32
 
@@ -116,7 +168,6 @@ const (
 	InputModel    Input = 10 // model
 	InputGrants   Input = 11 // string list: the needs that were granted
 	InputError    Input = 12 // utf8: the message of the last host call that failed
-	InputReads    Input = 13 // u32 [K]: the positions that the target is read from
 )
 
 // Want is an output of a forward.

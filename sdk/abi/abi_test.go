@@ -38,8 +38,15 @@ var (
 		{Text: "zwei", Spans: []sdk.Span{{Sequence: 1, Start: 3, End: 4}, {Sequence: 1, Start: 5, End: 7}}},
 		{Text: "ü", Spans: []sdk.Span{{}}, Tokens: []int{3, 1, 2}},
 	}
-	target = sdk.Target{Kind: "difference", Expr: "a - b", Index: 2, Label: "a", Output: sdk.LogProb, Value: -1.25}
-	info   = sdk.ModelInfo{ID: "m", Architecture: "bert", Task: "t", Labels: []string{"", "ja"}, MaskToken: "[MASK]"}
+	target = sdk.Target{
+		Kind: sdk.KindDifference, Expr: "a - b", Index: 2, Label: "a - b", Output: sdk.LogProb, Value: -1.25,
+		Positions: []int{0, 258}, Second: 1, SecondLabel: "b",
+	}
+	info = sdk.ModelInfo{
+		ID: "m", Architecture: "bert", Task: "t", Labels: []string{"", "ja"}, MaskToken: "[MASK]",
+		Layers: 1, Heads: 2, Embedding: 3, Hidden: 4, Vocabulary: 5, MaxTokens: 6,
+		MaskID: new(int32(0)), PadID: new(int32(7)), SpecialIDs: []int32{0, 7},
+	}
 )
 
 // The bytes of one frame of each kind, so that an encoding cannot change on
@@ -63,7 +70,12 @@ func TestBytesArePinned(t *testing.T) {
 				"0900 0100 04000000 02000000"},
 		"units": {abi.AppendForward(nil, &abi.Forward{Rows: abi.FieldUnits, Handle: 1, Over: []sdk.Unit{{Text: "a", Spans: []sdk.Span{{Start: 1, End: 2}}, Tokens: []int{5}}}}),
 			"0100 0100 08000000 0100000000000000" +
-				"0700 0100 21000000 01000000 01000000 61 01000000 00000000 01000000 02000000 01000000 05000000"},
+				"0700 0100 45000000" +
+				" 0100 0100 05000000 01000000 61" +
+				" 0200 0100 04000000 01000000" +
+				" 0300 0100 0c000000 00000000 01000000 02000000" +
+				" 0400 0100 04000000 01000000" +
+				" 0500 0100 04000000 05000000"},
 		"gradient": {abi.AppendForward(nil, &abi.Forward{Rows: abi.FieldEmbeds, Handle: 1, Points: []string{"z0"}, Edits: []abi.Edit{{Point: "z0", Op: sdk.EditAdd, Value: 2}}, Wrt: []string{"z1"}}),
 			"0a00 0100 08000000 0100000000000000" +
 				"0b00 0100 0a000000 01000000 02000000 7a30" +
@@ -74,17 +86,43 @@ func TestBytesArePinned(t *testing.T) {
 				"0400 0100 04000000 03000000 0500 0100 08000000 000000000000f03f 0600 0100 08000000 0400000000000000"},
 		"operation": {abi.AppendOperation(nil, &abi.Operation{Operands: []int64{1}, Scalars: []float64{1}}),
 			"0100 0100 08000000 0100000000000000 0200 0100 08000000 000000000000f03f"},
-		"meta":   {abi.AppendMeta(nil, &abi.Meta{Axes: []string{"units"}}), "0100 0100 0d000000 01000000 05000000 756e697473"},
-		"tokens": {frame(func(w *abi.Writer) { w.Tokens(tokens[:1]) }), "01000000 ffffffff 00000000 00000000 00000000 00000000 00000000 01000000 05000000 5b434c535d"},
-		"target": {frame(func(w *abi.Writer) {
-			w.Target(sdk.Target{Kind: "k", Expr: "e", Label: "l", Index: 1, Output: sdk.Prob, Value: 1})
-		}),
-			"01000000 6b 01000000 65 01000000 6c 01000000 02000000 000000000000f03f"},
-		"positions": {frame(func(w *abi.Writer) { w.Positions([]int{0, 258}) }), "00000000 02010000"},
-		"model": {frame(func(w *abi.Writer) {
-			w.Model(sdk.ModelInfo{ID: "i", Architecture: "a", Task: "t", MaskToken: "m", Labels: []string{"l"}})
-		}),
-			"01000000 69 01000000 61 01000000 74 01000000 6d 01000000 01000000 6c"},
+		"meta": {abi.AppendMeta(nil, &abi.Meta{Axes: []string{"units"}}), "0100 0100 0d000000 01000000 05000000 756e697473"},
+		"tokens": {frame(func(w *abi.Writer) { w.Tokens(tokens) }),
+			"0100 0000 08000000 ffffffff ffffff7f" +
+				"0200 0000 08000000 00000000 01000000" +
+				"0300 0000 08000000 00000000 03000000" +
+				"0400 0000 08000000 00000000 0b000000" +
+				"0500 0000 08000000 00000000 02000000" +
+				"0600 0000 08000000 00000000 08000000" +
+				"0700 0000 08000000 01000000 02000000" +
+				"0800 0000 15000000 05000000 5b434c535d 08000000 6772c3b6c39f6572"},
+		"target": {frame(func(w *abi.Writer) { w.Target(target) }),
+			"0100 0000 0a000000 646966666572656e6365" +
+				"0200 0000 05000000 61202d2062" +
+				"0300 0000 05000000 61202d2062" +
+				"0400 0000 04000000 02000000" +
+				"0500 0000 04000000 03000000" +
+				"0600 0000 08000000 000000000000f4bf" +
+				"0700 0000 08000000 00000000 02010000" +
+				"0800 0000 04000000 01000000" +
+				"0900 0000 01000000 62"},
+		"target of little": {frame(func(w *abi.Writer) { w.Target(sdk.Target{}) }), "0600 0000 08000000 0000000000000000"},
+		"model": {frame(func(w *abi.Writer) { w.Model(info) }),
+			"0100 0000 01000000 6d" +
+				"0200 0000 04000000 62657274" +
+				"0300 0000 01000000 74" +
+				"0400 0000 06000000 5b4d41534b5d" +
+				"0500 0000 0e000000 02000000 00000000 02000000 6a61" +
+				"0600 0000 04000000 01000000" +
+				"0700 0000 04000000 02000000" +
+				"0800 0000 04000000 03000000" +
+				"0900 0000 04000000 04000000" +
+				"0a00 0000 04000000 05000000" +
+				"0b00 0000 04000000 06000000" +
+				"0c00 0000 04000000 00000000" +
+				"0d00 0000 04000000 07000000" +
+				"0e00 0000 08000000 00000000 07000000"},
+		"model of nothing": {frame(func(w *abi.Writer) { w.Model(sdk.ModelInfo{}) }), ""},
 	} {
 		if want := strings.ReplaceAll(c.want, " ", ""); hex.EncodeToString(c.got) != want {
 			t.Errorf("%s: %x, want %s", name, c.got, want)
@@ -92,12 +130,136 @@ func TestBytesArePinned(t *testing.T) {
 	}
 }
 
+// TestLists bounds what a list costs: beyond the list's head, 32 bytes a token and
+// its text.
+func TestLists(t *testing.T) {
+	const n = 1000
+	list := make([]sdk.Token, n)
+	for i := range list {
+		list[i] = sdk.Token{ID: int32(i), Text: "token", Start: 6 * i, End: 6*i + 5, RuneStart: 6 * i, RuneEnd: 6*i + 5}
+	}
+	var w abi.Writer
+	w.Tokens(list)
+	if want := 8*8 + n*(32+len("token")); len(w.B) != want {
+		t.Errorf("%d tokens are %d bytes, want %d", n, len(w.B), want)
+	}
+	r := abi.NewReader(w.B)
+	if diff := cmp.Diff(list, r.Tokens()); diff != "" || r.End() != nil {
+		t.Errorf("%v %s", r.End(), diff)
+	}
+}
+
+// TestRecordsGrow reads records of a later minor: what is new is skipped, unless
+// the reader must know it.
+func TestRecordsGrow(t *testing.T) {
+	for name, c := range map[string]struct {
+		write func(w *abi.Writer)
+		read  func(r *abi.Reader) any
+		want  any
+	}{
+		"tokens": {func(w *abi.Writer) { w.Tokens(tokens) }, func(r *abi.Reader) any { return r.Tokens() }, tokens},
+		"units":  {func(w *abi.Writer) { w.Units(units) }, func(r *abi.Reader) any { return r.Units() }, units},
+		"target": {func(w *abi.Writer) { w.Target(target) }, func(r *abi.Reader) any { return r.Target() }, target},
+		"model":  {func(w *abi.Writer) { w.Model(info) }, func(r *abi.Reader) any { return r.Model() }, info},
+	} {
+		for _, tag := range []abi.Field{0, 15, 99, math.MaxUint16} {
+			var w abi.Writer
+			w.B = append(w.B, field(tag, 0, "later")...)
+			c.write(&w)
+			w.B = append(w.B, field(tag, 0, "and twice")...)
+			r := abi.NewReader(w.B)
+			if diff := cmp.Diff(c.want, c.read(r)); diff != "" || r.End() != nil {
+				t.Errorf("%s with field %d: %v %s", name, tag, r.End(), diff)
+			}
+			r = abi.NewReader(append(w.B, field(tag, abi.FlagCritical, "")...))
+			if c.read(r); !errors.Is(r.End(), &sdk.Error{Code: sdk.EUnsupported}) {
+				t.Errorf("%s with the critical field %d: %v", name, tag, r.End())
+			}
+		}
+	}
+}
+
+// TestBadLists reads columns that do not belong together.
+func TestBadLists(t *testing.T) {
+	one, none := "\x01\x00\x00\x00", "\x00\x00\x00\x00"
+	token := func(change abi.Field, value string) string {
+		var s string
+		for f := abi.FieldTokenIDs; f <= abi.FieldTokenTexts; f++ {
+			v := none
+			if f == change {
+				v = value
+			}
+			s += field(f, 0, v)
+		}
+		return s
+	}
+	unit := func(texts, spanCounts, spans, tokenCounts, tokens string) string {
+		return field(abi.FieldUnitTexts, 0, texts) + field(abi.FieldUnitSpanCounts, 0, spanCounts) + field(abi.FieldUnitSpans, 0, spans) +
+			field(abi.FieldUnitTokenCounts, 0, tokenCounts) + field(abi.FieldUnitTokens, 0, tokens)
+	}
+	for name, c := range map[string]struct {
+		frame  string
+		tokens bool
+		ok     bool
+	}{
+		"no tokens":         {"", true, true},
+		"a token":           {token(0, ""), true, true},
+		"texts alone":       {field(abi.FieldTokenTexts, 0, none), true, false},
+		"ids alone":         {field(abi.FieldTokenIDs, 0, none), true, false},
+		"half an id":        {field(abi.FieldTokenIDs, 0, "\x00\x00"), true, false},
+		"no ids":            {token(abi.FieldTokenIDs, ""), true, false},
+		"two ids":           {token(abi.FieldTokenIDs, none+none), true, false},
+		"no flags":          {token(abi.FieldTokenFlags, ""), true, false},
+		"two rune ends":     {token(abi.FieldTokenRuneEnds, none+none), true, false},
+		"no text":           {token(abi.FieldTokenTexts, ""), true, false},
+		"two texts":         {token(abi.FieldTokenTexts, none+none), true, false},
+		"a text cut":        {token(abi.FieldTokenTexts, one), true, false},
+		"a text of 4 GiB":   {token(abi.FieldTokenTexts, "\xff\xff\xff\xff"), true, false},
+		"a column twice":    {token(0, "") + field(abi.FieldTokenIDs, 0, none), true, false},
+		"no units":          {"", false, true},
+		"a unit":            {unit(none, none, "", none, ""), false, true},
+		"a unit of a token": {unit(none, none, "", one, none), false, true},
+		"fewer tokens":      {unit(none, none, "", one, ""), false, false},
+		"more tokens":       {unit(none, none, "", one, none+none), false, false},
+		"half a token":      {unit(none, none, "", one, none+"\x00"), false, false},
+		"tokens of no unit": {unit("", "", "", "", none), false, false},
+		"a unit of a span":  {unit(none, one, none+none+none, none, ""), false, true},
+		"fewer spans":       {unit(none, one, none+none, none, ""), false, false},
+		"more spans":        {unit(none, none, none+none+none, none, ""), false, false},
+		"4 G spans":         {unit(none, "\xff\xff\xff\xff", none+none+none, none, ""), false, false},
+		"no counts":         {unit(none, "", "", none, ""), false, false},
+		"counts of two":     {unit(none, none+none, "", none, ""), false, false},
+		"texts of two":      {unit(none+none, none, "", none, ""), false, false},
+		"texts of no unit":  {field(abi.FieldUnitTexts, 0, none), false, false},
+	} {
+		r := abi.NewReader([]byte(c.frame))
+		if c.tokens {
+			r.Tokens()
+		} else {
+			r.Units()
+		}
+		if err := r.End(); c.ok != (err == nil) || !c.ok && !errors.Is(err, &sdk.Error{Code: sdk.EInvalid}) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, c := range map[string]struct {
+		frame string
+		want  sdk.Errno
+	}{
+		"half a position":       {field(abi.FieldTargetPositions, 0, one+"\x00"), sdk.EInvalid},
+		"a short value":         {field(abi.FieldTargetValue, 0, one), sdk.EInvalid},
+		"a kind twice":          {field(abi.FieldTargetKind, 0, "a") + field(abi.FieldTargetKind, 0, "a"), sdk.EInvalid},
+		"an output that is new": {field(abi.FieldTargetOutput, 0, "\x04\x00\x00\x00"), sdk.EUnsupported},
+	} {
+		r := abi.NewReader([]byte(c.frame))
+		if r.Target(); !errors.Is(r.End(), &sdk.Error{Code: c.want}) {
+			t.Errorf("%s: %v", name, r.End())
+		}
+	}
+}
+
 func TestRoundTrips(t *testing.T) {
 	var w abi.Writer
-	w.Tokens(tokens)
-	w.Units(units)
-	w.Target(target)
-	w.Model(info)
 	w.Strings([]string{"a", ""})
 	w.Bool(true)
 	w.U16(65535)
@@ -106,7 +268,7 @@ func TestRoundTrips(t *testing.T) {
 	w.F64(math.Inf(-1))
 	r := abi.NewReader(w.B)
 	for _, c := range []struct{ want, got any }{
-		{tokens, r.Tokens()}, {units, r.Units()}, {target, r.Target()}, {info, r.Model()}, {[]string{"a", ""}, r.Strings()},
+		{[]string{"a", ""}, r.Strings()},
 		{uint8(1), r.U8()}, {uint16(65535), r.U16()}, {uint64(math.MaxUint64), r.U64()}, {int64(math.MinInt64), r.I64()}, {math.Inf(-1), r.F64()},
 	} {
 		if diff := cmp.Diff(c.want, c.got); diff != "" {
@@ -116,18 +278,16 @@ func TestRoundTrips(t *testing.T) {
 	if err := r.End(); err != nil {
 		t.Error(err)
 	}
-	for _, want := range [][]int{nil, {0}, {3, math.MaxUint32}} {
-		var w abi.Writer
-		w.Positions(want)
-		r := abi.NewReader(w.B)
-		if diff := cmp.Diff(want, r.Positions()); diff != "" || r.End() != nil {
-			t.Errorf("positions: %s, then %v", diff, r.End())
-		}
-	}
-	half := abi.NewReader([]byte{0, 0, 0, 0, 1})
-	if half.Positions(); half.End() == nil {
-		t.Error("half a position is read")
-	}
+	pass(t, nil, (*abi.Writer).Tokens, (*abi.Reader).Tokens)
+	pass(t, tokens, (*abi.Writer).Tokens, (*abi.Reader).Tokens)
+	pass(t, []sdk.Unit{}, (*abi.Writer).Units, (*abi.Reader).Units)
+	pass(t, units, (*abi.Writer).Units, (*abi.Reader).Units)
+	pass(t, sdk.Target{}, (*abi.Writer).Target, (*abi.Reader).Target)
+	pass(t, target, (*abi.Writer).Target, (*abi.Reader).Target)
+	pass(t, sdk.ModelInfo{}, (*abi.Writer).Model, (*abi.Reader).Model)
+	pass(t, info, (*abi.Writer).Model, (*abi.Reader).Model)
+	pass(t, nil, (*abi.Writer).Indices, (*abi.Reader).Indices)
+	pass(t, []int{3, math.MaxUint32}, (*abi.Writer).Indices, (*abi.Reader).Indices)
 	for _, f := range []*abi.Forward{
 		{Rows: abi.FieldUnits, Handle: 1},
 		{Rows: abi.FieldUnits, Handle: 1, Over: units},
@@ -198,6 +358,17 @@ func TestRoundTrips(t *testing.T) {
 	}
 }
 
+// pass writes v and reads it again.
+func pass[T any](t *testing.T, v T, write func(*abi.Writer, T), read func(*abi.Reader) T) {
+	t.Helper()
+	var w abi.Writer
+	write(&w, v)
+	r := abi.NewReader(w.B)
+	if diff := cmp.Diff(v, read(r)); diff != "" || r.End() != nil {
+		t.Errorf("%v %s", r.End(), diff)
+	}
+}
+
 // What does not fit into an index must not become another index.
 func TestIndexSaturates(t *testing.T) {
 	for _, v := range []int{-1, math.MaxUint32, math.MaxUint32 + 1, 1<<32 + 1, math.MaxInt} {
@@ -233,8 +404,9 @@ func TestBadFrames(t *testing.T) {
 		"length of 4 GiB":      {"\x01\x00\x01\x00\xff\xff\xff\xff", sdk.EInvalid},
 		"critical and unknown": {units + field(99, abi.FlagCritical, ""), sdk.EUnsupported},
 		"flags and unknown":    {units + field(99, 0xffff, ""), sdk.EUnsupported},
-		"list of 4 G units":    {units + field(abi.FieldOver, 1, "\xff\xff\xff\xff"), sdk.EInvalid},
-		"list of 2 G spans":    {units + field(abi.FieldOver, 1, "\x01\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\x7f\x00\x00\x00\x00"), sdk.EInvalid},
+		"over is no frame":     {units + field(abi.FieldOver, 1, "\xff\xff\xff\xff"), sdk.EInvalid},
+		"over of texts alone":  {units + field(abi.FieldOver, 1, field(abi.FieldUnitTexts, 1, "\x00\x00\x00\x00")), sdk.EInvalid},
+		"over of what is new":  {units + field(abi.FieldOver, 1, field(99, 1, "")), sdk.EUnsupported},
 		"want cut":             {units + field(abi.FieldWant, 1, "\x01\x00"), sdk.EInvalid},
 		"want unknown":         {units + field(abi.FieldWant, 1, "\x09\x00\x00\x00"), sdk.EUnsupported},
 		"unknown twice":        {units + field(70, 0, "x") + field(70, 0, "y") + field(60, 0, "x") + field(60, 0, "y"), 0},
@@ -326,7 +498,7 @@ func FuzzSpecs(f *testing.F) {
 
 func FuzzMeta(f *testing.F) {
 	f.Add(abi.AppendMeta(nil, &abi.Meta{Axes: []string{"a", "b"}, Units: units}))
-	f.Add([]byte("\x02\x00\x00\x00\x04\x00\x00\x00\xff\xff\xff\xff"))
+	f.Add([]byte(field(abi.FieldResultUnits, 0, field(abi.FieldUnitTexts, 0, "\xff\xff\xff\xff"))))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, err := abi.ParseMeta(b)
 		if err != nil {

@@ -95,6 +95,112 @@ export enum Output { LOGIT = 1, PROB = 2, LOGPROB = 3 }
 /** The levels of log lines. */
 export enum Level { DEBUG = 0, NOTE = 1, WARNING = 2 }
 
+/** The keys of the host's inputs. */
+enum Input {
+  TEXT = 1,
+  TEXT_PAIR = 2,
+  IDS = 3,
+  TOKENS = 4,
+  UNITS = 5,
+  SPECIAL = 6,
+  KEEP = 7,
+  TARGET = 8,
+  SEED = 9,
+  MODEL = 10,
+  GRANTS = 11,
+  ERROR = 12,
+}
+
+/** The tags of the fields of frames. */
+enum Field {
+  // The request frame.
+  METHOD = 1,
+
+  // A forward, and a gradient.
+  UNITS = 1,
+  MASKS = 2,
+  TEXTS = 3,
+  IDS = 4,
+  FILL = 5,
+  TARGET = 6,
+  OVER = 7,
+  DEDUP = 8,
+  WANT = 9,
+  EMBEDS = 10,
+  POINTS = 11,
+  EDITS = 12,
+  WRT = 13,
+
+  // A generation.
+  MAX_TOKENS = 1,
+  PROMPT = 2,
+  TEMPERATURE = 3,
+  TOP_K = 4,
+  TOP_P = 5,
+  SEED = 6,
+
+  // An operation.
+  OPERANDS = 1,
+  SCALARS = 2,
+
+  // The meta of a result.
+  AXES = 1,
+  RESULT_UNITS = 2,
+
+  // A list of tokens.
+  TOKEN_IDS = 1,
+  TOKEN_SEQUENCES = 2,
+  TOKEN_STARTS = 3,
+  TOKEN_ENDS = 4,
+  TOKEN_RUNE_STARTS = 5,
+  TOKEN_RUNE_ENDS = 6,
+  TOKEN_FLAGS = 7,
+  TOKEN_TEXTS = 8,
+
+  // A list of units.
+  UNIT_TEXTS = 1,
+  UNIT_SPAN_COUNTS = 2,
+  UNIT_SPANS = 3,
+  UNIT_TOKEN_COUNTS = 4,
+  UNIT_TOKENS = 5,
+
+  // A target.
+  TARGET_KIND = 1,
+  TARGET_EXPRESSION = 2,
+  TARGET_LABEL = 3,
+  TARGET_INDEX = 4,
+  TARGET_OUTPUT = 5,
+  TARGET_VALUE = 6,
+  TARGET_POSITIONS = 7,
+  TARGET_SECOND = 8,
+  TARGET_SECOND_LABEL = 9,
+
+  // A model.
+  MODEL_ID = 1,
+  MODEL_ARCHITECTURE = 2,
+  MODEL_TASK = 3,
+  MODEL_MASK_TOKEN = 4,
+  MODEL_LABELS = 5,
+  MODEL_LAYERS = 6,
+  MODEL_HEADS = 7,
+  MODEL_EMBEDDING = 8,
+  MODEL_HIDDEN = 9,
+  MODEL_VOCABULARY = 10,
+  MODEL_MAX_TOKENS = 11,
+  MODEL_MASK_ID = 12,
+  MODEL_PAD_ID = 13,
+  MODEL_SPECIAL_IDS = 14,
+}
+
+/** The types in front of a parameter's value. */
+enum Param { INT = 1, FLOAT = 2, BOOL = 3, STRING = 4, ENUM = 5 }
+
+/** The flags of a token. */
+enum TokenFlag { SPECIAL = 1, FIXED = 2 }
+
+/** The flags of a field. */
+enum Flag { CRITICAL = 1 }
+
 // ---- The host's functions ----
 
 @external("xai1", "tensor_new") declare function host_tensor_new(dtype: u32, rank: u32, dims: usize): i64;
@@ -143,9 +249,9 @@ export function recover(): Code {
 
 /** The message of the host's function that failed last; empty where none did. */
 export function lastError(): string {
-  const n = host_input_get(12, 0, 0);
+  const n = host_input_get(Input.ERROR, 0, 0);
   const bytes = new ArrayBuffer(max(n, 0));
-  host_input_get(12, changetype<usize>(bytes), bytes.byteLength);
+  host_input_get(Input.ERROR, changetype<usize>(bytes), bytes.byteLength);
   return String.UTF8.decode(bytes);
 }
 
@@ -166,7 +272,7 @@ export function xai_abort(message: string | null, file: string | null, line: u32
 
 // ---- Frames ----
 
-/** Reads a frame that the host wrote. */
+/** Reads a frame that the host wrote, or a part of it. */
 class Reader {
   private at: usize;
   private end: usize;
@@ -174,6 +280,48 @@ class Reader {
   constructor(private bytes: ArrayBuffer) {
     this.at = changetype<usize>(bytes);
     this.end = this.at + bytes.byteLength;
+  }
+
+  /** Takes the next n bytes as a reader of their own. */
+  part(n: usize): Reader {
+    const r = new Reader(this.bytes);
+    r.at = this.take(n);
+    r.end = r.at == 0 ? 0 : r.at + n;
+    return r;
+  }
+
+  /**
+   * Reads a frame to its end: the values of its fields, each at its tag, for tags
+   * up to last, and empty ones where there is none.
+   */
+  fields(last: i32): Reader[] {
+    const out: Reader[] = [];
+    for (let tag = 0; tag <= last; tag++) out.push(this.part(0));
+    while (this.left() > 0 && failure == 0) {
+      const head = this.value<u32>(), tag = (head & 0xffff) as i32;
+      const value = this.part(this.value<u32>());
+      if (tag > 0 && tag <= last) out[tag] = value;
+      else if (((head >> 16) & Flag.CRITICAL) != 0) fail(Code.UNSUPPORTED, "a frame of the host has a field that the method was not built for");
+    }
+    return out;
+  }
+
+  /** Fails unless there are so many numbers of 4 bytes. */
+  numbers(n: i32): void {
+    if (this.left() != 4 * n) fail(Code.INTERNAL, "the columns of a list of the host differ in their lengths");
+  }
+
+  /** A number, or what stands for none. */
+  number(none: i32 = 0): i32 {
+    return this.left() == 0 ? none : this.size();
+  }
+
+  /** The numbers that are left. */
+  ints(): i32[] {
+    const list: i32[] = [];
+    while (this.left() >= 4) list.push(this.size());
+    this.numbers(0);
+    return list;
   }
 
   left(): i32 {
@@ -225,33 +373,43 @@ class Reader {
   }
 
   tokens(): Token[] {
+    const f = this.fields(Field.TOKEN_TEXTS);
+    const n = f[Field.TOKEN_IDS].left() / 4;
+    for (let tag: i32 = Field.TOKEN_IDS; tag <= Field.TOKEN_FLAGS; tag++) f[tag].numbers(n);
     const list: Token[] = [];
-    for (let n = this.count(32); n > 0; n--) {
+    for (let i = 0; i < n && failure == 0; i++) {
       const t = new Token();
-      t.id = this.value<i32>();
-      t.sequence = this.size();
-      t.start = this.size();
-      t.end = this.size();
-      t.runeStart = this.size();
-      t.runeEnd = this.size();
-      const flags = this.value<u32>();
-      t.special = (flags & 1) != 0;
-      t.fixed = (flags & 2) != 0;
-      t.text = this.string();
+      t.id = f[Field.TOKEN_IDS].value<i32>();
+      t.sequence = f[Field.TOKEN_SEQUENCES].size();
+      t.start = f[Field.TOKEN_STARTS].size();
+      t.end = f[Field.TOKEN_ENDS].size();
+      t.runeStart = f[Field.TOKEN_RUNE_STARTS].size();
+      t.runeEnd = f[Field.TOKEN_RUNE_ENDS].size();
+      const flags = f[Field.TOKEN_FLAGS].value<u32>();
+      t.special = (flags & TokenFlag.SPECIAL) != 0;
+      t.fixed = (flags & TokenFlag.FIXED) != 0;
+      t.text = f[Field.TOKEN_TEXTS].string();
       list.push(t);
     }
     return list;
   }
 
   units(): Unit[] {
+    const f = this.fields(Field.UNIT_TOKENS);
+    const n = f[Field.UNIT_SPAN_COUNTS].left() / 4;
+    f[Field.UNIT_SPAN_COUNTS].numbers(n);
+    f[Field.UNIT_TOKEN_COUNTS].numbers(n);
+    const spans = f[Field.UNIT_SPANS], tokens = f[Field.UNIT_TOKENS];
     const list: Unit[] = [];
-    for (let n = this.count(12); n > 0; n--) {
+    for (let i = 0; i < n && failure == 0; i++) {
       const u = new Unit();
-      u.text = this.string();
-      for (let m = this.count(12); m > 0; m--) u.spans.push(new Span(this.size(), this.size(), this.size()));
-      for (let m = this.count(4); m > 0; m--) u.tokens.push(this.size());
+      u.text = f[Field.UNIT_TEXTS].string();
+      for (let m = f[Field.UNIT_SPAN_COUNTS].size(); m > 0 && failure == 0; m--) u.spans.push(new Span(spans.size(), spans.size(), spans.size()));
+      for (let m = f[Field.UNIT_TOKEN_COUNTS].size(); m > 0 && failure == 0; m--) u.tokens.push(tokens.size());
       list.push(u);
     }
+    spans.numbers(0);
+    tokens.numbers(0);
     return list;
   }
 }
@@ -302,26 +460,38 @@ class Writer {
 
   units(tag: u32, list: Unit[] | null): void {
     if (list === null) return;
-    const mark = this.open(tag);
-    this.value<u32>(list.length);
+    const frame = this.open(tag);
+    let mark = this.open(Field.UNIT_TEXTS);
+    for (let i = 0; i < list.length; i++) this.string(list[i].text);
+    this.close(mark);
+    mark = this.open(Field.UNIT_SPAN_COUNTS);
+    for (let i = 0; i < list.length; i++) this.value<u32>(list[i].spans.length);
+    this.close(mark);
+    mark = this.open(Field.UNIT_SPANS);
     for (let i = 0; i < list.length; i++) {
-      const u = list[i];
-      this.string(u.text);
-      this.value<u32>(u.spans.length);
-      for (let j = 0; j < u.spans.length; j++) {
-        this.value<u32>(u.spans[j].sequence);
-        this.value<u32>(u.spans[j].start);
-        this.value<u32>(u.spans[j].end);
+      const spans = list[i].spans;
+      for (let j = 0; j < spans.length; j++) {
+        this.value<u32>(spans[j].sequence);
+        this.value<u32>(spans[j].start);
+        this.value<u32>(spans[j].end);
       }
-      this.value<u32>(u.tokens.length);
-      for (let j = 0; j < u.tokens.length; j++) this.value<u32>(u.tokens[j]);
     }
     this.close(mark);
+    mark = this.open(Field.UNIT_TOKEN_COUNTS);
+    for (let i = 0; i < list.length; i++) this.value<u32>(list[i].tokens.length);
+    this.close(mark);
+    mark = this.open(Field.UNIT_TOKENS);
+    for (let i = 0; i < list.length; i++) {
+      const tokens = list[i].tokens;
+      for (let j = 0; j < tokens.length; j++) this.value<u32>(tokens[j]);
+    }
+    this.close(mark);
+    this.close(frame);
   }
 
   /** Opens a critical field; close gives it its length. */
   open(tag: u32): i32 {
-    this.value<u32>(tag | (1 << 16));
+    this.value<u32>(tag | (Flag.CRITICAL << 16));
     this.value<u32>(0);
     return this.length;
   }
@@ -371,15 +541,21 @@ export class Unit {
 
 /** The scalar that is explained. */
 export class Target {
-  /** "class", "regression", "difference" … */
+  /** "class", "regression", "difference" …; docs/ABI.md has all. */
   kind: string = "";
   /** For Forward.target. */
   expr: string = "";
   label: string = "";
+  /** Of the class or the token, as the kind says. */
   index: i32 = 0;
   output: Output = Output.LOGIT;
   /** On the unchanged input. */
   value: f64 = 0;
+  /** The tokens whose row of the last layer it is read from; none where the host does not say. */
+  positions: i32[] = [];
+  /** The index of what a difference subtracts. */
+  second: i32 = 0;
+  secondLabel: string = "";
 }
 
 /** The model under explanation. */
@@ -390,6 +566,23 @@ export class Model {
   /** Empty where the tokenizer has none. */
   maskToken: string = "";
   labels: string[] = [];
+  /** Blocks. This and the other sizes are 0 where there is none or the host does not say. */
+  layers: i32 = 0;
+  /** Of attention, in each layer. */
+  heads: i32 = 0;
+  /** Width of the word embeddings. */
+  embedding: i32 = 0;
+  /** Width of the hidden states. */
+  hidden: i32 = 0;
+  /** Ids of tokens are less. */
+  vocabulary: i32 = 0;
+  /** Of the longest row that the model reads; 0 where nothing bounds it. */
+  maxTokens: i32 = 0;
+  /** -1 where there is none. */
+  maskID: i32 = -1;
+  /** -1 where there is none. */
+  padID: i32 = -1;
+  specialIDs: i32[] = [];
 }
 
 function input(key: u32): ArrayBuffer {
@@ -401,84 +594,94 @@ function input(key: u32): ArrayBuffer {
 
 /** The text; empty where the input is raw token ids. */
 export function text(): string {
-  return String.UTF8.decode(input(1));
+  return String.UTF8.decode(input(Input.TEXT));
 }
 
 /** The second text of a pair, null where there is none. */
 export function textPair(): string | null {
-  if (failure != 0 || host_input_get(2, 0, 0) == Code.NAME) return null;
-  return String.UTF8.decode(input(2));
+  if (failure != 0 || host_input_get(Input.TEXT_PAIR, 0, 0) == Code.NAME) return null;
+  return String.UTF8.decode(input(Input.TEXT_PAIR));
 }
 
 /** The token ids, special ones included. */
 export function ids(): Int32Array {
-  return Int32Array.wrap(input(3));
+  return Int32Array.wrap(input(Input.IDS));
 }
 
 /** The tokens, special ones included. */
 export function tokens(): Token[] {
-  const bytes = input(4);
+  const bytes = input(Input.TOKENS);
   return failure != 0 ? [] : new Reader(bytes).tokens();
 }
 
 /** The units: a partition of the tokens that are neither special nor fixed. */
 export function units(): Unit[] {
-  const bytes = input(5);
+  const bytes = input(Input.UNITS);
   return failure != 0 ? [] : new Reader(bytes).units();
 }
 
 /** For each token, 1 where it is special. */
 export function special(): Uint8Array {
-  return Uint8Array.wrap(input(6));
+  return Uint8Array.wrap(input(Input.SPECIAL));
 }
 
 /** For each token, 1 where it is never dropped. */
 export function keep(): Uint8Array {
-  return Uint8Array.wrap(input(7));
+  return Uint8Array.wrap(input(Input.KEEP));
 }
 
 /** The target, with the model's output on the unchanged input. */
 export function target(): Target {
-  const r = new Reader(input(8));
+  const r = new Reader(input(Input.TARGET));
   const t = new Target();
   if (failure != 0) return t;
-  t.kind = r.string();
-  t.expr = r.string();
-  t.label = r.string();
-  t.index = r.size();
-  t.output = r.value<i32>() as Output;
-  t.value = r.value<f64>();
+  const f = r.fields(Field.TARGET_SECOND_LABEL);
+  t.kind = f[Field.TARGET_KIND].rest();
+  t.expr = f[Field.TARGET_EXPRESSION].rest();
+  t.label = f[Field.TARGET_LABEL].rest();
+  t.index = f[Field.TARGET_INDEX].number();
+  const output = f[Field.TARGET_OUTPUT].number();
+  if (output < Output.LOGIT || output > Output.LOGPROB) fail(Code.UNSUPPORTED, "the target has an output that the method was not built for");
+  t.output = output as Output;
+  t.value = f[Field.TARGET_VALUE].value<f64>();
+  t.positions = f[Field.TARGET_POSITIONS].ints();
+  t.second = f[Field.TARGET_SECOND].number();
+  t.secondLabel = f[Field.TARGET_SECOND_LABEL].rest();
   return t;
-}
-
-/** The positions of the tokens whose row of the last layer the target is read from; none where the host does not say. */
-export function positions(): Uint32Array {
-  if (failure != 0 || host_input_get(13, 0, 0) == Code.NAME) return new Uint32Array(0);
-  return Uint32Array.wrap(input(13));
 }
 
 /** The run's seed. */
 export function seed(): u64 {
-  const r = new Reader(input(9));
+  const r = new Reader(input(Input.SEED));
   return failure != 0 ? 0 : r.value<u64>();
 }
 
 /** The model under explanation. */
 export function model(): Model {
-  const r = new Reader(input(10));
+  const r = new Reader(input(Input.MODEL));
   const m = new Model();
   if (failure != 0) return m;
-  m.id = r.string();
-  m.architecture = r.string();
-  m.task = r.string();
-  m.maskToken = r.string();
-  m.labels = r.strings();
+  const f = r.fields(Field.MODEL_SPECIAL_IDS);
+  m.id = f[Field.MODEL_ID].rest();
+  m.architecture = f[Field.MODEL_ARCHITECTURE].rest();
+  m.task = f[Field.MODEL_TASK].rest();
+  m.maskToken = f[Field.MODEL_MASK_TOKEN].rest();
+  if (f[Field.MODEL_LABELS].left() > 0) m.labels = f[Field.MODEL_LABELS].strings();
+  m.layers = f[Field.MODEL_LAYERS].number();
+  m.heads = f[Field.MODEL_HEADS].number();
+  m.embedding = f[Field.MODEL_EMBEDDING].number();
+  m.hidden = f[Field.MODEL_HIDDEN].number();
+  m.vocabulary = f[Field.MODEL_VOCABULARY].number();
+  m.maxTokens = f[Field.MODEL_MAX_TOKENS].number();
+  m.maskID = f[Field.MODEL_MASK_ID].number(-1);
+  m.padID = f[Field.MODEL_PAD_ID].number(-1);
+  m.specialIDs = f[Field.MODEL_SPECIAL_IDS].ints();
   return m;
 }
 
 /** The needs that were granted. */
 export function grants(): string[] {
-  const r = new Reader(input(11));
+  const r = new Reader(input(Input.GRANTS));
   return failure != 0 ? [] : r.strings();
 }
 
@@ -497,25 +700,25 @@ function param(name: string, type: u32, orType: u32): Reader {
 
 /** The value of a parameter of type int. */
 export function paramInt(name: string): i64 {
-  const r = param(name, 1, 1);
+  const r = param(name, Param.INT, Param.INT);
   return failure != 0 ? 0 : r.value<i64>();
 }
 
 /** The value of a parameter of type float. */
 export function paramFloat(name: string): f64 {
-  const r = param(name, 2, 2);
+  const r = param(name, Param.FLOAT, Param.FLOAT);
   return failure != 0 ? 0 : r.value<f64>();
 }
 
 /** The value of a parameter of type bool. */
 export function paramBool(name: string): bool {
-  const r = param(name, 3, 3);
+  const r = param(name, Param.BOOL, Param.BOOL);
   return failure == 0 && r.value<u8>() != 0;
 }
 
 /** The value of a parameter of type string or enum. */
 export function paramString(name: string): string {
-  const r = param(name, 4, 5);
+  const r = param(name, Param.STRING, Param.ENUM);
   return failure != 0 ? "" : r.rest();
 }
 
@@ -688,9 +891,9 @@ export class Forward {
   private spec(wrt: string[], own: Tensor[]): Writer {
     const w = new Writer();
     const units = this.units, masks = this.masks, embeds = this.embeds, texts = this.texts, ids = this.ids;
-    if (units !== null) w.field<i64>(1, units.handle);
-    if (masks !== null) w.field<i64>(2, masks.handle);
-    if (embeds !== null) w.field<i64>(10, embeds.handle);
+    if (units !== null) w.field<i64>(Field.UNITS, units.handle);
+    if (masks !== null) w.field<i64>(Field.MASKS, masks.handle);
+    if (embeds !== null) w.field<i64>(Field.EMBEDS, embeds.handle);
     if (texts !== null) {
       const offsets = new Int64Array(texts.length + 1);
       const joined = new Writer();
@@ -702,7 +905,7 @@ export class Forward {
       memory.copy(bytes.dataStart, joined.pointer, joined.length);
       own.push(Tensor.of<Uint8Array>(bytes, [bytes.length]));
       own.push(Tensor.of<Int64Array>(offsets, [offsets.length]));
-      const mark = w.open(3);
+      const mark = w.open(Field.TEXTS);
       w.value<i64>(own[0].handle);
       w.value<i64>(own[1].handle);
       w.close(mark);
@@ -718,31 +921,31 @@ export class Forward {
       }
       own.push(Tensor.of<Int32Array>(padded, [ids.length, width]));
       own.push(Tensor.of<Int32Array>(lengths, [ids.length]));
-      const mark = w.open(4);
+      const mark = w.open(Field.IDS);
       w.value<i64>(own[own.length - 2].handle);
       w.value<i64>(own[own.length - 1].handle);
       w.close(mark);
     }
-    let mark = w.open(5);
+    let mark = w.open(Field.FILL);
     w.value<u32>(this.fill.kind);
     w.value<i32>(this.fill.token);
     w.text(this.fill.text);
     w.close(mark);
     if (this.target.length > 0) {
-      mark = w.open(6);
+      mark = w.open(Field.TARGET);
       w.text(this.target);
       w.close(mark);
     }
-    w.units(7, this.over);
-    if (this.keepDuplicates) w.field<u8>(8, 0);
+    w.units(Field.OVER, this.over);
+    if (this.keepDuplicates) w.field<u8>(Field.DEDUP, 0);
     if (this.want.length > 0) {
-      mark = w.open(9);
+      mark = w.open(Field.WANT);
       for (let i = 0; i < this.want.length; i++) w.value<u32>(this.want[i]);
       w.close(mark);
     }
-    w.strings(11, this.points);
+    w.strings(Field.POINTS, this.points);
     if (this.edits.length > 0) {
-      mark = w.open(12);
+      mark = w.open(Field.EDITS);
       w.value<u32>(this.edits.length);
       for (let i = 0; i < this.edits.length; i++) {
         const value = this.edits[i].value;
@@ -752,7 +955,7 @@ export class Forward {
       }
       w.close(mark);
     }
-    w.strings(13, wrt);
+    w.strings(Field.WRT, wrt);
     return w;
   }
 }
@@ -827,17 +1030,17 @@ export class Generation {
   /** Continues the tokens. Needs "generate". */
   run(): Continuation {
     const w = new Writer();
-    w.field<u32>(1, this.maxTokens);
+    w.field<u32>(Field.MAX_TOKENS, this.maxTokens);
     const own: Tensor[] = [];
     const prompt = this.prompt;
     if (prompt !== null) {
       own.push(Tensor.of<Int32Array>(prompt, [prompt.length]));
-      w.field<i64>(2, own[0].handle);
+      w.field<i64>(Field.PROMPT, own[0].handle);
     }
-    w.field<f64>(3, this.temperature);
-    w.field<u32>(4, this.topK);
-    w.field<f64>(5, this.topP);
-    w.field<u64>(6, this.seed);
+    w.field<f64>(Field.TEMPERATURE, this.temperature);
+    w.field<u32>(Field.TOP_K, this.topK);
+    w.field<f64>(Field.TOP_P, this.topP);
+    w.field<u64>(Field.SEED, this.seed);
     const reply = new Reply(failure != 0 ? 0 : check(host_generate(w.pointer, w.length)));
     freeAll(own);
     const text = reply.read<Uint8Array>("text");
@@ -868,10 +1071,10 @@ export function tokenize(text: string): Token[] {
 export function op(code: Op, operands: Tensor[], scalars: f64[] = []): Tensor {
   if (failure != 0) return new Tensor(0);
   const w = new Writer();
-  let mark = w.open(1);
+  let mark = w.open(Field.OPERANDS);
   for (let i = 0; i < operands.length; i++) w.value<i64>(operands[i].handle);
   w.close(mark);
-  mark = w.open(2);
+  mark = w.open(Field.SCALARS);
   for (let i = 0; i < scalars.length; i++) w.value<f64>(scalars[i]);
   w.close(mark);
   return new Tensor(check(host_op(code, w.pointer, w.length)));
@@ -947,8 +1150,8 @@ export function randomU64(): u64 {
 export function result(name: string, t: Tensor, axes: string[], units: Unit[] | null = null): void {
   if (failure != 0) return;
   const w = new Writer();
-  w.strings(1, axes);
-  w.units(2, units);
+  w.strings(Field.AXES, axes);
+  w.units(Field.RESULT_UNITS, units);
   const utf8 = String.UTF8.encode(name);
   check(host_result(changetype<usize>(utf8), utf8.byteLength, t.handle, w.pointer, w.length));
 }
@@ -1022,16 +1225,8 @@ export function xai_alloc(n: i32): usize {
 export function xai_explain(request: usize, n: u32): i32 {
   const frame = new ArrayBuffer(n);
   memory.copy(changetype<usize>(frame), request, n);
-  const r = new Reader(frame);
-  while (r.left() > 0 && failure == 0) {
-    const head = r.value<u32>();
-    const value = r.string();
-    if ((head & 0xffff) == 1) {
-      if (value != methodName) fail(Code.NAME, "the module has no method " + value);
-    } else if (((head >> 16) & 1) != 0) {
-      fail(Code.UNSUPPORTED, "the request has a field that the method was not built for");
-    }
-  }
+  const wanted = new Reader(frame).fields(Field.METHOD)[Field.METHOD].rest();
+  if (wanted != methodName) fail(Code.NAME, "the module has no method " + wanted);
   if (failure == 0) run();
   buffers = [];
   return failure;

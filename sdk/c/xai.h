@@ -107,6 +107,117 @@ typedef enum { XAI_DEBUG = 0, XAI_NOTE = 1, XAI_WARNING = 2 } xai_level;
 
 enum { XAI_MAX_RANK = 8, XAI_MAX_NAME = 255, XAI_MAX_MESSAGE = 1024 };
 
+/* The keys of xai_input. */
+enum {
+	XAI_INPUT_TEXT = 1,
+	XAI_INPUT_TEXT_PAIR = 2,
+	XAI_INPUT_IDS = 3,
+	XAI_INPUT_TOKENS = 4,
+	XAI_INPUT_UNITS = 5,
+	XAI_INPUT_SPECIAL = 6,
+	XAI_INPUT_KEEP = 7,
+	XAI_INPUT_TARGET = 8,
+	XAI_INPUT_SEED = 9,
+	XAI_INPUT_MODEL = 10,
+	XAI_INPUT_GRANTS = 11,
+	XAI_INPUT_ERROR = 12,
+};
+
+/* The types in front of a parameter's value. */
+enum { XAI_PARAM_INT = 1, XAI_PARAM_FLOAT = 2, XAI_PARAM_BOOL = 3, XAI_PARAM_STRING = 4, XAI_PARAM_ENUM = 5 };
+
+/* The flags of a token, and of a field. */
+enum { XAI_TOKEN_SPECIAL = 1, XAI_TOKEN_FIXED = 2 };
+enum { XAI_FLAG_CRITICAL = 1 };
+
+/* The tags of fields: of the request frame, */
+enum { XAI_FIELD_METHOD = 1 };
+
+/* of what xai_forward and xai_grad are asked for, */
+enum {
+	XAI_FIELD_UNITS = 1,
+	XAI_FIELD_MASKS = 2,
+	XAI_FIELD_TEXTS = 3,
+	XAI_FIELD_IDS = 4,
+	XAI_FIELD_FILL = 5,
+	XAI_FIELD_TARGET = 6,
+	XAI_FIELD_OVER = 7,
+	XAI_FIELD_DEDUP = 8,
+	XAI_FIELD_WANT = 9,
+	XAI_FIELD_EMBEDS = 10,
+	XAI_FIELD_POINTS = 11,
+	XAI_FIELD_EDITS = 12,
+	XAI_FIELD_WRT = 13,
+};
+
+/* of a generation, */
+enum {
+	XAI_FIELD_MAX_TOKENS = 1,
+	XAI_FIELD_PROMPT = 2,
+	XAI_FIELD_TEMPERATURE = 3,
+	XAI_FIELD_TOP_K = 4,
+	XAI_FIELD_TOP_P = 5,
+	XAI_FIELD_SEED = 6,
+};
+
+/* of an operation, */
+enum { XAI_FIELD_OPERANDS = 1, XAI_FIELD_SCALARS = 2 };
+
+/* of a result's meta, */
+enum { XAI_FIELD_AXES = 1, XAI_FIELD_RESULT_UNITS = 2 };
+
+/* of a list of tokens, */
+enum {
+	XAI_FIELD_TOKEN_IDS = 1,
+	XAI_FIELD_TOKEN_SEQUENCES = 2,
+	XAI_FIELD_TOKEN_STARTS = 3,
+	XAI_FIELD_TOKEN_ENDS = 4,
+	XAI_FIELD_TOKEN_RUNE_STARTS = 5,
+	XAI_FIELD_TOKEN_RUNE_ENDS = 6,
+	XAI_FIELD_TOKEN_FLAGS = 7,
+	XAI_FIELD_TOKEN_TEXTS = 8,
+};
+
+/* of a list of units, */
+enum {
+	XAI_FIELD_UNIT_TEXTS = 1,
+	XAI_FIELD_UNIT_SPAN_COUNTS = 2,
+	XAI_FIELD_UNIT_SPANS = 3,
+	XAI_FIELD_UNIT_TOKEN_COUNTS = 4,
+	XAI_FIELD_UNIT_TOKENS = 5,
+};
+
+/* of the target, */
+enum {
+	XAI_FIELD_TARGET_KIND = 1,
+	XAI_FIELD_TARGET_EXPRESSION = 2,
+	XAI_FIELD_TARGET_LABEL = 3,
+	XAI_FIELD_TARGET_INDEX = 4,
+	XAI_FIELD_TARGET_OUTPUT = 5,
+	XAI_FIELD_TARGET_VALUE = 6,
+	XAI_FIELD_TARGET_POSITIONS = 7,
+	XAI_FIELD_TARGET_SECOND = 8,
+	XAI_FIELD_TARGET_SECOND_LABEL = 9,
+};
+
+/* and of the model. */
+enum {
+	XAI_FIELD_MODEL_ID = 1,
+	XAI_FIELD_MODEL_ARCHITECTURE = 2,
+	XAI_FIELD_MODEL_TASK = 3,
+	XAI_FIELD_MODEL_MASK_TOKEN = 4,
+	XAI_FIELD_MODEL_LABELS = 5,
+	XAI_FIELD_MODEL_LAYERS = 6,
+	XAI_FIELD_MODEL_HEADS = 7,
+	XAI_FIELD_MODEL_EMBEDDING = 8,
+	XAI_FIELD_MODEL_HIDDEN = 9,
+	XAI_FIELD_MODEL_VOCABULARY = 10,
+	XAI_FIELD_MODEL_MAX_TOKENS = 11,
+	XAI_FIELD_MODEL_MASK_ID = 12,
+	XAI_FIELD_MODEL_PAD_ID = 13,
+	XAI_FIELD_MODEL_SPECIAL_IDS = 14,
+};
+
 /* ---- The host's functions ---- */
 
 #define XAI_IMPORT(name) __attribute__((import_module("xai1"), import_name(name))) XAI_EXTERN
@@ -203,8 +314,8 @@ XAI_ONCE bool xai_equal(xai_string a, xai_string b) {
 	return true;
 }
 
-/* Writes a message as printf does, which knows %d, %lld, %s and %.*s here, and
- * returns its length. */
+/* Writes a message as printf does, which knows %d, %lld, %zu, %s and %.*s here,
+ * and returns its length. */
 XAI_ONCE size_t xai_format(char *out, size_t cap, const char *format, va_list args) {
 	size_t n = 0;
 	for (const char *f = format; *f; f++) {
@@ -212,6 +323,7 @@ XAI_ONCE size_t xai_format(char *out, size_t cap, const char *format, va_list ar
 		char digits[20];
 		if (*f == '%') {
 			bool wide = f[1] == 'l' && f[2] == 'l' && f[3] == 'd';
+			bool size = f[1] == 'z' && f[2] == 'u';
 			if (f[1] == 's') {
 				part = xai_str(va_arg(args, const char *));
 				f++;
@@ -219,8 +331,8 @@ XAI_ONCE size_t xai_format(char *out, size_t cap, const char *format, va_list ar
 				part.len = (size_t)va_arg(args, int);
 				part.data = va_arg(args, const char *);
 				f += 3;
-			} else if (wide || f[1] == 'd') {
-				long long v = wide ? va_arg(args, long long) : va_arg(args, int);
+			} else if (wide || size || f[1] == 'd') {
+				long long v = wide ? va_arg(args, long long) : size ? (long long)va_arg(args, size_t) : va_arg(args, int);
 				unsigned long long u = v < 0 ? 0 - (unsigned long long)v : (unsigned long long)v;
 				size_t at = sizeof digits;
 				do digits[--at] = (char)('0' + u % 10);
@@ -228,7 +340,7 @@ XAI_ONCE size_t xai_format(char *out, size_t cap, const char *format, va_list ar
 				if (v < 0) digits[--at] = '-';
 				part.data = digits + at;
 				part.len = sizeof digits - at;
-				f += wide ? 3 : 1;
+				f += wide ? 3 : size ? 2 : 1;
 			}
 		}
 		for (size_t i = 0; i < part.len && n < cap; i++) out[n++] = part.data[i];
@@ -307,6 +419,50 @@ XAI_ONCE xai_string xai_read_string(xai_reader *r) {
 	return s;
 }
 
+/* Reads a frame to its end: f[tag] becomes the value of the field of that tag, for
+ * tags up to last, and is empty where there is none. */
+XAI_ONCE void xai_read_fields(xai_reader *r, xai_reader *f, uint32_t last) {
+	__builtin_memset(f, 0, (last + 1) * sizeof *f);
+	while (r->left > 0) {
+		uint32_t head = xai_read_u32(r), tag = head & 0xffff;
+		xai_string value = xai_read_string(r);
+		if (tag > 0 && tag <= last) {
+			f[tag].at = (const unsigned char *)value.data;
+			f[tag].left = value.len;
+		} else if (head >> 16 & XAI_FLAG_CRITICAL) {
+			r->code = XAI_EUNSUPPORTED;
+		}
+	}
+}
+
+/* The text that is left. */
+static inline xai_string xai_read_rest(xai_reader *r) {
+	xai_string s = {(const char *)r->at, r->left};
+	return s;
+}
+
+/* The number of a field, 0 where it is absent. */
+static inline uint32_t xai_read_number(xai_reader *r) { return r->left ? xai_read_u32(r) : 0; }
+
+/* The numbers of 4 bytes that are left, in memory of their own. */
+XAI_ONCE void *xai_read_numbers(xai_reader *r, size_t *n) {
+	*n = r->left / 4;
+	if (r->left % 4) r->code = XAI_EINVAL;
+	if (*n == 0) return NULL;
+	void *out = xai_new(r->left);
+	if (out) __builtin_memcpy(out, r->at, r->left);
+	else r->code = XAI_ENOMEM;
+	if (r->code) *n = 0;
+	return out;
+}
+
+/* The code of r, or of one of the fields 1 to last that were read from it. */
+XAI_ONCE xai_error xai_code_of(const xai_reader *r, const xai_reader *f, uint32_t last) {
+	xai_error code = r->code;
+	for (uint32_t i = 1; i <= last && code == 0; i++) code = f[i].code;
+	return code;
+}
+
 /* Reads the length of a list whose elements take size bytes or more, and makes
  * room for it. */
 XAI_ONCE size_t xai_read_list(xai_reader *r, size_t size, size_t room, void **out) {
@@ -351,7 +507,7 @@ XAI_ONCE void xai_put_string(xai_writer *w, xai_string s) {
 
 /* Opens a critical field; xai_close gives it its length. */
 XAI_ONCE size_t xai_open(xai_writer *w, uint32_t tag) {
-	xai_put_u32(w, tag | 1u << 16);
+	xai_put_u32(w, tag | (uint32_t)XAI_FLAG_CRITICAL << 16);
 	xai_put_u32(w, 0);
 	return w->len;
 }
@@ -410,12 +566,16 @@ typedef struct {
 
 /* The scalar that is explained. */
 typedef struct {
-	xai_string kind;  /* "class", "regression", "difference" ... */
+	xai_string kind;  /* "class", "regression", "difference" ...; docs/ABI.md has all */
 	xai_string expr;  /* for xai_spec.target */
 	xai_string label;
-	uint32_t index;
+	uint32_t index; /* of the class or the token, as the kind says */
 	xai_output output;
-	double value; /* on the unchanged input */
+	double value;              /* on the unchanged input */
+	const uint32_t *positions; /* of the tokens whose row of the last layer it is read from */
+	size_t num_positions;      /* 0 where the host does not say */
+	uint32_t second;           /* the index of what a difference subtracts */
+	xai_string second_label;
 } xai_target;
 
 typedef struct {
@@ -427,9 +587,17 @@ typedef struct {
 	xai_string id, architecture, task;
 	xai_string mask_token; /* empty where the tokenizer has none */
 	xai_strings labels;
+	/* Sizes, each 0 where there is none or where the host does not say. */
+	uint32_t layers, heads; /* blocks, and heads of attention in each */
+	uint32_t embedding, hidden; /* widths of the word embeddings and of the hidden states */
+	uint32_t vocabulary;    /* ids of tokens are less */
+	uint32_t max_tokens;    /* of the longest row; 0 where nothing bounds it */
+	int32_t mask_id, pad_id; /* -1 where there is none */
+	const int32_t *special_ids;
+	size_t num_special_ids;
 } xai_model;
 
-/* An input of the host, as docs/ABI.md numbers them. */
+/* The input of that key, XAI_INPUT_... */
 XAI_ONCE xai_error xai_input(uint32_t key, xai_reader *r) {
 	int32_t n = xai_host_input_get(key, NULL, 0);
 	XAI_TRY(n);
@@ -460,54 +628,71 @@ XAI_ONCE xai_strings xai_read_strings(xai_reader *r) {
 }
 
 XAI_ONCE xai_tokens xai_read_tokens(xai_reader *r) {
-	void *p;
-	xai_tokens list;
-	list.len = xai_read_list(r, 32, sizeof(xai_token), &p);
-	list.at = (xai_token *)p;
+	xai_reader f[XAI_FIELD_TOKEN_TEXTS + 1];
+	xai_tokens list = {NULL, 0};
+	xai_read_fields(r, f, XAI_FIELD_TOKEN_TEXTS);
+	size_t n = f[XAI_FIELD_TOKEN_IDS].left / 4;
+	for (uint32_t i = XAI_FIELD_TOKEN_IDS; i <= XAI_FIELD_TOKEN_FLAGS; i++)
+		if (f[i].left != 4 * n) r->code = XAI_EINVAL;
+	if (f[XAI_FIELD_TOKEN_TEXTS].left < 4 * n) r->code = XAI_EINVAL;
+	if (r->code == 0 && n > 0 && !(list.at = (xai_token *)xai_new(n * sizeof(xai_token)))) r->code = XAI_ENOMEM;
+	if (r->code == 0) list.len = n;
 	for (size_t i = 0; i < list.len; i++) {
 		xai_token *t = &list.at[i];
-		t->id = (int32_t)xai_read_u32(r);
-		t->sequence = xai_read_u32(r);
-		t->start = xai_read_u32(r);
-		t->end = xai_read_u32(r);
-		t->rune_start = xai_read_u32(r);
-		t->rune_end = xai_read_u32(r);
-		uint32_t flags = xai_read_u32(r);
-		t->special = (flags & 1) != 0;
-		t->fixed = (flags & 2) != 0;
-		t->text = xai_read_string(r);
+		t->id = (int32_t)xai_read_u32(&f[XAI_FIELD_TOKEN_IDS]);
+		t->sequence = xai_read_u32(&f[XAI_FIELD_TOKEN_SEQUENCES]);
+		t->start = xai_read_u32(&f[XAI_FIELD_TOKEN_STARTS]);
+		t->end = xai_read_u32(&f[XAI_FIELD_TOKEN_ENDS]);
+		t->rune_start = xai_read_u32(&f[XAI_FIELD_TOKEN_RUNE_STARTS]);
+		t->rune_end = xai_read_u32(&f[XAI_FIELD_TOKEN_RUNE_ENDS]);
+		uint32_t flags = xai_read_u32(&f[XAI_FIELD_TOKEN_FLAGS]);
+		t->special = (flags & XAI_TOKEN_SPECIAL) != 0;
+		t->fixed = (flags & XAI_TOKEN_FIXED) != 0;
+		t->text = xai_read_string(&f[XAI_FIELD_TOKEN_TEXTS]);
 	}
+	r->code = xai_code_of(r, f, XAI_FIELD_TOKEN_TEXTS);
 	return list;
 }
 
 XAI_ONCE xai_units xai_read_units(xai_reader *r) {
-	void *p;
-	xai_units list;
-	list.len = xai_read_list(r, 12, sizeof(xai_unit), &p);
-	list.at = (xai_unit *)p;
+	xai_reader f[XAI_FIELD_UNIT_TOKENS + 1];
+	xai_units list = {NULL, 0};
+	xai_read_fields(r, f, XAI_FIELD_UNIT_TOKENS);
+	size_t n = f[XAI_FIELD_UNIT_SPAN_COUNTS].left / 4, spans, tokens;
+	if (f[XAI_FIELD_UNIT_SPAN_COUNTS].left != 4 * n || f[XAI_FIELD_UNIT_TOKEN_COUNTS].left != 4 * n || f[XAI_FIELD_UNIT_TEXTS].left < 4 * n) r->code = XAI_EINVAL;
+	if (r->code == 0 && n > 0 && !(list.at = (xai_unit *)xai_new(n * sizeof(xai_unit)))) r->code = XAI_ENOMEM;
+	if (r->code == 0) list.len = n;
+	xai_span *span = (xai_span *)xai_read_numbers(&f[XAI_FIELD_UNIT_SPANS], &spans);
+	uint32_t *token = (uint32_t *)xai_read_numbers(&f[XAI_FIELD_UNIT_TOKENS], &tokens);
+	spans /= 3;
 	for (size_t i = 0; i < list.len; i++) {
 		xai_unit *u = &list.at[i];
-		u->text = xai_read_string(r);
-		u->num_spans = xai_read_list(r, 12, sizeof(xai_span), &p);
-		u->spans = (xai_span *)p;
-		for (size_t j = 0; j < u->num_spans; j++) {
-			u->spans[j].sequence = xai_read_u32(r);
-			u->spans[j].start = xai_read_u32(r);
-			u->spans[j].end = xai_read_u32(r);
+		u->text = xai_read_string(&f[XAI_FIELD_UNIT_TEXTS]);
+		u->num_spans = xai_read_u32(&f[XAI_FIELD_UNIT_SPAN_COUNTS]);
+		u->num_tokens = xai_read_u32(&f[XAI_FIELD_UNIT_TOKEN_COUNTS]);
+		if (u->num_spans > spans || u->num_tokens > tokens) {
+			r->code = XAI_EINVAL;
+			list.len = 0;
+			break;
 		}
-		u->num_tokens = xai_read_list(r, 4, sizeof(uint32_t), &p);
-		u->tokens = (uint32_t *)p;
-		for (size_t j = 0; j < u->num_tokens; j++) u->tokens[j] = xai_read_u32(r);
+		u->spans = span;
+		u->tokens = token;
+		spans -= u->num_spans;
+		tokens -= u->num_tokens;
+		if (span) span += u->num_spans;
+		if (token) token += u->num_tokens;
 	}
+	if (spans || tokens) r->code = XAI_EINVAL;
+	r->code = xai_code_of(r, f, XAI_FIELD_UNIT_TOKENS);
 	return list;
 }
 
 /* The text; empty where the input is raw token ids. */
-static inline xai_error xai_get_text(xai_string *out) { return xai_input_text(1, out); }
+static inline xai_error xai_get_text(xai_string *out) { return xai_input_text(XAI_INPUT_TEXT, out); }
 
 /* The second text of a pair, and whether there is one. */
 static inline xai_error xai_get_text_pair(xai_string *out, bool *has) {
-	xai_error code = xai_input_text(2, out);
+	xai_error code = xai_input_text(XAI_INPUT_TEXT_PAIR, out);
 	*has = code == 0;
 	return code == XAI_ENAME ? 0 : code;
 }
@@ -515,7 +700,7 @@ static inline xai_error xai_get_text_pair(xai_string *out, bool *has) {
 /* The token ids, special ones included, as many as there are tokens. */
 static inline xai_error xai_get_ids(const int32_t **out, size_t *n) {
 	xai_reader r;
-	XAI_TRY(xai_input(3, &r));
+	XAI_TRY(xai_input(XAI_INPUT_IDS, &r));
 	*out = (const int32_t *)r.at;
 	*n = r.left / sizeof(int32_t);
 	return 0;
@@ -524,7 +709,7 @@ static inline xai_error xai_get_ids(const int32_t **out, size_t *n) {
 /* The tokens, special ones included. */
 static inline xai_error xai_get_tokens(xai_tokens *out) {
 	xai_reader r;
-	XAI_TRY(xai_input(4, &r));
+	XAI_TRY(xai_input(XAI_INPUT_TOKENS, &r));
 	*out = xai_read_tokens(&r);
 	return r.code;
 }
@@ -532,7 +717,7 @@ static inline xai_error xai_get_tokens(xai_tokens *out) {
 /* The units: a partition of the tokens that are neither special nor fixed. */
 static inline xai_error xai_get_units(xai_units *out) {
 	xai_reader r;
-	XAI_TRY(xai_input(5, &r));
+	XAI_TRY(xai_input(XAI_INPUT_UNITS, &r));
 	*out = xai_read_units(&r);
 	return r.code;
 }
@@ -540,7 +725,7 @@ static inline xai_error xai_get_units(xai_units *out) {
 /* For each token, 1 where it is special. */
 static inline xai_error xai_get_special(const uint8_t **out, size_t *n) {
 	xai_reader r;
-	XAI_TRY(xai_input(6, &r));
+	XAI_TRY(xai_input(XAI_INPUT_SPECIAL, &r));
 	*out = r.at;
 	*n = r.left;
 	return 0;
@@ -549,7 +734,7 @@ static inline xai_error xai_get_special(const uint8_t **out, size_t *n) {
 /* For each token, 1 where it is never dropped. */
 static inline xai_error xai_get_keep(const uint8_t **out, size_t *n) {
 	xai_reader r;
-	XAI_TRY(xai_input(7, &r));
+	XAI_TRY(xai_input(XAI_INPUT_KEEP, &r));
 	*out = r.at;
 	*n = r.left;
 	return 0;
@@ -558,56 +743,63 @@ static inline xai_error xai_get_keep(const uint8_t **out, size_t *n) {
 /* The target, with the model's output on the unchanged input. */
 static inline xai_error xai_get_target(xai_target *out) {
 	xai_reader r;
-	XAI_TRY(xai_input(8, &r));
-	out->kind = xai_read_string(&r);
-	out->expr = xai_read_string(&r);
-	out->label = xai_read_string(&r);
-	out->index = xai_read_u32(&r);
-	out->output = (xai_output)xai_read_u32(&r);
-	uint64_t bits = xai_read_u64(&r);
+	XAI_TRY(xai_input(XAI_INPUT_TARGET, &r));
+	xai_reader f[XAI_FIELD_TARGET_SECOND_LABEL + 1];
+	xai_read_fields(&r, f, XAI_FIELD_TARGET_SECOND_LABEL);
+	out->kind = xai_read_rest(&f[XAI_FIELD_TARGET_KIND]);
+	out->expr = xai_read_rest(&f[XAI_FIELD_TARGET_EXPRESSION]);
+	out->label = xai_read_rest(&f[XAI_FIELD_TARGET_LABEL]);
+	out->index = xai_read_number(&f[XAI_FIELD_TARGET_INDEX]);
+	out->output = (xai_output)xai_read_number(&f[XAI_FIELD_TARGET_OUTPUT]);
+	if (out->output > XAI_OUTPUT_LOGPROB) return xai_fail(XAI_EUNSUPPORTED, "the target has an output that the method was not built for");
+	uint64_t bits = xai_read_u64(&f[XAI_FIELD_TARGET_VALUE]);
 	__builtin_memcpy(&out->value, &bits, sizeof bits);
-	return r.code;
-}
-
-/* The positions of the tokens whose row of the last layer the target is read
- * from; none where the host does not say. */
-static inline xai_error xai_get_positions(const uint32_t **out, size_t *n) {
-	xai_reader r = {0};
-	xai_error code = xai_input(13, &r);
-	if (code == XAI_ENAME) code = 0;
-	*out = (const uint32_t *)r.at;
-	*n = r.left / sizeof(uint32_t);
-	return code;
+	out->positions = (const uint32_t *)xai_read_numbers(&f[XAI_FIELD_TARGET_POSITIONS], &out->num_positions);
+	out->second = xai_read_number(&f[XAI_FIELD_TARGET_SECOND]);
+	out->second_label = xai_read_rest(&f[XAI_FIELD_TARGET_SECOND_LABEL]);
+	return xai_code_of(&r, f, XAI_FIELD_TARGET_SECOND_LABEL);
 }
 
 /* The run's seed. */
 static inline xai_error xai_get_seed(uint64_t *out) {
-	XAI_TRY(xai_host_input_get(9, out, sizeof *out));
+	XAI_TRY(xai_host_input_get(XAI_INPUT_SEED, out, sizeof *out));
 	return 0;
 }
 
 /* The model under explanation. */
 static inline xai_error xai_get_model(xai_model *out) {
 	xai_reader r;
-	XAI_TRY(xai_input(10, &r));
-	out->id = xai_read_string(&r);
-	out->architecture = xai_read_string(&r);
-	out->task = xai_read_string(&r);
-	out->mask_token = xai_read_string(&r);
-	out->labels = xai_read_strings(&r);
-	return r.code;
+	XAI_TRY(xai_input(XAI_INPUT_MODEL, &r));
+	xai_reader f[XAI_FIELD_MODEL_SPECIAL_IDS + 1];
+	xai_read_fields(&r, f, XAI_FIELD_MODEL_SPECIAL_IDS);
+	out->id = xai_read_rest(&f[XAI_FIELD_MODEL_ID]);
+	out->architecture = xai_read_rest(&f[XAI_FIELD_MODEL_ARCHITECTURE]);
+	out->task = xai_read_rest(&f[XAI_FIELD_MODEL_TASK]);
+	out->mask_token = xai_read_rest(&f[XAI_FIELD_MODEL_MASK_TOKEN]);
+	out->labels.len = 0;
+	if (f[XAI_FIELD_MODEL_LABELS].left) out->labels = xai_read_strings(&f[XAI_FIELD_MODEL_LABELS]);
+	out->layers = xai_read_number(&f[XAI_FIELD_MODEL_LAYERS]);
+	out->heads = xai_read_number(&f[XAI_FIELD_MODEL_HEADS]);
+	out->embedding = xai_read_number(&f[XAI_FIELD_MODEL_EMBEDDING]);
+	out->hidden = xai_read_number(&f[XAI_FIELD_MODEL_HIDDEN]);
+	out->vocabulary = xai_read_number(&f[XAI_FIELD_MODEL_VOCABULARY]);
+	out->max_tokens = xai_read_number(&f[XAI_FIELD_MODEL_MAX_TOKENS]);
+	out->mask_id = f[XAI_FIELD_MODEL_MASK_ID].left ? (int32_t)xai_read_u32(&f[XAI_FIELD_MODEL_MASK_ID]) : -1;
+	out->pad_id = f[XAI_FIELD_MODEL_PAD_ID].left ? (int32_t)xai_read_u32(&f[XAI_FIELD_MODEL_PAD_ID]) : -1;
+	out->special_ids = (const int32_t *)xai_read_numbers(&f[XAI_FIELD_MODEL_SPECIAL_IDS], &out->num_special_ids);
+	return xai_code_of(&r, f, XAI_FIELD_MODEL_SPECIAL_IDS);
 }
 
 /* The needs that were granted. */
 static inline xai_error xai_get_grants(xai_strings *out) {
 	xai_reader r;
-	XAI_TRY(xai_input(11, &r));
+	XAI_TRY(xai_input(XAI_INPUT_GRANTS, &r));
 	*out = xai_read_strings(&r);
 	return r.code;
 }
 
 /* The message of the host's function that failed last; empty where none did. */
-static inline xai_error xai_last_error(xai_string *out) { return xai_input_text(12, out); }
+static inline xai_error xai_last_error(xai_string *out) { return xai_input_text(XAI_INPUT_ERROR, out); }
 
 /* The value of a declared parameter behind its type. */
 XAI_ONCE xai_error xai_param(const char *name, uint32_t type, uint32_t or_type, xai_reader *r) {
@@ -628,7 +820,7 @@ XAI_ONCE xai_error xai_param(const char *name, uint32_t type, uint32_t or_type, 
 /* The value of a parameter of type int. */
 static inline xai_error xai_param_int(const char *name, int64_t *out) {
 	xai_reader r;
-	XAI_TRY(xai_param(name, 1, 1, &r));
+	XAI_TRY(xai_param(name, XAI_PARAM_INT, XAI_PARAM_INT, &r));
 	*out = (int64_t)xai_read_u64(&r);
 	return r.code;
 }
@@ -636,7 +828,7 @@ static inline xai_error xai_param_int(const char *name, int64_t *out) {
 /* The value of a parameter of type float. */
 static inline xai_error xai_param_float(const char *name, double *out) {
 	xai_reader r;
-	XAI_TRY(xai_param(name, 2, 2, &r));
+	XAI_TRY(xai_param(name, XAI_PARAM_FLOAT, XAI_PARAM_FLOAT, &r));
 	uint64_t bits = xai_read_u64(&r);
 	__builtin_memcpy(out, &bits, sizeof bits);
 	return r.code;
@@ -645,7 +837,7 @@ static inline xai_error xai_param_float(const char *name, double *out) {
 /* The value of a parameter of type bool. */
 static inline xai_error xai_param_bool(const char *name, bool *out) {
 	xai_reader r;
-	XAI_TRY(xai_param(name, 3, 3, &r));
+	XAI_TRY(xai_param(name, XAI_PARAM_BOOL, XAI_PARAM_BOOL, &r));
 	*out = r.left > 0 && *r.at != 0;
 	return 0;
 }
@@ -653,7 +845,7 @@ static inline xai_error xai_param_bool(const char *name, bool *out) {
 /* The value of a parameter of type string or enum. */
 static inline xai_error xai_param_string(const char *name, xai_string *out) {
 	xai_reader r;
-	XAI_TRY(xai_param(name, 4, 5, &r));
+	XAI_TRY(xai_param(name, XAI_PARAM_STRING, XAI_PARAM_ENUM, &r));
 	out->data = (const char *)r.at;
 	out->len = r.left;
 	return 0;
@@ -801,24 +993,35 @@ typedef struct {
 
 XAI_ONCE void xai_put_units(xai_writer *w, uint32_t tag, const xai_units *units) {
 	if (!units->at) return;
-	size_t mark = xai_open(w, tag);
-	xai_put_u32(w, (uint32_t)units->len);
-	for (size_t i = 0; i < units->len; i++) {
-		const xai_unit *u = &units->at[i];
-		xai_put_string(w, u->text);
-		xai_put_u32(w, (uint32_t)u->num_spans);
-		xai_put(w, u->spans, u->num_spans * sizeof(xai_span));
-		xai_put_u32(w, (uint32_t)u->num_tokens);
-		xai_put(w, u->tokens, u->num_tokens * sizeof(uint32_t));
-	}
+	size_t list = xai_open(w, tag), mark = xai_open(w, XAI_FIELD_UNIT_TEXTS);
+	for (size_t i = 0; i < units->len; i++) xai_put_string(w, units->at[i].text);
 	xai_close(w, mark);
+	mark = xai_open(w, XAI_FIELD_UNIT_SPAN_COUNTS);
+	for (size_t i = 0; i < units->len; i++) xai_put_u32(w, (uint32_t)units->at[i].num_spans);
+	xai_close(w, mark);
+	mark = xai_open(w, XAI_FIELD_UNIT_SPANS);
+	for (size_t i = 0; i < units->len; i++) xai_put(w, units->at[i].spans, units->at[i].num_spans * sizeof(xai_span));
+	xai_close(w, mark);
+	mark = xai_open(w, XAI_FIELD_UNIT_TOKEN_COUNTS);
+	for (size_t i = 0; i < units->len; i++) xai_put_u32(w, (uint32_t)units->at[i].num_tokens);
+	xai_close(w, mark);
+	mark = xai_open(w, XAI_FIELD_UNIT_TOKENS);
+	for (size_t i = 0; i < units->len; i++) xai_put(w, units->at[i].tokens, units->at[i].num_tokens * sizeof(uint32_t));
+	xai_close(w, mark);
+	xai_close(w, list);
 }
 
 XAI_ONCE void xai_put_spec(xai_writer *w, const xai_spec *s) {
 	const struct {
 		uint32_t tag;
 		xai_tensor rows, extra;
-	} rows[] = {{1, s->units, 0}, {2, s->masks, 0}, {3, s->texts, s->offsets}, {4, s->ids, s->lengths}, {10, s->embeds, 0}};
+	} rows[] = {
+		{XAI_FIELD_UNITS, s->units, 0},
+		{XAI_FIELD_MASKS, s->masks, 0},
+		{XAI_FIELD_TEXTS, s->texts, s->offsets},
+		{XAI_FIELD_IDS, s->ids, s->lengths},
+		{XAI_FIELD_EMBEDS, s->embeds, 0},
+	};
 	size_t mark;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		if (!rows[i].rows) continue;
@@ -827,31 +1030,31 @@ XAI_ONCE void xai_put_spec(xai_writer *w, const xai_spec *s) {
 		if (rows[i].extra) xai_put_i64(w, rows[i].extra);
 		xai_close(w, mark);
 	}
-	mark = xai_open(w, 5);
+	mark = xai_open(w, XAI_FIELD_FILL);
 	xai_put_u32(w, s->fill.kind);
 	xai_put_u32(w, (uint32_t)s->fill.token);
 	xai_put(w, s->fill.text.data, s->fill.text.len);
 	xai_close(w, mark);
 	if (s->target) {
-		mark = xai_open(w, 6);
+		mark = xai_open(w, XAI_FIELD_TARGET);
 		xai_put(w, s->target, xai_str(s->target).len);
 		xai_close(w, mark);
 	}
-	xai_put_units(w, 7, &s->over);
+	xai_put_units(w, XAI_FIELD_OVER, &s->over);
 	if (s->keep_duplicates) {
-		mark = xai_open(w, 8);
+		mark = xai_open(w, XAI_FIELD_DEDUP);
 		xai_put(w, "\0", 1);
 		xai_close(w, mark);
 	}
 	if (s->want) {
-		mark = xai_open(w, 9);
+		mark = xai_open(w, XAI_FIELD_WANT);
 		for (uint32_t code = 1; code < 32; code++)
 			if (s->want >> code & 1) xai_put_u32(w, code);
 		xai_close(w, mark);
 	}
-	xai_put_names(w, 11, s->points);
+	xai_put_names(w, XAI_FIELD_POINTS, s->points);
 	if (s->edits) {
-		mark = xai_open(w, 12);
+		mark = xai_open(w, XAI_FIELD_EDITS);
 		xai_put_u32(w, (uint32_t)s->num_edits);
 		for (size_t i = 0; i < s->num_edits; i++) {
 			xai_put_string(w, xai_str(s->edits[i].point));
@@ -860,7 +1063,7 @@ XAI_ONCE void xai_put_spec(xai_writer *w, const xai_spec *s) {
 		}
 		xai_close(w, mark);
 	}
-	xai_put_names(w, 13, s->wrt);
+	xai_put_names(w, XAI_FIELD_WRT, s->wrt);
 }
 
 /* Evaluates the model on many variants of the input in one call: a thousand rows
@@ -957,24 +1160,24 @@ typedef struct {
 /* Continues a row of tokens. Needs "generate". */
 static inline xai_error xai_generate(const xai_generation *g, xai_continuation *out) {
 	xai_writer w = {NULL, 0, 0, 0};
-	size_t mark = xai_open(&w, 1);
+	size_t mark = xai_open(&w, XAI_FIELD_MAX_TOKENS);
 	xai_put_u32(&w, g->max_tokens);
 	xai_close(&w, mark);
 	if (g->prompt) {
-		mark = xai_open(&w, 2);
+		mark = xai_open(&w, XAI_FIELD_PROMPT);
 		xai_put_i64(&w, g->prompt);
 		xai_close(&w, mark);
 	}
-	mark = xai_open(&w, 3);
+	mark = xai_open(&w, XAI_FIELD_TEMPERATURE);
 	xai_put_f64(&w, g->temperature);
 	xai_close(&w, mark);
-	mark = xai_open(&w, 4);
+	mark = xai_open(&w, XAI_FIELD_TOP_K);
 	xai_put_u32(&w, g->top_k);
 	xai_close(&w, mark);
-	mark = xai_open(&w, 5);
+	mark = xai_open(&w, XAI_FIELD_TOP_P);
 	xai_put_f64(&w, g->top_p);
 	xai_close(&w, mark);
-	mark = xai_open(&w, 6);
+	mark = xai_open(&w, XAI_FIELD_SEED);
 	xai_put_i64(&w, (int64_t)g->seed);
 	xai_close(&w, mark);
 	if (w.code) return w.code;
@@ -1007,10 +1210,10 @@ static inline xai_error xai_tokenize(xai_string text, xai_tokens *out) {
 /* One of XAI_OP_..., on tensors of f64. */
 static inline xai_error xai_op(uint32_t code, const xai_tensor *operands, size_t num_operands, const double *scalars, size_t num_scalars, xai_tensor *out) {
 	xai_writer w = {NULL, 0, 0, 0};
-	size_t mark = xai_open(&w, 1);
+	size_t mark = xai_open(&w, XAI_FIELD_OPERANDS);
 	xai_put(&w, operands, num_operands * sizeof *operands);
 	xai_close(&w, mark);
-	mark = xai_open(&w, 2);
+	mark = xai_open(&w, XAI_FIELD_SCALARS);
 	xai_put(&w, scalars, num_scalars * sizeof *scalars);
 	xai_close(&w, mark);
 	if (w.code) return w.code;
@@ -1057,8 +1260,8 @@ typedef struct {
 XAI_ONCE xai_error xai_result(const char *name, xai_tensor t, const xai_meta *meta) {
 	void *mark = xai_mark();
 	xai_writer w = {NULL, 0, 0, 0};
-	xai_put_names(&w, 1, meta->axes);
-	xai_put_units(&w, 2, &meta->units);
+	xai_put_names(&w, XAI_FIELD_AXES, meta->axes);
+	xai_put_units(&w, XAI_FIELD_RESULT_UNITS, &meta->units);
 	if (w.code) return w.code;
 	xai_error code = xai_host_result(name, xai_str(name).len, t, w.data, w.len);
 	xai_release(mark);
@@ -1091,10 +1294,13 @@ XAI_ONCE xai_error xai_scalar(const char *name, double value) {
 /* Hands over the target's value at the method's baseline. */
 static inline xai_error xai_baseline(double value) { return xai_scalar("baseline", value); }
 
-/* Hands over a number that says how far to trust the values. */
+/* Hands over a number that says how far to trust the values. XAI_ENAME where the
+ * name is too long. */
 static inline xai_error xai_diagnostic(const char *name, double value) {
 	char full[XAI_MAX_NAME + 1] = "diagnostics.";
-	for (size_t i = 0, at = 12; at < XAI_MAX_NAME && name[i]; i++) full[at++] = name[i];
+	size_t at = xai_str(full).len, len = xai_str(name).len;
+	if (len > XAI_MAX_NAME - at) return xai_fail(XAI_ENAME, "the name of a diagnostic has %zu bytes, and %zu is the most", len, XAI_MAX_NAME - at);
+	for (size_t i = 0; i < len; i++) full[at + i] = name[i];
 	return xai_scalar(full, value);
 }
 
@@ -1103,16 +1309,12 @@ static inline xai_error xai_diagnostic(const char *name, double value) {
 /* Runs explain where the request is for the method of that name. */
 static inline xai_error xai_run(const char *name, xai_error (*explain)(void), const unsigned char *request, size_t n) {
 	xai_reader r = {request, n, 0};
-	while (r.left > 0) {
-		uint32_t head = xai_read_u32(&r);
-		xai_string value = xai_read_string(&r);
-		if (r.code) return r.code;
-		if ((head & 0xffff) == 1) {
-			if (!xai_equal(value, xai_str(name))) return xai_fail(XAI_ENAME, "the module has no method %.*s", XAI_PRINT(value));
-		} else if (head >> 16 & 1) {
-			return xai_fail(XAI_EUNSUPPORTED, "the request has a field that the method was not built for");
-		}
-	}
+	xai_reader f[XAI_FIELD_METHOD + 1];
+	xai_read_fields(&r, f, XAI_FIELD_METHOD);
+	if (r.code == XAI_EUNSUPPORTED) return xai_fail(XAI_EUNSUPPORTED, "the request has a field that the method was not built for");
+	if (r.code) return r.code;
+	xai_string wanted = xai_read_rest(&f[XAI_FIELD_METHOD]);
+	if (!xai_equal(wanted, xai_str(name))) return xai_fail(XAI_ENAME, "the module has no method %.*s", XAI_PRINT(wanted));
 	xai_error code = explain();
 	xai_memory.next = xai_memory.start;
 	return code < 0 ? code : 0;

@@ -130,10 +130,6 @@ func readRequest(info sdk.Info) (*sdk.Request, error) {
 			return nil, err
 		}
 	}
-	err := input(abi.InputReads, func(in *abi.Reader) { r.Target.Positions = in.Positions() })
-	if err != nil && !errors.Is(err, &sdk.Error{Code: sdk.EName}) { // of a host that does not say
-		return nil, err
-	}
 	var pair string
 	switch err := input(abi.InputTextPair, func(in *abi.Reader) { pair = in.Text() }); {
 	case err == nil:

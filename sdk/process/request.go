@@ -48,10 +48,6 @@ func (h *host) request(ctx context.Context, info sdk.Info) (*sdk.Request, error)
 			return nil, err
 		}
 	}
-	err := h.input(abi.InputReads, func(in *abi.Reader) { r.Target.Positions = in.Positions() })
-	if err != nil && !errors.Is(err, &sdk.Error{Code: sdk.EName}) { // of a host that does not say
-		return nil, err
-	}
 	var pair string
 	switch err := h.input(abi.InputTextPair, func(in *abi.Reader) { pair = in.Text() }); {
 	case err == nil:

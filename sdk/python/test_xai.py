@@ -57,7 +57,12 @@ class Frames(unittest.TestCase):
         self.check(
             xai._forward(Sent(1), units=[[1]], over=over),
             "0100 0100 08000000 0100000000000000"
-            "0700 0100 21000000 01000000 01000000 61 01000000 00000000 01000000 02000000 01000000 05000000",
+            "0700 0100 45000000"
+            "0100 0100 05000000 01000000 61"
+            "0200 0100 04000000 01000000"
+            "0300 0100 0c000000 00000000 01000000 02000000"
+            "0400 0100 04000000 01000000"
+            "0500 0100 04000000 05000000",
         )
 
     def test_gradient(self):
@@ -87,17 +92,46 @@ class Frames(unittest.TestCase):
         e = xai.Explanation([1.0], units=[xai.Unit("a", [], [])])
         self.check(
             next(e._results())[2],
-            "0100 0100 0d000000 01000000 05000000 756e697473 0200 0100 11000000 01000000 01000000 61 00000000 00000000",
+            "0100 0100 0d000000 01000000 05000000 756e697473 0200 0100 35000000"
+            "0100 0100 05000000 01000000 61 0200 0100 04000000 00000000 0300 0100 00000000"
+            "0400 0100 04000000 00000000 0500 0100 00000000",
         )
 
     def test_what_the_host_sends(self):
         def reader(text):
             return xai._Reader(bytes.fromhex(text.replace(" ", "")))
 
-        r = reader("01000000 ffffffff 00000000 00000000 00000000 00000000 00000000 01000000 05000000 5b434c535d")
-        self.assertEqual(r.list(r.token), [xai.Token(-1, "[CLS]", special=True)])
-        r = reader("01000000 6b 01000000 65 01000000 6c 01000000 02000000 000000000000f03f")
-        self.assertEqual(r.target(), xai.Target("k", "e", "l", 1, xai.Output.PROB, 1.0))
+        later = "ff00 0000 01000000 ff"
+        columns = [
+            "0100 0000 08000000 ffffffff ffffff7f", "0200 0000 08000000 00000000 01000000", "0300 0000 08000000 00000000 03000000",
+            "0400 0000 08000000 00000000 0b000000", "0500 0000 08000000 00000000 02000000", "0600 0000 08000000 00000000 08000000",
+            "0700 0000 08000000 01000000 02000000", "0800 0000 15000000 05000000 5b434c535d 08000000 6772c3b6c39f6572",
+        ]
+        tokens = [xai.Token(-1, "[CLS]", special=True), xai.Token(2**31 - 1, "größer", 1, 3, 11, 2, 8, fixed=True)]
+        self.assertEqual(reader(later + "".join(columns)).tokens(), tokens)
+        self.assertEqual(reader("").tokens(), [])
+        for at in range(len(columns)):
+            with self.assertRaisesRegex(xai.Error, "ends early|differ in their lengths"):
+                reader("".join(columns[:at] + columns[at + 1 :])).tokens()
+        unit = "0100 0000 05000000 01000000 61 0200 0000 04000000 01000000 0300 0000 0c000000 00000000 01000000 02000000"
+        counts, indices = "0400 0000 04000000 01000000", "0500 0000 04000000 05000000"
+        self.assertEqual(reader(unit + counts + later + indices).units(), [xai.Unit("a", [xai.Span(0, 1, 2)], [5])])
+        self.assertEqual(reader("").units(), [])
+        with self.assertRaisesRegex(xai.Error, "differ in their lengths"):
+            reader(unit + indices).units()
+        with self.assertRaisesRegex(xai.Error, "ends early"):
+            reader(unit + counts).units()
+        target = (
+            "0100 0000 01000000 6b 0200 0000 01000000 65 0300 0000 01000000 6c 0400 0000 04000000 01000000"
+            "0500 0000 04000000 02000000 0600 0000 08000000 000000000000f03f"
+        )
+        self.assertEqual(reader(target + later).target(), xai.Target("k", "e", "l", 1, xai.Output.PROB, 1.0))
+        more = "0700 0000 08000000 00000000 02010000 0800 0000 04000000 01000000 0900 0000 01000000 62"
+        self.assertEqual(reader(more + target).target(), xai.Target("k", "e", "l", 1, xai.Output.PROB, 1.0, [0, 258], 1, "b"))
+        with self.assertRaisesRegex(xai.Error, "an output that"):
+            reader(target.replace("0500 0000 04000000 02", "0500 0000 04000000 04")).target()
+        with self.assertRaisesRegex(xai.Error, "critical field"):
+            reader(target + "ff00 0100 00000000").target()
         self.assertEqual(reader("0100 0100 04000000 6c696d65").method(), "lime")
         self.assertEqual(reader("0200 0000 01000000 ff 0100 0100 04000000 6c696d65").method(), "lime")
         with self.assertRaisesRegex(xai.Error, "critical field"):

@@ -18,6 +18,10 @@ leave_one_out.py: what the target loses when each unit is dropped.
     if __name__ == "__main__":
         xai.serve(explain)
 
+A method's parameters stand in params=[xai.Int("samples", 100, min=1, doc="variants of the input")],
+with xai.Float, xai.Bool, xai.String and xai.Enum beside xai.Int; request.params["samples"] is what
+the user gave, or the default.
+
 Put this file beside it as xai.py, and
 
     python3 xai.py pack leave_one_out.py
@@ -50,7 +54,7 @@ import time
 import traceback
 import weakref
 from array import array
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
@@ -275,6 +279,126 @@ def _nested(values: Any) -> Tuple[Tuple[int, ...], List[Any]]:
 # ---- Frames: little-endian, as docs/ABI.md has them ----
 
 
+class _Input(enum.IntEnum):
+    """The keys of the host's inputs."""
+
+    TEXT = 1
+    TEXT_PAIR = 2
+    IDS = 3
+    TOKENS = 4
+    UNITS = 5
+    SPECIAL = 6
+    KEEP = 7
+    TARGET = 8
+    SEED = 9
+    MODEL = 10
+    GRANTS = 11
+    ERROR = 12
+
+
+class _Param(enum.IntEnum):
+    """The types in front of a parameter's value."""
+
+    INT = 1
+    FLOAT = 2
+    BOOL = 3
+    STRING = 4
+    ENUM = 5
+
+
+class _TokenFlag(enum.IntFlag):
+    SPECIAL = 1
+    FIXED = 2
+
+
+class _Flag(enum.IntFlag):
+    """The flags of a field."""
+
+    CRITICAL = 1
+
+
+class _Tag:
+    """The tags of the fields of frames."""
+
+    # The request frame.
+    METHOD = 1
+
+    # A forward, and a gradient.
+    UNITS = 1
+    MASKS = 2
+    TEXTS = 3
+    IDS = 4
+    FILL = 5
+    TARGET = 6
+    OVER = 7
+    DEDUP = 8
+    WANT = 9
+    EMBEDS = 10
+    POINTS = 11
+    EDITS = 12
+    WRT = 13
+
+    # A generation.
+    MAX_TOKENS = 1
+    PROMPT = 2
+    TEMPERATURE = 3
+    TOP_K = 4
+    TOP_P = 5
+    SEED = 6
+
+    # An operation.
+    OPERANDS = 1
+    SCALARS = 2
+
+    # The meta of a result.
+    AXES = 1
+    RESULT_UNITS = 2
+
+    # A list of tokens.
+    TOKEN_IDS = 1
+    TOKEN_SEQUENCES = 2
+    TOKEN_STARTS = 3
+    TOKEN_ENDS = 4
+    TOKEN_RUNE_STARTS = 5
+    TOKEN_RUNE_ENDS = 6
+    TOKEN_FLAGS = 7
+    TOKEN_TEXTS = 8
+
+    # A list of units.
+    UNIT_TEXTS = 1
+    UNIT_SPAN_COUNTS = 2
+    UNIT_SPANS = 3
+    UNIT_TOKEN_COUNTS = 4
+    UNIT_TOKENS = 5
+
+    # A target.
+    TARGET_KIND = 1
+    TARGET_EXPRESSION = 2
+    TARGET_LABEL = 3
+    TARGET_INDEX = 4
+    TARGET_OUTPUT = 5
+    TARGET_VALUE = 6
+    TARGET_POSITIONS = 7
+    TARGET_SECOND = 8
+    TARGET_SECOND_LABEL = 9
+
+    # A model.
+    MODEL_ID = 1
+    MODEL_ARCHITECTURE = 2
+    MODEL_TASK = 3
+    MODEL_MASK_TOKEN = 4
+    MODEL_LABELS = 5
+    MODEL_LAYERS = 6
+    MODEL_HEADS = 7
+    MODEL_EMBEDDING = 8
+    MODEL_HIDDEN = 9
+    MODEL_VOCABULARY = 10
+    MODEL_MAX_TOKENS = 11
+    MODEL_MASK_ID = 12
+    MODEL_PAD_ID = 13
+    MODEL_SPECIAL_IDS = 14
+
+
 def _u32(v: int) -> bytes:
     try:
         return struct.pack("<I", v)
@@ -312,23 +436,25 @@ def _strings(items: Sequence[str]) -> bytes:
 
 
 def _units(units: Sequence[Unit]) -> bytes:
-    def write(u: Unit) -> bytes:
-        spans = _list(u.spans, lambda s: _u32(s.sequence) + _u32(s.start) + _u32(s.end))
-        return _string(u.text) + spans + _list(u.tokens, _u32)
-
-    return _list(units, write)
+    return b"".join((
+        _field(_Tag.UNIT_TEXTS, *(_string(u.text) for u in units)),
+        _field(_Tag.UNIT_SPAN_COUNTS, *(_u32(len(u.spans)) for u in units)),
+        _field(_Tag.UNIT_SPANS, *(_u32(v) for u in units for s in u.spans for v in (s.sequence, s.start, s.end))),
+        _field(_Tag.UNIT_TOKEN_COUNTS, *(_u32(len(u.tokens)) for u in units)),
+        _field(_Tag.UNIT_TOKENS, *(_u32(t) for u in units for t in u.tokens)),
+    ))
 
 
 def _field(tag: int, *parts: bytes) -> bytes:
     """A critical field."""
     value = b"".join(parts)
-    return struct.pack("<HHI", tag, 1, len(value)) + value
+    return struct.pack("<HHI", tag, _Flag.CRITICAL, len(value)) + value
 
 
 class _Reader:
     """Reads a frame of the host's."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: Union[bytes, bytearray, memoryview]) -> None:
         self.data = memoryview(data)
 
     def take(self, n: int) -> memoryview:
@@ -349,41 +475,90 @@ class _Reader:
     def list(self, read: Callable[[], Any]) -> List[Any]:
         return [read() for _ in range(self.u32())]
 
-    def token(self) -> Token:
-        id, sequence, start, end, rune_start, rune_end, flags = struct.unpack("<i6I", self.take(28))
-        return Token(id, self.string(), sequence, start, end, rune_start, rune_end, bool(flags & 1), bool(flags & 2))
-
-    def span(self) -> Span:
-        return Span(self.u32(), self.u32(), self.u32())
-
-    def unit(self) -> Unit:
-        return Unit(self.string(), self.list(self.span), self.list(self.u32))
-
-    def target(self) -> Target:
-        kind, expr, label, index = self.string(), self.string(), self.string(), self.u32()
-        return Target(kind, expr, label, index, Output(self.u32()), self.number("<d"))
-
-    def param(self) -> ParamValue:
-        kind = self.u32()
-        if kind == 1:
-            return int(self.number("<q"))
-        if kind == 2:
-            return float(self.number("<d"))
-        if kind == 3:
-            return bool(self.number("<B"))
+    def rest(self) -> str:
         return _text(self.take(len(self.data)))
 
-    def method(self) -> str:
-        """The method that a request frame names."""
-        name = ""
+    def whole(self) -> int:
+        """A number, 0 where there is none."""
+        return self.u32() if len(self.data) else 0
+
+    def id(self) -> Optional[int]:
+        """A token's id, None where there is none."""
+        return int(self.number("<i")) if len(self.data) else None
+
+    def numbers(self, format: str = "I") -> List[int]:
+        """The numbers of 4 bytes that are left."""
+        n = len(self.data) // 4
+        if len(self.data) != 4 * n:
+            raise Error(Code.INTERNAL, "a frame of the host ends early")
+        return list(struct.unpack(f"<{n}{format}", self.take(4 * n)))
+
+    def fields(self, last: int) -> Dict[int, _Reader]:
+        """Reads a frame to its end: its fields by their tags, up to last. One that is absent is
+        empty."""
+        out: Dict[int, _Reader] = defaultdict(lambda: _Reader(b""))
         while len(self.data) > 0:
             tag, flags, size = struct.unpack("<HHI", self.take(8))
             value = self.take(size)
-            if tag == 1:
-                name = _text(value)
-            elif flags & 1:
+            if 0 < tag <= last:
+                out[tag] = _Reader(value)
+            elif flags & _Flag.CRITICAL:
                 raise Error(Code.UNSUPPORTED, "the frame has a critical field that this version does not know")
-        return name
+        return out
+
+    def tokens(self) -> List[Token]:
+        f = self.fields(_Tag.TOKEN_TEXTS)
+        flags = f[_Tag.TOKEN_FLAGS].numbers()
+        r = f[_Tag.TOKEN_TEXTS]
+        columns: List[List[Any]] = [
+            f[_Tag.TOKEN_IDS].numbers("i"), [r.string() for _ in flags],
+            *(f[tag].numbers() for tag in range(_Tag.TOKEN_SEQUENCES, _Tag.TOKEN_FLAGS)),
+            [bool(v & _TokenFlag.SPECIAL) for v in flags], [bool(v & _TokenFlag.FIXED) for v in flags],
+        ]
+        if any(len(c) != len(flags) for c in columns):
+            raise Error(Code.INTERNAL, "the columns of a list of the host differ in their lengths")
+        return [Token(*values) for values in zip(*columns)]
+
+    def units(self) -> List[Unit]:
+        f = self.fields(_Tag.UNIT_TOKENS)
+        texts, spans, tokens = f[_Tag.UNIT_TEXTS], f[_Tag.UNIT_SPANS], f[_Tag.UNIT_TOKENS]
+        span_counts, token_counts = f[_Tag.UNIT_SPAN_COUNTS].numbers(), f[_Tag.UNIT_TOKEN_COUNTS].numbers()
+        if len(span_counts) != len(token_counts):
+            raise Error(Code.INTERNAL, "the columns of a list of the host differ in their lengths")
+        return [
+            Unit(
+                texts.string(),
+                [Span(*struct.unpack("<3I", spans.take(12))) for _ in range(n)],
+                list(struct.unpack(f"<{m}I", tokens.take(4 * m))),
+            )
+            for n, m in zip(span_counts, token_counts)
+        ]
+
+    def target(self) -> Target:
+        f = self.fields(_Tag.TARGET_SECOND_LABEL)
+        try:
+            output = Output(f[_Tag.TARGET_OUTPUT].whole())
+        except ValueError:
+            raise Error(Code.UNSUPPORTED, "the target has an output that the method was not written for") from None
+        return Target(
+            f[_Tag.TARGET_KIND].rest(), f[_Tag.TARGET_EXPRESSION].rest(), f[_Tag.TARGET_LABEL].rest(),
+            f[_Tag.TARGET_INDEX].whole(), output, float(f[_Tag.TARGET_VALUE].number("<d")),
+            f[_Tag.TARGET_POSITIONS].numbers(), f[_Tag.TARGET_SECOND].whole(), f[_Tag.TARGET_SECOND_LABEL].rest(),
+        )
+
+    def param(self) -> ParamValue:
+        kind = self.u32()
+        if kind == _Param.INT:
+            return int(self.number("<q"))
+        if kind == _Param.FLOAT:
+            return float(self.number("<d"))
+        if kind == _Param.BOOL:
+            return bool(self.number("<B"))
+        return self.rest()
+
+    def method(self) -> str:
+        """The method that a request frame names."""
+        return self.fields(_Tag.METHOD)[_Tag.METHOD].rest()
 
 
 # ---- The request ----
@@ -438,14 +613,16 @@ class Output(enum.IntEnum):
 class Target:
     """The scalar that is explained."""
 
-    kind: str  # "class", "regression", "difference" …
+    kind: str  # "class", "regression", "difference" …; docs/ABI.md has all
     expr: str  # for target= of forward
     label: str
-    index: int
+    index: int  # of the class or the token, as the kind says
     output: Output
     value: float  # on the unchanged input
     # of the tokens whose row of the last layer it is read from; none where the host does not say
     positions: List[int] = field(default_factory=list)
+    second: int = 0  # the index of what a difference subtracts
+    second_label: str = ""
 
 
 class Request:
@@ -461,19 +638,13 @@ class Request:
 
     def __init__(self, host: _Host, info: Method) -> None:
         self._host = host
-        self.text = _text(host.input(1).data)
-        self.tokens = (r := host.input(4)).list(r.token)
-        self.units = (r := host.input(5)).list(r.unit)
-        self.target = host.input(8).target()
+        self.text = host.input(_Input.TEXT).rest()
+        self.tokens = host.input(_Input.TOKENS).tokens()
+        self.units = host.input(_Input.UNITS).units()
+        self.target = host.input(_Input.TARGET).target()
+        self.seed = host.input(_Input.SEED).number("<Q")
         try:
-            reads = host.input(13).data
-            self.target.positions = list(struct.unpack("<%dI" % (len(reads) // 4), reads))
-        except Error as e:
-            if e.code != Code.NAME:
-                raise
-        self.seed = host.input(9).number("<Q")
-        try:
-            self.text_pair = _text(host.input(2).data)
+            self.text_pair = host.input(_Input.TEXT_PAIR).rest()
         except Error as e:
             if e.code != Code.NAME:
                 raise
@@ -485,7 +656,7 @@ class Request:
     @property
     def needs(self) -> List[str]:
         """The needs that the user granted."""
-        r = self._host.input(11)
+        r = self._host.input(_Input.GRANTS)
         return r.list(r.string)
 
     def random(self, n: int) -> bytes:
@@ -506,7 +677,7 @@ class Request:
         self._sent = now
         self._host.call(_Event.PROGRESS, (1, _zigzag(done)), (2, _zigzag(total)))
 
-    def log(self, message: str, level: str = "debug") -> None:
+    def log(self, message: str, level: str = "note") -> None:
         """Writes one line to the user's log, of level debug, note or warning."""
         if level not in _LEVELS:
             raise Error(Code.INVALID, f"{level!r} is no level of the log: use one of {', '.join(_LEVELS)}")
@@ -576,12 +747,29 @@ class Model:
     task: str  # "sequence-classification" …
     mask_token: str  # empty where the tokenizer has none
     labels: List[str]
+    # Sizes, each 0 where there is none or where the host does not say.
+    layers: int  # blocks
+    heads: int  # of attention, in each layer
+    embedding: int  # width of the word embeddings
+    hidden: int  # width of the hidden states
+    vocabulary: int  # ids of tokens are less
+    max_tokens: int  # of the longest row that the model reads; 0 where nothing bounds it
+    mask_id: Optional[int]
+    pad_id: Optional[int]
+    special_ids: List[int]
 
     def __init__(self, host: _Host) -> None:
         self._host = host
-        r = host.input(10)
-        self.id, self.architecture, self.task, self.mask_token = r.string(), r.string(), r.string(), r.string()
-        self.labels = r.list(r.string)
+        f = host.input(_Input.MODEL).fields(_Tag.MODEL_SPECIAL_IDS)
+        self.id, self.architecture = f[_Tag.MODEL_ID].rest(), f[_Tag.MODEL_ARCHITECTURE].rest()
+        self.task, self.mask_token = f[_Tag.MODEL_TASK].rest(), f[_Tag.MODEL_MASK_TOKEN].rest()
+        labels = f[_Tag.MODEL_LABELS]
+        self.labels = labels.list(labels.string) if len(labels.data) else []
+        self.layers, self.heads = f[_Tag.MODEL_LAYERS].whole(), f[_Tag.MODEL_HEADS].whole()
+        self.embedding, self.hidden = f[_Tag.MODEL_EMBEDDING].whole(), f[_Tag.MODEL_HIDDEN].whole()
+        self.vocabulary, self.max_tokens = f[_Tag.MODEL_VOCABULARY].whole(), f[_Tag.MODEL_MAX_TOKENS].whole()
+        self.mask_id, self.pad_id = f[_Tag.MODEL_MASK_ID].id(), f[_Tag.MODEL_PAD_ID].id()
+        self.special_ids = f[_Tag.MODEL_SPECIAL_IDS].numbers("i")
 
     def forward(
         self,
@@ -650,8 +838,7 @@ class Model:
         """The tokens of a text, special ones included, with nothing cut off. It takes the need
         tokenize."""
         reply = Reply(self._host, self._host.call(_Event.TOKENIZE, (1, _utf8(text)))[0])
-        r = _Reader(reply["tokens"].data)
-        return r.list(r.token)
+        return _Reader(reply["tokens"].data).tokens()
 
     # Arithmetic of the host's, with the same bits on every machine. Operands are f64.
 
@@ -712,49 +899,49 @@ def _forward(
         raise Error(Code.INVALID, "a forward has exactly one of units, masks, texts, ids and embeds")
     out = []
     if units is not None:
-        out.append(_field(1, _i64(send(Tensor(units, "u8")))))
+        out.append(_field(_Tag.UNITS, _i64(send(Tensor(units, "u8")))))
     if masks is not None:
-        out.append(_field(2, _i64(send(Tensor(masks, "u8")))))
+        out.append(_field(_Tag.MASKS, _i64(send(Tensor(masks, "u8")))))
     if texts is not None:
         parts = [_utf8(text) for text in texts]
         offsets = [0]
         for part in parts:
             offsets.append(offsets[-1] + len(part))
-        out.append(_field(3, _i64(send(Tensor(b"".join(parts), "u8")), send(Tensor(offsets, "i64")))))
+        out.append(_field(_Tag.TEXTS, _i64(send(Tensor(b"".join(parts), "u8")), send(Tensor(offsets, "i64")))))
     if ids is not None:
         rows = [list(row) for row in ids]
         width = max(map(len, rows), default=0)
         padded = Tensor([v for row in rows for v in row + [0] * (width - len(row))], "i32")
         padded.shape = (len(rows), width)
-        out.append(_field(4, _i64(send(padded), send(Tensor(list(map(len, rows)), "i32")))))
+        out.append(_field(_Tag.IDS, _i64(send(padded), send(Tensor(list(map(len, rows)), "i32")))))
     if embeds is not None:
-        out.append(_field(10, _i64(send(Tensor(embeds, "f32")))))
+        out.append(_field(_Tag.EMBEDS, _i64(send(Tensor(embeds, "f32")))))
     if over is not None:
-        out.append(_field(7, _units(over)))
+        out.append(_field(_Tag.OVER, _units(over)))
     if isinstance(fill, str):
         if fill in ("text", "token"):
             raise Error(Code.INVALID, f"the fill {fill} says nothing of what it is: use Fill.of_{fill}(…)")
         fill = Fill(fill)
     if fill != Fill():
         kind = _index(_FILLS, fill.kind, "fill")
-        out.append(_field(5, struct.pack("<Ii", kind, fill.token), _utf8(fill.text)))
+        out.append(_field(_Tag.FILL, struct.pack("<Ii", kind, fill.token), _utf8(fill.text)))
     if target:
-        out.append(_field(6, _utf8(target)))
+        out.append(_field(_Tag.TARGET, _utf8(target)))
     if not dedup:
-        out.append(_field(8, b"\0"))
+        out.append(_field(_Tag.DEDUP, b"\0"))
     if want is not None:
-        out.append(_field(9, *(_u32(_index(_WANTS, w, "output of a model") + 1) for w in want)))
+        out.append(_field(_Tag.WANT, *(_u32(_index(_WANTS, w, "output of a model") + 1) for w in want)))
     if points is not None:
-        out.append(_field(11, _strings(points)))
+        out.append(_field(_Tag.POINTS, _strings(points)))
     if edits is not None:
 
         def edit(e: Edit) -> bytes:
             value = 0 if e.value is None else send(_floats(e.value))
             return _string(e.point) + _u32(_index(_EDITS, e.op, "operation of an edit")) + _i64(value)
 
-        out.append(_field(12, _list(edits, edit)))
+        out.append(_field(_Tag.EDITS, _list(edits, edit)))
     if wrt is not None:
-        out.append(_field(13, _strings(wrt)))
+        out.append(_field(_Tag.WRT, _strings(wrt)))
     return b"".join(out)
 
 
@@ -771,23 +958,23 @@ def _floats(values: Any) -> Tensor:
 
 
 def _generation(prompt: int, max_tokens: int, temperature: float, top_k: int, top_p: float, seed: int) -> bytes:
-    out = [_field(1, _u32(max_tokens))]
+    out = [_field(_Tag.MAX_TOKENS, _u32(max_tokens))]
     if prompt:
-        out.append(_field(2, _i64(prompt)))
+        out.append(_field(_Tag.PROMPT, _i64(prompt)))
     if temperature:
-        out.append(_field(3, struct.pack("<d", temperature)))
+        out.append(_field(_Tag.TEMPERATURE, struct.pack("<d", temperature)))
     if top_k:
-        out.append(_field(4, _u32(top_k)))
+        out.append(_field(_Tag.TOP_K, _u32(top_k)))
     if top_p:
-        out.append(_field(5, struct.pack("<d", top_p)))
+        out.append(_field(_Tag.TOP_P, struct.pack("<d", top_p)))
     if seed:
-        out.append(_field(6, struct.pack("<Q", seed & (1 << 64) - 1)))
+        out.append(_field(_Tag.SEED, struct.pack("<Q", seed & (1 << 64) - 1)))
     return b"".join(out)
 
 
 def _operation(operands: Sequence[int], scalars: Sequence[float]) -> bytes:
-    out = _field(1, _i64(*operands))
-    return out + _field(2, struct.pack(f"<{len(scalars)}d", *scalars)) if scalars else out
+    out = _field(_Tag.OPERANDS, _i64(*operands))
+    return out + _field(_Tag.SCALARS, struct.pack(f"<{len(scalars)}d", *scalars)) if scalars else out
 
 
 class Reply:
@@ -861,15 +1048,15 @@ class Explanation:
     def _results(self) -> Iterator[Tuple[str, Tensor, bytes]]:
         """Name, tensor and meta of all."""
         for a in (Attribution("attributions", self.attributions, self.over, self.stderr), *self.more):
-            axes = _field(1, _strings([a.over]))
+            axes = _field(_Tag.AXES, _strings([a.over]))
             units = b""
             if a.name == "attributions" and self.units is not None:
-                units = _field(2, _units(self.units))
+                units = _field(_Tag.RESULT_UNITS, _units(self.units))
             yield a.name, _named(a.name, a.values, "f64"), axes + units
             if a.stderr is not None:
                 yield a.name + ".stderr", _named(a.name + ".stderr", a.stderr, "f64"), axes
         for name, (axes_of, values) in self.tensors.items():
-            yield name, _named(name, values), _field(1, _strings(axes_of)) if axes_of else b""
+            yield name, _named(name, values), _field(_Tag.AXES, _strings(axes_of)) if axes_of else b""
         if self.baseline is not None:
             yield "baseline", _named("baseline", self.baseline, "f64"), b""
         for name, value in self.diagnostics.items():
@@ -892,8 +1079,9 @@ _NEEDS = (
 
 @dataclass(frozen=True)
 class Param:
-    """A parameter, as Int, Float, Bool, String and Enum make it. The host prints it as help, and
-    checks what it is given before the method runs."""
+    """A parameter, as Int, Float, Bool, String and Enum make it: functions with capital letters, since
+    each stands for a type and returns a Param of it. The host prints it as help, and checks what it
+    is given before the method runs."""
 
     name: str
     type: str

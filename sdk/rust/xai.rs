@@ -41,6 +41,123 @@ use std::mem::{size_of, size_of_val};
 /// ABI version that this file speaks, as `xai_abi` returns it.
 pub const ABI: i32 = 1 << 16;
 
+/// The keys of the host's inputs.
+mod input {
+    pub const TEXT: u32 = 1;
+    pub const TEXT_PAIR: u32 = 2;
+    pub const IDS: u32 = 3;
+    pub const TOKENS: u32 = 4;
+    pub const UNITS: u32 = 5;
+    pub const SPECIAL: u32 = 6;
+    pub const KEEP: u32 = 7;
+    pub const TARGET: u32 = 8;
+    pub const SEED: u32 = 9;
+    pub const MODEL: u32 = 10;
+    pub const GRANTS: u32 = 11;
+    pub const ERROR: u32 = 12;
+}
+
+/// The tags of the fields of frames.
+mod field {
+    // The request frame.
+    pub const METHOD: usize = 1;
+
+    // A forward, and a gradient.
+    pub const UNITS: usize = 1;
+    pub const MASKS: usize = 2;
+    pub const TEXTS: usize = 3;
+    pub const IDS: usize = 4;
+    pub const FILL: usize = 5;
+    pub const TARGET: usize = 6;
+    pub const OVER: usize = 7;
+    pub const DEDUP: usize = 8;
+    pub const WANT: usize = 9;
+    pub const EMBEDS: usize = 10;
+    pub const POINTS: usize = 11;
+    pub const EDITS: usize = 12;
+    pub const WRT: usize = 13;
+
+    // A generation.
+    pub const MAX_TOKENS: usize = 1;
+    pub const PROMPT: usize = 2;
+    pub const TEMPERATURE: usize = 3;
+    pub const TOP_K: usize = 4;
+    pub const TOP_P: usize = 5;
+    pub const SEED: usize = 6;
+
+    // An operation.
+    pub const OPERANDS: usize = 1;
+    pub const SCALARS: usize = 2;
+
+    // The meta of a result.
+    pub const AXES: usize = 1;
+    pub const RESULT_UNITS: usize = 2;
+
+    // A list of tokens.
+    pub const TOKEN_IDS: usize = 1;
+    pub const TOKEN_SEQUENCES: usize = 2;
+    pub const TOKEN_STARTS: usize = 3;
+    pub const TOKEN_ENDS: usize = 4;
+    pub const TOKEN_RUNE_STARTS: usize = 5;
+    pub const TOKEN_RUNE_ENDS: usize = 6;
+    pub const TOKEN_FLAGS: usize = 7;
+    pub const TOKEN_TEXTS: usize = 8;
+
+    // A list of units.
+    pub const UNIT_TEXTS: usize = 1;
+    pub const UNIT_SPAN_COUNTS: usize = 2;
+    pub const UNIT_SPANS: usize = 3;
+    pub const UNIT_TOKEN_COUNTS: usize = 4;
+    pub const UNIT_TOKENS: usize = 5;
+
+    // A target.
+    pub const TARGET_KIND: usize = 1;
+    pub const TARGET_EXPRESSION: usize = 2;
+    pub const TARGET_LABEL: usize = 3;
+    pub const TARGET_INDEX: usize = 4;
+    pub const TARGET_OUTPUT: usize = 5;
+    pub const TARGET_VALUE: usize = 6;
+    pub const TARGET_POSITIONS: usize = 7;
+    pub const TARGET_SECOND: usize = 8;
+    pub const TARGET_SECOND_LABEL: usize = 9;
+
+    // A model.
+    pub const MODEL_ID: usize = 1;
+    pub const MODEL_ARCHITECTURE: usize = 2;
+    pub const MODEL_TASK: usize = 3;
+    pub const MODEL_MASK_TOKEN: usize = 4;
+    pub const MODEL_LABELS: usize = 5;
+    pub const MODEL_LAYERS: usize = 6;
+    pub const MODEL_HEADS: usize = 7;
+    pub const MODEL_EMBEDDING: usize = 8;
+    pub const MODEL_HIDDEN: usize = 9;
+    pub const MODEL_VOCABULARY: usize = 10;
+    pub const MODEL_MAX_TOKENS: usize = 11;
+    pub const MODEL_MASK_ID: usize = 12;
+    pub const MODEL_PAD_ID: usize = 13;
+    pub const MODEL_SPECIAL_IDS: usize = 14;
+}
+
+/// The types in front of a parameter's value.
+mod param_type {
+    pub const INT: u32 = 1;
+    pub const FLOAT: u32 = 2;
+    pub const BOOL: u32 = 3;
+    pub const STRING: u32 = 4;
+    pub const ENUM: u32 = 5;
+}
+
+/// The flags of a token.
+mod token {
+    pub const SPECIAL: u32 = 1;
+    pub const FIXED: u32 = 2;
+}
+
+/// The flags of a field.
+mod flag {
+    pub const CRITICAL: u32 = 1;
+}
+
 // ---- Errors ----
 
 pub type Result<T> = std::result::Result<T, Error>;
@@ -134,7 +251,7 @@ fn check(value: i64) -> Result<i64> {
         return Ok(value);
     }
     let mut message = vec![0; 1024];
-    let n = unsafe { host::input_get(12, message.as_mut_ptr(), message.len()) };
+    let n = unsafe { host::input_get(input::ERROR, message.as_mut_ptr(), message.len()) };
     message.truncate(n.max(0) as usize);
     Err(Error::new(
         Code::of(value),
@@ -195,6 +312,7 @@ fn fetch(mut get: impl FnMut(*mut u8, usize) -> i32) -> Result<Vec<u8>> {
 // ---- Frames ----
 
 /// Reads a frame that the host wrote.
+#[derive(Clone, Copy)]
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -239,40 +357,125 @@ impl<'a> Reader<'a> {
         self.list(Reader::string)
     }
 
+    /// The bytes that are left, as a text.
+    fn rest(&mut self) -> String {
+        utf8(std::mem::take(&mut self.0))
+    }
+
+    /// A number, 0 where nothing is left.
+    fn number(&mut self) -> Result<usize> {
+        if self.0.is_empty() {
+            return Ok(0);
+        }
+        self.size()
+    }
+
+    /// A token's id, none where nothing is left.
+    fn id(&mut self) -> Result<Option<i32>> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(self.u32()? as i32))
+    }
+
+    /// The numbers that are left.
+    fn numbers(&mut self) -> Result<Vec<u32>> {
+        let mut out = Vec::with_capacity(self.0.len() / 4);
+        while !self.0.is_empty() {
+            out.push(self.u32()?);
+        }
+        Ok(out)
+    }
+
+    /// Reads a frame to its end: the values of its fields, each at its tag, for tags up to `last`,
+    /// and empty ones where there is none.
+    fn fields(&mut self, last: usize) -> Result<Vec<Reader<'a>>> {
+        let mut out = vec![Reader(&[]); last + 1];
+        while !self.0.is_empty() {
+            let head = self.u32()?;
+            let n = self.size()?;
+            let value = Reader(self.take(n)?);
+            match (head & 0xffff) as usize {
+                tag if tag > 0 && tag <= last => out[tag] = value,
+                _ if head >> 16 & flag::CRITICAL != 0 => {
+                    return Err(Error::new(
+                        Code::Unsupported,
+                        "a frame of the host has a field that the method was not built for",
+                    ))
+                }
+                _ => {}
+            }
+        }
+        Ok(out)
+    }
+
     fn tokens(&mut self) -> Result<Vec<Token>> {
-        self.list(|r| {
+        let mut f = self.fields(field::TOKEN_TEXTS)?;
+        let n = f[field::TOKEN_IDS].0.len() / 4;
+        let columns = &f[field::TOKEN_IDS..=field::TOKEN_FLAGS];
+        if columns.iter().any(|c| c.0.len() != 4 * n) || f[field::TOKEN_TEXTS].0.len() < 4 * n {
+            return Err(uneven());
+        }
+        let list = (0..n).map(|_| {
             let mut t = Token {
-                id: r.u32()? as i32,
-                sequence: r.size()?,
-                start: r.size()?,
-                end: r.size()?,
-                rune_start: r.size()?,
-                rune_end: r.size()?,
+                id: f[field::TOKEN_IDS].u32()? as i32,
+                sequence: f[field::TOKEN_SEQUENCES].size()?,
+                start: f[field::TOKEN_STARTS].size()?,
+                end: f[field::TOKEN_ENDS].size()?,
+                rune_start: f[field::TOKEN_RUNE_STARTS].size()?,
+                rune_end: f[field::TOKEN_RUNE_ENDS].size()?,
+                text: f[field::TOKEN_TEXTS].string()?,
                 ..Token::default()
             };
-            let flags = r.u32()?;
-            t.special = flags & 1 != 0;
-            t.fixed = flags & 2 != 0;
-            t.text = r.string()?;
+            let flags = f[field::TOKEN_FLAGS].u32()?;
+            t.special = flags & token::SPECIAL != 0;
+            t.fixed = flags & token::FIXED != 0;
             Ok(t)
-        })
+        });
+        list.collect()
     }
 
     fn units(&mut self) -> Result<Vec<Unit>> {
-        self.list(|r| {
-            Ok(Unit {
-                text: r.string()?,
-                spans: r.list(|r| {
-                    Ok(Span {
-                        sequence: r.size()?,
-                        start: r.size()?,
-                        end: r.size()?,
-                    })
-                })?,
-                tokens: r.list(Reader::size)?,
-            })
-        })
+        let mut f = self.fields(field::UNIT_TOKENS)?;
+        let n = f[field::UNIT_SPAN_COUNTS].0.len() / 4;
+        if f[field::UNIT_SPAN_COUNTS].0.len() != 4 * n
+            || f[field::UNIT_TOKEN_COUNTS].0.len() != 4 * n
+            || f[field::UNIT_TEXTS].0.len() < 4 * n
+        {
+            return Err(uneven());
+        }
+        let mut list = Vec::with_capacity(n);
+        for _ in 0..n {
+            let mut u = Unit {
+                text: f[field::UNIT_TEXTS].string()?,
+                ..Unit::default()
+            };
+            for _ in 0..f[field::UNIT_SPAN_COUNTS].u32()? {
+                let r = &mut f[field::UNIT_SPANS];
+                u.spans.push(Span {
+                    sequence: r.size()?,
+                    start: r.size()?,
+                    end: r.size()?,
+                });
+            }
+            for _ in 0..f[field::UNIT_TOKEN_COUNTS].u32()? {
+                u.tokens.push(f[field::UNIT_TOKENS].size()?);
+            }
+            list.push(u);
+        }
+        if f.iter().any(|c| !c.0.is_empty()) {
+            return Err(uneven());
+        }
+        Ok(list)
     }
+}
+
+/// The error of columns that do not belong together.
+fn uneven() -> Error {
+    Error::new(
+        Code::Internal,
+        "the columns of a list of the host differ in their lengths",
+    )
 }
 
 fn utf8(bytes: &[u8]) -> String {
@@ -311,23 +514,31 @@ impl Writer {
     }
 
     fn units(&mut self, list: &[Unit]) {
-        self.u32(list.len() as u32);
-        for u in list {
-            self.string(&u.text);
-            self.u32(u.spans.len() as u32);
-            for s in &u.spans {
-                self.u32(s.sequence as u32);
-                self.u32(s.start as u32);
-                self.u32(s.end as u32);
+        self.field(field::UNIT_TEXTS, |w| {
+            list.iter().for_each(|u| w.string(&u.text))
+        });
+        self.field(field::UNIT_SPAN_COUNTS, |w| {
+            list.iter().for_each(|u| w.u32(u.spans.len() as u32))
+        });
+        self.field(field::UNIT_SPANS, |w| {
+            for s in list.iter().flat_map(|u| &u.spans) {
+                w.u32(s.sequence as u32);
+                w.u32(s.start as u32);
+                w.u32(s.end as u32);
             }
-            self.u32(u.tokens.len() as u32);
-            u.tokens.iter().for_each(|t| self.u32(*t as u32));
-        }
+        });
+        self.field(field::UNIT_TOKEN_COUNTS, |w| {
+            list.iter().for_each(|u| w.u32(u.tokens.len() as u32))
+        });
+        self.field(field::UNIT_TOKENS, |w| {
+            let tokens = list.iter().flat_map(|u| &u.tokens);
+            tokens.for_each(|t| w.u32(*t as u32))
+        });
     }
 
     /// Writes a critical field.
-    fn field(&mut self, tag: u32, content: impl FnOnce(&mut Writer)) {
-        self.u32(tag | 1 << 16);
+    fn field(&mut self, tag: usize, content: impl FnOnce(&mut Writer)) {
+        self.u32(tag as u32 | flag::CRITICAL << 16);
         self.u32(0);
         let start = self.0.len();
         content(self);
@@ -383,15 +594,21 @@ pub enum Output {
 /// The scalar that is explained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
-    /// "class", "regression", "difference" …
+    /// "class", "regression", "difference" …; docs/ABI.md has all.
     pub kind: String,
     /// For `Forward::target`.
     pub expr: String,
     pub label: String,
+    /// Of the class or the token, as the kind says.
     pub index: usize,
     pub output: Output,
     /// On the unchanged input.
     pub value: f64,
+    /// The tokens whose row of the last layer it is read from; none where the host does not say.
+    pub positions: Vec<usize>,
+    /// The index of what a difference subtracts.
+    pub second: usize,
+    pub second_label: String,
 }
 
 /// The model under explanation.
@@ -403,20 +620,35 @@ pub struct Model {
     /// Empty where the tokenizer has none.
     pub mask_token: String,
     pub labels: Vec<String>,
+    /// Blocks. This and the other sizes are 0 where there is none or the host does not say.
+    pub layers: usize,
+    /// Of attention, in each layer.
+    pub heads: usize,
+    /// Width of the word embeddings.
+    pub embedding: usize,
+    /// Width of the hidden states.
+    pub hidden: usize,
+    /// Ids of tokens are less.
+    pub vocabulary: usize,
+    /// Of the longest row that the model reads; 0 where nothing bounds it.
+    pub max_tokens: usize,
+    pub mask_id: Option<i32>,
+    pub pad_id: Option<i32>,
+    pub special_ids: Vec<i32>,
 }
 
-fn input(key: u32) -> Result<Vec<u8>> {
+fn get(key: u32) -> Result<Vec<u8>> {
     fetch(|out, cap| unsafe { host::input_get(key, out, cap) })
 }
 
 /// The text; empty where the input is raw token ids.
 pub fn text() -> Result<String> {
-    Ok(utf8(&input(1)?))
+    Ok(utf8(&get(input::TEXT)?))
 }
 
 /// The second text of a pair.
 pub fn text_pair() -> Result<Option<String>> {
-    match input(2) {
+    match get(input::TEXT_PAIR) {
         Ok(bytes) => Ok(Some(utf8(&bytes))),
         Err(e) if e.code == Code::Name => Ok(None),
         Err(e) => Err(e),
@@ -425,7 +657,7 @@ pub fn text_pair() -> Result<Option<String>> {
 
 /// The token ids, special ones included.
 pub fn ids() -> Result<Vec<i32>> {
-    Ok(input(3)?
+    Ok(get(input::IDS)?
         .chunks_exact(4)
         .map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]))
         .collect())
@@ -433,76 +665,92 @@ pub fn ids() -> Result<Vec<i32>> {
 
 /// The tokens, special ones included.
 pub fn tokens() -> Result<Vec<Token>> {
-    Reader(&input(4)?).tokens()
+    Reader(&get(input::TOKENS)?).tokens()
 }
 
 /// The units: a partition of the tokens that are neither special nor fixed.
 pub fn units() -> Result<Vec<Unit>> {
-    Reader(&input(5)?).units()
+    Reader(&get(input::UNITS)?).units()
 }
 
 /// For each token, 1 where it is special.
 pub fn special() -> Result<Vec<u8>> {
-    input(6)
+    get(input::SPECIAL)
 }
 
 /// For each token, 1 where it is never dropped.
 pub fn keep() -> Result<Vec<u8>> {
-    input(7)
+    get(input::KEEP)
 }
 
 /// The target, with the model's output on the unchanged input.
 pub fn target() -> Result<Target> {
-    let bytes = input(8)?;
-    let mut r = Reader(&bytes);
+    let bytes = get(input::TARGET)?;
+    let mut f = Reader(&bytes).fields(field::TARGET_SECOND_LABEL)?;
     Ok(Target {
-        kind: r.string()?,
-        expr: r.string()?,
-        label: r.string()?,
-        index: r.size()?,
-        output: match r.u32()? {
+        kind: f[field::TARGET_KIND].rest(),
+        expr: f[field::TARGET_EXPRESSION].rest(),
+        label: f[field::TARGET_LABEL].rest(),
+        index: f[field::TARGET_INDEX].number()?,
+        output: match f[field::TARGET_OUTPUT].number()? {
             1 => Output::Logit,
             2 => Output::Prob,
-            _ => Output::LogProb,
+            3 => Output::LogProb,
+            _ => {
+                return Err(Error::new(
+                    Code::Unsupported,
+                    "the target has an output that the method was not built for",
+                ))
+            }
         },
-        value: r.f64()?,
+        value: f[field::TARGET_VALUE].f64()?,
+        positions: f[field::TARGET_POSITIONS]
+            .numbers()?
+            .into_iter()
+            .map(|at| at as usize)
+            .collect(),
+        second: f[field::TARGET_SECOND].number()?,
+        second_label: f[field::TARGET_SECOND_LABEL].rest(),
     })
-}
-
-/// The positions of the tokens whose row of the last layer the target is read from; none where the
-/// host does not say.
-pub fn positions() -> Result<Vec<usize>> {
-    match input(13) {
-        Ok(bytes) => Ok(bytes
-            .chunks_exact(4)
-            .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize)
-            .collect()),
-        Err(e) if e.code == Code::Name => Ok(Vec::new()),
-        Err(e) => Err(e),
-    }
 }
 
 /// The run's seed.
 pub fn seed() -> Result<u64> {
-    Reader(&input(9)?).array().map(u64::from_le_bytes)
+    Reader(&get(input::SEED)?).array().map(u64::from_le_bytes)
 }
 
 /// The model under explanation.
 pub fn model() -> Result<Model> {
-    let bytes = input(10)?;
-    let mut r = Reader(&bytes);
+    let bytes = get(input::MODEL)?;
+    let mut f = Reader(&bytes).fields(field::MODEL_SPECIAL_IDS)?;
     Ok(Model {
-        id: r.string()?,
-        architecture: r.string()?,
-        task: r.string()?,
-        mask_token: r.string()?,
-        labels: r.strings()?,
+        id: f[field::MODEL_ID].rest(),
+        architecture: f[field::MODEL_ARCHITECTURE].rest(),
+        task: f[field::MODEL_TASK].rest(),
+        mask_token: f[field::MODEL_MASK_TOKEN].rest(),
+        labels: match f[field::MODEL_LABELS] {
+            Reader([]) => Vec::new(),
+            mut labels => labels.strings()?,
+        },
+        layers: f[field::MODEL_LAYERS].number()?,
+        heads: f[field::MODEL_HEADS].number()?,
+        embedding: f[field::MODEL_EMBEDDING].number()?,
+        hidden: f[field::MODEL_HIDDEN].number()?,
+        vocabulary: f[field::MODEL_VOCABULARY].number()?,
+        max_tokens: f[field::MODEL_MAX_TOKENS].number()?,
+        mask_id: f[field::MODEL_MASK_ID].id()?,
+        pad_id: f[field::MODEL_PAD_ID].id()?,
+        special_ids: f[field::MODEL_SPECIAL_IDS]
+            .numbers()?
+            .into_iter()
+            .map(|id| id as i32)
+            .collect(),
     })
 }
 
 /// The needs that were granted.
 pub fn grants() -> Result<Vec<String>> {
-    Reader(&input(11)?).strings()
+    Reader(&get(input::GRANTS)?).strings()
 }
 
 /// A type of parameters. `method!` uses it.
@@ -514,7 +762,7 @@ pub trait Parameter: Sized {
 impl Parameter for i64 {
     fn parse(code: u32, value: &[u8]) -> Option<i64> {
         Some(i64::from_le_bytes(
-            value.try_into().ok().filter(|_| code == 1)?,
+            value.try_into().ok().filter(|_| code == param_type::INT)?,
         ))
     }
 }
@@ -522,20 +770,23 @@ impl Parameter for i64 {
 impl Parameter for f64 {
     fn parse(code: u32, value: &[u8]) -> Option<f64> {
         Some(f64::from_le_bytes(
-            value.try_into().ok().filter(|_| code == 2)?,
+            value
+                .try_into()
+                .ok()
+                .filter(|_| code == param_type::FLOAT)?,
         ))
     }
 }
 
 impl Parameter for bool {
     fn parse(code: u32, value: &[u8]) -> Option<bool> {
-        Some(*value.first().filter(|_| code == 3)? != 0)
+        Some(*value.first().filter(|_| code == param_type::BOOL)? != 0)
     }
 }
 
 impl Parameter for String {
     fn parse(code: u32, value: &[u8]) -> Option<String> {
-        Some(utf8(value)).filter(|_| code == 4 || code == 5)
+        Some(utf8(value)).filter(|_| code == param_type::STRING || code == param_type::ENUM)
     }
 }
 
@@ -732,17 +983,23 @@ pub enum Fill<'a> {
     Average,
 }
 
-impl Fill<'_> {
-    /// The policy of that name, of those without an argument.
-    pub fn named(name: &str) -> Option<Fill<'static>> {
-        Some(match name {
+/// The policy of a name, of those without an argument: `"mask".parse()`.
+impl std::str::FromStr for Fill<'_> {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Ok(match name {
             "mask" => Fill::Mask,
             "pad" => Fill::Pad,
             "delete" => Fill::Delete,
             "zero" => Fill::Zero,
             "hide" => Fill::Hide,
             "average" => Fill::Average,
-            _ => return None,
+            _ => {
+                return invalid(format!(
+                    "there is no fill {name}; use mask, pad, delete, zero, hide or average"
+                ))
+            }
         })
     }
 }
@@ -835,9 +1092,9 @@ impl<'a> Forward<'a> {
         let mut w = Writer::default();
         let mut own = Vec::new(); // tensors that live until the call is over
         let (tag, rows) = match self.rows {
-            Rows::Units(t) => (1, vec![t.0]),
-            Rows::Masks(t) => (2, vec![t.0]),
-            Rows::Embeds(t) => (10, vec![t.0]),
+            Rows::Units(t) => (field::UNITS, vec![t.0]),
+            Rows::Masks(t) => (field::MASKS, vec![t.0]),
+            Rows::Embeds(t) => (field::EMBEDS, vec![t.0]),
             Rows::Texts(texts) => {
                 let mut offsets = vec![0i64];
                 for t in texts {
@@ -846,7 +1103,7 @@ impl<'a> Forward<'a> {
                 let joined = texts.concat();
                 own.push(Tensor::new(joined.as_bytes(), &[joined.len()])?);
                 own.push(Tensor::new(&offsets, &[offsets.len()])?);
-                (3, own.iter().map(|t| t.0).collect())
+                (field::TEXTS, own.iter().map(|t| t.0).collect())
             }
             Rows::Ids(rows) => {
                 let width = rows.iter().map(|r| r.len()).max().unwrap_or(0);
@@ -857,11 +1114,11 @@ impl<'a> Forward<'a> {
                 let lengths: Vec<i32> = rows.iter().map(|r| r.len() as i32).collect();
                 own.push(Tensor::new(&padded, &[rows.len(), width])?);
                 own.push(Tensor::new(&lengths, &[rows.len()])?);
-                (4, own.iter().map(|t| t.0).collect())
+                (field::IDS, own.iter().map(|t| t.0).collect())
             }
         };
         w.field(tag, |w| rows.iter().for_each(|h| w.i64(*h)));
-        w.field(5, |w| {
+        w.field(field::FILL, |w| {
             let (code, token, text) = match self.fill {
                 Fill::Mask => (0, 0, ""),
                 Fill::Pad => (1, 0, ""),
@@ -877,22 +1134,24 @@ impl<'a> Forward<'a> {
             w.put(text.as_bytes());
         });
         if !self.target.is_empty() {
-            w.field(6, |w| w.put(self.target.as_bytes()));
+            w.field(field::TARGET, |w| w.put(self.target.as_bytes()));
         }
         if let Some(over) = self.over {
-            w.field(7, |w| w.units(over));
+            w.field(field::OVER, |w| w.units(over));
         }
         if self.keep_duplicates {
-            w.field(8, |w| w.put(&[0]));
+            w.field(field::DEDUP, |w| w.put(&[0]));
         }
         if !self.want.is_empty() {
-            w.field(9, |w| self.want.iter().for_each(|x| w.u32(*x as u32)));
+            w.field(field::WANT, |w| {
+                self.want.iter().for_each(|x| w.u32(*x as u32))
+            });
         }
         if !self.points.is_empty() {
-            w.field(11, |w| w.strings(self.points));
+            w.field(field::POINTS, |w| w.strings(self.points));
         }
         if !self.edits.is_empty() {
-            w.field(12, |w| {
+            w.field(field::EDITS, |w| {
                 w.u32(self.edits.len() as u32);
                 for (point, edit) in self.edits {
                     let (code, value) = match edit {
@@ -909,7 +1168,7 @@ impl<'a> Forward<'a> {
             });
         }
         if !wrt.is_empty() {
-            w.field(13, |w| w.strings(wrt));
+            w.field(field::WRT, |w| w.strings(wrt));
         }
         check(call(&w.0)).map(Reply)
     }
@@ -988,14 +1247,14 @@ impl Generation<'_> {
             .map(|ids| Tensor::new(ids, &[ids.len()]))
             .transpose()?;
         let mut w = Writer::default();
-        w.field(1, |w| w.u32(self.max_tokens));
+        w.field(field::MAX_TOKENS, |w| w.u32(self.max_tokens));
         if let Some(t) = &prompt {
-            w.field(2, |w| w.i64(t.0));
+            w.field(field::PROMPT, |w| w.i64(t.0));
         }
-        w.field(3, |w| w.f64(self.temperature));
-        w.field(4, |w| w.u32(self.top_k));
-        w.field(5, |w| w.f64(self.top_p));
-        w.field(6, |w| w.i64(self.seed as i64));
+        w.field(field::TEMPERATURE, |w| w.f64(self.temperature));
+        w.field(field::TOP_K, |w| w.u32(self.top_k));
+        w.field(field::TOP_P, |w| w.f64(self.top_p));
+        w.field(field::SEED, |w| w.i64(self.seed as i64));
         let reply = check(unsafe { host::generate(w.0.as_ptr(), w.0.len()) }).map(Reply)?;
         Ok(Continuation {
             ids: reply.tensor("ids", 0)?.read()?,
@@ -1026,8 +1285,10 @@ pub enum Op {
 
 pub fn op(code: Op, operands: &[&Tensor], scalars: &[f64]) -> Result<Tensor> {
     let mut w = Writer::default();
-    w.field(1, |w| operands.iter().for_each(|t| w.i64(t.0)));
-    w.field(2, |w| scalars.iter().for_each(|x| w.f64(*x)));
+    w.field(field::OPERANDS, |w| {
+        operands.iter().for_each(|t| w.i64(t.0))
+    });
+    w.field(field::SCALARS, |w| scalars.iter().for_each(|x| w.f64(*x)));
     check(unsafe { host::op(code as u32, w.0.as_ptr(), w.0.len()) }).map(Tensor)
 }
 
@@ -1100,10 +1361,10 @@ pub fn random_u64() -> Result<u64> {
 fn report(name: &str, t: &Tensor, axes: &[&str], units: Option<&[Unit]>) -> Result<()> {
     let mut meta = Writer::default();
     if !axes.is_empty() {
-        meta.field(1, |w| w.strings(axes));
+        meta.field(field::AXES, |w| w.strings(axes));
     }
     if let Some(units) = units {
-        meta.field(2, |w| w.units(units));
+        meta.field(field::RESULT_UNITS, |w| w.units(units));
     }
     check(
         unsafe {
@@ -1200,25 +1461,13 @@ pub unsafe fn run(
 
 /// Refuses a request that is not for the method of that name.
 fn admit(name: &str, request: &[u8]) -> Result<()> {
-    let mut r = Reader(request);
-    while !r.0.is_empty() {
-        let (head, value) = (r.u32()?, r.string()?);
-        match head & 0xffff {
-            1 if value != name => {
-                return Err(Error::new(
-                    Code::Name,
-                    format!("the module has no method {value}"),
-                ))
-            }
-            1 => {}
-            _ if head >> 16 & 1 != 0 => {
-                return Err(Error::new(
-                    Code::Unsupported,
-                    "the request has a field that the method was not built for",
-                ))
-            }
-            _ => {}
-        }
+    let mut f = Reader(request).fields(field::METHOD)?;
+    let wanted = f[field::METHOD].rest();
+    if wanted != name {
+        return Err(Error::new(
+            Code::Name,
+            format!("the module has no method {wanted}"),
+        ));
     }
     Ok(())
 }

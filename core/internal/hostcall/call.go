@@ -217,8 +217,6 @@ func (c *Call) InputGet(key abi.Input) ([]byte, error) {
 		}
 	case abi.InputTarget:
 		w.Target(r.Target)
-	case abi.InputReads:
-		w.Positions(r.Target.Positions)
 	case abi.InputSeed:
 		w.U64(r.Seed)
 	case abi.InputModel:

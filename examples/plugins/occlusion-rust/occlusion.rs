@@ -77,10 +77,12 @@ fn windows(n: usize, window: usize, stride: usize) -> Vec<std::ops::Range<usize>
 
 /// The fill policy that the parameter asks for.
 fn fill(p: &Params) -> xai::Result<Fill<'static>> {
-    Ok(match Fill::named(&p.fill) {
-        Some(fill) => fill,
-        None if xai::model()?.mask_token.is_empty() => Fill::Delete,
-        None => Fill::Mask,
+    if p.fill != "auto" {
+        return p.fill.parse();
+    }
+    Ok(match xai::model()?.mask_token.as_str() {
+        "" => Fill::Delete,
+        _ => Fill::Mask,
     })
 }
 

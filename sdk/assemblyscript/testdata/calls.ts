@@ -48,6 +48,8 @@ function inputs(units: xai.Unit[], tokens: xai.Token[]): void {
   say(`target ${target.expr}`);
   say(`target ${target.label}`);
   say(`target ${target.index} ${i32(target.output)}`);
+  for (let i = 0; i < target.positions.length; i++) say(`position ${target.positions[i]}`);
+  say(`second ${target.second} ${target.secondLabel}`);
   xai.diagnostic("value", target.value);
   say(`seed ${xai.seed()}`);
   const model = xai.model();
@@ -56,6 +58,10 @@ function inputs(units: xai.Unit[], tokens: xai.Token[]): void {
   say(`model ${model.task}`);
   say(`model ${model.maskToken}`);
   for (let i = 0; i < model.labels.length; i++) say(`label ${model.labels[i]}`);
+  say(`sizes ${model.layers} ${model.heads} ${model.embedding}`);
+  say(`sizes ${model.hidden} ${model.vocabulary} ${model.maxTokens}`);
+  say(`ids ${model.maskID} ${model.padID}`);
+  for (let i = 0; i < model.specialIDs.length; i++) say(`special ${model.specialIDs[i]}`);
   const grants = xai.grants();
   for (let i = 0; i < grants.length; i++) say(`grant ${grants[i]}`);
 }
@@ -188,6 +194,8 @@ function reports(): void {
   xai.progress(1, 2);
   xai.log(xai.Level.NOTE, "a note");
   xai.log(xai.Level.WARNING, "a warning");
+  xai.diagnostic("x".repeat(300), 1);
+  say(`long ${i32(xai.recover())}`);
 }
 
 function results(units: xai.Unit[], tokens: xai.Token[]): void {

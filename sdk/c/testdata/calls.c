@@ -47,6 +47,8 @@ static xai_error inputs(xai_units *units, xai_tokens *tokens) {
 	XAI_TRY(say("target", target.expr));
 	XAI_TRY(say("target", target.label));
 	XAI_TRY(xai_log(XAI_DEBUG, "target %d %d", (int)target.index, (int)target.output));
+	for (size_t i = 0; i < target.num_positions; i++) XAI_TRY(say_number("position", target.positions[i]));
+	XAI_TRY(xai_log(XAI_DEBUG, "second %d %.*s", (int)target.second, XAI_PRINT(target.second_label)));
 	XAI_TRY(xai_diagnostic("value", target.value));
 	uint64_t seed;
 	XAI_TRY(xai_get_seed(&seed));
@@ -58,6 +60,10 @@ static xai_error inputs(xai_units *units, xai_tokens *tokens) {
 	XAI_TRY(say("model", model.task));
 	XAI_TRY(say("model", model.mask_token));
 	for (size_t i = 0; i < model.labels.len; i++) XAI_TRY(say("label", model.labels.at[i]));
+	XAI_TRY(xai_log(XAI_DEBUG, "sizes %d %d %d", (int)model.layers, (int)model.heads, (int)model.embedding));
+	XAI_TRY(xai_log(XAI_DEBUG, "sizes %d %d %zu", (int)model.hidden, (int)model.vocabulary, (size_t)model.max_tokens));
+	XAI_TRY(xai_log(XAI_DEBUG, "ids %d %d", model.mask_id, model.pad_id));
+	for (size_t i = 0; i < model.num_special_ids; i++) XAI_TRY(say_number("special", model.special_ids[i]));
 	xai_strings grants;
 	XAI_TRY(xai_get_grants(&grants));
 	for (size_t i = 0; i < grants.len; i++) XAI_TRY(say("grant", grants.at[i]));
@@ -234,7 +240,11 @@ static xai_error reports(void) {
 	XAI_TRY(say_number("random", (int64_t)number));
 	XAI_TRY(xai_progress(1, 2));
 	XAI_TRY(xai_log(XAI_NOTE, "a note"));
-	return xai_log(XAI_WARNING, "a warning");
+	XAI_TRY(xai_log(XAI_WARNING, "a warning"));
+	char name[301];
+	for (size_t i = 0; i < 300; i++) name[i] = 'x';
+	name[300] = 0;
+	return xai_log(XAI_DEBUG, "long %d", xai_diagnostic(name, 1));
 }
 
 static xai_error results(xai_units units, xai_tokens tokens) {

@@ -94,7 +94,9 @@ def explain(model, request):
 
 
 def everything(model, request):
-    say = request.log
+    def say(line, level="debug"):
+        request.log(line, level)
+
     say(f"text {request.text}")
     say(f"pair {request.text_pair}")
     for t in request.tokens:
@@ -118,11 +120,19 @@ def everything(model, request):
     target = request.target
     for text in (target.kind, target.expr, target.label, f"{target.index} {target.output:d}"):
         say(f"target {text}")
+    for at in target.positions:
+        say(f"position {at}")
+    say(f"second {target.second} {target.second_label}")
     say(f"seed {request.seed}")
     for text in (model.id, model.architecture, model.task, model.mask_token):
         say(f"model {text}")
     for label in model.labels:
         say(f"label {label}")
+    say(f"sizes {model.layers} {model.heads} {model.embedding}")
+    say(f"sizes {model.hidden} {model.vocabulary} {model.max_tokens}")
+    say(f"ids {model.mask_id} {-1 if model.pad_id is None else model.pad_id}")
+    for id in model.special_ids:
+        say(f"special {id}")
     for need in request.needs:
         say(f"grant {need}")
 
@@ -192,8 +202,12 @@ def everything(model, request):
     kept["random"] = (["a"], request.random(5))
     say(f"random {int.from_bytes(request.random(8), 'little')}")
     request.progress(1, 2)
-    say("a note", "note")
+    request.log("a note")
     say("a warning", "warning")
+    try:
+        model._host.result("diagnostics." + "x" * 300, xai.Tensor(1.0), b"")
+    except xai.Error as e:
+        say(f"long {e.code:d}")
 
     return xai.Explanation(
         [1.5, -2.5], stderr=[0.5, 0.25], units=request.units[:2], baseline=0.125,

@@ -64,6 +64,11 @@ fn inputs() -> Result<(Vec<Unit>, Vec<Token>)> {
     say(format!("target {}", target.expr));
     say(format!("target {}", target.label));
     say(format!("target {} {}", target.index, target.output as u32));
+    target
+        .positions
+        .iter()
+        .for_each(|at| say(format!("position {at}")));
+    say(format!("second {} {}", target.second, target.second_label));
     xai::diagnostic("value", target.value)?;
     say(format!("seed {}", xai::seed()?));
     let model = xai::model()?;
@@ -75,6 +80,22 @@ fn inputs() -> Result<(Vec<Unit>, Vec<Token>)> {
         .labels
         .iter()
         .for_each(|label| say(format!("label {label}")));
+    say(format!(
+        "sizes {} {} {}",
+        model.layers, model.heads, model.embedding
+    ));
+    say(format!(
+        "sizes {} {} {}",
+        model.hidden, model.vocabulary, model.max_tokens
+    ));
+    say(format!(
+        "ids {} {}",
+        model.mask_id.unwrap_or(-1),
+        model.pad_id.unwrap_or(-1)
+    ));
+    for id in &model.special_ids {
+        say(format!("special {id}"));
+    }
     xai::grants()?
         .iter()
         .for_each(|need| say(format!("grant {need}")));
@@ -165,7 +186,7 @@ fn forwards(units: &[Unit], tokens: &[Token]) -> Result<()> {
     xai::result("grad", &reply.gradient("embeddings", 0)?, &["row"])?;
 
     for name in ["mask", "pad", "delete", "zero", "hide", "average"] {
-        let fill = Fill::named(name).ok_or_else(|| Error::new(Code::Internal, name))?;
+        let fill: Fill = name.parse()?;
         let values = xai::evaluate(&vec![1; units.len()], units.len(), fill)?;
         if values != [0.25] {
             return Err(Error::new(
@@ -174,7 +195,10 @@ fn forwards(units: &[Unit], tokens: &[Token]) -> Result<()> {
             ));
         }
     }
-    Ok(())
+    match "text".parse::<Fill>() {
+        Err(e) if e.code == Code::Invalid => Ok(()),
+        _ => Err(Error::new(Code::Internal, "a fill needs its text")),
+    }
 }
 
 fn texts() -> Result<()> {
@@ -224,6 +248,9 @@ fn reports() -> Result<()> {
     xai::progress(1, 2)?;
     xai::log(Level::Note, "a note");
     xai::log(Level::Warning, "a warning");
+    if let Err(e) = xai::diagnostic(&"x".repeat(300), 1.0) {
+        say(format!("long {}", e.code as i32));
+    }
     Ok(())
 }
 
