@@ -122,11 +122,24 @@ func (m *Model) Engine() *engine.Model { return m.engine }
 // Info describes the model to a method.
 func (m *Model) Info() sdk.ModelInfo {
 	e := m.engine.Info()
-	info := sdk.ModelInfo{ID: m.id, Architecture: e.ModelType, Task: e.Task, Labels: slices.Clone(m.labels)}
-	if m.tokenizer != nil {
-		info.MaskToken, _ = m.tokenizer.MaskToken()
+	info := sdk.ModelInfo{
+		ID: m.id, Architecture: e.ModelType, Task: e.Task, Labels: slices.Clone(m.labels),
+		Layers: e.Layers, Heads: e.Heads, Embedding: e.Embedding, Hidden: e.Hidden, Vocabulary: e.Vocabulary, MaxTokens: m.MaxTokens(),
+	}
+	if tok := m.tokenizer; tok != nil {
+		info.MaskToken, _ = tok.MaskToken()
+		info.MaskID, info.PadID = optional(tok.MaskID()), optional(tok.PadID())
+		info.SpecialIDs = tok.Special()
 	}
 	return info
+}
+
+// optional returns a pointer to the id of a token, nil where there is none.
+func optional(id int32, ok bool) *int32 {
+	if !ok {
+		return nil
+	}
+	return &id
 }
 
 // Tokenizer returns the model's tokenizer, nil where its folder holds none.

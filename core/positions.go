@@ -10,7 +10,10 @@ import (
 // of the input that it is read from. value is its output on the unchanged input.
 func (s *session) describe(value float64) sdk.Target {
 	t := s.target
-	return sdk.Target{Kind: t.kind, Expr: t.expr, Index: t.index, Label: s.label(), Output: t.output, Value: value, Positions: s.positions()}
+	return sdk.Target{
+		Kind: t.kind, Expr: t.expr, Index: t.index, Label: s.label(), Output: t.output, Value: value, Positions: s.positions(),
+		Second: t.second, SecondLabel: t.secondLabel,
+	}
 }
 
 // positions returns the tokens of the input that the target is read from, nil

@@ -15,15 +15,15 @@ import (
 
 // The kinds of targets.
 const (
-	kindClass        = "class"        // of a text, or of a token
-	kindRegression   = "regression"   // the output of a regression
-	kindToken        = "token"        // of a language model's vocabulary
-	kindStart        = "start"        // of an answer
-	kindEnd          = "end"          // of an answer
-	kindSpan         = "span"         // an answer from its start to its end
-	kindContinuation = "continuation" // the tokens of a text, one after the other
-	kindStep         = "step"         // one of these
-	kindDifference   = "difference"   // of two others
+	kindClass        = sdk.KindClass        // of a text, or of a token
+	kindRegression   = sdk.KindRegression   // the output of a regression
+	kindToken        = sdk.KindToken        // of a language model's vocabulary
+	kindStart        = sdk.KindStart        // of an answer
+	kindEnd          = sdk.KindEnd          // of an answer
+	kindSpan         = sdk.KindSpan         // an answer from its start to its end
+	kindContinuation = sdk.KindContinuation // the tokens of a text, one after the other
+	kindStep         = sdk.KindStep         // one of these
+	kindDifference   = sdk.KindDifference   // of two others
 )
 
 // head says how a classifier's logits become probabilities.
@@ -44,6 +44,9 @@ type target struct {
 	label  string
 	index  int // of the class or the token; of a difference that of the first
 	output sdk.Output
+
+	second      int    // the index of what a difference subtracts
+	secondLabel string // and its label
 
 	// branches are the rows that it is read from: the variant itself, or the
 	// variant with one of two texts behind it. parts sum up to the value.
@@ -162,6 +165,7 @@ func (g grammar) parse(expr string, output sdk.Output) (*target, error) {
 	}
 	if len(s) == 2 {
 		t.kind = kindDifference
+		t.second, t.secondLabel = s[1].index, s[1].label
 		t.expr += " - " + s[1].expr
 		t.label = s[0].quoted() + " - " + s[1].quoted()
 	}

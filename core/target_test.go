@@ -39,6 +39,13 @@ func TestParseTarget(t *testing.T) {
 			if classes[0] != test.class || classes[1] != test.minus {
 				t.Errorf("class %d minus %d, want %d minus %d", classes[0], classes[1], test.class, test.minus)
 			}
+			kind, second, label := sdk.KindClass, 0, ""
+			if test.minus >= 0 {
+				kind, second, label = sdk.KindDifference, test.minus, labels[test.minus]
+			}
+			if got.kind != kind || got.index != test.class || got.second != second || got.secondLabel != label {
+				t.Errorf("it is a %s of %d and of %d, %q", got.kind, got.index, got.second, got.secondLabel)
+			}
 		})
 	}
 }

@@ -29,6 +29,11 @@ type Model struct {
 func (m *Model) Info() sdk.ModelInfo {
 	info := m.info
 	info.Labels = slices.Clone(info.Labels)
+	info.Layers, info.Embedding, info.Vocabulary, info.MaxTokens = m.network.layers(), m.network.width(), m.network.vocabulary(), m.positions
+	info.MaskID, info.PadID = new(maskID), new(padID)
+	for id := range specials {
+		info.SpecialIDs = append(info.SpecialIDs, int32(id))
+	}
 	return info
 }
 

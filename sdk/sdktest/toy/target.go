@@ -58,11 +58,12 @@ func parseClass(name string, labels []string) (int, bool) {
 
 // describe returns the target as methods see it.
 func (t target) describe(labels []string, logits []float64) sdk.Target {
-	d := sdk.Target{Kind: "class", Expr: strconv.Itoa(t.class), Index: t.class, Label: labels[t.class], Output: t.output, Value: t.value(logits), Positions: []int{0}}
+	d := sdk.Target{Kind: sdk.KindClass, Expr: strconv.Itoa(t.class), Index: t.class, Label: labels[t.class], Output: t.output, Value: t.value(logits), Positions: []int{0}}
 	if t.minus >= 0 {
-		d.Kind = "difference"
+		d.Kind = sdk.KindDifference
 		d.Expr += " - " + strconv.Itoa(t.minus)
-		d.Label += " - " + labels[t.minus]
+		d.Second, d.SecondLabel = t.minus, labels[t.minus]
+		d.Label += " - " + d.SecondLabel
 	}
 	return d
 }

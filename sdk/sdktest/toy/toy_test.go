@@ -620,3 +620,31 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// TestInfo holds the sizes that a model says it has to what it gives.
+func TestInfo(t *testing.T) {
+	for name, m := range map[string]*toy.Model{"transformer": transformer, "formula": toy.Formula(0)} {
+		info := m.Info()
+		f := &sdk.Forward{Texts: []string{"one two"}, Points: []string{"embeddings"}}
+		if info.Layers > 0 {
+			f.Points = append(f.Points, "hidden_states", "attentions")
+		}
+		r := forward(t, open(t, m, toy.Input{Text: "one two"}), f)
+		if _, shape := values(t, r, "embeddings", 0); shape[2] != info.Embedding {
+			t.Errorf("%s: embeddings %v, and the width is said to be %d", name, shape, info.Embedding)
+		}
+		if info.Layers > 0 {
+			if _, shape := values(t, r, "hidden_states", info.Layers); shape[2] != info.Hidden {
+				t.Errorf("%s: hidden states %v, and the width is said to be %d", name, shape, info.Hidden)
+			}
+			if _, shape := values(t, r, "attentions", info.Layers-1); shape[1] != info.Heads {
+				t.Errorf("%s: attentions %v of %d heads", name, shape, info.Heads)
+			}
+		}
+		for _, id := range append(info.SpecialIDs, *info.MaskID, *info.PadID) {
+			if int(id) >= info.Vocabulary || !slices.Contains(info.SpecialIDs, id) {
+				t.Errorf("%s: token %d of %d is not among the special ones %v", name, id, info.Vocabulary, info.SpecialIDs)
+			}
+		}
+	}
+}

@@ -58,6 +58,7 @@ func Transformer(seed uint64) *Model {
 		info: sdk.ModelInfo{
 			ID: "toy transformer", Architecture: "toy-transformer", Task: "sequence-classification",
 			Labels: []string{"negative", "neutral", "positive"}, MaskToken: specials[maskID],
+			Heads: heads, Hidden: width,
 		},
 		tokenizer: tokenizer{size: words},
 		network:   n,
