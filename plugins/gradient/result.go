@@ -45,14 +45,6 @@ func newResult(r *sdk.Request, how string) *result {
 	return s
 }
 
-// count returns the number of values.
-func (s *result) count() int {
-	if s.over == sdk.OverTokens {
-		return len(s.request.Tokens)
-	}
-	return len(s.units)
-}
-
 // sums returns the values of units from those of tokens.
 func (s *result) sums(tokens []float64) []float64 {
 	if s.over == sdk.OverTokens {

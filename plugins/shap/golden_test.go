@@ -25,7 +25,6 @@ type explained struct {
 	values, spread [3][]float64 // spread is error_std
 	tensors        map[string][]float64
 	baseline       [3]float64
-	first          *sdk.Explanation // of the first output
 }
 
 // column returns a list with the outputs side by side, as the cases have them.

@@ -4,12 +4,13 @@ package methodtest
 
 import (
 	"io/fs"
+	"strings"
 	"testing"
 
 	"github.com/xai-go/xai/core"
+	"github.com/xai-go/xai/core/seal"
 	"github.com/xai-go/xai/internal/golden"
-	"github.com/xai-go/xai/plugins/internal/bundle"
-	"github.com/xai-go/xai/plugins/internal/catalog"
+	"github.com/xai-go/xai/registry"
 	"github.com/xai-go/xai/sdk"
 )
 
@@ -17,8 +18,11 @@ import (
 // those methods and no other. It is closed with the test.
 func Model(t testing.TB, model, dtype string, methods ...sdk.Method) (*core.Host, *core.Model) {
 	t.Helper()
-	family := catalog.Family{Name: "under-test", Methods: methods, Limits: catalog.Families[0].Limits}
-	text, err := bundle.Registry([]catalog.Family{family}, nil)
+	file := registry.File{Path: "methods.toml"}
+	for _, m := range methods {
+		file.Methods = append(file.Methods, seal.Of(m.Info()).Entry("builtin:under-test.wasm", strings.Repeat("0", 64)))
+	}
+	text, err := file.Marshal()
 	if err != nil {
 		t.Fatal(err)
 	}
