@@ -10,7 +10,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/xai-go/xai/internal/fma"
 	"github.com/xai-go/xai/sdk"
 )
 
@@ -323,18 +322,6 @@ func TestRefusals(t *testing.T) {
 	s.n = 1024
 	if _, err := s.queries(queriesTarget, 12); err == nil || !strings.Contains(err.Error(), "attention-rollout") {
 		t.Errorf("the flows of a very long input: %v", err)
-	}
-}
-
-// TestArithmetic holds the package to products that are rounded before they meet a
-// sum, so that its bits are the same everywhere.
-func TestArithmetic(t *testing.T) {
-	findings, err := fma.Check(".")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range findings {
-		t.Error(f)
 	}
 }
 

@@ -3,29 +3,14 @@ package gradient
 import (
 	"errors"
 	"math"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/xai-go/xai/internal/fma"
 	"github.com/xai-go/xai/sdk"
 )
-
-func TestArithmeticIsTheSameEverywhere(t *testing.T) {
-	if _, err := exec.LookPath("go"); err != nil {
-		t.Skip("the go command, which lists the package's files, is not to be had: ", err)
-	}
-	findings, err := fma.Check(".")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range findings {
-		t.Error(f)
-	}
-}
 
 // relu returns the positive part of x and its slope.
 func relu(x float64) (float64, float64) {

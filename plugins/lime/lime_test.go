@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os/exec"
 	"reflect"
 	"slices"
 	"strings"
@@ -16,7 +15,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"github.com/xai-go/xai/internal/fma"
 	"github.com/xai-go/xai/plugins/internal/game"
 	"github.com/xai-go/xai/sdk"
 )
@@ -563,19 +561,6 @@ func TestInfo(t *testing.T) {
 		if p, ok := info.Param(alias); !ok || p.Name != "num_samples" {
 			t.Errorf("%s is no alias of num_samples", alias)
 		}
-	}
-}
-
-func TestArithmeticIsTheSameEverywhere(t *testing.T) {
-	if _, err := exec.LookPath("go"); err != nil {
-		t.Skip("the go command, which lists the package's files, is not to be had: ", err)
-	}
-	findings, err := fma.Check(".")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range findings {
-		t.Error(f)
 	}
 }
 

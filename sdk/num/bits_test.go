@@ -5,26 +5,10 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"math"
-	"os/exec"
 	"testing"
 
-	"github.com/xai-go/xai/internal/fma"
 	"github.com/xai-go/xai/sdk/num"
 )
-
-// TestNothingFuses reads the source of the package.
-func TestNothingFuses(t *testing.T) {
-	if _, err := exec.LookPath("go"); err != nil {
-		t.Skip("the go command, which lists the package's files, is not to be had: ", err)
-	}
-	findings, err := fma.Check(".")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range findings {
-		t.Error(f)
-	}
-}
 
 // TestBits compares a digest of what the package computes with the one that
 // every machine is to give: run it for GOAMD64=v1 and v3, arm64 and wasip1.

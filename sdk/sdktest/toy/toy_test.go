@@ -15,7 +15,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"github.com/xai-go/xai/internal/fma"
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/sdktest/toy"
 )
@@ -106,17 +105,6 @@ func TestBits(t *testing.T) {
 	const want = "62b2a8160bc06d69"
 	if got := hex.EncodeToString(h.Sum(nil))[:16]; got != want {
 		t.Errorf("the bits are %s, want %s", got, want)
-	}
-}
-
-// TestNothingFuses is what those bits rest on.
-func TestNothingFuses(t *testing.T) {
-	findings, err := fma.Check(".")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range findings {
-		t.Error(f)
 	}
 }
 
