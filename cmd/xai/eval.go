@@ -182,11 +182,7 @@ func (e *assessment) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	t := e.term()
-	if out != nil {
-		t = e.plain()
-	}
-	write := func(w io.Writer) error {
+	return e.deliver(ctx, out, func(t report.Term, w io.Writer) error {
 		switch format {
 		case "json":
 			return report.JSON(w, result)
@@ -194,12 +190,7 @@ func (e *assessment) run(cmd *cobra.Command, args []string) error {
 			return report.EvaluationCSV(w, result)
 		}
 		return t.Evaluation(w, result)
-	}
-	if out != nil {
-		e.clearProgress()
-		return out.write(ctx, e.app, write)
-	}
-	return e.write(write)
+	})
 }
 
 // options reads the flags: the preset, and what changes it.

@@ -172,11 +172,7 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	t := e.term()
-	if out != nil {
-		t = e.plain()
-	}
-	write := func(w io.Writer) error {
+	return e.deliver(ctx, out, func(t report.Term, w io.Writer) error {
 		switch format {
 		case "json":
 			return report.JSON(w, result)
@@ -186,12 +182,7 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 			return report.Safetensors(w, result)
 		}
 		return t.Explanation(w, result, answer)
-	}
-	if out != nil {
-		e.clearProgress()
-		return out.write(ctx, e.app, write)
-	}
-	return e.write(write)
+	})
 }
 
 // resolve finds the method and bounds the heap by its limits.

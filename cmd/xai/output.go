@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/xai-go/xai/core"
+	"github.com/xai-go/xai/core/report"
 )
 
 // output is a file that a result goes to, whole or not at all: it is written
@@ -64,6 +65,18 @@ func resolve(name string) string {
 		name = link
 	}
 	return name
+}
+
+// deliver writes what f lays out: to out, in the plain form that files have, or to
+// standard output where out is nil.
+func (a *app) deliver(ctx context.Context, out *output, f func(report.Term, io.Writer) error) error {
+	if out == nil {
+		t := a.term()
+		return a.write(func(w io.Writer) error { return f(t, w) })
+	}
+	a.clearProgress()
+	t := a.plain()
+	return out.write(ctx, a, func(w io.Writer) error { return f(t, w) })
 }
 
 // write writes what f lays out.

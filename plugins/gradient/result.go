@@ -4,6 +4,7 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/xai-go/xai/plugins/internal/game"
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/num"
 )
@@ -28,20 +29,7 @@ func newResult(r *sdk.Request, how string) *result {
 		s.over = sdk.OverTokens
 		return s
 	}
-	first := make(map[int]sdk.Unit, len(r.Units))
-	for _, u := range r.Units {
-		if len(u.Tokens) > 0 {
-			first[u.Tokens[0]] = u
-		}
-	}
-	s.units, s.own = nil, true
-	for i, t := range r.Tokens {
-		if u, ok := first[i]; ok {
-			s.units = append(s.units, u)
-		} else if t.Special && !t.Fixed {
-			s.units = append(s.units, sdk.Unit{Text: t.Text, Tokens: []int{i}})
-		}
-	}
+	s.units, s.own = game.WithSpecial(r), true
 	return s
 }
 
@@ -124,11 +112,10 @@ func diagnose(e *sdk.Explanation, name string, value float64) {
 // gap as a part of that.
 func (s *result) complete(e *sdk.Explanation, values []float64, baseline float64) {
 	e.Baseline = &baseline
-	whole := s.request.Target.Value - baseline
-	gap := num.Sum(values) - whole
-	diagnose(e, "completeness_gap", gap)
-	if whole != 0 {
-		diagnose(e, "relative_gap", math.Abs(gap/whole))
+	gap := game.Gap(values, s.request.Target.Value, baseline)
+	e.Diagnostics = append(e.Diagnostics, gap)
+	if whole := s.request.Target.Value - baseline; whole != 0 {
+		diagnose(e, "relative_gap", math.Abs(gap.Value/whole))
 	}
 }
 

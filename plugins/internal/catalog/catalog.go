@@ -34,10 +34,11 @@ type Limits struct {
 // Module returns the name under which the binary embeds the family's module.
 func (f Family) Module() string { return f.Name + ".wasm" }
 
-// Families are the built-in families, by name. Memory is about twice what the
-// largest explanation that a family accepts was measured to take (LIME: 260 MiB
-// for 16,700 samples of 2,000 features), Forwards twice its rows, and Fuel more
-// than twice of what it comes to (LIME: 3.5T).
+// Families are the built-in families, by name. LIME has about twice the memory
+// that the largest explanation that it accepts was measured to take (260 MiB for
+// 16,700 samples of 2,000 features), twice its rows, and more than twice the fuel
+// that it comes to (3.5T). 384 MiB were enough for the largest field of gradients;
+// the other limits are chosen, with room above what explanations took.
 var Families = []Family{
 	{
 		Name:    "attention",

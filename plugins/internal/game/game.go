@@ -82,7 +82,7 @@ func New(m sdk.Model, r *sdk.Request) (*Game, error) {
 func Players(r *sdk.Request) (players, over []sdk.Unit) {
 	switch {
 	case r.Params.String(ParamSpecial) == "replace":
-		players = withSpecial(r)
+		players = WithSpecial(r)
 		return players, ByToken(players)
 	case r.Params.String(ParamFillBy) == "token":
 		return r.Units, ByToken(r.Units)
@@ -131,9 +131,9 @@ func ByToken(units []sdk.Unit) []sdk.Unit {
 	return bare
 }
 
-// withSpecial returns the units of a request, in the order of their tokens, with
+// WithSpecial returns the units of a request, in the order of their tokens, with
 // one for each special token, which has no span.
-func withSpecial(r *sdk.Request) []sdk.Unit {
+func WithSpecial(r *sdk.Request) []sdk.Unit {
 	first := make(map[int]sdk.Unit, len(r.Units))
 	for _, u := range r.Units {
 		if len(u.Tokens) > 0 {
