@@ -1,10 +1,8 @@
 package attention_test
 
 import (
-	"context"
 	"encoding/json"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/xai-go/xai/core"
@@ -43,13 +41,18 @@ var runs = []struct {
 // TestReferenceThroughEngine compares the methods, on models that the engine runs,
 // with what the reference computed.
 func TestReferenceThroughEngine(t *testing.T) {
-	for _, name := range []string{"attn_bert_a", "attn_bert_b", "attn_distil"} {
+	for _, name := range []string{"attn_bert_a", "attn_bert_b", "attn_distil", "attn_gpt2"} {
 		for _, dtype := range []string{"f32", "f64"} {
 			t.Run(name+"/"+dtype, func(t *testing.T) {
 				c := golden.Load(t, name)
 				var target int
 				if err := json.Unmarshal(c.Config["target"], &target); err != nil {
 					t.Fatal(err)
+				}
+				causal := name == "attn_gpt2" // whose target is the next token, at the last position
+				expr := strconv.Itoa(target)
+				if causal {
+					expr = "token:" + expr + "@-1"
 				}
 				h, m := methodtest.Model(t, c.Model, dtype, attention.Methods()...)
 				for _, run := range runs {
@@ -59,7 +62,7 @@ func TestReferenceThroughEngine(t *testing.T) {
 					}
 					x := methodtest.Explain(t, h, m, core.Request{
 						Input: methodtest.Row(c.Ints(t, "input_ids")), Method: run.method, Params: run.params,
-						Target: strconv.Itoa(target), Output: sdk.Logit,
+						Target: expr, Output: sdk.Logit,
 					})
 					tolerance := want.F32Atol
 					if dtype == "f64" {
@@ -67,7 +70,10 @@ func TestReferenceThroughEngine(t *testing.T) {
 					}
 					golden.Close(t, run.output, values(t, x, run.tensor), c.Want(t, run.output), tolerance)
 					row := methodtest.Values(x)
-					if run.output == "rollout.mean" {
+					if run.output == "rollout.mean" && causal {
+						last := c.Want(t, run.output)
+						golden.Close(t, "attributions", row, last[len(last)-len(row):], tolerance)
+					} else if run.output == "rollout.mean" {
 						n := want.Shape[2]
 						cls := c.Want(t, run.output)[(want.Shape[0]-1)*n*n:][:n]
 						golden.Close(t, "attributions", row[1:n-1], cls[1:n-1], tolerance)
@@ -94,95 +100,6 @@ func values(t *testing.T, x *core.Explanation, name string) []float64 {
 	}
 	t.Fatalf("no tensor %s", name)
 	return nil
-}
-
-// TestReferenceCausal is the same for the next token of a causal model, which
-// reads the last position.
-func TestReferenceCausal(t *testing.T) {
-	for _, dtype := range []string{"f32", "f64"} {
-		t.Run(dtype, func(t *testing.T) {
-			c := golden.Load(t, "attn_gpt2")
-			_, m := methodtest.Model(t, c.Model, dtype)
-			ids := c.Ints(t, "input_ids")
-			a, err := m.Activations(t.Context(), core.ActivationsRequest{
-				Inputs: []core.Input{methodtest.Row(ids)}, Points: []string{"attentions[0],attentions[1],attentions[2]", "attentions[-1][h=0,t=0]"}, GradOf: "token:33@-1",
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, run := range runs {
-				i := 0
-				for ; attention.Methods()[i].Info().Name != run.method; i++ {
-				}
-				method := attention.Methods()[i]
-				r := &sdk.Request{Target: sdk.Target{Positions: []int{len(ids) - 1}}, Progress: func(int, int) error { return nil }}
-				for i := range ids {
-					r.Tokens = append(r.Tokens, sdk.Token{})
-					r.Units = append(r.Units, sdk.Unit{Tokens: []int{i}})
-				}
-				if r.Params, err = core.ParseParams(method.Info(), run.params); err != nil {
-					t.Fatal(err)
-				}
-				e, err := method.Explain(t.Context(), captured{a}, r)
-				if err != nil {
-					t.Fatal(err)
-				}
-				tolerance := c.Outputs[run.output].F32Atol
-				if dtype == "f64" {
-					tolerance = c.Outputs[run.output].F64Atol
-				}
-				for _, tensor := range e.Tensors {
-					if tensor.Name == run.tensor {
-						golden.Close(t, run.output, doubles(&tensor.Tensor), c.Want(t, run.output), tolerance)
-					}
-				}
-			}
-		})
-	}
-}
-
-func doubles(t *sdk.Tensor) []float64 {
-	if v, ok := t.Data.([]float64); ok {
-		return v
-	}
-	out := make([]float64, t.Len())
-	for i, v := range t.Data.([]float32) {
-		out[i] = float64(v)
-	}
-	return out
-}
-
-// captured is a model whose attention the engine computed.
-type captured struct{ a *core.Activations }
-
-func (captured) Info() sdk.ModelInfo { return sdk.ModelInfo{} }
-
-func (m captured) Forward(context.Context, *sdk.Forward) (sdk.Reply, error) { return m, nil }
-
-func (m captured) Gradient(context.Context, *sdk.Forward, []string) (sdk.Reply, error) {
-	return m, nil
-}
-
-func (m captured) Tensor(name string, index int) (*sdk.Tensor, error) {
-	wanted := "attentions[" + strconv.Itoa(index) + "]"
-	if strings.HasSuffix(name, "[h=0,t=0]") {
-		wanted = "attentions[-1][h=0,t=0]"
-	}
-	if one, ok := strings.CutSuffix(name, "[-1]"); ok {
-		wanted, name = "attentions[2]", one
-	}
-	if strings.HasPrefix(name, "grad(") {
-		wanted = "grad(" + wanted + ")"
-	}
-	for _, t := range m.a.Tensors {
-		if t.Name == wanted && t.F64 != nil {
-			return sdk.NewTensor(t.F64, t.Shape...), nil
-		}
-		if t.Name == wanted {
-			return sdk.NewTensor(t.F32, t.Shape...), nil
-		}
-	}
-	return nil, sdk.NewError(sdk.ERange, "no tensor "+wanted)
 }
 
 // TestArchitectures: every family of models has the powers, and the row that is

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"slices"
 	"strconv"
 
 	"github.com/xai-go/xai/sdk"
@@ -126,86 +125,38 @@ func entropy(p []float64) float64 {
 	return sum
 }
 
-const (
-	attentions = "attentions"
-	// lastRow is a row of the last layer, by which the end of the layers is known.
-	lastRow = attentions + "[-1][h=0,t=0]"
-)
+// attentions names the patterns of all layers.
+const attentions = "attentions"
 
 // every visits all layers, the first one first. They are asked for in one call,
 // and one by one where that is more than the host keeps.
 func (s *source) every(ctx context.Context, gradients bool, visit func(*layer) error) error {
-	reply, err := s.ask(ctx, gradients, attentions, lastRow)
+	layers := s.model.Info().Layers
+	if layers == 0 {
+		return sdk.NewError(sdk.EUnsupported, "the host does not say how many layers the model has")
+	}
+	reply, err := s.ask(ctx, gradients, attentions)
 	if code, ok := codeOf(err); ok && (code == sdk.EQuota || code == sdk.ENoMem) {
-		return s.oneByOne(ctx, gradients, visit)
+		for l := range layers {
+			if err := s.one(ctx, gradients, l, visit); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	if err != nil {
 		return err
 	}
-	var last *sdk.Tensor
-	for l := 0; l < maxLayers; l++ {
+	for l := range layers {
 		a, err := reply.Tensor(attentions, l)
-		if code, _ := codeOf(err); code == sdk.ERange && last != nil {
-			return s.isLast(reply, last)
-		}
 		if err != nil {
 			return err
 		}
-		last = a
 		if err := s.visit(ctx, reply, a, gradients, attentions, l, visit); err != nil {
 			return err
 		}
 	}
-	return s.tooMany()
-}
-
-// isLast holds the last layer that was read to the host's own.
-func (s *source) isLast(reply sdk.Reply, a *sdk.Tensor) error {
-	t, err := reply.Tensor(lastRow, 0)
-	if err != nil {
-		return err
-	}
-	same := false
-	switch v := t.Data.(type) {
-	case []float32:
-		own, ok := a.Data.([]float32)
-		same = ok && len(v) == s.n && slices.Equal(own[:s.n], v)
-	case []float64:
-		own, ok := a.Data.([]float64)
-		same = ok && len(v) == s.n && slices.Equal(own[:s.n], v)
-	}
-	if !same {
-		return sdk.NewError(sdk.ERange, "the host gives the attention of some layers alone: this is a defect of the host")
-	}
 	return nil
-}
-
-// oneByOne is every, a call of the host for each layer.
-func (s *source) oneByOne(ctx context.Context, gradients bool, visit func(*layer) error) error {
-	var last sdk.Reply
-	var a *sdk.Tensor
-	for l := 0; l < maxLayers; l++ {
-		name := attentions + "[" + strconv.Itoa(l) + "]"
-		reply, err := s.ask(ctx, gradients, name, lastRow)
-		if code, _ := codeOf(err); code == sdk.EName && last != nil {
-			return s.isLast(last, a)
-		}
-		if err != nil {
-			return err
-		}
-		if a, err = reply.Tensor(name, 0); err != nil {
-			return err
-		}
-		if err := s.visit(ctx, reply, a, gradients, name, 0, visit); err != nil {
-			return err
-		}
-		last = reply
-	}
-	return s.tooMany()
-}
-
-func (s *source) tooMany() error {
-	return sdk.NewError(sdk.EUnsupported, "the model has more than "+strconv.Itoa(maxLayers)+" layers")
 }
 
 // one visits one layer, which before 0 counts from the last one.
@@ -223,8 +174,8 @@ func (s *source) one(ctx context.Context, gradients bool, l int, visit func(*lay
 }
 
 // ask runs the unchanged input, and keeps the patterns that a name stands for, with
-// their gradients if they are wanted, and further points.
-func (s *source) ask(ctx context.Context, gradients bool, name string, more ...string) (sdk.Reply, error) {
+// their gradients if they are wanted.
+func (s *source) ask(ctx context.Context, gradients bool, name string) (sdk.Reply, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -232,7 +183,7 @@ func (s *source) ask(ctx context.Context, gradients bool, name string, more ...s
 	for i := range keep {
 		keep[i] = 1
 	}
-	f := &sdk.Forward{Masks: sdk.NewTensor(keep, 1, s.n), Points: append([]string{name}, more...)}
+	f := &sdk.Forward{Masks: sdk.NewTensor(keep, 1, s.n), Points: []string{name}}
 	if gradients {
 		return sdk.Gradient(ctx, s.model, f, name)
 	}

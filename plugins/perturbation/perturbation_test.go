@@ -3,7 +3,9 @@ package perturbation
 import (
 	"context"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,19 +18,35 @@ import (
 // TestConformance runs the conformance kit: a linear model is explained by its
 // weights, which all of the methods find.
 func TestConformance(t *testing.T) {
+	// What a process in another language or a module has, and what none of them
+	// promises.
+	skipped := []string{
+		"declaration/verify", "declaration/description", "parameters/aliases", "determinism/instance", "axioms/efficiency",
+		"resources/handles", "resources/fuel", "resources/progress", "resources/log",
+	}
 	for _, m := range []sdk.Method{FeatureAblation{}, LeaveOneOut{}, Occlusion{}} {
 		t.Run(m.Info().Name, func(t *testing.T) {
 			options := sdktest.Options{Exact: true}
 			if m.Info().Name == "occlusion" {
 				options.Params = map[string]string{"window": "1"}
 			}
+			want := skipped
+			if m.Info().Name == "occlusion" { // whose parameters alone have aliases
+				want = slices.DeleteFunc(slices.Clone(skipped), func(id string) bool { return id == "parameters/aliases" })
+			}
 			r := sdktest.Check(t.Context(), sdktest.Method(m), options)
-			if !r.OK() {
-				for _, result := range r.Results {
-					if result.Status == sdktest.Fail {
-						t.Errorf("%s: %s", result.ID, result.Got)
-					}
+			var got []string
+			for _, result := range r.Results {
+				if result.Status == sdktest.Skip {
+					got = append(got, result.ID)
 				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" || !r.OK() {
+				var b strings.Builder
+				if err := r.WriteText(&b); err != nil {
+					t.Fatal(err)
+				}
+				t.Errorf("skipped: %s%s", diff, b.String())
 			}
 		})
 	}
