@@ -51,3 +51,53 @@ func TestOwned(t *testing.T) {
 		}
 	}
 }
+
+// TestOpenWhileReplaced holds that whoever reads is not disturbed by whoever
+// puts another whole file there.
+func TestOpenWhileReplaced(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "file")
+	put := func() error {
+		next := filepath.Join(dir, "next")
+		if err := os.WriteFile(next, []byte("content"), 0o600); err != nil {
+			return err
+		}
+		return os.Rename(next, path)
+	}
+	if err := put(); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Lstat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := put(); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := openAs(before, path, 10); err != errReplaced {
+		t.Errorf("openAs of what is no longer there = %v, %v", f, err)
+	}
+	done := make(chan error)
+	go func() {
+		defer close(done)
+		for range 500 {
+			if err := put(); err != nil {
+				done <- err
+				return
+			}
+		}
+	}()
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Error(err)
+			}
+			return
+		default:
+		}
+		if data, err := Read(path, 10); err != nil || string(data) != "content" {
+			t.Fatalf("Read = %q, %v", data, err)
+		}
+	}
+}

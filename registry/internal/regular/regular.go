@@ -2,6 +2,7 @@
 package regular
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -26,10 +27,25 @@ func Read(path string, most int64) ([]byte, error) {
 // because a file from a stranger's project could point anywhere, and a pipe or
 // a device because reading it need not end.
 func Open(path string, most int64) (*os.File, error) {
-	before, err := os.Lstat(path)
-	if err != nil {
-		return nil, err
+	// Another process may be putting the same content there, again and again.
+	for range 100 {
+		before, err := os.Lstat(path)
+		if err != nil {
+			return nil, err
+		}
+		f, err := openAs(before, path, most)
+		if err != errReplaced {
+			return f, err
+		}
 	}
+	return nil, fmt.Errorf("%s: %w; try again", path, errReplaced)
+}
+
+// errReplaced is when what is opened is no longer what was looked at.
+var errReplaced = errors.New("it was replaced while it was opened")
+
+// openAs opens the file that before describes, which was at path.
+func openAs(before fs.FileInfo, path string, most int64) (*os.File, error) {
 	if !before.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is a %s and must be a regular file", path, kindOf(before.Mode()))
 	}
@@ -41,7 +57,7 @@ func Open(path string, most int64) (*os.File, error) {
 	switch {
 	case err != nil:
 	case !os.SameFile(before, info):
-		err = fmt.Errorf("%s was replaced while it was opened; try again", path)
+		err = errReplaced
 	case info.Size() > most:
 		err = tooLarge(path, most)
 	default:
