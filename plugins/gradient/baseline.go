@@ -70,9 +70,9 @@ func kinds(p sdk.Params, several bool, automatic ...string) ([]string, error) {
 		}
 	}
 	for i, name := range names {
+		_, known := fills[name]
 		switch {
-		case !several: // one of an enum
-		case fills[name] == 0 && name != baseMask:
+		case !known: // auto beside others, or no name at all; an enum has no such values
 			return nil, invalid("baseline=" + p.String(paramBaseline) + " names no baseline with " + strconv.Quote(name) + ": write auto, or some of zero, pad, mask, average, token and text, separated by commas")
 		case slices.Contains(names[:i], name):
 			return nil, invalid("baseline names " + name + " twice")
@@ -243,7 +243,7 @@ func (f *field) baselineOf(ctx context.Context, words []float64, width int) (b b
 		if err != nil {
 			return b, err
 		}
-		if b.values, err = f.take(reply); err != nil {
+		if b.values, err = f.take(reply, f.point); err != nil {
 			return b, err
 		}
 		spec = f.forward(b.values)

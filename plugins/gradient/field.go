@@ -66,51 +66,36 @@ func (f *field) read(ctx context.Context, gradient bool) ([]float64, error) {
 		if err != nil {
 			return nil, err
 		}
-		f.values, err = f.take(reply)
+		f.values, err = f.take(reply, f.point)
 		return nil, err
 	}
 	reply, err := sdk.Gradient(ctx, f.model, spec, f.point)
 	if err != nil {
 		return nil, err
 	}
-	if f.values, err = f.take(reply); err != nil {
+	if f.values, err = f.take(reply, f.point); err != nil {
 		return nil, err
 	}
-	return f.slope(reply, f.point)
+	return f.take(reply, sdk.Grad(f.point))
 }
 
-// slopes reads the gradient at the input alone.
-func (f *field) slopes(ctx context.Context) ([]float64, error) {
+// gradient reads the gradient at the input alone.
+func (f *field) gradient(ctx context.Context) ([]float64, error) {
 	reply, err := sdk.Gradient(ctx, f.model, &sdk.Forward{Masks: f.mask(1)}, f.point)
 	if err != nil {
 		return nil, err
 	}
-	return f.slope(reply, f.point)
+	return f.take(reply, sdk.Grad(f.point))
 }
 
-func (f *field) slope(reply sdk.Reply, point string) ([]float64, error) {
-	name := sdk.Grad(point)
+// take returns the point's values, or the gradient at it, in a reply of one row.
+func (f *field) take(reply sdk.Reply, name string) ([]float64, error) {
 	t, err := reply.Tensor(name, 0)
 	if err != nil {
 		return nil, err
 	}
 	if f.shape == nil {
 		if err := f.measure(reply, name, t); err != nil {
-			return nil, err
-		}
-	}
-	g := make([]float64, f.size())
-	return g, f.row(t, 0, g)
-}
-
-// take returns the field's values in a reply of one row.
-func (f *field) take(reply sdk.Reply) ([]float64, error) {
-	t, err := reply.Tensor(f.point, 0)
-	if err != nil {
-		return nil, err
-	}
-	if f.shape == nil {
-		if err := f.measure(reply, f.point, t); err != nil {
 			return nil, err
 		}
 	}

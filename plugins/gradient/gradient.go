@@ -16,13 +16,18 @@ import (
 	"github.com/xai-go/xai/sdk/num"
 )
 
+// Methods returns the methods of the family.
+func Methods() []sdk.Method {
+	return []sdk.Method{Saliency{}, InputXGradient{}, IntegratedGradients{}, SmoothGrad{}, GradientSHAP{}}
+}
+
 // The parameters that every method has.
 const (
 	paramCompat   = "compat"
 	paramReduce   = "reduce"
 	paramSpecial  = "special"
 	paramLayer    = "layer"
-	paramDetailed = "embedding_attributions"
+	paramDetailed = "embedding_attributions" // and the name of the tensor that it asks for
 )
 
 // captum is the preset that replays the reference.

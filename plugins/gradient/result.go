@@ -78,17 +78,11 @@ func (s *result) explanation(values []float64) *sdk.Explanation {
 	if s.request.Params.Bool(paramDetailed) {
 		n := len(tokens)
 		e.Tensors = []sdk.NamedTensor{{
-			Name: "embedding_attributions", Axes: []string{"token", "component"},
+			Name: paramDetailed, Axes: []string{"token", "component"},
 			Tensor: *sdk.NewTensor(values, n, len(values)/n),
 		}}
 	}
 	return e
-}
-
-// slopes is explanation, of gradients.
-func (s *result) slopes(gradient []float64) *sdk.Explanation {
-	s.cancels(gradient)
-	return s.explanation(gradient)
 }
 
 // cancels warns where the components of every gradient sum to nothing but rounding.

@@ -34,7 +34,7 @@ func (Saliency) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.
 	if err != nil {
 		return nil, err
 	}
-	g, err := f.slopes(ctx)
+	g, err := f.gradient(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,9 @@ func (Saliency) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.
 			g[j] = math.Abs(v)
 		}
 	}
-	return newResult(r, r.Params.String(paramReduce)).slopes(g), nil
+	s := newResult(r, r.Params.String(paramReduce))
+	s.cancels(g)
+	return s.explanation(g), nil
 }
 
 // InputXGradient is the input times the gradient: Shrikumar, Greenside,

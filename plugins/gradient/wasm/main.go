@@ -7,12 +7,9 @@ import (
 )
 
 func init() {
-	guest.Register(gradient.Saliency{})
-	guest.Register(gradient.InputXGradient{})
-	guest.Register(gradient.IntegratedGradients{})
-	guest.Register(gradient.SmoothGrad{})
-	guest.Register(gradient.GradientSHAP{})
-
+	for _, m := range gradient.Methods() {
+		guest.Register(m)
+	}
 }
 
 func main() {}
