@@ -3,6 +3,7 @@ package shap
 import (
 	"context"
 	"math"
+	"slices"
 
 	"github.com/xai-go/xai/sdk/num"
 )
@@ -127,7 +128,7 @@ func (s *sampler) extend(ctx context.Context, pairs int) (*design, error) {
 		// Sizes that stand a chance below 1 to be drawn at all stand for others.
 		weight := s.weight[i] / float64(2*n)
 		if expected[i] < 1 {
-			weight = s.weight[i] / float64(2*expected[i]*max(n, 1))
+			weight = s.weight[i] / float64(2*expected[i]*n)
 		}
 		for _, row := range rows {
 			for j, k := range s.mask(row) {
@@ -184,14 +185,12 @@ func (s *sampler) draw(ctx context.Context, i, n int) error {
 		if 2*size == s.n && members[0] != 0 {
 			return false // the complements of the others
 		}
-		if members != nil {
-			clear(mask)
-			for _, j := range members {
-				mask[j] = 1
-			}
-			if !s.has(mask) {
-				others = append(others, append([]int(nil), members...))
-			}
+		clear(mask)
+		for _, j := range members {
+			mask[j] = 1
+		}
+		if !s.has(mask) {
+			others = append(others, slices.Clone(members))
 		}
 		return true
 	})
@@ -260,7 +259,7 @@ func (g *problem) sampleLikeReference(ctx context.Context, samples int, random *
 	}
 	mask := make([]uint8, n)
 	complete, left, choose := 0, float64(samples), 1.0
-	remaining := append([]float64(nil), weight...)
+	remaining := slices.Clone(weight)
 	for ; complete < sizes; complete++ {
 		size := complete + 1
 		choose = math.Round(float64(choose*float64(n-size+1)) / float64(size))
@@ -295,7 +294,7 @@ func (g *problem) sampleLikeReference(ctx context.Context, samples int, random *
 		return d, ctx.Err()
 	}
 	d.strata = []stratum{{left: 1}}
-	rest := append([]float64(nil), weight...)
+	rest := slices.Clone(weight)
 	for i := range paired {
 		rest[i] = float64(rest[i] / 2)
 	}

@@ -106,11 +106,7 @@ func (Kernel) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 			if err != nil {
 				return nil, err
 			}
-			worst := 0.0
-			for _, v := range e.stderr {
-				worst = max(worst, v)
-			}
-			if worst > bound {
+			if e.worst() > bound {
 				next = min(2*next, pairs)
 				continue
 			}

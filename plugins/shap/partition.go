@@ -4,9 +4,9 @@ import (
 	"container/heap"
 	"context"
 	"math"
+	"slices"
 	"strconv"
 
-	"github.com/xai-go/xai/plugins/internal/game"
 	"github.com/xai-go/xai/sdk"
 )
 
@@ -59,12 +59,13 @@ func (Partition) Info() sdk.Info {
 // Explain implements sdk.Method.
 func (method Partition) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
 	compat := r.Params.String(paramCompat) == compatSHAP
-	g, t, err := partitionProblem(m, r, compat)
+	g, build, err := textProblem(m, r)
 	if err != nil {
 		return nil, err
 	}
-	if method.tree != nil {
-		t = method.tree
+	t := method.tree
+	if t == nil {
+		t = build()
 	}
 	o := &owen{
 		problem: g, tree: t, context: r.Params.String("fixed_context"),
@@ -106,30 +107,6 @@ func (method Partition) Explain(ctx context.Context, m sdk.Model, r *sdk.Request
 		e.Tensors = append(e.Tensors, sdk.NamedTensor{Name: name, Axes: []string{"node"}, Tensor: *sdk.NewTensor(o.column(c), 2*g.n-1)})
 	}
 	return e, nil
-}
-
-// partitionProblem returns the problem and the hierarchy of its players.
-func partitionProblem(m sdk.Model, r *sdk.Request, compat bool) (*problem, *tree, error) {
-	if compat && (r.Text != "" || r.TextPair != nil) {
-		s, err := newSegments(m, r)
-		if err != nil {
-			return nil, nil, err
-		}
-		g, err := newProblem(s, len(s.text), s.fixed, r, maxPlayers)
-		if err != nil {
-			return nil, nil, err
-		}
-		return g, s.tree(), nil
-	}
-	units, err := game.New(m, r)
-	if err != nil {
-		return nil, nil, err
-	}
-	g, err := newProblem(units, len(units.Players), nil, r, maxPlayers)
-	if err != nil {
-		return nil, nil, err
-	}
-	return g, hierarchy(r.Params.String(paramHierarchy), r, units.Players), nil
 }
 
 // owen computes Owen values by splitting the parts of the hierarchy, those that
@@ -244,7 +221,7 @@ func (o *owen) halves(node, without int) (l, r int) {
 	c := o.tree.children[node-o.n]
 	var rows [2]int
 	for i, half := range c {
-		mask := append([]uint8(nil), o.mask(without)...)
+		mask := slices.Clone(o.mask(without))
 		o.tree.members(half, mask)
 		rows[i] = o.row(mask)
 	}
@@ -277,14 +254,6 @@ func (o *owen) next() []halved {
 		batch = append(batch, halved{d, l, r})
 	}
 	return batch
-}
-
-// forget removes the rows from some on, which were not evaluated.
-func (g *problem) forget(from int) {
-	for row := from; row < g.rows(); row++ {
-		delete(g.known, g.key(g.mask(row)))
-	}
-	g.masks = g.masks[:from*g.n]
 }
 
 // split shares a difference between the halves of its part.
@@ -351,7 +320,7 @@ func (o *owen) column(c int) []float64 {
 // lower returns the players' values: the credit that stayed with parts is shared by
 // their halves in proportion to their players.
 func (o *owen) lower(credit []float64) []float64 {
-	credit = append([]float64(nil), credit...)
+	credit = slices.Clone(credit)
 	sizes := o.tree.sizes()
 	for node := o.tree.root(); node >= o.n; node-- {
 		for _, half := range o.tree.children[node-o.n] {

@@ -3,6 +3,7 @@ package shap
 import (
 	"context"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/xai-go/xai/plugins/internal/game"
@@ -56,21 +57,17 @@ func (Permutation) Info() sdk.Info {
 	}
 }
 
-// maxStderrParam declares max_stderr for a method that another parameter bounds.
-func maxStderrParam(bound string) sdk.Param {
-	return sdk.Param{
-		Name: paramMaxStderr, Type: sdk.Float, Default: 0.0, Min: sdk.Bound(0), Max: sdk.Bound(1e9),
-		Doc: "stop as soon as no value has a larger standard error, and at " + bound + " in any case; 0 is never",
-	}
-}
-
 // Explain implements sdk.Method.
 func (Permutation) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
-	g, tree, err := textProblem(m, r)
+	g, build, err := textProblem(m, r)
 	if err != nil {
 		return nil, err
 	}
 	compat := r.Params.String(paramCompat) == compatSHAP
+	var tree *tree
+	if r.Params.String("order") == orderTree && (!compat || ofText(r)) {
+		tree = build()
+	}
 	bound := r.Params.Float(paramMaxStderr)
 	if compat && bound > 0 {
 		return nil, invalid("max_stderr needs compat=none: the reference draws all of its orders")
@@ -116,7 +113,7 @@ func (Permutation) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*s
 		for _, walk := range batch {
 			moments.add(walk)
 		}
-		if len(batch) < next || bound > 0 && moments.pairs > 1 && moments.worst() <= bound {
+		if len(batch) < next || bound > 0 && moments.pairs > 1 && moments.estimate(0).worst() <= bound {
 			break
 		}
 	}
@@ -261,7 +258,7 @@ func (g *problem) planOrders(ctx context.Context, draw *orders, count, evals int
 // with all.
 func (g *problem) along(order []int, visit func(mask []uint8)) {
 	for _, start := range []int{empty, full} {
-		mask := append([]uint8(nil), g.mask(start)...)
+		mask := slices.Clone(g.mask(start))
 		visit(mask)
 		for _, i := range order {
 			mask[i] ^= 1
@@ -324,42 +321,24 @@ func (s *moments) spread(c int) []float64 {
 	return std
 }
 
-// worst returns the largest standard error of the target's values.
-func (s *moments) worst() float64 {
-	worst := 0.0
-	for _, e := range s.estimate(0).stderr {
-		worst = max(worst, e)
-	}
-	return worst
-}
-
 // textProblem returns the problem of a method that, under compat=shap, has the
-// players of the reference's masker of texts; and the hierarchy, where the
-// parameter order asks for one.
-func textProblem(m sdk.Model, r *sdk.Request) (*problem, *tree, error) {
-	compat := r.Params.String(paramCompat) == compatSHAP
-	ordered := r.Params.String("order") == orderTree
-	if compat && (r.Text != "" || r.TextPair != nil) {
+// players of the reference's masker of texts; and what builds their hierarchy.
+func textProblem(m sdk.Model, r *sdk.Request) (*problem, func() *tree, error) {
+	if r.Params.String(paramCompat) == compatSHAP && ofText(r) {
 		s, err := newSegments(m, r)
 		if err != nil {
 			return nil, nil, err
 		}
 		g, err := newProblem(s, len(s.text), s.fixed, r, maxPlayers)
-		if err != nil || !ordered {
-			return g, nil, err
-		}
-		return g, s.tree(), nil
+		return g, s.tree, err
 	}
 	units, err := game.New(m, r)
 	if err != nil {
 		return nil, nil, err
 	}
-	if compat {
-		units = units.Tokens()
-	}
 	g, err := newProblem(units, len(units.Players), nil, r, maxPlayers)
-	if err != nil || !ordered || compat {
-		return g, nil, err
-	}
-	return g, hierarchy(r.Params.String(paramHierarchy), r, units.Players), nil
+	return g, func() *tree { return hierarchy(r.Params.String(paramHierarchy), r, units.Players) }, err
 }
+
+// ofText reports whether a request is of a text, and not of token ids.
+func ofText(r *sdk.Request) bool { return r.Text != "" || r.TextPair != nil }

@@ -3,6 +3,7 @@ package shap
 import (
 	"context"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/xai-go/xai/plugins/internal/game"
@@ -34,7 +35,7 @@ func (Sampling) Info() sdk.Info {
 		Name:    "sampling-shap",
 		Version: version,
 		Summary: "Shapley values from random coalitions, more of them where they differ more",
-		Source:  "Strumbelj, Kononenko 2014; Castro, Gomez, Tejada 2009; shap/shap; pytorch/captum",
+		Source:  "Štrumbelj, Kononenko 2014; Castro, Gómez, Tejada 2009; shap/shap; pytorch/captum",
 		Needs:   []sdk.Need{sdk.NeedForward},
 		Params:  all,
 	}
@@ -244,11 +245,7 @@ func (g *problem) sampleDifferences(ctx context.Context, samples int, bound floa
 	}
 	open, err := round(want)
 	for goal := 2 * each * n; err == nil && open; goal *= 2 {
-		worst := 0.0
-		for _, e := range s.estimate(0).stderr {
-			worst = max(worst, e)
-		}
-		if bound > 0 && worst <= bound || goal > 8*total {
+		if bound > 0 && s.estimate(0).worst() <= bound || goal > 8*total {
 			break
 		}
 		if bound == 0 && goal < total {
@@ -402,7 +399,7 @@ func (g *problem) sampleDifferencesLikeReference(ctx context.Context, samples in
 				s.add(i, pair)
 			}
 		}
-		variance = append([]float64(nil), one.m2...)
+		variance = slices.Clone(one.m2)
 		for i := range variance {
 			if d := one.draws[i%n]; d > 0 {
 				variance[i] /= d
@@ -487,7 +484,7 @@ func (g *problem) sampleDifferencesLikeReference(ctx context.Context, samples in
 	}
 	return g.explanation(func(c int) (estimate, error) {
 		e := s.plain(c)
-		values, v := append([]float64(nil), mean[c*n:(c+1)*n]...), append([]float64(nil), variance[c*n:(c+1)*n]...)
+		values, v := slices.Clone(mean[c*n:(c+1)*n]), slices.Clone(variance[c*n:(c+1)*n])
 		gap := g.delta(c) - num.Sum(values)
 		top := 0.0
 		for i := range v {

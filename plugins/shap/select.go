@@ -85,10 +85,6 @@ func (d *design) choose(y []float64, delta float64, reg regularisation) ([]int, 
 	if reg.stop {
 		stop = pathStop
 	}
-	if kind == regFeatures && reg.features >= n {
-		// Every player is chosen, unless one is dependent or without effect.
-		reg.features = n
-	}
 	// The rows z−1 as 1−z, with the target's sign turned as well.
 	masks := make([]uint8, 0, 2*rows*n)
 	weights := make([]float64, 2*rows)
@@ -114,7 +110,7 @@ func (d *design) choose(y []float64, delta float64, reg regularisation) ([]int, 
 		if err != nil {
 			return nil, internal(err)
 		}
-		path, err := regression.LARPath(reg.features, stop)
+		path, err := regression.LARPath(min(reg.features, n), stop)
 		if err != nil {
 			return nil, internal(err)
 		}

@@ -28,6 +28,11 @@ import (
 
 const version = "1.0.0"
 
+// Methods returns the methods of the family.
+func Methods() []sdk.Method {
+	return []sdk.Method{Exact{}, Kernel{}, Partition{}, Permutation{}, Sampling{}}
+}
+
 // The names of parameters that several of the methods have.
 const (
 	paramCompat     = "compat"
@@ -100,7 +105,7 @@ func newProblem(p players, n int, fixed []bool, r *sdk.Request, most int) (*prob
 	}
 	g := &problem{players: p, n: n, fixed: fixed, request: r, known: map[string]int{}, labels: r.Params.Int(paramTopLabels)}
 	g.shown = g.labels
-	if g.labels != 0 && r.Target.Kind == "regression" {
+	if g.labels != 0 && r.Target.Kind == sdk.KindRegression {
 		return nil, invalid("top_labels needs a classifier and the target is a regression: leave it out")
 	}
 	g.row(make([]uint8, n))
@@ -152,6 +157,14 @@ func (g *problem) row(mask []uint8) int {
 		g.masks = append(g.masks, mask...)
 	}
 	return row
+}
+
+// forget removes the rows from some on, which were not evaluated.
+func (g *problem) forget(from int) {
+	for row := from; row < g.rows(); row++ {
+		delete(g.known, g.key(g.mask(row)))
+	}
+	g.masks = g.masks[:from*g.n]
 }
 
 // rows returns how many coalitions have a row.
@@ -216,7 +229,7 @@ func (g *problem) run(ctx context.Context) error {
 // lookAtAll evaluates the first two coalitions, and has all classes looked at beside
 // the target from then on, unless they are too many.
 func (g *problem) lookAtAll(ctx context.Context) error {
-	if g.request.Target.Kind != "regression" {
+	if g.request.Target.Kind != sdk.KindRegression {
 		g.labels = -1
 	}
 	return g.run(ctx)
@@ -277,6 +290,15 @@ type estimate struct {
 	values      []float64
 	stderr      []float64 // nil where nothing was sampled
 	diagnostics []sdk.Diagnostic
+}
+
+// worst returns the largest standard error, 0 where there are none.
+func (e estimate) worst() float64 {
+	worst := 0.0
+	for _, v := range e.stderr {
+		worst = max(worst, v)
+	}
+	return worst
 }
 
 // explanation returns the explanation that holds an estimate for the target, and for
@@ -365,6 +387,14 @@ func invalid(message string) *sdk.Error { return sdk.NewError(sdk.EInvalid, mess
 
 // internal wraps an error of the arithmetic.
 func internal(err error) error { return sdk.NewError(sdk.EInternal, err.Error()) }
+
+// maxStderrParam declares max_stderr for a method that another parameter bounds.
+func maxStderrParam(bound string) sdk.Param {
+	return sdk.Param{
+		Name: paramMaxStderr, Type: sdk.Float, Default: 0.0, Min: sdk.Bound(0), Max: sdk.Bound(1e9),
+		Doc: "stop as soon as no value has a larger standard error, and at " + bound + " in any case; 0 is never",
+	}
+}
 
 // params returns a method's parameters: the preset, its own, and those that all
 // methods have.

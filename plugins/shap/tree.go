@@ -160,7 +160,7 @@ func spanOf(r *sdk.Request, p sdk.Unit) (sdk.Span, bool) {
 	if len(p.Spans) > 0 {
 		return p.Spans[0], true
 	}
-	if r.Text == "" && r.TextPair == nil || len(p.Tokens) == 0 {
+	if !ofText(r) || len(p.Tokens) == 0 {
 		return sdk.Span{}, false
 	}
 	first, last := r.Tokens[p.Tokens[0]], r.Tokens[p.Tokens[len(p.Tokens)-1]]
@@ -190,7 +190,7 @@ func boundary(a, b part) int {
 	switch {
 	case opens(last):
 		return atPunctuation
-	case isPunctuation(first) && !opens(first) && !dashes(first):
+	case unicode.IsPunct(first) && !opens(first) && !dashes(first):
 		return atPunctuation // it closes what came before
 	case ends(last) && (!b.joined || last != '.'):
 		return betweenSentences
@@ -222,8 +222,6 @@ func ends(r rune) bool { return unicode.Is(unicode.Sentence_Terminal, r) }
 func opens(r rune) bool  { return unicode.In(r, unicode.Ps, unicode.Pi) }
 func closes(r rune) bool { return unicode.In(r, unicode.Pe, unicode.Pf) }
 func dashes(r rune) bool { return unicode.Is(unicode.Pd, r) }
-
-func isPunctuation(r rune) bool { return unicode.IsPunct(r) }
 
 // lastRune returns what a part ends with, but for brackets and quotes that close
 // after the end of a sentence.

@@ -7,11 +7,9 @@ import (
 )
 
 func init() {
-	guest.Register(shap.Kernel{})
-	guest.Register(shap.Partition{})
-	guest.Register(shap.Permutation{})
-	guest.Register(shap.Sampling{})
-	guest.Register(shap.Exact{})
+	for _, m := range shap.Methods() {
+		guest.Register(m)
+	}
 }
 
 func main() {}
