@@ -318,6 +318,7 @@ func TestFeaturesAreTheUnits(t *testing.T) {
 		"fill zero":                   {params("fill", "zero"), nil, sdk.Fill{Kind: sdk.FillZero}},
 		"fill hide":                   {params("fill", "hide"), nil, sdk.Fill{Kind: sdk.FillHide}},
 		"fill average":                {params("fill", "average"), nil, sdk.Fill{Kind: sdk.FillAverage}},
+		"fill token":                  {params("fill_token", int64(7)), nil, sdk.Fill{Kind: sdk.FillToken, Token: 7}},
 		"compat":                      {params("compat", "lime"), []word{{"to", 0}, {"be", 3}, {"To", 6}}, sdk.Fill{Kind: sdk.FillDelete}},
 		"compat by position":          {params("compat", "lime", "bow", false), []word{{"to", 0}, {"be", 3}, {"To", 6}, {"be", 9}}, sdk.Fill{Kind: sdk.FillText, Text: "UNKWORDZ"}},
 		"compat with a fill":          {params("compat", "lime", "fill", "mask"), []word{{"to", 0}, {"be", 3}, {"To", 6}}, sdk.Fill{Kind: sdk.FillMask}},

@@ -87,8 +87,8 @@ func (Method) Info() sdk.Info {
 				Doc: "bag of words: a feature is a distinct word and stands for all its occurrences",
 			},
 			{
-				Name: "fill", Type: sdk.Enum, Default: auto, Values: append([]string{auto}, sdk.FillNames...),
-				Doc: "what a dropped unit becomes; auto is text where mask_string is given, else the mask token, or delete where the tokenizer has none; under compat=lime it is delete with bow and text without; zero, average (the mean word embedding of the vocabulary) and hide (from the attention of all tokens) keep every other token in its place",
+				Name: "fill", Type: sdk.Enum, Default: auto, Values: append(append([]string{auto}, sdk.FillNames...), sdk.FillToken.String()),
+				Doc: "what a dropped unit becomes; auto is text where mask_string is given, token where fill_token is, else the mask token, or delete where the tokenizer has none; under compat=lime it is delete with bow and text without; zero, average (the mean word embedding of the vocabulary) and hide (from the attention of all tokens) keep every other token in its place",
 			},
 			{
 				Name: "mask_string", Type: sdk.String, Default: "",
@@ -109,7 +109,7 @@ func (Method) Info() sdk.Info {
 		},
 	}
 	for _, p := range game.Params() {
-		if p.Name == game.ParamFillBy || p.Name == game.ParamSpecial { // LIME has a fill of its own
+		if p.Name != game.ParamFill && p.Name != game.ParamMaskString { // whose defaults are LIME's own
 			info.Params = append(info.Params, p)
 		}
 	}
@@ -170,38 +170,27 @@ func resolve(p sdk.Params, m sdk.ModelInfo) (settings, error) {
 	if s.split, err = parseClass(expression); err != nil {
 		return s, err
 	}
-	s.fill, err = resolveFill(p.String("fill"), p.String("mask_string"), s, m)
+	s.fill, err = resolveFill(p, s, m)
 	return s, err
 }
 
-// resolveFill returns the fill policy. A mask_string that no policy would read
-// is refused, but for the reference's bow=true, which ignores it too.
-func resolveFill(name, mask string, s settings, m sdk.ModelInfo) (sdk.Fill, error) {
-	kind, _ := sdk.ParseFill(name)
-	switch {
-	case name != auto:
-		if kind != sdk.FillText && mask != "" {
-			return sdk.Fill{}, invalid("mask_string has no effect with fill=" + name + ": use fill=text")
-		}
-	case s.compat && s.bow:
-		kind = sdk.FillDelete
-	case s.compat || mask != "":
-		kind = sdk.FillText
-	case m.MaskToken != "":
-		kind = sdk.FillMask
-	default:
-		kind = sdk.FillDelete
+// resolveFill returns the fill policy. The reference's bow=true ignores a
+// mask_string.
+func resolveFill(p sdk.Params, s settings, m sdk.ModelInfo) (sdk.Fill, error) {
+	automatic, text := game.Automatic(m), "UNKWORDZ"
+	if s.chars {
+		text = "\x00"
 	}
-	if kind != sdk.FillText {
-		return sdk.Fill{Kind: kind}, nil
-	}
-	if mask == "" {
-		mask = "UNKWORDZ"
-		if s.chars {
-			mask = "\x00"
+	if s.compat {
+		automatic = sdk.FillText
+		if s.bow {
+			automatic = sdk.FillDelete
+			if p.String(game.ParamFill) == auto && p.Int(game.ParamFillToken) < 0 {
+				return sdk.Fill{Kind: automatic}, nil
+			}
 		}
 	}
-	return sdk.Fill{Kind: kind, Text: mask}, nil
+	return game.Fill(p, automatic, text)
 }
 
 // limit returns how many of n features may have a weight, and the selection

@@ -15,22 +15,28 @@ import (
 // TestReference compares ablation and occlusion, through the engine, with what
 // captum computed. The windows of its occlusion cover special tokens too.
 func TestReference(t *testing.T) {
-	for _, name := range []string{"pert_bert_a", "pert_bert_long", "pert_distil"} {
+	for _, name := range []string{"pert_bert_a", "pert_bert_long", "pert_distil", "pert_gpt2"} {
 		for _, dtype := range []string{"f32", "f64"} {
 			t.Run(name+"/"+dtype, func(t *testing.T) {
 				c := golden.Load(t, name)
 				var target int
 				var output sdk.Output
-				for key, v := range map[string]any{"target": &target, "output": &output} {
+				var fill int32
+				for key, v := range map[string]any{"target": &target, "output": &output, "mask_id": &fill} {
 					if err := json.Unmarshal(c.Config[key], v); err != nil {
 						t.Fatal(err)
 					}
 				}
 				h, m := methodtest.Model(t, c.Model, dtype, perturbation.FeatureAblation{}, perturbation.Occlusion{}, perturbation.LeaveOneOut{})
+				expr := strconv.Itoa(target)
+				if name == "pert_gpt2" { // whose target is the next token
+					expr = "token:" + expr + "@-1"
+				}
 				explain := func(method string, params map[string]string) *core.Explanation {
+					params["fill_token"] = strconv.Itoa(int(fill))
 					return methodtest.Explain(t, h, m, core.Request{
 						Input: methodtest.Row(c.Ints(t, "input_ids")), Method: method, Params: params,
-						Target: strconv.Itoa(target), Output: output,
+						Target: expr, Output: output,
 					})
 				}
 				near := func(name string, got ...float64) {
@@ -43,20 +49,31 @@ func TestReference(t *testing.T) {
 				}
 				x := explain("feature-ablation", map[string]string{})
 				near("feature_ablation", methodtest.Values(x)...)
-				if got, want := float64(x.Target.Value), c.Want(t, "output")[target]; got-want > 1e-6 || want-got > 1e-6 {
-					t.Errorf("the target is %v, want %v", got, want)
+				value := func(name string, got core.Float) {
+					t.Helper()
+					tolerance := c.Outputs[name].F32Atol
+					if dtype == "f64" {
+						tolerance = c.Outputs[name].F64Atol
+					}
+					golden.Close(t, name, []float64{float64(got)}, c.Want(t, name)[target:target+1], tolerance)
 				}
-				if got, want := float64(*x.Target.Baseline), c.Want(t, "output_baseline")[target]; got-want > 1e-6 || want-got > 1e-6 {
-					t.Errorf("the baseline is %v, want %v", got, want)
+				value("output", x.Target.Value)
+				value("output_baseline", *x.Target.Baseline)
+				near("feature_ablation", methodtest.Values(explain("leave-one-out", map[string]string{"fill": "token"}))...)
+				if name != "pert_gpt2" { // which has no mask token
+					h, m := methodtest.Model(t, c.Model, dtype, perturbation.FeatureAblation{})
+					x := methodtest.Explain(t, h, m, core.Request{
+						Input: methodtest.Row(c.Ints(t, "input_ids")), Method: "feature-ablation", Target: expr, Output: output,
+					})
+					near("feature_ablation", methodtest.Values(x)...)
 				}
-				near("feature_ablation", methodtest.Values(explain("leave-one-out", map[string]string{"fill": "mask"}))...)
 				var text string
 				if err := json.Unmarshal(c.Config["text"], &text); err != nil {
 					t.Fatal(err)
 				}
 				words := methodtest.Explain(t, h, m, core.Request{
-					Input: core.Input{Text: text}, Method: "feature-ablation", Params: map[string]string{"fill_by": "token"},
-					Target: strconv.Itoa(target), Output: output,
+					Input: core.Input{Text: text}, Method: "feature-ablation", Params: map[string]string{"fill_by": "token", "fill_token": strconv.Itoa(int(fill))},
+					Target: expr, Output: output,
 				})
 				ofTokens := make([]float64, len(words.Input.Tokens))
 				for i, u := range words.Input.Units {

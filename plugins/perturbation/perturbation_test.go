@@ -3,7 +3,6 @@ package perturbation
 import (
 	"context"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,7 +20,7 @@ func TestConformance(t *testing.T) {
 	// What a process in another language or a module has, and what none of them
 	// promises.
 	skipped := []string{
-		"declaration/verify", "declaration/description", "parameters/aliases", "determinism/instance", "axioms/efficiency",
+		"declaration/verify", "declaration/description", "determinism/instance", "axioms/efficiency",
 		"resources/handles", "resources/fuel", "resources/progress", "resources/log",
 	}
 	for _, m := range []sdk.Method{FeatureAblation{}, LeaveOneOut{}, Occlusion{}} {
@@ -30,10 +29,6 @@ func TestConformance(t *testing.T) {
 			if m.Info().Name == "occlusion" {
 				options.Params = map[string]string{"window": "1"}
 			}
-			want := skipped
-			if m.Info().Name == "occlusion" { // whose parameters alone have aliases
-				want = slices.DeleteFunc(slices.Clone(skipped), func(id string) bool { return id == "parameters/aliases" })
-			}
 			r := sdktest.Check(t.Context(), sdktest.Method(m), options)
 			var got []string
 			for _, result := range r.Results {
@@ -41,7 +36,7 @@ func TestConformance(t *testing.T) {
 					got = append(got, result.ID)
 				}
 			}
-			if diff := cmp.Diff(want, got); diff != "" || !r.OK() {
+			if diff := cmp.Diff(skipped, got); diff != "" || !r.OK() {
 				var b strings.Builder
 				if err := r.WriteText(&b); err != nil {
 					t.Fatal(err)
@@ -210,6 +205,9 @@ func TestRefusals(t *testing.T) {
 		"no units":      {FeatureAblation{}, finite, 0, nil, "the input has no units to attribute to: give a text with at least one word"},
 		"stride":        {Occlusion{}, finite, 3, sdk.Params{"stride": int64(4)}, "stride=4 leaves units between two windows of 3 that none covers: use a stride of at most window"},
 		"mask string":   {FeatureAblation{}, finite, 3, sdk.Params{"fill": "pad", "mask_string": "x"}, "mask_string has no effect with fill=pad: use fill=text"},
+		"fill token":    {FeatureAblation{}, finite, 3, sdk.Params{"fill": "pad", "fill_token": int64(3)}, "fill_token has no effect with fill=pad: use fill=token"},
+		"no fill token": {FeatureAblation{}, finite, 3, sdk.Params{"fill": "token"}, "fill=token needs the id of a token: give fill_token"},
+		"two fills":     {FeatureAblation{}, finite, 3, sdk.Params{"mask_string": "x", "fill_token": int64(3)}, "mask_string and fill_token exclude each other: give one of them"},
 		"too many":      {FeatureAblation{}, finite, 9000, nil, "the input has 9000 units, and their variants do not fit into memory: use coarser units (--units sentence), or a larger stride"},
 		"not finite":    {LeaveOneOut{}, &formula{f: func([]uint8) float64 { return math.NaN() }}, 3, nil, "the model's output on a variant of the input is not a finite number: try --output logit or another fill"},
 		"not finite up": {Occlusion{}, &formula{f: func([]uint8) float64 { return math.Inf(1) }}, 3, nil, "the model's output on a variant of the input is not a finite number: try --output logit or another fill"},

@@ -452,21 +452,27 @@ func TestPartitionAgainstReference(t *testing.T) {
 // places, are those of captum's ShapleyValues with a feature mask; those of its
 // sampling, and ours, are as far off as the standard errors say.
 func TestWordsAgainstReference(t *testing.T) {
-	for _, name := range []string{"pert_bert_a", "pert_distil"} {
+	for _, name := range []string{"pert_bert_a", "pert_distil", "pert_gpt2"} {
 		for _, dtype := range []string{"f32", "f64"} {
 			t.Run(name+"/"+dtype, func(t *testing.T) {
 				c := golden.Load(t, name)
 				var text string
-				var target int
-				for key, v := range map[string]any{"text": &text, "target": &target} {
+				var target, mask int
+				var output sdk.Output
+				for key, v := range map[string]any{"text": &text, "target": &target, "mask_id": &mask, "output": &output} {
 					if err := json.Unmarshal(c.Config[key], v); err != nil {
 						t.Fatal(err)
 					}
 				}
+				expr := strconv.Itoa(target)
+				if name == "pert_gpt2" { // whose target is the next token
+					expr = "token:" + expr + "@-1"
+				}
 				run := func(m sdk.Method, params map[string]string) *core.Explanation {
 					host, model := methodtest.Model(t, c.Model, dtype, m)
+					params["fill_token"] = strconv.Itoa(mask)
 					return methodtest.Explain(t, host, model, core.Request{
-						Input: core.Input{Text: text}, Method: m.Info().Name, Params: params, Target: strconv.Itoa(target),
+						Input: core.Input{Text: text}, Method: m.Info().Name, Params: params, Target: expr, Output: output,
 					})
 				}
 				// spread gives each token its word's value, and special ones 0.
@@ -520,33 +526,26 @@ func TestWordsAgainstReference(t *testing.T) {
 	}
 }
 
-// TestLanguageModelAgainstReference is TestWordsAgainstReference on a language model.
+// TestLanguageModelAgainstReference runs the case of a language model through the
+// host: each of the tokens that it is about is a target, and a token of the
+// vocabulary stands for what is dropped.
 func TestLanguageModelAgainstReference(t *testing.T) {
 	for _, dtype := range []string{"f32", "f64"} {
-		s := &subject{Case: golden.Load(t, "pert_gpt2"), dtype: dtype}
-		_, model := methodtest.Model(t, s.Model, dtype, shap.Exact{})
-		lm := &languageModel{model: model, tokens: []int{40}, mask: 396, known: map[string][]float64{}}
-		p, err := sdktest.Params(shap.Exact{}.Info(), nil)
-		if err != nil {
+		s := &subject{Case: golden.Load(t, "shap_ids_gpt2"), dtype: dtype}
+		var mask int
+		if err := json.Unmarshal(s.Config["mask_id"], &mask); err != nil {
 			t.Fatal(err)
 		}
-		r := lm.request(t, s, p)
-		groups := s.Ints(t, "feature_groups")
-		r.Units = make([]sdk.Unit, slices.Max(groups)+1)
-		for i, g := range groups {
-			r.Units[g].Tokens = append(r.Units[g].Tokens, i)
+		host, model := methodtest.Model(t, s.Model, dtype, shap.Exact{})
+		var columns [3][]float64
+		for i, token := range []int{5, 70, 200} { // as the case says
+			x := methodtest.Explain(t, host, model, core.Request{
+				Input: methodtest.Row(s.Ints(t, "input_ids")), Method: "exact-shap", Params: map[string]string{"fill_token": strconv.Itoa(mask)},
+				Target: "token:" + strconv.Itoa(token) + "@-1", Output: sdk.Logit,
+			})
+			columns[i] = methodtest.Values(x)
 		}
-		lm.units = r.Units
-		x, err := shap.Exact{}.Explain(t.Context(), lm, r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.near(t, "brute_shapley_per_group", values(x))
-		spread := make([]float64, len(groups))
-		for i, g := range groups {
-			spread[i] = values(x)[g]
-		}
-		s.near(t, "shapley_values_words", spread)
+		s.near(t, "exact", column(columns))
 	}
 }
 

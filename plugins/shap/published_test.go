@@ -216,6 +216,7 @@ func TestRefusals(t *testing.T) {
 		{shap.Permutation{}, 5, []string{"compat", "shap", "fill_by", "token"}},
 		{shap.Partition{}, 5, []string{"compat", "shap", "fill", "delete"}},
 		{shap.Partition{}, 5, []string{"compat", "shap", "fill", "mask"}}, // of a tokenizer that has none
+		{shap.Partition{}, 5, []string{"compat", "shap", "fill_token", "3"}},
 		{shap.Sampling{}, 20, []string{"num_samples", "100"}},
 		{shap.Sampling{}, 20, []string{"compat", "shap", "num_samples", "30"}},
 		{shap.Sampling{}, 20, []string{"compat", "captum", "max_stderr", "1"}},

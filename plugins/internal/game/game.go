@@ -17,6 +17,7 @@ import (
 const (
 	ParamFill       = "fill"
 	ParamMaskString = "mask_string"
+	ParamFillToken  = "fill_token"
 	ParamFillBy     = "fill_by"
 	ParamSpecial    = "special"
 )
@@ -28,12 +29,16 @@ const auto = "auto"
 func Params() []sdk.Param {
 	return []sdk.Param{
 		{
-			Name: ParamFill, Type: sdk.Enum, Default: auto, Values: append([]string{auto}, sdk.FillNames...),
-			Doc: "what a dropped unit becomes; auto is text where mask_string is given, else the mask token, or delete where the tokenizer has none; zero, average (the mean word embedding of the vocabulary) and hide (from the attention of all tokens) keep every other token in its place",
+			Name: ParamFill, Type: sdk.Enum, Default: auto, Values: append(append([]string{auto}, sdk.FillNames...), sdk.FillToken.String()),
+			Doc: "what a dropped unit becomes; auto is text where mask_string is given, token where fill_token is, else the mask token, or delete where the tokenizer has none; zero, average (the mean word embedding of the vocabulary) and hide (from the attention of all tokens) keep every other token in its place",
 		},
 		{
 			Name: ParamMaskString, Type: sdk.String, Default: "",
 			Doc: "the text of fill=text; empty is ...",
+		},
+		{
+			Name: ParamFillToken, Aliases: []string{"baselines"}, Type: sdk.Int, Default: int64(-1), Min: sdk.Bound(-1), Max: sdk.Bound(1<<31 - 1),
+			Doc: "the id of the token of fill=token; -1 is none",
 		},
 		{
 			Name: ParamFillBy, Type: sdk.Enum, Default: "unit", Values: []string{"unit", "token"},
@@ -63,7 +68,7 @@ type Game struct {
 // an *sdk.Error of code EInvalid where they contradict each other, or where there
 // is no player.
 func New(m sdk.Model, r *sdk.Request) (*Game, error) {
-	fill, err := resolveFill(r.Params.String(ParamFill), r.Params.String(ParamMaskString), m.Info())
+	fill, err := Fill(r.Params, Automatic(m.Info()), "...")
 	if err != nil {
 		return nil, err
 	}
@@ -267,24 +272,48 @@ func Certain(values, stderr []float64) []sdk.Diagnostic {
 	}
 }
 
-// resolveFill returns the fill policy of the parameters. A mask_string that no
-// policy would read is refused.
-func resolveFill(name, mask string, m sdk.ModelInfo) (sdk.Fill, error) {
-	kind, _ := sdk.ParseFill(name)
+// Fill returns the fill policy of the parameters: what fill names, or under auto
+// what mask_string or fill_token has, or else automatic. text is that of fill=text
+// without a mask_string. What no policy would read is refused.
+func Fill(p sdk.Params, automatic sdk.FillKind, text string) (sdk.Fill, error) {
+	name, mask, token := p.String(ParamFill), p.String(ParamMaskString), p.Int(ParamFillToken)
+	kind, ok := sdk.ParseFill(name)
 	switch {
-	case name != auto:
-		if kind != sdk.FillText && mask != "" {
-			return sdk.Fill{}, sdk.NewError(sdk.EInvalid, "mask_string has no effect with fill="+name+": use fill=text")
-		}
+	case ok:
+	case mask != "" && token >= 0:
+		return sdk.Fill{}, sdk.NewError(sdk.EInvalid, "mask_string and fill_token exclude each other: give one of them")
 	case mask != "":
 		kind = sdk.FillText
-	case m.MaskToken != "":
-		kind = sdk.FillMask
+	case token >= 0:
+		kind = sdk.FillToken
 	default:
-		kind = sdk.FillDelete
+		kind = automatic
 	}
-	if kind == sdk.FillText && mask == "" {
-		mask = "..."
+	switch {
+	case kind != sdk.FillText && mask != "":
+		return sdk.Fill{}, sdk.NewError(sdk.EInvalid, "mask_string has no effect with fill="+name+": use fill=text")
+	case kind != sdk.FillToken && token >= 0:
+		return sdk.Fill{}, sdk.NewError(sdk.EInvalid, "fill_token has no effect with fill="+name+": use fill=token")
+	case kind == sdk.FillToken && token < 0:
+		return sdk.Fill{}, sdk.NewError(sdk.EInvalid, "fill=token needs the id of a token: give fill_token")
 	}
-	return sdk.Fill{Kind: kind, Text: mask}, nil
+	fill := sdk.Fill{Kind: kind}
+	switch {
+	case kind == sdk.FillToken:
+		fill.Token = int32(token)
+	case kind == sdk.FillText && mask == "":
+		fill.Text = text
+	case kind == sdk.FillText:
+		fill.Text = mask
+	}
+	return fill, nil
+}
+
+// Automatic returns the policy that auto stands for: the tokenizer's mask token, or
+// delete where it has none.
+func Automatic(m sdk.ModelInfo) sdk.FillKind {
+	if m.MaskToken != "" {
+		return sdk.FillMask
+	}
+	return sdk.FillDelete
 }

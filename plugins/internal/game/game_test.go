@@ -33,7 +33,7 @@ func TestTokens(t *testing.T) {
 		Text:   "unlike",
 		Tokens: []sdk.Token{{Text: "[CLS]", Special: true}, {Text: "un", End: 2}, {Text: "##like", Start: 2, End: 6}, {Text: "x", Start: 6, End: 7, Fixed: true}},
 		Units:  []sdk.Unit{{Text: "unlike", Spans: []sdk.Span{{End: 6}}, Tokens: []int{1, 2}}},
-		Params: sdk.Params{ParamFill: "auto", ParamMaskString: "", ParamFillBy: "unit", ParamSpecial: "keep"},
+		Params: sdk.Params{ParamFill: "auto", ParamMaskString: "", ParamFillToken: int64(-1), ParamFillBy: "unit", ParamSpecial: "keep"},
 	}
 	g, err := New(noModel{}, r)
 	if err != nil {
