@@ -23,6 +23,9 @@ import (
 	"github.com/xai-go/xai/sdk"
 )
 
+// Methods returns the methods of the family.
+func Methods() []sdk.Method { return []sdk.Method{Attention{}, Rollout{}, Flow{}, Chefer{}} }
+
 // Attention gives each unit the attention that the target's position pays to it
 // in one layer, or in the mean of all. The zero value is ready, and safe for
 // concurrent use.

@@ -8,11 +8,10 @@ import (
 	"github.com/xai-go/xai/sdk"
 )
 
-// Flow takes the attention of all layers for a network of pipes: a token at one
-// layer is joined to each token at the layer below by a pipe that is as wide as
-// the augmented attention Â, rows of (A + I) over their sums. The value of a token
-// of the input is the largest flow that reaches it from the top: Abnar and
-// Zuidema, ACL 2020. The zero value is ready, and safe for concurrent use.
+// Flow takes the attention of all layers for a flow network: an edge joins a token
+// at one layer to each token at the layer below, and its capacity is the augmented
+// attention Â, rows of (A + I) over their sums. The value of a token of the input is
+// the largest flow that reaches it from the top: Abnar and Zuidema, ACL 2020. The zero value is ready, and safe for concurrent use.
 type Flow struct{}
 
 const (
@@ -23,12 +22,12 @@ const (
 	queriesTarget = "target"
 )
 
-// The bounds of a run, in pipes: of the network, times the pairs of a query and a
+// The bounds of a run, in edges: of the network, times the pairs of a query and a
 // key. Each takes 5 to 12 ns in process, where a flow finds its way in one pass,
 // as it mostly does.
 const (
-	autoPipes = 1 << 26 // up to which auto computes all queries
-	maxPipes  = 1 << 31
+	autoEdges = 1 << 26 // up to which auto computes all queries
+	maxEdges  = 1 << 31
 )
 
 // Info implements sdk.Method.
@@ -44,7 +43,7 @@ func (Flow) Info() sdk.Info {
 			residualParam(),
 			{
 				Name: paramQueries, Type: sdk.Enum, Default: queriesAuto, Values: []string{queriesAuto, queriesAll, queriesTarget},
-				Doc: "all: the flow from every position, T² flows through L·T² pipes; target: from that of the target alone, T flows; auto: all for short inputs",
+				Doc: "all: the flow from every position, T² flows through L·T² edges; target: from that of the target alone, T flows; auto: all for short inputs",
 			},
 			startParam(),
 			positionParam(),
@@ -62,18 +61,18 @@ func (Flow) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Expl
 	}
 	o := rolling{n: s.n, residual: r.Params.Bool(paramResidual), normalise: true}
 	start, layers := r.Params.Int(paramStart), 0
-	p := &pipes{n: s.n}
+	g := &network{n: s.n}
 	err = s.every(ctx, false, func(l *layer) error {
 		if layers++; layers <= start {
 			return nil
 		}
-		if (len(p.width)+1)*s.n*s.n > maxNetwork {
+		if (len(g.capacity)+1)*s.n*s.n > maxNetwork {
 			return invalid("the network of " + strconv.Itoa(s.n) + " tokens does not fit into memory: give a shorter text, a later start_layer, or use attention-rollout")
 		}
 		a := make([]float64, s.n*s.n)
 		l.fuse(r.Params.String(paramFusion), a)
 		o.augment(a)
-		p.width = append(p.width, a)
+		g.capacity = append(g.capacity, a)
 		return nil
 	})
 	if err == nil && start >= layers {
@@ -82,7 +81,7 @@ func (Flow) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Expl
 	if err != nil {
 		return nil, err
 	}
-	queries, err := s.queries(r.Params.String(paramQueries), len(p.width))
+	queries, err := s.queries(r.Params.String(paramQueries), len(g.capacity))
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +91,7 @@ func (Flow) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Expl
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			flows[q*s.n+key] = p.most(q, key)
+			flows[q*s.n+key] = g.maxFlow(q, key)
 		}
 		if err := r.Progress(done+1, len(queries)); err != nil {
 			return nil, err
@@ -116,14 +115,14 @@ func (Flow) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Expl
 	return e, nil
 }
 
-// maxNetwork bounds the pipes of a network, each of which takes 24 bytes.
+// maxNetwork bounds the edges of a network, each of which takes 24 bytes.
 const maxNetwork = 1 << 22
 
 // queries returns the positions from which there are flows.
 func (s *source) queries(which string, layers int) ([]int, error) {
-	each := s.n * s.n * s.n * layers // pipes of the flows of a query
-	if which == queriesAll || which == queriesAuto && s.n*each <= autoPipes {
-		if s.n*each > maxPipes {
+	each := s.n * s.n * s.n * layers // edges of the flows of a query
+	if which == queriesAll || which == queriesAuto && s.n*each <= autoEdges {
+		if s.n*each > maxEdges {
 			return nil, invalid("the flows between all pairs of " + strconv.Itoa(s.n) + " tokens take too long: use queries=target, a shorter text, or attention-rollout")
 		}
 		all := make([]int, s.n)
@@ -132,75 +131,75 @@ func (s *source) queries(which string, layers int) ([]int, error) {
 		}
 		return all, nil
 	}
-	if len(s.positions)*each > maxPipes {
+	if len(s.positions)*each > maxEdges {
 		return nil, invalid("the flows to " + strconv.Itoa(s.n) + " tokens through " + strconv.Itoa(layers) + " layers take too long: give a shorter text or a later start_layer, or use attention-rollout")
 	}
 	return s.positions, nil
 }
 
-// pipes is a network of layers of n nodes. A node of layer l+1 is joined to each
-// node of layer l by width[l], [n,n]: the upper node is the row.
-type pipes struct {
-	n     int
-	width [][]float64
+// network has layers of n nodes. An edge joins each node of layer l+1 to each node of
+// layer l, with capacity[l], [n,n]: the upper node is the row.
+type network struct {
+	n        int
+	capacity [][]float64
 
 	// Of one flow.
-	left [][]float64 // what more goes down a pipe
-	flow [][]float64 // what goes down, and could be taken back: the lower node is the row
-	used []pipe      // those whose flow is not 0, or was not
-	sink int
-	rank []int // the distance of a node from the source; −1 where none is known
-	next []int // the neighbour of a node that is tried next: those below, then those above
-	list []int
+	residual [][]float64 // what more goes down an edge
+	flow     [][]float64 // what goes down, and could be taken back: the lower node is the row
+	used     []edge      // those whose flow is not 0, or was not
+	sink     int
+	level    []int // the distance of a node from the source; −1 where none is known
+	next     []int // the neighbour of a node that is tried next: those below, then those above
+	queue    []int // of the nodes whose neighbours are looked at
 }
 
-// pipe is one of a network: its layer, upper and lower node.
-type pipe struct{ layer, from, to int }
+// edge is one of a network: its layer, upper and lower node.
+type edge struct{ layer, from, to int }
 
-// dry is what is left of a pipe that counts as full: widths are at most 1, so that
-// what is lost is far below the rounding of the weights themselves.
-const dry = 1e-14
+// full is the residual capacity up to which an edge counts as full: capacities are
+// at most 1, so that what is lost is far below the rounding of the weights themselves.
+const full = 1e-14
 
-// most returns the largest flow from a node of the top to one of the bottom, by
+// maxFlow returns the largest flow from a node of the top to one of the bottom, by
 // Dinic's algorithm: shortest ways first, all of one length at once, and what
 // flows may be taken back.
-func (p *pipes) most(from, to int) float64 {
-	n, layers := p.n, len(p.width)
-	if p.left == nil {
-		for _, w := range p.width {
-			p.left = append(p.left, slices.Clone(w))
-			p.flow = append(p.flow, make([]float64, n*n))
+func (g *network) maxFlow(from, to int) float64 {
+	n, layers := g.n, len(g.capacity)
+	if g.residual == nil {
+		for _, w := range g.capacity {
+			g.residual = append(g.residual, slices.Clone(w))
+			g.flow = append(g.flow, make([]float64, n*n))
 		}
 		nodes := (layers + 1) * n
-		p.rank, p.next, p.list = make([]int, nodes), make([]int, nodes), make([]int, 0, nodes)
+		g.level, g.next, g.queue = make([]int, nodes), make([]int, nodes), make([]int, 0, nodes)
 	}
-	for _, u := range p.used {
-		p.left[u.layer][u.from*n+u.to] = p.width[u.layer][u.from*n+u.to]
-		p.flow[u.layer][u.to*n+u.from] = 0
+	for _, u := range g.used {
+		g.residual[u.layer][u.from*n+u.to] = g.capacity[u.layer][u.from*n+u.to]
+		g.flow[u.layer][u.to*n+u.from] = 0
 	}
-	p.used, p.sink = p.used[:0], to
+	g.used, g.sink = g.used[:0], to
 	// What leaves the source, and what reaches the sink, cannot be exceeded.
 	out, in := 0.0, 0.0
-	for _, w := range p.width[layers-1][from*n : (from+1)*n] {
+	for _, w := range g.capacity[layers-1][from*n : (from+1)*n] {
 		out += w
 	}
 	for i := range n {
-		in += p.width[0][i*n+to]
+		in += g.capacity[0][i*n+to]
 	}
 	bound, total := min(out, in), 0.0
-	for i := range p.rank { // at first every way leads down, layer by layer
-		p.rank[i] = layers - i/n
+	for i := range g.level { // at first every way leads down, layer by layer
+		g.level[i] = layers - i/n
 	}
-	for source := layers*n + from; bound-total > dry; {
-		clear(p.next)
-		for bound-total > dry {
-			more := p.push(source, bound-total)
+	for source := layers*n + from; bound-total > full; {
+		clear(g.next)
+		for bound-total > full {
+			more := g.push(source, bound-total)
 			if more <= 0 {
 				break
 			}
 			total += more
 		}
-		if bound-total <= dry || !p.ranks(source) {
+		if bound-total <= full || !g.levels(source) {
 			break
 		}
 	}
@@ -209,93 +208,93 @@ func (p *pipes) most(from, to int) float64 {
 
 // below returns the nodes below a node, as places in their layer. Of the bottom it
 // is the sink alone: nothing flows to any other, or back from there.
-func (p *pipes) below(node int) (first, last int) {
-	switch l := node / p.n; l {
+func (g *network) below(node int) (first, last int) {
+	switch l := node / g.n; l {
 	case 0:
 		return 0, 0
 	case 1:
-		return p.sink, p.sink + 1
+		return g.sink, g.sink + 1
 	}
-	return 0, p.n
+	return 0, g.n
 }
 
-// ranks finds the distance of nodes from the source, as far as the sink is away,
+// levels finds the distance of nodes from the source, as far as the sink is away,
 // and whether it can be reached at all.
-func (p *pipes) ranks(source int) bool {
-	n := p.n
-	for i := range p.rank {
-		p.rank[i] = -1
+func (g *network) levels(source int) bool {
+	n := g.n
+	for i := range g.level {
+		g.level[i] = -1
 	}
-	p.rank[source] = 0
-	p.list = append(p.list[:0], source)
-	for at := 0; at < len(p.list); at++ {
-		node := p.list[at]
+	g.level[source] = 0
+	g.queue = append(g.queue[:0], source)
+	for at := 0; at < len(g.queue); at++ {
+		node := g.queue[at]
 		l, i := node/n, node%n
 		see := func(other int, room float64) {
-			if room > dry && p.rank[other] < 0 {
-				p.rank[other] = p.rank[node] + 1
-				p.list = append(p.list, other)
+			if room > full && g.level[other] < 0 {
+				g.level[other] = g.level[node] + 1
+				g.queue = append(g.queue, other)
 			}
 		}
-		first, last := p.below(node)
+		first, last := g.below(node)
 		for j := first; j < last; j++ {
-			see((l-1)*n+j, p.left[l-1][i*n+j])
+			see((l-1)*n+j, g.residual[l-1][i*n+j])
 		}
-		if l < len(p.width) {
-			for j, back := range p.flow[l][i*n : (i+1)*n] {
+		if l < len(g.capacity) {
+			for j, back := range g.flow[l][i*n : (i+1)*n] {
 				see((l+1)*n+j, back)
 			}
 		}
-		if p.rank[p.sink] >= 0 {
+		if g.level[g.sink] >= 0 {
 			return true
 		}
 	}
 	return false
 }
 
-// push sends at most limit from a node to the sink, by nodes of ascending rank.
-func (p *pipes) push(node int, limit float64) float64 {
-	if node == p.sink {
+// push sends at most limit from a node to the sink, by nodes of ascending levels.
+func (g *network) push(node int, limit float64) float64 {
+	if node == g.sink {
 		return limit
 	}
-	n := p.n
+	n := g.n
 	l, i := node/n, node%n
-	first, last := p.below(node)
-	for ; p.next[node] < n; p.next[node]++ { // down
-		j := p.next[node]
+	first, last := g.below(node)
+	for ; g.next[node] < n; g.next[node]++ { // down
+		j := g.next[node]
 		if j < first {
-			p.next[node] = first - 1
+			g.next[node] = first - 1
 			continue
 		}
 		if j >= last {
-			p.next[node] = n - 1
+			g.next[node] = n - 1
 			continue
 		}
 		at, other := i*n+j, (l-1)*n+j
-		room := p.left[l-1][at]
-		if room <= dry || p.rank[other] != p.rank[node]+1 {
+		room := g.residual[l-1][at]
+		if room <= full || g.level[other] != g.level[node]+1 {
 			continue
 		}
-		if sent := p.push(other, min(limit, room)); sent > 0 {
-			back := &p.flow[l-1][j*n+i]
+		if sent := g.push(other, min(limit, room)); sent > 0 {
+			back := &g.flow[l-1][j*n+i]
 			if *back == 0 {
-				p.used = append(p.used, pipe{l - 1, i, j})
+				g.used = append(g.used, edge{l - 1, i, j})
 			}
-			p.left[l-1][at] -= sent
+			g.residual[l-1][at] -= sent
 			*back += sent
 			return sent
 		}
 	}
-	for ; l < len(p.width) && p.next[node] < 2*n; p.next[node]++ { // back up
-		j := p.next[node] - n
+	for ; l < len(g.capacity) && g.next[node] < 2*n; g.next[node]++ { // back up
+		j := g.next[node] - n
 		at, other := i*n+j, (l+1)*n+j
-		room := p.flow[l][at]
-		if room <= dry || p.rank[other] != p.rank[node]+1 {
+		room := g.flow[l][at]
+		if room <= full || g.level[other] != g.level[node]+1 {
 			continue
 		}
-		if sent := p.push(other, min(limit, room)); sent > 0 {
-			p.flow[l][at] -= sent
-			p.left[l][j*n+i] += sent
+		if sent := g.push(other, min(limit, room)); sent > 0 {
+			g.flow[l][at] -= sent
+			g.residual[l][j*n+i] += sent
 			return sent
 		}
 	}

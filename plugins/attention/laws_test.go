@@ -167,18 +167,18 @@ func TestOneLayer(t *testing.T) {
 func TestFlowIsTheSmallestCut(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n, layers := rapid.IntRange(2, 3).Draw(t, "tokens"), rapid.IntRange(1, 4).Draw(t, "layers")
-		p := &pipes{n: n}
+		g := &network{n: n}
 		for range layers {
 			w := make([]float64, n*n)
 			for i := range w {
 				w[i] = rapid.SampledFrom([]float64{0, 0, 0.125, 0.25, 0.375, 0.5, 1}).Draw(t, "width")
 			}
-			p.width = append(p.width, w)
+			g.capacity = append(g.capacity, w)
 		}
 		for range 2 { // the network serves one flow after another
 			for from := range n {
 				for to := range n {
-					got, want := p.most(from, to), smallestCut(p, from, to)
+					got, want := g.maxFlow(from, to), smallestCut(g, from, to)
 					if math.Abs(got-want) > 1e-12 {
 						t.Fatalf("%v from %d to %d, and the smallest cut is %v", got, from, to, want)
 					}
@@ -189,8 +189,8 @@ func TestFlowIsTheSmallestCut(t *testing.T) {
 }
 
 // smallestCut tries all sets of nodes with the source and without the sink.
-func smallestCut(p *pipes, from, to int) float64 {
-	n, layers := p.n, len(p.width)
+func smallestCut(g *network, from, to int) float64 {
+	n, layers := g.n, len(g.capacity)
 	nodes := (layers + 1) * n
 	source := layers*n + from
 	best := math.Inf(1)
@@ -199,7 +199,7 @@ func smallestCut(p *pipes, from, to int) float64 {
 			continue
 		}
 		cut := 0.0
-		for l, w := range p.width {
+		for l, w := range g.capacity {
 			for i := range n {
 				for j := range n {
 					if set>>((l+1)*n+i)&1 == 1 && set>>(l*n+j)&1 == 0 {

@@ -27,9 +27,6 @@ const (
 	compatViT   = "vit-explain"
 )
 
-// Methods returns the methods of the family.
-func Methods() []sdk.Method { return []sdk.Method{Attention{}, Rollout{}, Flow{}, Chefer{}} }
-
 // Info implements sdk.Method.
 func (Rollout) Info() sdk.Info {
 	return sdk.Info{
