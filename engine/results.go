@@ -42,6 +42,14 @@ func (r *request) check(graph *arch.Graph, b tape.Batch) error {
 			return err
 		}
 	}
+	for _, s := range r.Request.Gradients {
+		if err := r.Rule.Check(graph, s); err != nil {
+			return err
+		}
+	}
+	if len(r.Request.Edits) > 0 && r.Rule != Gradient {
+		return &point.MismatchError{Name: r.Request.Edits[0].Name, Reason: "is edited, and relevance by " + r.Rule.String() + " is not passed back through edits"}
+	}
 	if len(r.Request.Gradients) > 0 && r.objective == nil {
 		return &point.MismatchError{Name: r.Request.Gradients[0].Name, Reason: "is to be differentiated without an objective"}
 	}

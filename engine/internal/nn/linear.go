@@ -71,6 +71,11 @@ func (l *Linear[T]) WithBias(bias []T) *Linear[T] {
 // weights a second time.
 func (l *Linear[T]) Transposed() *Linear[T] { return FromWeights(l.whole.w.Transposed(), nil) }
 
+// Signed returns the layer z = [x⁺ ‖ x⁻]·[W⁺ ‖ W⁻]ᵀ, without a bias: what speaks
+// for each output, where ⁺ and ⁻ keep the positive and the negative values. It
+// packs the weights twice more.
+func (l *Linear[T]) Signed() *Linear[T] { return FromWeights(l.whole.w.Signed(), nil) }
+
 // Integers tells whether the weights are of 8 bits.
 func (l *Linear[T]) Integers() bool { return l.whole.w.Integers() }
 

@@ -83,7 +83,7 @@ func (p *planner[T]) attention(i int, captures bool) *attention[T] {
 	// sees itself sees one that others do not, and the distances of relative
 	// positions count hidden keys too.
 	a.compact = len(a.edits) == 0 && !op.SeesSelf && op.Relative == nil
-	p.plan.needs.add(&op, a.e, a.ev, len(p.req.Gradients) > 0)
+	p.plan.needs.add(&op, a.e, a.ev, p.req)
 	return a
 }
 
@@ -95,6 +95,7 @@ type scratch[T kernel.Float] struct {
 	relativeRows           kernel.Panels[T]
 	scores, term, biased   []T
 	pattern, dscores       []T
+	quotients              []T // of relevance
 	dkeys, dvalues         []T
 	uniform                []int // rows of a tile that see no key and weigh all alike
 	blank                  []int // keys whose values are not finite, while a tile that holds some is computed
@@ -106,11 +107,13 @@ type scratch[T kernel.Float] struct {
 type needs struct {
 	e, ev, heads       int
 	relative, gradient bool
+	ruled              bool // the gradient is passed back by a rule
 }
 
-func (w *needs) add(a *arch.Attention, e, ev int, gradient bool) {
+func (w *needs) add(a *arch.Attention, e, ev int, req *Request) {
 	w.e, w.ev, w.heads = max(w.e, e), max(w.ev, ev), max(w.heads, a.Heads)
-	w.relative, w.gradient = w.relative || a.Relative != nil, w.gradient || gradient
+	w.relative, w.gradient = w.relative || a.Relative != nil, w.gradient || len(req.Gradients) > 0
+	w.ruled = w.ruled || req.Rule != Gradient
 }
 
 // jobs returns an upper bound of the number of jobs of an attention.
@@ -137,6 +140,9 @@ func scratchBytes[T kernel.Float](w needs, size Size) int64 {
 		numbers += 2*tileRows*ld + keys*(w.e+w.ev)
 		if w.relative {
 			panels += kernel.PanelsBytes[T](span, w.e)
+		}
+		if w.ruled {
+			numbers += tileRows * w.ev
 		}
 	}
 	const word = 8

@@ -12,7 +12,8 @@ import (
 
 // backward adds the way back: from the objective to the points that the
 // request differentiates with respect to, node by node, each with its
-// vector-Jacobian product. Nodes that no gradient passes through are left out.
+// vector-Jacobian product, or as the request's rule has it. Nodes that no
+// gradient passes through are left out.
 func (p *planner[T]) backward(logits int) {
 	for i := range p.nodes {
 		n := &p.nodes[i]
@@ -39,6 +40,14 @@ func (p *planner[T]) backward(logits int) {
 			continue
 		}
 		n, dy := &p.nodes[i], p.grad[i]
+		if p.req.Rule == LRPAlpha1 {
+			p.gather(i, dy)
+			for _, u := range n.gradients {
+				p.differentiate(dy, n.rows, u)
+			}
+			p.relevance(i, dy)
+			continue
+		}
 		for _, u := range n.gradients {
 			p.differentiate(dy, n.rows, u)
 		}
@@ -82,6 +91,7 @@ func (p *planner[T]) seed(logits int) {
 // give adds the buffer from, which nobody else uses from now on, to the
 // cotangent of node x.
 func (p *planner[T]) give(x, from int) {
+	p.shares[x]++
 	if p.grad[x] < 0 {
 		p.grad[x] = from
 		return
@@ -174,14 +184,12 @@ func (p *planner[T]) vjp(i, dy int) {
 		if !p.wanted[x] {
 			return
 		}
-		layer := p.weights.linears[keyOf(op.W)]
-		if !slices.Contains(p.plan.back, layer) {
-			p.plan.back = append(p.plan.back, layer)
-		}
+		layer := &p.weights.linears[keyOf(op.W)].back
+		p.derive(layer)
 		dx := p.buffer(p.nodes[x].rows, p.nodes[x].width)
 		rows, width, to := n.rows, n.width, p.nodes[x].width
 		p.multiply(dx, dy, func(r *Runner[T]) nn.Product[T] {
-			return nn.Product[T]{Layer: layer.backward(), Dst: r.matrix(dx), Ldd: to, X: r.matrix(dy), Ldx: width, M: r.count(rows)}
+			return nn.Product[T]{Layer: layer.get(), Dst: r.matrix(dx), Ldd: to, X: r.matrix(dy), Ldx: width, M: r.count(rows)}
 		})
 		p.give(x, dx)
 	case arch.Select:
@@ -217,14 +225,26 @@ func (p *planner[T]) vjp(i, dy int) {
 	}
 }
 
+// derive has the plan need a layer that is made of the weights of another one.
+func (p *planner[T]) derive(layer *derived[T]) {
+	if !slices.Contains(p.plan.back, layer) {
+		p.plan.back = append(p.plan.back, layer)
+	}
+}
+
 // scatter computes a contribution to the cotangent of node x, zero at first,
 // from all rows of dy.
 func (p *planner[T]) scatter(x, dy int, f func(r *Runner[T], dx int)) {
+	p.scatterFrom(x, []int{dy}, f)
+}
+
+// scatterFrom does so from all rows of several buffers.
+func (p *planner[T]) scatterFrom(x int, reads []int, f func(r *Runner[T], dx int)) {
 	if !p.wanted[x] {
 		return
 	}
 	dx := p.buffer(p.nodes[x].rows, p.nodes[x].width)
-	p.whole([]int{dx}, []int{dy}, func(ctx context.Context, r *Runner[T]) error {
+	p.whole([]int{dx}, reads, func(ctx context.Context, r *Runner[T]) error {
 		clear(r.matrix(dx))
 		f(r, dx)
 		return ctx.Err()

@@ -141,7 +141,7 @@ func (l *lowering) value(v arch.Value) int {
 			}
 			return x // the edges of single heads are made where the consumer is
 		}
-		if !l.changes(v, arch.Out) {
+		if !l.changes(v, arch.Out) && l.req.Rule == Gradient {
 			l.nodes[x].captures = append(l.nodes[x].captures, l.uses(captured, v, arch.Out)...)
 			return x
 		}

@@ -73,7 +73,7 @@ func demands(nodes []node, logits int, req *Request) []demand {
 		needs[logits] = reads
 	}
 	few := reads
-	if req.KeepRows {
+	if req.KeepRows || req.Rule != Gradient { // relevance is shared out at the operations of the graph
 		few = everything
 	}
 	for i := len(nodes) - 1; i >= 0; i-- {

@@ -16,8 +16,8 @@ import (
 type Plan[T kernel.Float] struct {
 	buffers []buffer
 	phases  []phase[T]
-	back    []*linear[T] // layers whose transposed weights the way back needs, each once
-	needs   needs        // what its attentions need beside buffers
+	back    []*derived[T] // layers that the way back needs, each once
+	needs   needs         // what its attentions need beside buffers
 	// objective is the form of the logits that an objective is given; of no
 	// width without one.
 	objective buffer
@@ -259,9 +259,9 @@ func number[T kernel.Float]() int64 {
 // Unpacked implements [Program].
 func (p *Plan[T]) Unpacked() int64 {
 	n := int64(0)
-	for _, l := range p.back {
-		if !l.counted {
-			n += l.Bytes()
+	for _, d := range p.back {
+		if !d.counted {
+			n += d.bytes
 		}
 	}
 	return n
@@ -269,8 +269,8 @@ func (p *Plan[T]) Unpacked() int64 {
 
 // Pack implements [Program].
 func (p *Plan[T]) Pack() {
-	for _, l := range p.back {
-		l.counted = true
+	for _, d := range p.back {
+		d.counted = true
 	}
 }
 

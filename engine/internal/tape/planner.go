@@ -20,6 +20,7 @@ type planner[T kernel.Float] struct {
 	value   []int  // the buffer of a node's value
 	grad    []int  // the buffer of a node's cotangent, or −1
 	wanted  []bool // whether a gradient passes through a node
+	shares  []int  // of how many contributions the cotangent of a node is the sum
 }
 
 // newPlan makes the plan of a request on a graph.
@@ -52,7 +53,7 @@ func newPlan[T kernel.Float](w *weights[T], graph *arch.Graph, req *Request) *Pl
 // newPlanner returns a planner that has written the way forward down.
 func newPlanner[T kernel.Float](w *weights[T], req *Request, nodes []node) *planner[T] {
 	p := &planner[T]{weights: w, plan: &Plan[T]{}, req: req, nodes: nodes}
-	p.value, p.grad, p.wanted = make([]int, len(nodes)), make([]int, len(nodes)), make([]bool, len(nodes))
+	p.value, p.grad, p.wanted, p.shares = make([]int, len(nodes)), make([]int, len(nodes)), make([]bool, len(nodes)), make([]int, len(nodes))
 	for i := range nodes {
 		p.grad[i] = -1
 		p.forward(i, true)

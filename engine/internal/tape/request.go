@@ -17,6 +17,9 @@ type Request struct {
 	// differentiated: as its consumers read them, after edits. nil makes no
 	// backward pass.
 	Gradients []point.Selection
+	// Rule passes the objective back in the place of the chain rule: Gradients
+	// are then of relevance. Such a request has no edits.
+	Rule Rule
 	// Recompute keeps only what passes between blocks and computes the rest of
 	// a block again on the way back: the same bits from less memory.
 	Recompute bool

@@ -22,19 +22,37 @@ type weights[T kernel.Float] struct {
 	means   map[key]func() []T // of the rows of each table of words
 }
 
-// linear is a linear layer with the way back through it.
+// linear is a linear layer with the ways back through it.
 type linear[T kernel.Float] struct {
 	*nn.Linear[T]
-	once sync.Once
-	back *nn.Linear[T] // dx = dy·W
-	// counted tells that the memory of back is accounted for; see [Program].
+	back derived[T] // dx = dy·W
+	// With the signs of W apart, z = [x⁺ ‖ x⁻]·[W⁺ ‖ W⁻]ᵀ, and the way back
+	// through that.
+	signed, signedBack derived[T]
+}
+
+func newLinear[T kernel.Float](layer *nn.Linear[T]) *linear[T] {
+	l := &linear[T]{Linear: layer}
+	l.back = derived[T]{make: layer.Transposed, bytes: layer.Bytes()}
+	l.signed = derived[T]{make: layer.Signed, bytes: 2 * layer.Bytes()}
+	l.signedBack = derived[T]{make: func() *nn.Linear[T] { return l.signed.get().Transposed() }, bytes: 2 * layer.Bytes()}
+	return l
+}
+
+// derived is a layer that is made of another one's weights when it is first
+// needed.
+type derived[T kernel.Float] struct {
+	make  func() *nn.Linear[T]
+	bytes int64
+	once  sync.Once
+	layer *nn.Linear[T]
+	// counted tells that its memory is accounted for; see [Program].
 	counted bool
 }
 
-// backward returns the layer dx = dy·W.
-func (l *linear[T]) backward() *nn.Linear[T] {
-	l.once.Do(func() { l.back = l.Linear.Transposed() })
-	return l.back
+func (d *derived[T]) get() *nn.Linear[T] {
+	d.once.Do(func() { d.layer = d.make() })
+	return d.layer
 }
 
 // meanRow returns the mean of the rows of a table, [rows, width], summed in
@@ -244,7 +262,7 @@ func (w *weights[T]) linear(l *loader[T], of arch.Weight, half, kept bool) {
 	default:
 		packed = kernel.Pack(out, in, straight(l.values, of))
 	}
-	w.linears[keyOf(of)] = &linear[T]{Linear: nn.FromWeights(packed.(*kernel.Weights[T]), nil)}
+	w.linears[keyOf(of)] = newLinear(nn.FromWeights(packed.(*kernel.Weights[T]), nil))
 }
 
 // integers loads the matrix of linear layers and packs it in 8 bits.
@@ -254,7 +272,7 @@ func (w *weights[T]) integers(l *loader[T], of arch.Weight) {
 	}
 	out, in := of.Dims()
 	packed := kernel.PackInt8(out, in, any(straight(l.values, of)).([]float32))
-	w.linears[keyOf(of)] = &linear[T]{Linear: nn.FromWeights(any(packed).(*kernel.Weights[T]), nil)}
+	w.linears[keyOf(of)] = newLinear(nn.FromWeights(any(packed).(*kernel.Weights[T]), nil))
 }
 
 // brainFloat returns the bfloat16 nearest to a finite number, ties to even.
