@@ -30,6 +30,9 @@ import (
 // use.
 type Method struct{}
 
+// Methods returns the methods of the family.
+func Methods() []sdk.Method { return []sdk.Method{Method{}} }
+
 // Explain implements sdk.Method. The attribution of a unit is its weight in the
 // linear model: what keeping it adds to the target. A unit that the selection
 // left out has weight and standard error 0. The baseline is the target with
@@ -213,7 +216,7 @@ type classes struct {
 }
 
 func classOutputs(reply sdk.Reply, target sdk.Target, rows int) (classes, error) {
-	if target.Kind == "regression" {
+	if target.Kind == sdk.KindRegression {
 		return classes{}, invalid("top_labels needs a classifier and the target is a regression: leave it out")
 	}
 	name := sdk.ReplyProbs

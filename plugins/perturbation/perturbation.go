@@ -17,6 +17,9 @@ import (
 	"github.com/xai-go/xai/sdk"
 )
 
+// Methods returns the methods of the family.
+func Methods() []sdk.Method { return []sdk.Method{FeatureAblation{}, LeaveOneOut{}, Occlusion{}} }
+
 // maxCells bounds a mask, which has one byte a variant and player.
 const maxCells = 1 << 26
 

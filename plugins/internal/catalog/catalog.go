@@ -47,22 +47,22 @@ var Families = []Family{
 	},
 	{
 		Name:    "gradient",
-		Methods: []sdk.Method{gradient.Saliency{}, gradient.InputXGradient{}, gradient.IntegratedGradients{}, gradient.SmoothGrad{}, gradient.GradientSHAP{}},
+		Methods: gradient.Methods(),
 		Limits:  Limits{Memory: 512 << 20, Timeout: time.Hour, Fuel: 20e12, Forwards: 200_000, Output: 32 << 20, Log: 64 << 10},
 	},
 	{
 		Name:    "lime",
-		Methods: []sdk.Method{lime.Method{}},
+		Methods: lime.Methods(),
 		Limits:  Limits{Memory: 512 << 20, Timeout: time.Hour, Fuel: 10e12, Forwards: 200_000, Output: 16 << 20, Log: 64 << 10},
 	},
 	{
 		Name:    "perturbation",
-		Methods: []sdk.Method{perturbation.FeatureAblation{}, perturbation.LeaveOneOut{}, perturbation.Occlusion{}},
+		Methods: perturbation.Methods(),
 		Limits:  Limits{Memory: 256 << 20, Timeout: time.Hour, Fuel: 1e12, Forwards: 20_000, Output: 16 << 20, Log: 64 << 10},
 	},
 	{
 		Name:    "shap",
-		Methods: []sdk.Method{shap.Exact{}, shap.Kernel{}, shap.Partition{}, shap.Permutation{}, shap.Sampling{}},
+		Methods: shap.Methods(),
 		Limits:  Limits{Memory: 512 << 20, Timeout: time.Hour, Fuel: 10e12, Forwards: 2_000_000, Output: 32 << 20, Log: 64 << 10},
 	},
 }

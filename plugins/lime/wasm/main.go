@@ -6,6 +6,10 @@ import (
 	"github.com/xai-go/xai/sdk/guest"
 )
 
-func init() { guest.Register(lime.Method{}) }
+func init() {
+	for _, m := range lime.Methods() {
+		guest.Register(m)
+	}
+}
 
 func main() {}

@@ -7,9 +7,9 @@ import (
 )
 
 func init() {
-	guest.Register(perturbation.FeatureAblation{})
-	guest.Register(perturbation.LeaveOneOut{})
-	guest.Register(perturbation.Occlusion{})
+	for _, m := range perturbation.Methods() {
+		guest.Register(m)
+	}
 }
 
 func main() {}
