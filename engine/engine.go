@@ -102,6 +102,10 @@ type Model struct {
 	// digest holds the result of Digest, empty until it is known, but while
 	// somebody computes it.
 	digest chan string
+
+	// release gives back the memory of a model that shares the rest with another,
+	// which owns the threads; nil of others.
+	release func()
 }
 
 // Open loads the model in a folder of Hugging Face's layout, which may be a
@@ -241,7 +245,11 @@ func (m *Model) Digest(ctx context.Context) (digest string, err error) {
 // Close ends the threads of the model. Forwards in progress finish on their
 // callers' goroutines; later ones fail with [ErrClosed].
 func (m *Model) Close() {
-	if !m.closed.Swap(true) {
+	switch {
+	case m.closed.Swap(true):
+	case m.release != nil:
+		m.release()
+	default:
 		m.pool.Close()
 	}
 }
