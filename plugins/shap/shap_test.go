@@ -24,12 +24,15 @@ type formula struct {
 	f        func(keep uint) float64
 	classes  func(keep uint) []float64 // nil for one class: the target
 	mask     string
+	special  []int32 // the ids of special tokens
 	forwards int
 	asked    map[uint]int // how often a coalition was asked for
 	texts    []string
 }
 
-func (m *formula) Info() sdk.ModelInfo { return sdk.ModelInfo{MaskToken: m.mask} }
+func (m *formula) Info() sdk.ModelInfo {
+	return sdk.ModelInfo{MaskToken: m.mask, SpecialIDs: m.special}
+}
 
 func (m *formula) Forward(_ context.Context, f *sdk.Forward) (sdk.Reply, error) {
 	m.forwards++

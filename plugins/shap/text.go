@@ -3,6 +3,7 @@ package shap
 import (
 	"context"
 	"math"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -95,15 +96,20 @@ func newSegments(m sdk.Model, r *sdk.Request) (*segments, error) {
 // cut sets the players. Of a fast tokenizer, the reference has offsets: a segment
 // begins where its token does and ends where the next one begins, so that white space
 // belongs to the token before it, and special tokens are empty. Of a slow one it has
-// the tokens alone, and writes a space before each that begins a word.
+// the tokens alone, and writes a space before each that begins a word; special tokens
+// are empty there too, the one for unknown words among them, but not those that mask
+// or keep texts apart.
 func (s *segments) cut(r *sdk.Request, slow bool) {
+	s.pieces = slow && slices.ContainsFunc(r.Tokens, func(t sdk.Token) bool { return strings.Contains(t.Text, "▁") })
+	info := s.model.Info()
 	for i, t := range r.Tokens {
 		text := ""
 		inText := t.Start < t.End // and not put around it by the tokenizer
 		switch {
-		case slow && !inText:
+		case slow && (!inText || slices.Contains(info.SpecialIDs, t.ID) && t.Text != info.MaskToken && !separates(t.Text)):
+		case slow && s.pieces:
+			text = t.Text
 		case slow:
-			s.pieces = s.pieces || strings.Contains(t.Text, "▁")
 			if text = strings.TrimPrefix(t.Text, "##"); text == t.Text && text != "" && i > 0 {
 				text = " " + text
 			}
@@ -119,13 +125,16 @@ func (s *segments) cut(r *sdk.Request, slow bool) {
 			u.Text = strings.TrimFunc(r.Text[t.Start:t.End], isSpace)
 			u.Spans = []sdk.Span{{Start: t.Start, End: t.End}}
 		}
-		separator := inText && t.Special && (t.Text == "[SEP]" || t.Text == "</s>" || t.Text == "<sep>")
+		separator := inText && t.Special && separates(t.Text)
 		if separator {
 			s.separator = t.Text
 		}
 		s.text, s.fixed, s.units = append(s.text, text), append(s.fixed, !inText || separator || t.Fixed), append(s.units, u)
 	}
 }
+
+// separates reports whether a special token keeps texts apart.
+func separates(token string) bool { return token == "[SEP]" || token == "</s>" || token == "<sep>" }
 
 // Forward implements players.
 func (s *segments) Forward(ctx context.Context, keep []uint8) (sdk.Reply, error) {
@@ -177,20 +186,18 @@ func isSpace(r rune) bool { return unicode.IsSpace(r) || 0x1c <= r && r <= 0x1f 
 func isWord(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r) }
 
 // mergeTokens returns the tokens that the reference's hierarchy scores: segments
-// without white space around them, marked as a continuation where they begin with an
-// ASCII letter and the segment before them ends in a character of a word.
+// without white space around them, marked as a continuation where they begin with
+// [A-z] and the segment before them ends in a character of a word.
 func mergeTokens(segments []string) []string {
 	tokens := make([]string, len(segments))
 	for i, s := range segments {
 		tokens[i] = strings.TrimFunc(s, isSpace)
-		if i > 0 && tokens[i-1] != "" && s != "" && isASCIILetter(s[0]) && !endsOutside(segments[i-1]) {
+		if i > 0 && tokens[i-1] != "" && s != "" && 'A' <= s[0] && s[0] <= 'z' && !endsOutside(segments[i-1]) {
 			tokens[i] = "##" + tokens[i]
 		}
 	}
 	return tokens
 }
-
-func isASCIILetter(b byte) bool { return 'a' <= b|0x20 && b|0x20 <= 'z' }
 
 // endsOutside reports whether Python's re matches ^.*\W$: the last character is none
 // of a word, or it is a line break after one, and no line breaks come before.

@@ -179,6 +179,31 @@ func TestHierarchyOfIDs(t *testing.T) {
 	}
 }
 
+// TestSlowTokens: of a slow tokenizer, an unknown word is a special token, which has
+// no text, and pieces of SentencePiece have their spaces themselves.
+func TestSlowTokens(t *testing.T) {
+	for pieces, want := range map[string][]string{
+		"<cls>|one|X|##s|[MASK]|<sep>": {"", " one", "", "s", " [MASK]", ""},
+		"▁one|s|▁X|[MASK]|<sep>|<cls>": {"▁one", "s", "▁X", "[MASK]", "", ""},
+	} {
+		text := strings.NewReplacer("▁", " ", "##", "", "|", "").Replace(pieces)
+		r := tokens(t, strings.ReplaceAll(pieces, "▁", "Ġ"), text, "compat", "shap", "segments", "tokens")
+		for i := range r.Tokens {
+			r.Tokens[i].Text = strings.Replace(r.Tokens[i].Text, "Ġ", "▁", 1)
+		}
+		got, _, _, _, err := shap.Segments(&formula{mask: "[MASK]", special: []int32{0, 2, 4, 5}}, r)
+		if strings.HasPrefix(pieces, "▁") {
+			got, _, _, _, err = shap.Segments(&formula{mask: "[MASK]", special: []int32{3, 4, 5}}, r)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", pieces, diff)
+		}
+	}
+}
+
 // TestSeparator: a separator that the text spells out is in every coalition.
 func TestSeparator(t *testing.T) {
 	r := tokens(t, "<cls>|one|two|[SEP]|three|<sep>", "one two [SEP] three", "compat", "shap")
@@ -199,6 +224,8 @@ func TestMergeTree(t *testing.T) {
 		"a |(|b |c|) |d":                "((a (( ((b c) )))) d)",
 		"so |bad |? |[MASK] |more |fun": "(((so bad) ?) ([MASK] (more fun)))",
 		"ham |and |eggs |here":          "((ham and) (eggs here))",
+		"a |film|_|n|a|m|e |was":        "((a (((film _) (n a)) (m e))) was)",
+		"see |a|[|x|] |now":             "((see (a [)) ((x ]) now))",
 	} {
 		if got := shap.MergeTree(strings.Split(list, "|")); got != want {
 			t.Errorf("%s: %s, want %s", list, got, want)
