@@ -1,7 +1,12 @@
 package engine_test
 
 import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/xai-go/xai/engine"
@@ -77,4 +82,150 @@ func tolerance(c *golden.Case, name string, dtype engine.DType) float64 {
 		return c.Outputs[name].F64Atol
 	}
 	return c.Outputs[name].F32Atol
+}
+
+// streams are the points that all relevance passes through, and no other point
+// beside them, in the order of the layers.
+func streams(m *engine.Model, in engine.Input) (all []point.Selection) {
+	for _, p := range m.Graph(in).Points {
+		switch {
+		case p.Name == "hook_full_embed", strings.HasSuffix(p.Name, "hook_resid_mid"), strings.HasSuffix(p.Name, "hook_resid_post"):
+			all = append(all, wholeOf(p))
+		}
+	}
+	return all
+}
+
+// TestRelevanceIsKept: the relevance of all that passes from layer to layer is
+// that of the logits, in every sequence of every model that has one. (Where
+// every key is hidden from a query, what its attention adds comes from nothing
+// but a bias, and the relevance of that is lost.)
+func TestRelevanceIsKept(t *testing.T) {
+	eachForm(t, func(t *testing.T, k kind, m *engine.Model, in engine.Input) {
+		in.Mask = nil
+		points := streams(m, in)
+		if err := engine.LRPAlpha1.Check(m.Graph(in), points[0]); err != nil {
+			if family := m.Info().ModelType; family != "xlnet" && family != gated {
+				t.Error(err)
+			}
+			_, err := m.Forward(t.Context(), in, engine.Gradients(quadratic(1), points...), engine.Propagate(engine.LRPAlpha1))
+			if refused := new(point.MismatchError); !errors.As(err, &refused) || !strings.Contains(err.Error(), "lrp-alpha1: the rule is not defined for") {
+				t.Error(err)
+			}
+			return
+		}
+		if len(points) < 2*m.Info().Layers {
+			t.Fatalf("only %d points", len(points))
+		}
+		out := forward(t, m, in, engine.Gradients(quadratic(1), points...), engine.Propagate(engine.LRPAlpha1))
+		for seq := range in.Lengths {
+			x := out.Logits.Float64()[out.Starts[seq]*out.Classes : out.Starts[seq+1]*out.Classes]
+			seed := make([]float64, len(x))
+			quadratic(1)(seq, x, seed)
+			want, size := 0.0, 0.0
+			for _, v := range seed {
+				want, size = want+v, size+math.Abs(v)
+			}
+			for i, p := range points {
+				got := 0.0
+				for _, v := range out.Gradients[i].Sequences[seq].Float64() {
+					got += v
+				}
+				if math.Abs(got-want) > 1e-6*size {
+					t.Errorf("sequence %d: the relevance at %s adds up to %v, that of the logits to %v", seq, p.Name, got, want)
+				}
+			}
+		}
+	})
+}
+
+// TestRelevanceBits: the relevance of a sequence is the same bits on any number
+// of threads, computed again from little memory, and in any batch.
+func TestRelevanceBits(t *testing.T) {
+	for i, k := range kinds() {
+		if !k.first && i != 3 { // a language model too
+			continue
+		}
+		fsys := k.folder(t, 7)
+		m := open(t, fsys, engine.WithThreads(1))
+		info := m.Info()
+		in := inputs(info)[0].input(info, 8, 7, 120, 12)
+		var points []point.Selection
+		for _, p := range differentiable(m, in) {
+			if engine.LRPAlpha1.Check(m.Graph(in), p) == nil && p.Point.Axes[0].Letter == "B" {
+				points = append(points, p)
+			}
+		}
+		if len(points) == 0 {
+			continue
+		}
+		objective := quadratic(3)
+		by := []engine.ForwardOption{engine.Gradients(objective, points...), engine.Propagate(engine.LRPAlpha1)}
+		whole := forward(t, m, in, by...)
+		for name, got := range map[string]*engine.Output{
+			"computed again": forward(t, m, in, append(slices.Clone(by), engine.Recompute())...),
+			"3 threads":      forward(t, open(t, fsys, engine.WithThreads(3)), in, by...),
+			"little memory":  forward(t, shortOf(t, fsys, in, by...), in, by...),
+		} {
+			for s := range in.Lengths {
+				same(t, fmt.Sprintf("%s, %s, sequence %d", k.name, name, s), points, bitsOf(got, s), bitsOf(whole, s))
+			}
+		}
+		order := []int{2, 0, 1}
+		turned := forward(t, m, cut(in, info, order...), engine.Propagate(engine.LRPAlpha1), engine.Gradients(
+			func(i int, x, g []float64) float64 { return objective(order[i], x, g) }, points...))
+		for place, s := range order {
+			same(t, fmt.Sprintf("%s, sequence %d in another batch", k.name, s), points, bitsOf(turned, place), bitsOf(whole, s))
+		}
+	}
+}
+
+// TestRelevanceRefusals: what has no relevance is refused with the reason.
+func TestRelevanceRefusals(t *testing.T) {
+	m := openGolden(t, "bert-seqcls")
+	in := engine.Input{IDs: []int32{5, 6, 7}}
+	z := selectPoint(t, m, in, "blocks.1.attn.hook_z")
+	edit := engine.Edits(point.Edit{Selection: z, Values: []float64{0}})
+	for name, c := range map[string]struct {
+		point string
+		rule  engine.Rule
+		more  []engine.ForwardOption
+		says  string
+	}{
+		"the heads' own inputs": {"blocks.1.hook_q_input", engine.LRPAlpha1, nil, "what single heads read"},
+		"the heads' results":    {"blocks.1.attn.hook_result", engine.LRPAlpha1, nil, "a part of a value"},
+		"the scale of a norm":   {"blocks.1.ln1.hook_scale", engine.LRPAlpha1, nil, "a part of a value"},
+		"no rule":               {"blocks.1.attn.hook_z", 99, nil, "no such rule"},
+		"an edit":               {"blocks.1.attn.hook_z", engine.LRPAlpha1, []engine.ForwardOption{edit}, "through edits"},
+	} {
+		opts := append(c.more, engine.Gradients(logit(0), selectPoint(t, m, in, c.point)), engine.Propagate(c.rule))
+		_, err := m.Forward(t.Context(), in, opts...)
+		if refused := new(point.MismatchError); !errors.As(err, &refused) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestRelevanceMemory: the weights that a rule packs once more are accounted for.
+func TestRelevanceMemory(t *testing.T) {
+	m := open(t, odd.model(t), engine.WithThreads(1))
+	in := engine.Input{IDs: []int32{5, 6, 7}}
+	weights := func(opts ...engine.ForwardOption) int64 {
+		t.Helper()
+		need, err := m.Memory(in, opts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return need.Weights
+	}
+	words := engine.Gradients(logit(0), selectPoint(t, m, in, "hook_embed"))
+	loaded := weights()
+	once := weights(words) - loaded
+	if got := weights(words, engine.Propagate(engine.LRPAlpha1)) - loaded; once == 0 || got != 4*once {
+		t.Errorf("relevance takes %d bytes more of weights and gradients %d", got, once)
+	}
+	forward(t, m, in, words, engine.Propagate(engine.LRPAlpha1))
+	if got := weights(words) - loaded; got != 5*once {
+		t.Errorf("both take %d bytes more, want 5 times %d", got, once)
+	}
 }

@@ -76,13 +76,14 @@ type workload struct {
 	reads    int // of each sequence; all where it is 0
 	gradient string
 	again    bool // recompute
+	rule     Rule
 	threads  int
 }
 
 // batch returns the batch of a workload and its request.
 func (w workload) batch(n Network, info arch.Info) (Batch, *Request) {
 	form := arch.Form{Memory: w.memory > 0, Targets: w.targets > 0}
-	req := &Request{Form: form, Logits: true, AllReads: w.reads == 0, Recompute: w.again}
+	req := &Request{Form: form, Logits: true, AllReads: w.reads == 0, Recompute: w.again, Rule: w.rule}
 	for _, p := range n.Graph(form).Points {
 		if p.Name == w.gradient {
 			s := point.Selection{Name: p.Name, Point: p}
@@ -179,7 +180,9 @@ func TestBytes(t *testing.T) {
 			{lengths: []int{220}, reads: 1, gradient: "hook_embed", threads: 2},
 			{lengths: []int{220}, reads: 1, gradient: "hook_embed", again: true, threads: 1},
 			{lengths: many, reads: 1, threads: 1},
+			{lengths: []int{220}, reads: 1, gradient: "hook_embed", rule: LRPAlpha1, threads: 2},
 			{lengths: many, reads: 1, gradient: "blocks.0.attn.hook_q", threads: 3},
+			{lengths: many, reads: 1, gradient: "blocks.0.attn.hook_q", rule: LRPAlpha1, threads: 1},
 		},
 		"gpt2-lm": {
 			{lengths: []int{7}, threads: 1},
