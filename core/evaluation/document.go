@@ -280,7 +280,7 @@ func (p *players) evaluate(ctx context.Context, keep [][]bool, fill sdk.Fill) ([
 			return nil, err
 		}
 		var probs []float64
-		if classes := len(window.Info().Labels); classes > 0 && window.Request().Target.Kind != "regression" {
+		if classes := len(window.Info().Labels); classes > 0 && window.Request().Target.Kind != sdk.KindRegression {
 			if t, err := reply.Tensor(sdk.ReplyProbs, 0); err == nil && len(t.Shape) == 2 && t.Shape[1] == classes {
 				if probs, err = sdk.Values[float64](t); err != nil {
 					return nil, err

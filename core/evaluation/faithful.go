@@ -122,7 +122,7 @@ func (p *players) faithfulness(ctx context.Context, s *Settings, order []int, po
 			}
 		}
 	}
-	if whole.probs != nil && target.Kind == "class" && len(ks) > 0 {
+	if whole.probs != nil && target.Kind == sdk.KindClass && len(ks) > 0 {
 		prob := func(o outcome) float64 { return o.probs[target.Index] }
 		mean(logOdds, func(k int) float64 { return math.Log(prob(removed[k]) / prob(whole)) })
 		mean(logOddsRatio, func(k int) float64 { return metric.LogOdds(prob(removed[k])) - metric.LogOdds(prob(whole)) })
