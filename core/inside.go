@@ -22,6 +22,9 @@ import (
 // embeddings that they are given, unless one row takes more.
 const insideBytes = 32 << 20
 
+// rules are those of the SDK in the engine's terms.
+var rules = [...]engine.Rule{sdk.RuleGradient: engine.Gradient, sdk.RuleLRPAlpha1: engine.LRPAlpha1}
+
 // Gradient implements sdk.Differentiable.
 func (s *session) Gradient(ctx context.Context, f *sdk.Forward, wrt []string) (sdk.Reply, error) {
 	return s.inspect(ctx, f, wrt)
@@ -117,7 +120,9 @@ func (c *scope) resolve(name string) ([]point.Selection, error) {
 type inspection struct {
 	session *session
 	target  *target
+	branch  int // of the target, whose rows these are
 	build   func(int) (query, error)
+	held    int64 // bytes of what another branch left
 
 	// What measure finds out about the rows.
 	lengths       []int32
@@ -126,7 +131,9 @@ type inspection struct {
 	scope         *scope
 
 	kept      []*kept
+	parts     map[string][]*kept // these, by the names that they have in the reply
 	gradients bool
+	rule      engine.Rule // by which they are passed back
 	edits     []edited
 	together  bool  // something is of all rows at once
 	bytes     int64 // of the reply
@@ -173,68 +180,149 @@ func (s *session) inspectRows(ctx context.Context, f *sdk.Forward, wrt []string)
 	if err != nil {
 		return nil, err
 	}
-	if len(t.branches) > 1 {
-		return nil, sdk.NewError(sdk.EUnsupported, "two continuations are two rows, whose points and gradients are not those of one: explain one of them, or their difference with a method that reads outputs alone")
-	}
-	n, variants, err := s.rows(f, t)
-	if err != nil {
+	edits := f.Edits
+	n, variants, err := 0, (func(int) (variant, error))(nil), error(nil)
+	if len(t.branches) > 1 && f.Embeds != nil {
+		// What goes on behind them are tokens, so that they change a row of tokens.
+		n, variants = f.Embeds.Shape[0], func(int) (variant, error) { return s.unchanged(), nil }
+		edits = slices.Concat([]sdk.Edit{{Point: "embeddings", Op: sdk.EditReplace, Value: f.Embeds}}, edits)
+	} else if n, variants, err = s.rows(f, t); err != nil {
 		return nil, err
+	}
+	if f.Rule != sdk.RuleGradient && len(edits) > 0 {
+		return nil, sdk.NewError(sdk.EUnsupported, "relevance by "+f.Rule.String()+" is not passed back through edits: ask for it without them, or for the gradient")
 	}
 	s.fillsWith(f)
-	build := func(i int) (query, error) {
-		v, err := variants(i)
-		if err != nil {
-			return query{}, err
+	truncated := -1
+	var whole *inspection
+	for branch := range t.branches {
+		build := func(i int) (query, error) {
+			v, err := variants(i)
+			if err != nil {
+				return query{}, err
+			}
+			q, err := s.ask(t, v)
+			if err != nil {
+				return query{}, err
+			}
+			return q[branch], nil
 		}
-		q, err := s.ask(t, v)
-		if err != nil {
-			return query{}, err
-		}
-		return q[0], nil
-	}
-	c := &inspection{session: s, target: t, build: build, gradients: len(wrt) > 0}
-	if err := c.measure(ctx, n); err != nil {
-		return nil, err
-	}
-	truncated := s.truncated
-	parts := make(map[string][]*kept)
-	for _, name := range f.Points {
-		if err := c.keep(parts, name, name, false); err != nil {
+		c := &inspection{session: s, target: t, branch: branch, build: build, gradients: len(wrt) > 0, rule: rules[f.Rule]}
+		if err := c.measure(ctx, n); err != nil {
 			return nil, err
 		}
-	}
-	for _, name := range wrt {
-		if err := c.keep(parts, sdk.Grad(name), name, true); err != nil {
+		if whole == nil {
+			truncated = s.truncated
+		} else {
+			c.held = whole.bytes
+		}
+		parts := make(map[string][]*kept)
+		if whole == nil { // the input's tokens see nothing of what is behind them
+			for _, name := range f.Points {
+				if err := c.keep(parts, name, name, false); err != nil {
+					return nil, err
+				}
+			}
+		}
+		for _, name := range wrt {
+			if err := c.keep(parts, sdk.Grad(name), name, true); err != nil {
+				return nil, err
+			}
+		}
+		for i := range edits {
+			if err := c.edit(&edits[i]); err != nil {
+				return nil, err
+			}
+		}
+		if err := c.admit(ctx, f.Embeds); err != nil {
 			return nil, err
 		}
-	}
-	for i := range f.Edits {
-		if err := c.edit(&f.Edits[i]); err != nil {
-			return nil, err
+		for done := 0; done < n; {
+			if done, err = c.block(ctx, done); err != nil {
+				return nil, err
+			}
+		}
+		if c.parts = parts; whole == nil {
+			whole = c
+		} else {
+			whole.join(c)
 		}
 	}
-	if err := c.admit(ctx, f.Embeds); err != nil {
-		return nil, err
-	}
-	for done := 0; done < n; {
-		if done, err = c.block(ctx, done); err != nil {
-			return nil, err
-		}
-	}
-	s.truncated = truncated // rows are built twice
+	s.truncated = truncated // rows are built more than once
 	s.evaluations += n
 	s.unique += n
-	s.forwards += n
-	if c.gradients {
-		s.gradients += n
+	s.forwards += n * len(t.branches)
+	if whole.gradients {
+		s.gradients += n * len(t.branches)
 	}
-	r := &reply{session: s, target: t, n: n, own: c.answers, parts: make(map[string][]*sdk.Tensor, len(parts)), bytes: c.bytes}
-	for name, list := range parts {
+	r := &reply{session: s, target: t, n: n, own: whole.answers, parts: make(map[string][]*sdk.Tensor, len(whole.parts)), bytes: whole.bytes}
+	for name, list := range whole.parts {
 		for _, k := range list {
 			r.parts[name] = append(r.parts[name], k.tensor())
 		}
 	}
 	return r, nil
+}
+
+// join adds what another branch of the target has: answers behind those to each
+// row, and gradients, whose sum is the target's.
+func (c *inspection) join(other *inspection) {
+	answers := make([]float64, 0, len(c.answers)+len(other.answers))
+	for i := range c.lengths {
+		for _, x := range []*inspection{c, other} {
+			each := len(x.answers) / len(c.lengths)
+			answers = append(answers, x.answers[i*each:(i+1)*each]...)
+		}
+	}
+	c.answers = answers
+	for name, list := range other.parts {
+		for i, k := range list {
+			sum := c.parts[name][i]
+			for j, v := range k.f32 {
+				sum.f32[j] += v
+			}
+			for j, v := range k.f64 {
+				sum.f64[j] += v
+			}
+		}
+	}
+}
+
+// behind returns how many tokens of each row are behind the request's, in one of
+// several branches: points and edits are of the request's alone, which are the same
+// in all branches and see nothing of what is behind them.
+func (c *inspection) behind() int {
+	if len(c.target.branches) == 1 {
+		return 0
+	}
+	return len(c.target.branches[c.branch].suffix)
+}
+
+// within returns what a selection has of the request's tokens.
+func (c *inspection) within(s point.Selection) (point.Selection, error) {
+	behind := c.behind()
+	if behind == 0 {
+		return s, nil
+	}
+	axis := -1
+	for i, a := range s.Point.Axes {
+		switch {
+		case a.Letter != "T" && a.Letter != "S":
+		case axis >= 0 || s.Point.Stage == arch.Scores || s.Point.Stage == arch.Pattern:
+			return s, sdk.NewError(sdk.EUnsupported, "the attention in the rows of two continuations is not that of one: explain one of them, or their difference by a method that reads outputs, or gradients at the input")
+		default:
+			axis = i
+		}
+	}
+	switch {
+	case axis < 0:
+		return s, sdk.NewError(sdk.EUnsupported, s.Name+" has not one value for each token, and two continuations are two rows that have it each: explain one of them")
+	case s.Ranges[axis] != point.All:
+		return s, sdk.NewError(sdk.EUnsupported, s.Name+" is of some tokens, and for the difference of two continuations the host has a point at all tokens of the input: leave the range of tokens out")
+	}
+	s.Ranges = slices.Clone(s.Ranges)
+	s.Ranges[axis] = point.Range{Hi: -behind}
+	return s, nil
 }
 
 // measure builds every row once, so that what is wrong with one is said before
@@ -266,7 +354,7 @@ func (c *inspection) shapes(s point.Selection, from, to int) ([][]int, error) {
 		lengths[int(n)] = true
 	}
 	if len(lengths) == 0 {
-		lengths[c.session.enc.row.n] = true
+		lengths[c.session.enc.row.n+c.behind()] = true
 	}
 	in := engine.Input{Lengths: slices.Sorted(maps.Keys(lengths))}
 	if s.Point.Stage == arch.IDs {
@@ -290,7 +378,7 @@ func (c *inspection) shapes(s point.Selection, from, to int) ([][]int, error) {
 	}
 	if c.session.model.engine.Info().Task == arch.PermutationLM {
 		for _, n := range in.Lengths {
-			in.Targets = append(in.Targets, lasts(n, len(c.target.branches[0].suffix)))
+			in.Targets = append(in.Targets, lasts(n, len(c.target.branches[c.branch].suffix)))
 		}
 	}
 	if batched(s) {
@@ -344,9 +432,17 @@ func (c *inspection) keep(parts map[string][]*kept, name, point string, gradient
 		return sdk.NewError(sdk.ERange, "the names of points stand for "+strconv.Itoa(count)+" activations or more, and "+strconv.Itoa(abi.MaxPoints)+" is the most: ask for less at a time")
 	}
 	for _, s := range selections {
+		if s, err = c.within(s); err != nil {
+			return err
+		}
 		k := &kept{Selection: s, gradient: gradient}
 		if gradient && !s.Point.Differentiable {
 			return sdk.NewError(sdk.EUnsupported, s.Name+" has no gradient")
+		}
+		if gradient {
+			if err := c.rule.Check(c.scope.graph, s); err != nil {
+				return sdk.NewError(sdk.EUnsupported, err.Error())
+			}
 		}
 		if k.from, k.to, err = c.rowsOf(s); err != nil {
 			return err
@@ -378,7 +474,10 @@ func (c *inspection) edit(e *sdk.Edit) error {
 	if len(selections) > 1 {
 		return sdk.NewError(sdk.EInvalid, "an edit is of one point, and "+e.Point+" stands for "+strconv.Itoa(len(selections)))
 	}
-	s := selections[0]
+	s, err := c.within(selections[0])
+	if err != nil {
+		return err
+	}
 	ops := [...]point.Op{sdk.EditReplace: point.Replace, sdk.EditZero: point.Replace, sdk.EditMean: point.Mean, sdk.EditAdd: point.Add, sdk.EditScale: point.Multiply}
 	var shape []int
 	if e.Value != nil {
@@ -449,7 +548,7 @@ func (c *inspection) admit(ctx context.Context, embeds *sdk.Tensor) error {
 	if limit, ok := contract.ReplyBytes(ctx); ok && c.bytes > limit {
 		return sdk.NewError(sdk.EQuota, fmt.Sprintf("the points and gradients of %d rows take %.1f MiB, and the method may hold %.1f MiB more: ask for fewer rows at a time, or for slices", n, bytes/(1<<20), float64(max(limit, 0))/(1<<20)))
 	}
-	if err := m.allows("the points and gradients", c.bytes); err != nil {
+	if err := m.allows("the points and gradients", c.bytes+c.held); err != nil {
 		return err
 	}
 	each := float64(c.bytes)/float64(max(n, 1)) + float64(c.heads*c.session.scale.classes*width)
@@ -500,7 +599,7 @@ func (c *inspection) block(ctx context.Context, start int) (int, error) {
 			return 0, err
 		}
 		memory, err := s.model.engine.Memory(r.in, r.options...)
-		need := memory.Total() + c.bytes + r.values
+		need := memory.Total() + c.bytes + c.held + r.values
 		if err == nil && need > s.model.memory {
 			err = &engine.MemoryError{What: "the weights, and the points and gradients of " + strconv.Itoa(len(c.lengths)) + " rows,", Need: need, Budget: s.model.memory}
 		}
@@ -514,7 +613,8 @@ func (c *inspection) block(ctx context.Context, start int) (int, error) {
 		}
 		progress := func(done, _ int) {
 			if s.progress != nil {
-				s.progress(start+done, len(c.lengths))
+				n := len(c.lengths)
+				s.progress(c.branch*n+start+done, len(c.target.branches)*n)
 			}
 		}
 		out, err := s.model.forward(ctx, r.in, append(r.options, engine.Progress(progress))...)
@@ -590,6 +690,12 @@ func (c *inspection) request(rows question, start int) (*blockRequest, error) {
 	r.options = []engine.ForwardOption{engine.Capture(captures...), engine.Edits(edits...)}
 	if len(gradients) > 0 {
 		o := &objective{scale: c.session.scale}
+		var parts []summand
+		for _, p := range c.target.parts {
+			if p.branch == c.branch {
+				parts = append(parts, p)
+			}
+		}
 		for _, q := range rows {
 			spots := q.spots
 			if c.target.whole {
@@ -597,9 +703,9 @@ func (c *inspection) request(rows question, start int) (*blockRequest, error) {
 					spots = append(spots, spot{class: cell.class})
 				}
 			}
-			o.spots, o.parts = append(o.spots, spots), append(o.parts, c.target.parts)
+			o.spots, o.parts = append(o.spots, spots), append(o.parts, parts)
 		}
-		r.options = append(r.options, engine.Gradients(o.value, gradients...))
+		r.options = append(r.options, engine.Gradients(o.value, gradients...), engine.Propagate(c.rule))
 	}
 	return r, nil
 }

@@ -471,9 +471,6 @@ func TestContinuations(t *testing.T) {
 	if got := s.targetsOf(t, &sdk.Forward{IDs: [][]int32{row}, Target: "step:1:" + rest}); got[0] != float64(s.steps()[1].Value) {
 		t.Errorf("step 1 is %v, and %v by its name", s.steps()[1].Value, got[0])
 	}
-	if _, err := both.Gradient(t.Context(), &sdk.Forward{IDs: [][]int32{row[:n]}}, []string{"embeddings"}); !errors.Is(err, sdk.NewError(sdk.EUnsupported, "")) {
-		t.Errorf("a gradient of two rows: %v", err)
-	}
 	// The gradient of the whole is the sum of the steps'.
 	sums := make([]float64, (n+k)*m.engine.Info().Embedding)
 	gradient := func(target string) []float64 {
@@ -490,6 +487,95 @@ func TestContinuations(t *testing.T) {
 		}
 	}
 	golden.Close(t, "the gradient of a continuation", gradient(""), sums, 1e-4)
+}
+
+// TestContrast: what a difference of two continuations has inside of the model is at
+// the input's tokens, whose values both rows have, and its gradients are the
+// differences of theirs.
+func TestContrast(t *testing.T) {
+	const text, one, two = "the film was", "continuation: good and dull", "continuation: bad"
+	points := []string{"embeddings", "hidden_states[1]", "blocks.1.attn.hook_v"}
+	for _, dtype := range []string{"f32", "f64"} {
+		m := openGolden(t, "gpt2-text", Options{DType: dtype})
+		for _, output := range []sdk.Output{sdk.LogProb, sdk.Prob, sdk.Logit} {
+			t.Run(dtype+"/"+string(output), func(t *testing.T) {
+				begin := func(target string) *session {
+					return started(t, m, Request{Input: Input{Text: text}, Target: target, Output: output})
+				}
+				kept := func(s *session, n int) *sdk.Forward {
+					return &sdk.Forward{Masks: sdk.NewTensor(slices.Repeat([]uint8{1}, n*len(s.enc.tokens)), n, len(s.enc.tokens)), Points: points}
+				}
+				read := func(s *session, f *sdk.Forward) sdk.Reply {
+					t.Helper()
+					reply, err := s.Gradient(t.Context(), f, points)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return reply
+				}
+				both, a, b := begin(one+" - "+two), begin(one), begin(two)
+				n := len(both.enc.tokens)
+				reply, replyA, replyB := read(both, kept(both, 1)), read(a, kept(a, 1)), read(b, kept(b, 1))
+				near := func(name string, got, want []float64) {
+					t.Helper()
+					golden.Close(t, name, got, want, map[string]float64{"f32": 1e-5, "f64": 1e-12}[dtype])
+				}
+				for _, point := range points {
+					got, shape := get(t, reply, sdk.Grad(point), 0)
+					if shape[1] != n {
+						t.Fatalf("%s: the gradient has the shape %v, of %d tokens", point, shape, n)
+					}
+					want, _ := get(t, replyA, sdk.Grad(point), 0)
+					minus, _ := get(t, replyB, sdk.Grad(point), 0)
+					for j := range got {
+						want[j] -= minus[j]
+					}
+					near(point, got, want[:len(got)])
+					value, _ := get(t, reply, point, 0)
+					other, _ := get(t, replyB, point, 0)
+					near("values of "+point, value, other[:len(value)])
+				}
+				value, _ := get(t, reply, sdk.ReplyTarget, 0)
+				near("the target", value, []float64{both.value()})
+				if want := a.value() - b.value(); math.Abs(both.value()-want) > 1e-5 {
+					t.Errorf("the difference is %v, want %v", both.value(), want)
+				}
+				// With what is there already put in its place nothing changes.
+				grad, _ := get(t, reply, sdk.Grad("embeddings"), 0)
+				words, shape := get(t, reply, "embeddings", 0)
+				single := make([]float32, 2*len(words))
+				for j := range single {
+					single[j] = float32(words[j%len(words)])
+				}
+				inside, err := reply.Tensor("hidden_states[1]", 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for name, f := range map[string]*sdk.Forward{
+					"embeddings": {Embeds: sdk.NewTensor(single, 2, shape[1], shape[2]), Points: points},
+					"edits":      {Masks: kept(both, 2).Masks, Points: points, Edits: []sdk.Edit{{Point: "hidden_states[1]", Op: sdk.EditReplace, Value: inside}}},
+				} {
+					again := read(both, f)
+					value, _ := get(t, again, sdk.ReplyTarget, 0)
+					golden.Close(t, "the target with "+name, value, []float64{both.value(), both.value()}, 1e-5)
+					if name == "embeddings" {
+						got, _ := get(t, again, sdk.Grad("embeddings"), 0)
+						golden.Close(t, "the gradient with "+name, got, slices.Concat(grad, grad), 1e-4)
+					}
+				}
+				if both.forwards != 2*(1+2+2) || both.gradients != both.forwards || both.evaluations != 1+2+2 {
+					t.Errorf("%d forwards, %d gradients of %d evaluations", both.forwards, both.gradients, both.evaluations)
+				}
+				for _, point := range []string{"attentions[0]", "blocks.0.attn.hook_attn_scores", "hidden_states[1][t=1]"} {
+					f := kept(both, 1)
+					f.Points = []string{point}
+					if _, err := both.Forward(t.Context(), f); !errors.Is(err, sdk.NewError(sdk.EUnsupported, "")) {
+						t.Errorf("%s: error %v", point, err)
+					}
+				}
+			})
+		}
+	}
 }
 
 // TestTwoStreams: XLNet predicts what stands behind the input.
