@@ -72,7 +72,7 @@ var rules = []rule{
 	{"core/metric", []string{"gonum.org/v1/gonum/stat"}, []string{"internal/golden"}},
 	{"core/report", []string{"core", "core/evaluation", "engine/arch", "engine/checkpoint/safetensors", "engine/tokenizer", "sdk", "github.com/rivo/uniseg"}, []string{"core/metric", "engine"}},
 	{"core", []string{
-		"core/builtin", "core/internal/...", "core/native", "core/process", "core/seal", "core/wasm",
+		"core/builtin", "core/internal/...", "core/metric", "core/native", "core/process", "core/seal", "core/wasm",
 		"engine", "engine/arch", "engine/checkpoint", "engine/checkpoint/safetensors", "engine/checkpoint/stored", "engine/point", "engine/tokenizer", "internal/nearest", "registry", "sdk", "sdk/abi", "sdk/num",
 		"github.com/rivo/uniseg",
 	}, []string{"internal/golden", "plugins/...", "sdk/sdktest/..."}},
@@ -93,12 +93,14 @@ var rules = []rule{
 	{"internal/scaffold", []string{"core/seal", "internal/nearest", "internal/toolchain", "registry", "sdk", "sdk/assemblyscript", "sdk/c", "sdk/python", "sdk/rust"}, nil},
 
 	// The harness that measures the engine beside ONNX Runtime.
+	{"bench/machine", nil, nil},
 	{"bench/onnx", nil, nil},
 	{"bench/ort", nil, nil},
 	{"bench/model", []string{"bench/onnx", "engine/checkpoint/safetensors", "internal/virtual"}, nil},
 	{"bench/growth", []string{"engine", "engine/point", "internal/virtual"}, nil},
 	{"bench/overhead", []string{"core", "core/builtin", "core/process", "internal/virtual", "plugins"}, nil},
-	{"bench", []string{"bench/model", "bench/ort", "engine", "engine/point", "internal/virtual"}, nil},
+	{"bench/peers", []string{"bench/machine", "bench/model", "core", "core/builtin", "engine", "internal/virtual", "plugins", "sdk"}, nil},
+	{"bench", []string{"bench/machine", "bench/model", "bench/ort", "engine", "engine/point", "internal/virtual"}, nil},
 
 	// What several folders share, and tools of tests. Leaves all of them.
 	{"internal/golden", []string{"engine/checkpoint/safetensors"}, nil},

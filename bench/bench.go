@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xai-go/xai/bench/machine"
 	"github.com/xai-go/xai/bench/model"
 	"github.com/xai-go/xai/bench/ort"
 	"github.com/xai-go/xai/engine"
@@ -151,13 +152,13 @@ func (b *bench) measure(ctx context.Context, c *Case, w work, m, m8 *engine.Mode
 	}
 	reference = nil
 	pids := []int{os.Getpid(), peer.process.PID()}
-	before, _ := readTicks(pids...)
+	before, _ := machine.Read(pids...)
 	sides, err := b.pace.measure(ctx, contenders)
 	if err != nil {
 		return err
 	}
-	if after, ok := readTicks(pids...); ok {
-		share := others(before, after)
+	if after, ok := machine.Read(pids...); ok {
+		share := machine.Others(before, after)
 		c.Others = &share
 	}
 	for i := range sides {

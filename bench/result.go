@@ -1,12 +1,9 @@
 package main
 
 import (
-	"os"
-	"runtime"
-	"runtime/debug"
-	"strings"
 	"time"
 
+	"github.com/xai-go/xai/bench/machine"
 	"github.com/xai-go/xai/bench/ort"
 )
 
@@ -15,24 +12,14 @@ const schema = "xai.bench/1"
 
 // Report is what a run of the harness measured.
 type Report struct {
-	Schema   string    `json:"schema"`
-	Measured time.Time `json:"measured"`
-	Machine  Machine   `json:"machine"`
-	Peer     string    `json:"peer"`
-	Seed     uint64    `json:"seed"`
-	Rounds   int       `json:"rounds"`
-	Turn     float64   `json:"turn_ms"` // what a side's turn lasts, at least
-	Cases    []Case    `json:"cases"`
-}
-
-// Machine is where it was measured.
-type Machine struct {
-	OS        string `json:"os"`
-	Arch      string `json:"arch"`
-	Processor string `json:"processor,omitempty"`
-	Cores     int    `json:"cores"`
-	Go        string `json:"go"`
-	Revision  string `json:"revision,omitempty"` // of the checkout, "+" behind it if files differ
+	Schema   string          `json:"schema"`
+	Measured time.Time       `json:"measured"`
+	Machine  machine.Machine `json:"machine"`
+	Peer     string          `json:"peer"`
+	Seed     uint64          `json:"seed"`
+	Rounds   int             `json:"rounds"`
+	Turn     float64         `json:"turn_ms"` // what a side's turn lasts, at least
+	Cases    []Case          `json:"cases"`
 }
 
 // Case is one piece of work that several sides have done in turns.
@@ -100,40 +87,7 @@ type Check struct {
 
 // newReport returns a report of nothing on this machine.
 func newReport() *Report {
-	r := &Report{
-		Schema: schema, Measured: time.Now().UTC().Truncate(time.Second), Peer: "onnxruntime-node " + ort.Version(),
-		Machine: Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, Processor: processor(), Cores: runtime.NumCPU(), Go: runtime.Version()},
+	return &Report{
+		Schema: schema, Measured: time.Now().UTC().Truncate(time.Second), Peer: "onnxruntime-node " + ort.Version(), Machine: machine.Here(),
 	}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			switch {
-			case s.Key == "vcs.revision":
-				r.Machine.Revision = s.Value + r.Machine.Revision
-			case s.Key == "vcs.modified" && s.Value == "true":
-				r.Machine.Revision += "+"
-			}
-		}
-	}
-	return r
-}
-
-// processor returns the name of the processor where the system tells it in a
-// file, and nothing elsewhere.
-func processor() string {
-	data, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return ""
-	}
-	fields := map[string]string{}
-	for line := range strings.Lines(string(data)) {
-		key, value, _ := strings.Cut(line, ":")
-		if key = strings.TrimSpace(key); fields[key] == "" {
-			fields[key] = strings.TrimSpace(value)
-		}
-	}
-	name := fields["model name"]
-	if family := fields["cpu family"]; family != "" {
-		name += " (family " + family + ", model " + fields["model"] + ")"
-	}
-	return name
 }

@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"fmt"
@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// ticks is processor time since the machine started, in the unit of Linux's
+// Ticks is processor time since the machine started, in the unit of Linux's
 // /proc: that of all its processors, what of it was spent at work, and what of
 // that by some processes.
-type ticks struct{ all, busy, own float64 }
+type Ticks struct{ all, busy, own float64 }
 
-// readTicks reads the processor time of the machine and of the given
+// Read reads the processor time of the machine and of the given
 // processes. ok is false where no file tells it: on other systems than Linux.
 //
 // Source: proc(5), /proc/stat and /proc/pid/stat.
-func readTicks(pids ...int) (t ticks, ok bool) {
+func Read(pids ...int) (t Ticks, ok bool) {
 	data, err := os.ReadFile("/proc/stat")
 	if err != nil {
 		return t, false
@@ -58,9 +58,9 @@ func readTicks(pids ...int) (t ticks, ok bool) {
 	return t, true
 }
 
-// others returns the share of the machine that anyone else used between two
+// Others returns the share of the machine that anyone else used between two
 // readings, the hypervisor's other guests included.
-func others(from, to ticks) float64 {
+func Others(from, to Ticks) float64 {
 	if to.all <= from.all {
 		return 0
 	}
