@@ -114,13 +114,7 @@ func (p *players) faithfulness(ctx context.Context, s *Settings, order []int, po
 
 	target := p.windows[0].Request().Target
 	if whole.probs != nil {
-		m.values[decisionFlip] = float64(p.n+1) / float64(p.n)
-		for _, k := range grid {
-			if removed[k].predicted() != whole.predicted() {
-				m.values[decisionFlip] = float64(k) / float64(p.n)
-				break
-			}
-		}
+		m.values[decisionFlip] = metric.FlipFraction(grid, p.n, func(k int) bool { return removed[k].predicted() != whole.predicted() })
 	}
 	if whole.probs != nil && target.Kind == sdk.KindClass && len(ks) > 0 {
 		prob := func(o outcome) float64 { return o.probs[target.Index] }
@@ -156,7 +150,7 @@ func (p *players) drop(ctx context.Context, s *Settings, r *num.Rand) (*drops, e
 	return d, r.Err()
 }
 
-// without keeps all units but some.
+// without keeps all units but those.
 func (p *players) without(units ...int) []bool {
 	keep := make([]bool, p.n)
 	for i := range keep {

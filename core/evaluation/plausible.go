@@ -73,12 +73,7 @@ func (r *run) plausible(truth []bool, scores []float64, order []int, values map[
 	values[tokenF1] = metric.TokenF1(truth, chosen)
 	match := metric.PartialMatch(metric.Spans(truth), metric.Spans(chosen), overlapThreshold)
 	values[iouF1] = match.F1()
-	if match.Predicted > 0 {
-		values[iouPrecision] = float64(match.PredictedHits) / float64(match.Predicted)
-	} else {
-		values[iouPrecision] = 0
-	}
-	values[iouRecall] = float64(match.TrueHits) / float64(match.True)
+	values[iouPrecision], values[iouRecall] = match.Rates()
 }
 
 // meanShare returns the mean share of marked words over the texts that have a

@@ -1,30 +1,10 @@
 package metric
 
-import (
-	"math"
-)
+import "math"
 
-// Curve is what becomes of a target when units go: Curve[k] with the k most
-// important ones removed, or all others, k = 0 … n. Of a curve by removal the
-// first value is the target of the whole input; of one by insertion it is the
-// last.
-type Curve []float64
-
-// AUC returns the area under the curve by trapezoids, over k/n: between 0 and 1
-// of a probability.
-func (c Curve) AUC() float64 {
-	if len(c) == 1 {
-		return c[0]
-	}
-	sum := 0.0
-	for k := 1; k < len(c); k++ {
-		sum += (c[k-1] + c[k]) / 2
-	}
-	return sum / float64(len(c)-1)
-}
-
-// Area returns the area under a curve of which only the values at ks are known, by
-// trapezoids over k/n, of n units: ks ascend from 0 to n. With every k it is AUC.
+// Area returns the area under a curve by trapezoids over k/n, between 0 and 1 of a
+// probability. The curve is what becomes of a target as k of n units go, or come:
+// values are those at ks, which ascend from 0 to n and need not be all.
 func Area(ks []int, values []float64, n int) float64 {
 	if n == 0 {
 		return values[0]
@@ -34,25 +14,6 @@ func Area(ks []int, values []float64, n int) float64 {
 		sum += float64(ks[i]-ks[i-1]) * (values[i-1] + values[i]) / 2
 	}
 	return sum / float64(n)
-}
-
-// Drop returns the mean of whole − c[k] over those k: the area over the
-// perturbation curve (AOPC) at those numbers of units.
-func (c Curve) Drop(whole float64, ks []int) float64 {
-	sum := 0.0
-	for _, k := range ks {
-		sum += whole - c[k]
-	}
-	return sum / float64(len(ks))
-}
-
-// All returns 0 … n of a curve, the ks of the mean over all of it.
-func (c Curve) All() []int {
-	ks := make([]int, len(c))
-	for k := range ks {
-		ks[k] = k
-	}
-	return ks
 }
 
 // Rule is how a share of n units becomes a number of them.
@@ -89,12 +50,12 @@ func (r Rule) Counts(n int, shares []float64) []int {
 // LogOdds returns the natural logarithm of p/(1−p).
 func LogOdds(p float64) float64 { return math.Log(p) - math.Log1p(-p) }
 
-// FlipFraction returns the share of units whose removal changes the prediction:
-// the first k at which decided says that it did, over n, and (n+1)/n where it
-// never does. Curves of n units have n+1 points.
-func FlipFraction(points int, flipped func(k int) bool) float64 {
-	n := points - 1
-	for k := range points {
+// FlipFraction returns the share of n units whose removal changes the prediction:
+// the first of ks, which ascend, at which flipped says that it did, over n, and
+// (n+1)/n where it never does. Serrano and Smith, "Is Attention Interpretable?",
+// 2019.
+func FlipFraction(ks []int, n int, flipped func(k int) bool) float64 {
+	for _, k := range ks {
 		if flipped(k) {
 			return float64(k) / float64(n)
 		}

@@ -76,20 +76,21 @@ func TestCurves(t *testing.T) {
 			at := fmt.Sprintf(".%d", texts)
 			var target int
 			c.Get(t, "target"+at, &target)
-			column := func(name string) metric.Curve {
-				var curve metric.Curve
+			column := func(name string) (curve []float64) {
 				classes := c.Outputs[name+at].Shape[1]
 				for row := range slices.Chunk(c.Want(t, name+at), classes) {
 					curve = append(curve, row[target])
 				}
 				return curve
 			}
+			n := c.Outputs["probs.comp_mask"+at].Shape[0] - 1
+			all := make([]int, n+1)
+			for k := range all {
+				all[k] = k
+			}
 			for _, fill := range []string{"delete", "mask"} {
 				for _, kind := range []string{"comp", "suff"} {
-					curve := column("probs." + kind + "_" + fill)
-					whole := column("probs.comp_" + fill)[0]
-					near("aopc_all_k."+kind+"_"+fill+at, curve.Drop(whole, curve.All()))
-					near("auc_trapezoid."+kind+"_"+fill+at, curve.AUC())
+					near("auc_trapezoid."+kind+"_"+fill+at, metric.Area(all, column("probs."+kind+"_"+fill), n))
 				}
 			}
 			curve := column("probs.comp_mask")
@@ -105,8 +106,7 @@ func TestCurves(t *testing.T) {
 				row := probs[k*classes : (k+1)*classes]
 				return slices.Index(row, slices.Max(row))
 			}
-			near("decision_flip_fraction"+at, metric.FlipFraction(len(probs)/classes, func(k int) bool { return best(k) != best(0) }))
-			n := len(probs)/classes - 1
+			near("decision_flip_fraction"+at, metric.FlipFraction(all, n, func(k int) bool { return best(k) != best(0) }))
 			for _, rule := range []metric.Rule{metric.Ceil, metric.Round, metric.FloorMin} {
 				var want []int
 				c.Get(t, "k."+string(rule)+at, &want)

@@ -160,11 +160,11 @@ func iou(a, b Span) float64 {
 	return float64(both) / float64(either)
 }
 
-// F1 returns the harmonic mean of precision and recall, 0 where nothing matches.
-func (m Match) F1() float64 { return harmonic(m.rates()) }
+// F1 returns the harmonic mean of the match's precision and recall.
+func (m Match) F1() float64 { return F1(m.Rates()) }
 
-// rates returns precision and recall, 0 of nothing.
-func (m Match) rates() (precision, recall float64) {
+// Rates returns precision and recall, 0 of nothing.
+func (m Match) Rates() (precision, recall float64) {
 	if m.Predicted > 0 {
 		precision = float64(m.PredictedHits) / float64(m.Predicted)
 	}
@@ -174,7 +174,8 @@ func (m Match) rates() (precision, recall float64) {
 	return precision, recall
 }
 
-func harmonic(precision, recall float64) float64 {
+// F1 returns the harmonic mean of precision and recall, 0 where both are.
+func F1(precision, recall float64) float64 {
 	if precision+recall == 0 {
 		return 0
 	}
@@ -192,9 +193,9 @@ func IOUF1(texts []Match) (micro, macro float64) {
 		all.PredictedHits += m.PredictedHits
 		all.True += m.True
 		all.TrueHits += m.TrueHits
-		p, r := m.rates()
+		p, r := m.Rates()
 		precision += p / float64(len(texts))
 		recall += r / float64(len(texts))
 	}
-	return all.F1(), harmonic(precision, recall)
+	return all.F1(), F1(precision, recall)
 }
