@@ -80,6 +80,8 @@ type Forward struct {
 	// Edits change values on the way, in order, in every row. Their use is the
 	// need NeedPatch.
 	Edits []Edit
+	// Rule says how a gradient passes the target back; of Gradient alone.
+	Rule Rule
 }
 
 // FillKind says what a dropped unit or token becomes, with its code in the ABI.

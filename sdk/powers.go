@@ -8,8 +8,9 @@ type Differentiable interface {
 	Model
 	// Gradient is Forward, and the gradient of each row's target at the points
 	// wrt, each of which is one name as Forward.Points has them: the reply holds
-	// Grad(name) for it, of the shape of the point. Reading the gradient at a
-	// point other than the word embeddings takes the point's own need too.
+	// Grad(name) for it, of the shape of the point: where f.Rule is another one
+	// than RuleGradient, the relevance there in the place of the gradient. Reading
+	// it at a point other than the word embeddings takes the point's own need too.
 	Gradient(ctx context.Context, f *Forward, wrt []string) (Reply, error)
 }
 
@@ -57,6 +58,38 @@ func Tokenize(ctx context.Context, m Model, text string) ([]Token, error) {
 		return d.Tokenize(ctx, text)
 	}
 	return nil, NewError(EUnsupported, "the model has no tokenizer")
+}
+
+// Rule says how a target is passed back through a model, with its code in the
+// ABI. Minors add rules: EUnsupported where the host or the model has not the one
+// that is asked for.
+type Rule uint32
+
+// The rules. Whatever the rule, what is passed back begins at the logits with the
+// target's gradient there.
+const (
+	// RuleGradient is the chain rule.
+	RuleGradient Rule = 0
+	// RuleLRPAlpha1 is layer-wise relevance propagation with α = 1 and β = 0 as
+	// Chefer, Gur and Wolf have it for transformers ("Transformer Interpretability
+	// Beyond Attention Visualization", CVPR 2021): what each input of a layer has
+	// of what speaks for its outputs. The relevance of a layer's values adds up to
+	// that of the layer behind it. It is that of whole values, of attention's
+	// scores and of its patterns, and not passed back through edits.
+	RuleLRPAlpha1 Rule = 1
+)
+
+var ruleNames = [...]string{"gradient", "lrp-alpha1"}
+
+// Known reports whether r is one of the rules.
+func (r Rule) Known() bool { return int64(r) < int64(len(ruleNames)) }
+
+// String returns the rule's name.
+func (r Rule) String() string {
+	if r.Known() {
+		return ruleNames[r]
+	}
+	return "unknown"
 }
 
 // Generation says how a row of tokens is continued.

@@ -75,6 +75,7 @@ const (
 	FieldPoints Field = 11 // string list: the activations that the reply keeps
 	FieldEdits  Field = 12 // edit list
 	FieldWrt    Field = 13 // string list: where a gradient is taken; of grad alone
+	FieldRule   Field = 14 // u32 rule code: how the target is passed back; of grad alone
 )
 
 // The fields of a generation spec.

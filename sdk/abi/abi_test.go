@@ -411,6 +411,7 @@ func TestBadFrames(t *testing.T) {
 		"want unknown":         {units + field(abi.FieldWant, 1, "\x09\x00\x00\x00"), sdk.EUnsupported},
 		"unknown twice":        {units + field(70, 0, "x") + field(70, 0, "y") + field(60, 0, "x") + field(60, 0, "y"), 0},
 		"wrt of a forward":     {units + field(abi.FieldWrt, 1, "\x01\x00\x00\x00\x01\x00\x00\x00a"), sdk.EUnsupported},
+		"rule of a forward":    {units + field(abi.FieldRule, 1, "\x01\x00\x00\x00"), sdk.EUnsupported},
 		"edits cut":            {units + field(abi.FieldEdits, 1, "\x01\x00\x00\x00\x01\x00\x00\x00a\x00\x00\x00\x00\x01"), sdk.EInvalid},
 		"2 G edits":            {units + field(abi.FieldEdits, 1, "\xff\xff\xff\x7f"), sdk.EInvalid},
 	} {

@@ -124,13 +124,16 @@ func TestCodesOfSDKAreTheDocumented(t *testing.T) {
 	for name, o := range map[string]sdk.EditOp{"EditReplace": sdk.EditReplace, "EditZero": sdk.EditZero, "EditMean": sdk.EditMean, "EditAdd": sdk.EditAdd, "EditScale": sdk.EditScale} {
 		add(name, int(o), o.String())
 	}
+	for name, r := range map[string]sdk.Rule{"RuleGradient": sdk.RuleGradient, "RuleLRPAlpha1": sdk.RuleLRPAlpha1} {
+		add(name, int(r), r.String())
+	}
 	for name, l := range map[string]sdk.Level{"Debug": sdk.Debug, "Note": sdk.Note, "Warning": sdk.Warning} {
 		add(name, int(l), strings.ToLower(name))
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(row{})); diff != "" {
 		t.Errorf("sdk differs from docs/ABI.md (-docs +sdk):\n%s", diff)
 	}
-	if sdk.Errno(-12).String() != "EUNKNOWN" || sdk.DType(6).String() != "unknown" || sdk.FillKind(8).Known() || sdk.FillKind(8).String() != "unknown" {
+	if sdk.Errno(-12).String() != "EUNKNOWN" || sdk.DType(6).String() != "unknown" || sdk.FillKind(8).Known() || sdk.FillKind(8).String() != "unknown" || sdk.Rule(2).Known() || sdk.Rule(2).String() != "unknown" {
 		t.Error("sdk has a code that docs/ABI.md does not have")
 	}
 }

@@ -17,6 +17,7 @@ type Forward struct {
 	Points         []string
 	Edits          []Edit
 	Wrt            []string // of a gradient's spec alone
+	Rule           sdk.Rule // of a gradient's spec alone
 }
 
 // Edit is an sdk.Edit whose value is a handle, 0 where it has none.
@@ -84,6 +85,11 @@ func AppendForward(b []byte, f *Forward) []byte {
 		w.Strings(f.Wrt)
 		w.Close(m)
 	}
+	if f.Rule != sdk.RuleGradient {
+		m = w.Open(FieldRule, FlagCritical)
+		w.U32(uint32(f.Rule))
+		w.Close(m)
+	}
 	return w.B
 }
 
@@ -131,6 +137,9 @@ func parseForward(b []byte, gradient bool) (*Forward, error) {
 			}
 		case FieldWrt:
 			f.Wrt = v.Strings()
+			return gradient
+		case FieldRule:
+			f.Rule = sdk.Rule(v.U32())
 			return gradient
 		default:
 			return false

@@ -89,6 +89,13 @@ export enum EditOp { REPLACE = 0, ZERO = 1, MEAN = 2, ADD = 3, SCALE = 4 }
 /** The operations of op. */
 export enum Op { RIDGE = 1, MATMUL = 2, SOFTMAX = 3, TOPK = 4, SUM = 5, MEAN = 6 }
 
+/**
+ * How a gradient passes the target back, from its gradient at the logits on: by
+ * the chain rule, or by layer-wise relevance propagation with α = 1 and β = 0, as
+ * Chefer, Gur and Wolf have it for transformers (CVPR 2021).
+ */
+export enum Rule { GRADIENT = 0, LRP_ALPHA1 = 1 }
+
 /** The scale of a target. */
 export enum Output { LOGIT = 1, PROB = 2, LOGPROB = 3 }
 
@@ -130,6 +137,7 @@ enum Field {
   POINTS = 11,
   EDITS = 12,
   WRT = 13,
+  RULE = 14,
 
   // A generation.
   MAX_TOKENS = 1,
@@ -865,6 +873,8 @@ export class Forward {
   points: string[] = [];
   /** In order. */
   edits: Edit[] = [];
+  /** How gradient passes the target back; of that alone. */
+  rule: Rule = Rule.GRADIENT;
 
   /** Evaluates all rows in one call: a thousand cost one. Needs "forward". */
   run(): Reply {
@@ -876,8 +886,9 @@ export class Forward {
   }
 
   /**
-   * Evaluates, and takes the gradient of each row's target at the points wrt,
-   * which Reply.gradient has. Needs "gradients".
+   * Evaluates, and takes the gradient of each row's target at the points wrt, or
+   * the relevance there by another rule, which Reply.gradient has. Needs
+   * "gradients".
    */
   gradient(wrt: string[]): Reply {
     const own: Tensor[] = [];
@@ -956,6 +967,7 @@ export class Forward {
       w.close(mark);
     }
     w.strings(Field.WRT, wrt);
+    if (this.rule != Rule.GRADIENT) w.field<u32>(Field.RULE, this.rule);
     return w;
   }
 }

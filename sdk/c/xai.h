@@ -96,6 +96,11 @@ enum {
 /* What an edit does with the activations that it selects. */
 typedef enum { XAI_EDIT_REPLACE = 0, XAI_EDIT_ZERO = 1, XAI_EDIT_MEAN = 2, XAI_EDIT_ADD = 3, XAI_EDIT_SCALE = 4 } xai_edit_op;
 
+/* How xai_grad passes the target back, from its gradient at the logits on: by
+ * the chain rule, or by layer-wise relevance propagation with alpha = 1 and
+ * beta = 0, as Chefer, Gur and Wolf have it for transformers (CVPR 2021). */
+typedef enum { XAI_RULE_GRADIENT = 0, XAI_RULE_LRP_ALPHA1 = 1 } xai_rule;
+
 /* The operations of xai_op. */
 enum { XAI_OP_RIDGE = 1, XAI_OP_MATMUL = 2, XAI_OP_SOFTMAX = 3, XAI_OP_TOPK = 4, XAI_OP_SUM = 5, XAI_OP_MEAN = 6 };
 
@@ -148,6 +153,7 @@ enum {
 	XAI_FIELD_POINTS = 11,
 	XAI_FIELD_EDITS = 12,
 	XAI_FIELD_WRT = 13,
+	XAI_FIELD_RULE = 14,
 };
 
 /* of a generation, */
@@ -989,6 +995,7 @@ typedef struct {
 	const xai_edit *edits;
 	size_t num_edits;
 	const char *const *wrt; /* of xai_grad alone: where the gradient is taken; NULL ends them */
+	xai_rule rule;          /* of xai_grad alone */
 } xai_spec;
 
 XAI_ONCE void xai_put_units(xai_writer *w, uint32_t tag, const xai_units *units) {
@@ -1064,6 +1071,11 @@ XAI_ONCE void xai_put_spec(xai_writer *w, const xai_spec *s) {
 		xai_close(w, mark);
 	}
 	xai_put_names(w, XAI_FIELD_WRT, s->wrt);
+	if (s->rule) {
+		mark = xai_open(w, XAI_FIELD_RULE);
+		xai_put_u32(w, s->rule);
+		xai_close(w, mark);
+	}
 }
 
 /* Evaluates the model on many variants of the input in one call: a thousand rows
@@ -1079,7 +1091,8 @@ static inline xai_error xai_forward(const xai_spec *spec, xai_reply *out) {
 }
 
 /* Evaluates as xai_forward does and takes the gradient of each row's target at
- * spec.wrt, "grad(POINT)" in the reply. Needs "gradients". */
+ * spec.wrt, or the relevance there by another spec.rule: "grad(POINT)" in the
+ * reply. Needs "gradients". */
 static inline xai_error xai_grad(const xai_spec *spec, xai_reply *out) {
 	void *mark = xai_mark();
 	xai_writer w = {NULL, 0, 0, 0};

@@ -95,7 +95,7 @@ func evaluate(f *sdk.Forward, wrt []string, call func(spec unsafe.Pointer, n uin
 	if f == nil {
 		return nil, sdk.NewError(sdk.EInvalid, "the forward is nil")
 	}
-	spec := abi.Forward{Over: f.Over, Fill: f.Fill, Target: f.Target, KeepDuplicates: f.KeepDuplicates, Points: f.Points, Wrt: wrt}
+	spec := abi.Forward{Over: f.Over, Fill: f.Fill, Target: f.Target, KeepDuplicates: f.KeepDuplicates, Points: f.Points, Wrt: wrt, Rule: f.Rule}
 	var handles []int64
 	defer func() {
 		for _, h := range handles {

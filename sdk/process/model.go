@@ -52,7 +52,7 @@ func (m *model) evaluate(ctx context.Context, f *sdk.Forward, wrt []string, even
 	if f == nil {
 		return nil, sdk.NewError(sdk.EInvalid, "the forward is nil")
 	}
-	spec := abi.Forward{Over: f.Over, Fill: f.Fill, Target: f.Target, KeepDuplicates: f.KeepDuplicates, Points: f.Points, Wrt: wrt}
+	spec := abi.Forward{Over: f.Over, Fill: f.Fill, Target: f.Target, KeepDuplicates: f.KeepDuplicates, Points: f.Points, Wrt: wrt, Rule: f.Rule}
 	var handles []int64
 	defer func() {
 		for _, handle := range handles {

@@ -337,6 +337,7 @@ class _Tag:
     POINTS = 11
     EDITS = 12
     WRT = 13
+    RULE = 14
 
     # A generation.
     MAX_TOKENS = 1
@@ -690,6 +691,7 @@ _LEVELS = ("debug", "note", "warning")
 # ---- The model ----
 
 _FILLS = ("mask", "pad", "delete", "zero", "text", "token", "hide", "average")
+_RULES = ("gradient", "lrp-alpha1")
 _EDITS = ("replace", "zero", "mean", "add", "scale")
 _WANTS = ("target", "logits", "probs", "logprobs")
 _OPS = ("ridge", "matmul", "softmax", "topk", "sum", "mean")
@@ -808,11 +810,13 @@ class Model:
                     target=target, dedup=dedup, want=want, points=points, edits=edits)
         return self._evaluate(_Event.FORWARD, spec)
 
-    def gradient(self, *, wrt: Sequence[str], **rows: Any) -> Reply:
+    def gradient(self, *, wrt: Sequence[str], rule: str = "gradient", **rows: Any) -> Reply:
         """forward, with its arguments, and the gradient of each row's target at the points wrt: the
         reply has reply[grad(point)] for each, of the shape of the point. It takes the need
-        gradients, and that of a point other than the word embeddings."""
-        return self._evaluate(_Event.GRAD, {**rows, "wrt": wrt})
+        gradients, and that of a point other than the word embeddings. By the rule lrp-alpha1 it is
+        the relevance there, by layer-wise relevance propagation as Chefer, Gur and Wolf have it for
+        transformers (CVPR 2021)."""
+        return self._evaluate(_Event.GRAD, {**rows, "wrt": wrt, "rule": rule})
 
     def generate(
         self,
@@ -893,6 +897,7 @@ def _forward(
     points: Optional[Sequence[str]] = None,
     edits: Optional[Sequence[Edit]] = None,
     wrt: Optional[Sequence[str]] = None,
+    rule: str = "gradient",
 ) -> bytes:
     """The frame of a forward or a gradient, whose tensors send hands to the host."""
     if sum(rows is not None for rows in (units, masks, texts, ids, embeds)) != 1:
@@ -942,6 +947,8 @@ def _forward(
         out.append(_field(_Tag.EDITS, _list(edits, edit)))
     if wrt is not None:
         out.append(_field(_Tag.WRT, _strings(wrt)))
+    if rule != "gradient":
+        out.append(_field(_Tag.RULE, _u32(_index(_RULES, rule, "rule of a gradient"))))
     return b"".join(out)
 
 

@@ -76,6 +76,7 @@ mod field {
     pub const POINTS: usize = 11;
     pub const EDITS: usize = 12;
     pub const WRT: usize = 13;
+    pub const RULE: usize = 14;
 
     // A generation.
     pub const MAX_TOKENS: usize = 1;
@@ -1028,6 +1029,16 @@ pub enum Edit<'a> {
     Scale(&'a Tensor),
 }
 
+/// How a gradient passes the target back, from its gradient at the logits on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// The chain rule.
+    Gradient = 0,
+    /// Layer-wise relevance propagation with α = 1 and β = 0, by the rules for transformers
+    /// of Chefer, Gur and Wolf, CVPR 2021.
+    LrpAlpha1 = 1,
+}
+
 /// The rows of a forward.
 #[derive(Clone, Copy, Debug)]
 pub enum Rows<'a> {
@@ -1059,6 +1070,8 @@ pub struct Forward<'a> {
     pub points: &'a [&'a str],
     /// Points with what is done there, in order.
     pub edits: &'a [(&'a str, Edit<'a>)],
+    /// How `gradient` passes the target back; of that alone.
+    pub rule: Rule,
 }
 
 impl<'a> Forward<'a> {
@@ -1072,6 +1085,7 @@ impl<'a> Forward<'a> {
             want: &[],
             points: &[],
             edits: &[],
+            rule: Rule::Gradient,
         }
     }
 
@@ -1082,8 +1096,8 @@ impl<'a> Forward<'a> {
         })
     }
 
-    /// Evaluates, and takes the gradient of each row's target at the points `wrt`, which
-    /// `Reply::gradient` has. Needs "gradients".
+    /// Evaluates, and takes the gradient of each row's target at the points `wrt`, or the
+    /// relevance there by another `rule`, which `Reply::gradient` has. Needs "gradients".
     pub fn gradient(&self, wrt: &[&str]) -> Result<Reply> {
         self.send(wrt, |spec| unsafe { host::grad(spec.as_ptr(), spec.len()) })
     }
@@ -1169,6 +1183,9 @@ impl<'a> Forward<'a> {
         }
         if !wrt.is_empty() {
             w.field(field::WRT, |w| w.strings(wrt));
+        }
+        if self.rule != Rule::Gradient {
+            w.field(field::RULE, |w| w.u32(self.rule as u32));
         }
         check(call(&w.0)).map(Reply)
     }

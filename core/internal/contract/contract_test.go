@@ -251,6 +251,23 @@ func TestModel(t *testing.T) {
 	}
 }
 
+// TestRules: a rule is of gradients alone, and one that is known.
+func TestRules(t *testing.T) {
+	for rule, want := range map[sdk.Rule]sdk.Errno{sdk.RuleGradient: 0, sdk.RuleLRPAlpha1: 0, 2: sdk.EUnsupported} {
+		f := &sdk.Forward{Texts: []string{"a"}, Rule: rule}
+		all := sdk.Info{Needs: []sdk.Need{sdk.NeedForward, sdk.NeedGradients}}
+		var p powers
+		_, err := sdk.Gradient(t.Context(), Model(&p, all, request()), f, "embeddings")
+		if want == 0 && (err != nil || p.last != f) || want != 0 && !errors.Is(err, &sdk.Error{Code: want}) {
+			t.Errorf("a gradient by %v: %v, want %v", rule, err, want)
+		}
+		_, err = Model(&p, all, request()).Forward(t.Context(), f)
+		if (rule == sdk.RuleGradient) != (err == nil) || err != nil && !errors.Is(err, &sdk.Error{Code: sdk.EInvalid}) {
+			t.Errorf("a forward by %v: %v", rule, err)
+		}
+	}
+}
+
 // TestNeeds: what a call needs is refused without it, and nothing else is.
 func TestNeeds(t *testing.T) {
 	text := []string{"a"}

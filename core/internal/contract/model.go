@@ -49,6 +49,9 @@ func (m *model) Forward(ctx context.Context, f *sdk.Forward) (sdk.Reply, error) 
 	if err := m.check(ctx, f); err != nil {
 		return nil, err
 	}
+	if f.Rule != sdk.RuleGradient {
+		return nil, invalid("a forward has a rule, which only a gradient passes its target back by")
+	}
 	return m.Model.Forward(ctx, f)
 }
 
@@ -59,6 +62,9 @@ func (m *model) Gradient(ctx context.Context, f *sdk.Forward, wrt []string) (sdk
 	}
 	if err := m.check(ctx, f); err != nil {
 		return nil, err
+	}
+	if !f.Rule.Known() {
+		return nil, sdk.NewError(sdk.EUnsupported, "the gradient is to be passed back by a rule that this version does not know")
 	}
 	if len(wrt) == 0 {
 		return nil, invalid("a gradient names no point to take it at")

@@ -35,7 +35,7 @@ func (c *Call) evaluate(b []byte, parse func([]byte) (*abi.Forward, error), run 
 	if err != nil {
 		return 0, err
 	}
-	f := &sdk.Forward{Over: spec.Over, Fill: spec.Fill, Target: spec.Target, KeepDuplicates: spec.KeepDuplicates, Points: spec.Points}
+	f := &sdk.Forward{Over: spec.Over, Fill: spec.Fill, Target: spec.Target, KeepDuplicates: spec.KeepDuplicates, Points: spec.Points, Rule: spec.Rule}
 	for _, e := range spec.Edits {
 		edit := sdk.Edit{Point: e.Point, Op: e.Op}
 		if e.Value != 0 {

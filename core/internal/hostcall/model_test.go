@@ -122,6 +122,7 @@ func TestGradient(t *testing.T) {
 	spec := abi.AppendForward(nil, &abi.Forward{
 		Rows: abi.FieldEmbeds, Handle: embeds, Points: []string{"attentions", "hidden_states[1]"},
 		Edits: []abi.Edit{{Point: "z0", Op: sdk.EditScale, Value: value}, {Point: "z1", Op: sdk.EditZero}}, Wrt: []string{"embeddings"},
+		Rule: sdk.RuleLRPAlpha1,
 	})
 	h, err := c.Grad(spec)
 	if err != nil {
@@ -130,6 +131,7 @@ func TestGradient(t *testing.T) {
 	want := &sdk.Forward{
 		Embeds: sdk.NewTensor(make([]float32, 3*2*4), 3, 2, 4), Points: []string{"attentions", "hidden_states[1]"},
 		Edits: []sdk.Edit{{Point: "z0", Op: sdk.EditScale, Value: &sdk.Tensor{Shape: []int{}, Data: []float64{2}}}, {Point: "z1", Op: sdk.EditZero}},
+		Rule:  sdk.RuleLRPAlpha1,
 	}
 	if diff := cmp.Diff(want, m.forward); diff != "" || !cmp.Equal(m.wrt, []string{"embeddings"}) {
 		t.Errorf("the model was asked for something else at %v:\n%s", m.wrt, diff)

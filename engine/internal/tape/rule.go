@@ -46,17 +46,20 @@ func (r Rule) Check(graph *arch.Graph, s point.Selection) error {
 	if r >= Rules {
 		return refuse("there is no such rule")
 	}
+	undefined := ""
 	for _, n := range graph.Nodes {
 		switch op := n.Op.(type) {
 		case arch.Words, arch.Embed, arch.Select, arch.Add, arch.Scale, arch.Norm, arch.Linear, arch.Activate, arch.Edge:
-			continue
 		case arch.Attention:
-			if op.Relative == nil {
-				continue
+			if op.Relative != nil {
+				return refuse("the rule is not defined for relative positions, which the attention of this model has")
 			}
-			return refuse("the rule is not defined for relative positions, which the attention of this model has")
+		default:
+			undefined = "the rule is not defined for this architecture"
 		}
-		return refuse("the rule is not defined for this architecture")
+	}
+	if undefined != "" {
+		return refuse(undefined)
 	}
 	edge, ok := graph.Nodes[s.Point.Node].Op.(arch.Edge)
 	switch {

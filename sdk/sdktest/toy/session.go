@@ -96,6 +96,9 @@ func (s *Session) Gradient(ctx context.Context, f *sdk.Forward, wrt []string) (s
 	if len(wrt) == 0 {
 		return nil, invalid("a gradient names no point to take it at")
 	}
+	if f != nil && f.Rule != sdk.RuleGradient {
+		return nil, sdk.NewError(sdk.EUnsupported, "toy models pass a target back by the gradient alone")
+	}
 	return s.evaluate(ctx, f, wrt)
 }
 

@@ -426,6 +426,9 @@ func TestErrors(t *testing.T) {
 	if _, err := s.Gradient(t.Context(), &sdk.Forward{Texts: texts}, nil); !errors.Is(err, &sdk.Error{Code: sdk.EInvalid}) {
 		t.Errorf("a gradient at nothing: %v", err)
 	}
+	if _, err := s.Gradient(t.Context(), &sdk.Forward{Texts: texts, Rule: sdk.RuleLRPAlpha1}, []string{"embeddings"}); !errors.Is(err, &sdk.Error{Code: sdk.EUnsupported}) {
+		t.Errorf("relevance: %v", err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := s.Forward(ctx, &sdk.Forward{Texts: texts}); !errors.Is(err, context.Canceled) {
