@@ -37,6 +37,12 @@ type Request struct {
 	// Steps explains each token of a continuation too, in attributions named
 	// step.0, step.1 …
 	Steps bool
+	// Sanity checks the method by parameter randomisation, in Explanation.Sanity:
+	// the input is explained again by models of which ever more weights are in
+	// another order, which the seed draws, once for each layer and for what stands
+	// before and behind them. Each run has the method's limits to itself, and the
+	// changed weights their part of the memory budget.
+	Sanity bool
 	// Units is UnitsToken, UnitsWord, UnitsSentence, or spans:… as ParseUnits has
 	// it; words.
 	Units   string
@@ -52,8 +58,8 @@ type Request struct {
 	// Log receives the method's log lines.
 	Log func(level sdk.Level, message string)
 	// Trace receives the time that each phase took: "load" (of the module),
-	// "encode", "hash" (of the weights), "forward", "method" (its own part), and
-	// in 8 bits "float32" (what is computed in that, too).
+	// "encode", "hash" (of the weights), "forward", "method" (its own part),
+	// in 8 bits "float32" (what is computed in that, too), and "sanity".
 	Trace func(phase string, d time.Duration)
 }
 
@@ -188,21 +194,30 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 	if s.truncated > 0 {
 		x.Diagnostics[DiagTruncated] = Float(s.truncated)
 	}
+	again := func(s *session, value float64) (*sdk.Explanation, error) {
+		again := *request
+		again.Target, again.Log = s.describe(value), nil
+		again.Progress = func(int, int) error { return ctx.Err() }
+		e, _, err := ready.run(ctx, s, &again)
+		return e, err
+	}
 	if m.float32 != nil {
 		begin := time.Now()
-		changes, err := s.inFloat32(ctx, r, result, func(s *session, value float64) (*sdk.Explanation, error) {
-			again := *request
-			again.Target, again.Log = s.describe(value), nil
-			again.Progress = func(int, int) error { return ctx.Err() }
-			e, _, err := ready.run(ctx, s, &again)
-			return e, err
-		})
+		changes, err := s.inFloat32(ctx, r, result, again)
 		if err != nil {
 			return nil, methodError(info.Name, err)
 		}
 		maps.Copy(x.Diagnostics, changes)
 		trace("float32", time.Since(begin))
 	}
+	if r.Sanity {
+		begin := time.Now()
+		if x.Sanity, err = s.checkSanity(ctx, r, result, again); err != nil {
+			return nil, methodError(info.Name, err)
+		}
+		trace("sanity", time.Since(begin))
+	}
+	x.Doubts = doubts(x)
 	x.Provenance.WallSeconds = time.Since(start).Seconds()
 	return x, nil
 }

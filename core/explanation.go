@@ -23,7 +23,11 @@ type Explanation struct {
 	Attributions []Attribution `json:"attributions"`
 	Tensors      []Tensor      `json:"tensors"`
 	Diagnostics  Diagnostics   `json:"diagnostics"`
-	Provenance   Provenance    `json:"provenance"`
+	Sanity       *Sanity       `json:"sanity,omitempty"` // where the request asked for it
+	// Doubts are the reasons not to trust the values, in plain sentences: empty where
+	// the host knows none. They follow from all else.
+	Doubts     []Doubt    `json:"doubts"`
+	Provenance Provenance `json:"provenance"`
 }
 
 // ModelRef identifies the model by name and by the hashes of its files.

@@ -131,6 +131,7 @@ func (x *Explanation) Again(raw *Raw) (Request, error) {
 		Output:  sdk.Output(x.Target.Output),
 		Units:   x.Provenance.Units,
 		Steps:   slices.ContainsFunc(x.Attributions, func(a Attribution) bool { return a.Name == "step.0" && len(x.Target.Steps) > 0 }),
+		Sanity:  x.Sanity != nil,
 		Seed:    x.Provenance.Seed,
 		Runtime: x.Method.Runtime,
 	}
@@ -197,7 +198,8 @@ var kernelFamilies = []string{"generic", "avx2", "avx512", "neon"}
 
 // Verify runs an explanation again on m, as r says, and compares. What is
 // compared is all that the run settles: no times, no fuel, no words that name the
-// model, and apart from the rest what may be another elsewhere.
+// model, no doubts, which follow from the rest, and apart from it what may be
+// another elsewhere.
 func (h *Host) Verify(ctx context.Context, m *Model, x *Explanation, r Request) (*Verification, error) {
 	if known := append(slices.Clone(kernelFamilies), engine.Kernels()...); !slices.Contains(known, x.Provenance.Kernel) {
 		return nil, &Error{Kind: KindInput, Msg: "the explanation names the kernels " + strconv.Quote(shorten(x.Provenance.Kernel)) + ", which this version does not know", Hint: "those that it knows are " + strings.Join(kernelFamilies, ", ") + "; a newer xai may have others"}
@@ -323,6 +325,18 @@ func (v *Verification) compare(was, is *Explanation) {
 		}
 		values("diagnostics."+name, []Float{was.Diagnostics[name]}, now)
 	}
+	stages := func(x *Explanation) (targets, ranks []Float) {
+		if x.Sanity != nil {
+			for _, s := range x.Sanity.Stages {
+				targets, ranks = append(targets, s.Target), append(ranks, s.Values, s.Magnitudes)
+			}
+		}
+		return targets, ranks
+	}
+	targets, ranks := stages(was)
+	targetsNow, ranksNow := stages(is)
+	values("sanity.target", targets, targetsNow)
+	values("sanity.ranks", ranks, ranksNow)
 }
 
 // distance returns the largest difference of two lists as a part of their

@@ -24,7 +24,7 @@ type explanation struct {
 	params        []string
 	target        string
 	outputScale   string
-	steps         bool
+	steps, sanity bool
 	units         string
 	seed          uint64
 	format        string
@@ -80,6 +80,7 @@ chooses the format where --format does not.`,
 	f.StringVar(&e.target, "target", "", "what to explain, `TARGET` as above (default: what the model answers)")
 	f.Var(choice{&e.outputScale, []string{"logit", "prob", "logprob"}}, "output", "scale of the target (default: prob, but logprob of a continuation)")
 	f.BoolVar(&e.steps, "steps", false, "explain each token of a continuation as well")
+	f.BoolVar(&e.sanity, "sanity", false, "explain the text by models with shuffled weights as well, layer by layer from the top, and say whether the scores change: the method has to notice")
 	f.Var(units{&e.units}, "units", "what gets a score: words by Unicode's rules (default), tokens, sentences, ranges of bytes as spans:0-5,6-12, or those of a JSON file as @FILE")
 	f.Var(seed{&e.seed}, "seed", "seed of whatever is drawn at random; the same seed gives the same result")
 	f.Var(choice{&e.format, formats}, "format", "how to write the result (default: term)")
@@ -112,8 +113,11 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 	if _, terminal := terminalWidth(e.stdout); terminal && format == "safetensors" && e.file == "" {
 		return usage("name a file with -o", "safetensors is a binary format and standard output is a terminal")
 	}
+	if e.sanity && format != "term" && format != "json" {
+		return usage("use --format term or json", "%s has no place for the sanity check", format)
+	}
 	request := core.Request{
-		Method: e.method, Target: e.target, Output: sdk.Output(e.outputScale), Steps: e.steps, Units: e.units,
+		Method: e.method, Target: e.target, Output: sdk.Output(e.outputScale), Steps: e.steps, Sanity: e.sanity, Units: e.units,
 		Seed: e.seed, Runtime: e.runtime, Timeout: e.timeout, Fuel: int64(e.fuel), Log: e.log,
 	}
 	var err error
@@ -162,10 +166,10 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 	if entry.ShadowsBuiltin {
 		fmt.Fprintf(e.stderr, "note: the method %s is that of %s, in place of the embedded one\n", report.Line(entry.Name), report.Line(entry.File.Path))
 	}
-	if format != "term" { // the terminal's report lists them
+	if format != "term" { // the report for people says so itself
 		e.noteDropped(len(result.Input.Dropped))
 	}
-	if n := int(result.Diagnostics[core.DiagUnknown]); n > 0 {
+	if n := int(result.Diagnostics[core.DiagUnknown]); n > 0 && format != "term" {
 		fmt.Fprintf(e.stderr, "note: %d of %d tokens are unknown to this model, which cannot tell them apart\n", n, len(result.Input.Tokens))
 	}
 	answer, err := predicted(ctx, model, request.Input, format)

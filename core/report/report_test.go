@@ -164,17 +164,56 @@ func TestTermShowsWhatWasCut(t *testing.T) {
 	}
 }
 
-func TestTermDoubt(t *testing.T) {
-	e := explain("good", unit{"good", 0.001})
-	for _, c := range []struct {
-		value, baseline core.Float
-		want            bool
-	}{{0.97, 0.9703, true}, {0.97, 0.5, false}, {-2, -2.01, true}, {0.001, -0.001, false}, {0, 0, true}} {
-		e.Target.Value, e.Target.Baseline = c.value, &c.baseline
-		if got := strings.Contains(render(t, Term{Width: 120}, e, nil), "the scores say little"); got != c.want {
-			t.Errorf("value %v, baseline %v: doubt is %v", c.value, c.baseline, got)
+// TestTermDoubts: each doubt has its own mark, but for what stands below the text
+// already.
+func TestTermDoubts(t *testing.T) {
+	e := explain("good", unit{"good", 0.5})
+	if got := render(t, Term{}, e, nil); strings.Contains(got, "!") {
+		t.Errorf("without a doubt it says\n%s", got)
+	}
+	e.Doubts = []core.Doubt{
+		{Code: core.DoubtOneUnit, Text: "There is one unit alone."},
+		{Code: core.DoubtFlat, Text: "The output without the input is almost the same: another fill \x1b[31mor baseline may say more."},
+		{Code: core.DoubtCut, Text: "3 tokens did not fit."},
+	}
+	const want = `
+  ! There is one unit alone.
+  ! The output without the input
+    is almost the same: another
+    fill ␛[31mor baseline may
+    say more.
+`
+	if got := render(t, Term{Width: 34}, e, nil); !strings.Contains(got, want) || strings.Contains(got, "did not fit") {
+		t.Errorf("it says\n%s", got)
+	}
+}
+
+// TestTermSizes: the legend does not say of a size that it raises or lowers anything.
+func TestTermSizes(t *testing.T) {
+	e := explain("A good film", unit{"good", 0.5}, unit{"film", 0.25})
+	for _, level := range []Level{NoColour, TrueColour} {
+		for _, unsigned := range []bool{false, true} {
+			e.Diagnostics["unsigned"] = 0
+			if unsigned {
+				e.Diagnostics["unsigned"] = 1
+			}
+			got := strings.Join(strings.Fields(render(t, Term{Level: level}, e, nil)), " ")
+			signed := strings.Contains(got, "[-] lowers it;") || strings.Contains(got, "raises the")
+			if size := strings.Contains(got, "does not say whether it raises or lowers it"); size != unsigned || signed == unsigned || strings.Contains(got, "unsigned") {
+				t.Errorf("unsigned %t:\n%s", unsigned, got)
+			}
 		}
 	}
+}
+
+// TestTermSanity shows how the scores change with the model.
+func TestTermSanity(t *testing.T) {
+	e := explain("A good film", unit{"A", -0.1}, unit{"good", 0.5}, unit{"film", 0.25})
+	e.Sanity = &core.Sanity{Stages: []core.SanityStage{
+		{Down: "head", Values: 0.5, Magnitudes: 1}, {Down: "layer.0", Values: -1, Magnitudes: -0.5},
+		{Down: "embeddings", Values: core.Float(math.NaN()), Magnitudes: core.Float(math.NaN())},
+	}}
+	golden(t, "sanity.txt", render(t, Term{Width: 60}, e, nil))
 }
 
 // TestTermDev: who reads a report sees that nothing held its method to a hash.

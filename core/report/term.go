@@ -48,7 +48,11 @@ func (t Term) Explanation(w io.Writer, e *core.Explanation, p *core.Prediction) 
 		if i == 0 {
 			b.WriteByte('\n')
 			t.texts(&b, e, rows, scale)
-			t.legend(&b, &e.Target, scale)
+			if e.Unsigned(a.Name) {
+				t.sizes(&b, &e.Target, scale)
+			} else {
+				t.legend(&b, &e.Target, scale)
+			}
 			t.table(&b, rows, scale, t.Top)
 			continue
 		}
@@ -57,7 +61,8 @@ func (t Term) Explanation(w io.Writer, e *core.Explanation, p *core.Prediction) 
 		t.facts(&b, others(e.Diagnostics, a.Name+"."))
 	}
 	b.WriteByte('\n')
-	t.doubt(&b, &e.Target)
+	t.sanity(&b, e)
+	t.doubts(&b, e)
 	t.facts(&b, diagnostics(e))
 	t.facts(&b, rounding(e))
 	t.facts(&b, provenance(e))
@@ -334,6 +339,19 @@ func (t Term) legend(b *strings.Builder, target *core.Target, scale float64) {
 	b.WriteString(t.Paragraph(fmt.Sprintf("the %s, full colour %s", what, most), "  "))
 }
 
+// sizes says what the colours, or the marks, mean where scores are sizes.
+func (t Term) sizes(b *strings.Builder, target *core.Target, scale float64) {
+	s := fmt.Sprintf("The larger a score, the more the unit matters to the %s by this method, which does not say whether it raises or lowers it", scalar(target))
+	most := unsigned(scale, decimals(scale))
+	if t.Level == NoColour {
+		s += fmt.Sprintf("; unmarked: under %.0f %% of the largest, %s", 100*faint, most)
+	} else {
+		s += "; full colour " + most
+	}
+	b.WriteByte('\n')
+	b.WriteString(t.Paragraph(s, "  "))
+}
+
 // table lists the largest scores. The word stands last: after it nothing can
 // be moved by a word that is written from right to left, nor misaligned by a
 // terminal that disagrees on its width.
@@ -394,16 +412,47 @@ func bars(share float64, width int) string {
 	return s
 }
 
-// doubt says so where the whole input moves the output next to nothing, for
-// then the scores are shares of next to nothing.
-func (t Term) doubt(b *strings.Builder, target *core.Target) {
-	if target.Baseline == nil {
+// doubts writes each doubt on a line of its own. What was cut stands below the text
+// already.
+func (t Term) doubts(b *strings.Builder, e *core.Explanation) {
+	for _, d := range e.Doubts {
+		if d.Code == core.DoubtCut {
+			continue
+		}
+		mark := "  ! "
+		for l := range strings.Lines(t.Paragraph(Line(d.Text), "    ")) {
+			b.WriteString(mark + strings.TrimPrefix(l, "    "))
+			mark = "    "
+		}
+	}
+}
+
+// sanity plots how the scores keep their order as the model loses its weights.
+func (t Term) sanity(b *strings.Builder, e *core.Explanation) {
+	if e.Sanity == nil {
 		return
 	}
-	value, baseline := float64(target.Value), float64(*target.Baseline)
-	if math.Abs(value-baseline) <= 0.01*max(math.Abs(value), math.Abs(baseline)) {
-		b.WriteString(t.Paragraph(fmt.Sprintf("The output without the input, %s, is almost the same: the scores say little. Another fill or baseline may say more.", number(baseline)), "  "))
+	n := 0
+	if len(e.Attributions) > 0 {
+		n = len(rowsOf(&e.Input, e.Attributions[0]))
 	}
+	chance := "two lists that have nothing to do with each other seldom exceed " + fmt.Sprintf("%.2f", e.Sanity.Chance(n))
+	if e.Sanity.Chance(n) == 1 {
+		chance = "so few scores have any order by chance"
+	}
+	b.WriteString(t.Paragraph("Sanity check: are the scores others when the model's weights are shuffled, from the head down? Rank correlations with the scores above ("+chance+"):", "  "))
+	const down, magnitudes = "down to", "of magnitudes"
+	bar, name := min(max(t.Width/4, 6), 24), len(down)
+	for _, s := range e.Sanity.Stages {
+		name = max(name, uniseg.StringWidth(Line(s.Down)))
+	}
+	fmt.Fprintf(b, "\n  %s\n", t.Level.Dim(fmt.Sprintf("%-*s  %-*s  %s", name, down, 7+bar, magnitudes, "of scores")))
+	for _, s := range e.Sanity.Stages {
+		length := bars(math.Abs(float64(s.Magnitudes)), bar)
+		fmt.Fprintf(b, "  %-*s  %5s  %s%s  %5s\n", name, Line(s.Down), signed(float64(s.Magnitudes), 2),
+			t.Level.stroke(float64(s.Magnitudes), length), blanks(length, bar), signed(float64(s.Values), 2))
+	}
+	b.WriteByte('\n')
 }
 
 // fact is one thing worth knowing about a run.
@@ -417,10 +466,10 @@ func diagnostics(e *core.Explanation) []fact {
 		v, ok := e.Diagnostics[name]
 		return float64(v), ok
 	}
-	if v, ok := get("r2"); ok {
+	if v, ok := get(core.DiagR2); ok {
 		out = append(out, fact(fmt.Sprintf("r² %.3f", v)))
 	}
-	if v, ok := get("completeness_gap"); ok {
+	if v, ok := get(core.DiagGap); ok {
 		out = append(out, fact("completeness gap "+number(v)))
 	}
 	if v, ok := get(core.DiagEvaluations); ok {
@@ -439,8 +488,9 @@ func diagnostics(e *core.Explanation) []fact {
 	out = append(out, fact(fmt.Sprintf("%.2f s", e.Provenance.WallSeconds)))
 	rest := maps.Clone(e.Diagnostics)
 	for _, name := range []string{
-		"r2", "completeness_gap", core.DiagEvaluations, core.DiagUnique, core.DiagCacheHits, core.DiagForwards, core.DiagGradients,
+		core.DiagR2, core.DiagGap, core.DiagEvaluations, core.DiagUnique, core.DiagCacheHits, core.DiagForwards, core.DiagGradients,
 		core.DiagFloat32Value, core.DiagFloat32Variants, core.DiagFloat32Mean, core.DiagFloat32Largest, core.DiagFloat32Attributed,
+		core.DiagUnsigned,
 	} {
 		delete(rest, name)
 	}
