@@ -51,7 +51,7 @@ func (s *session) positions() []int {
 func (s *session) label() string {
 	t := s.target
 	switch t.kind {
-	case kindStart, kindEnd, kindSpan:
+	case sdk.KindStart, sdk.KindEnd, sdk.KindSpan:
 	default:
 		return t.label
 	}
@@ -63,7 +63,7 @@ func (s *session) label() string {
 	switch {
 	case text == "":
 		return t.label
-	case t.kind == kindSpan:
+	case t.kind == sdk.KindSpan:
 		return text
 	}
 	return t.label + " at " + text

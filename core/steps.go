@@ -10,7 +10,7 @@ import (
 // steps returns the tokens of the continuation that is explained, with the
 // target's value for each alone; nil of any other target.
 func (s *session) steps() []Step {
-	if s.target.kind != kindContinuation {
+	if s.target.kind != sdk.KindContinuation {
 		return nil
 	}
 	steps := make([]Step, len(s.suffix))
@@ -25,7 +25,7 @@ func (s *session) steps() []Step {
 // what the continuation reads, so that answers serve both.
 func (t *target) step(i int) *target {
 	one := *t
-	one.kind = kindStep
+	one.kind = sdk.KindStep
 	one.expr = prefixStep + strconv.Itoa(i) + ":" + t.label
 	one.index = t.branches[0].cells[i].class
 	one.parts = []summand{{weight: 1, cells: []int{i}}}
@@ -36,7 +36,7 @@ func (t *target) step(i int) *target {
 // same session, and adds what it returns.
 func (s *session) eachStep(ctx context.Context, x *Explanation, run runFunc, request *sdk.Request) error {
 	whole := s.target
-	if whole.kind != kindContinuation {
+	if whole.kind != sdk.KindContinuation {
 		return usage("only a continuation has steps, and the target is "+whole.expr, "give --target continuation:TEXT, or leave --steps out")
 	}
 	defer func() { s.target = whole }()

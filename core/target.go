@@ -13,19 +13,6 @@ import (
 	"github.com/xai-go/xai/sdk/num"
 )
 
-// The kinds of targets.
-const (
-	kindClass        = sdk.KindClass        // of a text, or of a token
-	kindRegression   = sdk.KindRegression   // the output of a regression
-	kindToken        = sdk.KindToken        // of a language model's vocabulary
-	kindStart        = sdk.KindStart        // of an answer
-	kindEnd          = sdk.KindEnd          // of an answer
-	kindSpan         = sdk.KindSpan         // an answer from its start to its end
-	kindContinuation = sdk.KindContinuation // the tokens of a text, one after the other
-	kindStep         = sdk.KindStep         // one of these
-	kindDifference   = sdk.KindDifference   // of two others
-)
-
 // head says how a classifier's logits become probabilities.
 type head int
 
@@ -138,7 +125,7 @@ func (g grammar) parse(expr string, output sdk.Output) (*target, error) {
 		switch {
 		case g.head == regression:
 			t.output = sdk.Logit
-		case s[0].kind == kindContinuation || s[0].kind == kindStep:
+		case s[0].kind == sdk.KindContinuation || s[0].kind == sdk.KindStep:
 			t.output = sdk.LogProb
 		default:
 			t.output = sdk.Prob
@@ -164,7 +151,7 @@ func (g grammar) parse(expr string, output sdk.Output) (*target, error) {
 		t.parts = append(t.parts, p)
 	}
 	if len(s) == 2 {
-		t.kind = kindDifference
+		t.kind = sdk.KindDifference
 		t.second, t.secondLabel = s[1].index, s[1].label
 		t.expr += " - " + s[1].expr
 		t.label = s[0].quoted() + " - " + s[1].quoted()
@@ -197,7 +184,7 @@ type scalar struct {
 
 // quoted returns the label, in quotes where it is a text of its own.
 func (s scalar) quoted() string {
-	if s.kind == kindToken || behind(s.expr) != "" {
+	if s.kind == sdk.KindToken || behind(s.expr) != "" {
 		return strconv.Quote(s.label)
 	}
 	return s.label
@@ -289,9 +276,9 @@ func (g grammar) scalar(expr string) (scalar, error) {
 		if err != nil {
 			return scalar{}, err
 		}
-		s := scalar{kind: kindClass, expr: strconv.Itoa(class), label: g.labels[class], index: class, cells: []cell{{class: class}}, step: -1}
+		s := scalar{kind: sdk.KindClass, expr: strconv.Itoa(class), label: g.labels[class], index: class, cells: []cell{{class: class}}, step: -1}
 		if g.head == regression {
-			s.kind = kindRegression
+			s.kind = sdk.KindRegression
 		}
 		return s, nil
 	}
@@ -319,16 +306,16 @@ func (g grammar) placed(expr string) (scalar, error) {
 		what, position, found, err = expr, -1, true, nil // the next token
 	}
 	token, isToken := strings.CutPrefix(what, "token:")
-	s := scalar{kind: kindClass, label: what, step: -1}
+	s := scalar{kind: sdk.KindClass, label: what, step: -1}
 	switch {
 	case behind(expr) != "":
 		return wrong("is nothing that a model for " + g.task + " answers")
 	case !found || err != nil:
 		return wrong("names no position")
 	case g.task == arch.QuestionAnswering && what == "start":
-		s.kind = kindStart
+		s.kind = sdk.KindStart
 	case g.task == arch.QuestionAnswering && what == "end":
-		s.kind, s.index = kindEnd, 1
+		s.kind, s.index = sdk.KindEnd, 1
 	case g.task == arch.TokenClassification:
 		if s.index, err = g.class(what); err != nil {
 			return s, err
@@ -339,7 +326,7 @@ func (g grammar) placed(expr string) (scalar, error) {
 		if !ok {
 			return wrong("names no token of the model, whose ids are 0 to " + strconv.Itoa(g.outputs-1))
 		}
-		s.kind, s.index, s.label, what = kindToken, id, g.text(int32(id)), "token:"+strconv.Itoa(id)
+		s.kind, s.index, s.label, what = sdk.KindToken, id, g.text(int32(id)), "token:"+strconv.Itoa(id)
 	default:
 		return wrong("is nothing that a model for " + g.task + " answers")
 	}
@@ -374,14 +361,14 @@ func (g grammar) span(expr string) (s scalar, ok bool, err error) {
 		return s, true, usage("the target "+strconv.Quote(expr)+" ends before it starts", "name the first token, then the last")
 	}
 	return scalar{
-		kind: kindSpan, expr: "span:" + strconv.Itoa(from) + "-" + strconv.Itoa(to), label: "tokens " + strconv.Itoa(from) + " to " + strconv.Itoa(to),
+		kind: sdk.KindSpan, expr: "span:" + strconv.Itoa(from) + "-" + strconv.Itoa(to), label: "tokens " + strconv.Itoa(from) + " to " + strconv.Itoa(to),
 		cells: []cell{{from, 0}, {to, 1}}, step: -1,
 	}, true, nil
 }
 
 // continuation reads continuation:TEXT or step:I:TEXT. Spaces belong to the text.
 func (g grammar) continuation(prefix, expr string) (scalar, error) {
-	s := scalar{kind: kindContinuation, expr: expr, step: -1}
+	s := scalar{kind: sdk.KindContinuation, expr: expr, step: -1}
 	text := strings.TrimPrefix(expr, prefix)
 	if prefix == prefixStep {
 		step, rest, _ := strings.Cut(text, ":")
@@ -389,7 +376,7 @@ func (g grammar) continuation(prefix, expr string) (scalar, error) {
 		if s.step, err = strconv.Atoi(step); err != nil || s.step < 0 {
 			return s, usage("the target "+strconv.Quote(expr)+" names no step", "write it as step:I:TEXT, where I counts the tokens of the text from 0")
 		}
-		s.kind, text = kindStep, rest
+		s.kind, text = sdk.KindStep, rest
 	}
 	if g.tokenizer == nil {
 		return s, &Error{Kind: KindInput, Msg: "the model has no tokenizer, so it reads no continuation", Hint: "put tokenizer.json or vocab.txt into its folder"}

@@ -620,10 +620,10 @@ func TestPreferredTargets(t *testing.T) {
 		input Input
 		kind  string
 	}{
-		"answer":  {withWords(t, "bert-qa", "bert-text", "vocab.txt"), Input{Text: "was it good ?", Pair: &pair}, kindSpan},
-		"next":    {openGolden(t, "gpt2-text", Options{}), Input{Text: "the film was"}, kindToken},
-		"mask":    {withWords(t, "bert-mlm", "bert-text", "vocab.txt"), Input{Text: "the [MASK] was"}, kindToken},
-		"padding": {openGolden(t, "gpt2-text", Options{}), Input{Raw: &Raw{IDs: []int32{5, 9, 7, 0}, Mask: []uint8{1, 1, 1, 0}}}, kindToken},
+		"answer":  {withWords(t, "bert-qa", "bert-text", "vocab.txt"), Input{Text: "was it good ?", Pair: &pair}, sdk.KindSpan},
+		"next":    {openGolden(t, "gpt2-text", Options{}), Input{Text: "the film was"}, sdk.KindToken},
+		"mask":    {withWords(t, "bert-mlm", "bert-text", "vocab.txt"), Input{Text: "the [MASK] was"}, sdk.KindToken},
+		"padding": {openGolden(t, "gpt2-text", Options{}), Input{Raw: &Raw{IDs: []int32{5, 9, 7, 0}, Mask: []uint8{1, 1, 1, 0}}}, sdk.KindToken},
 	} {
 		s := started(t, c.model, Request{Input: c.input})
 		p, err := c.model.Predict(t.Context(), []Input{c.input}, PredictOptions{})
@@ -632,7 +632,7 @@ func TestPreferredTargets(t *testing.T) {
 		}
 		row, d := p.Rows[0], s.describe(s.value())
 		want, label := 0.0, ""
-		if c.kind == kindSpan {
+		if c.kind == sdk.KindSpan {
 			want, label = row.Spans[0].Prob, row.Spans[0].Text
 		} else {
 			want, label = row.Readouts[0].Top[0].Prob, row.Readouts[0].Top[0].Text
