@@ -123,10 +123,10 @@ func (Attention) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk
 		return nil
 	}
 	if every {
-		err = s.every(ctx, false, visit)
+		err = s.every(ctx, nil, visit)
 	} else {
 		one.layer = -1 // of the only one
-		err = s.one(ctx, false, wanted, visit)
+		err = s.one(ctx, nil, wanted, visit)
 		if code, _ := codeOf(err); wanted != -1 && (code == sdk.EName || code == sdk.ERange) {
 			err = invalid("layer=" + strconv.Itoa(wanted) + " is none of the model: use 0 for the first one, -1 for the last one")
 		}

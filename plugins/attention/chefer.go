@@ -9,15 +9,19 @@ import (
 )
 
 // Chefer weighs attention by its gradient: with A the attention of a layer, ∇A the
-// gradient of the target at it, and E = A ⊙ ∇A,
+// gradient of the target at it, R_A its relevance by LRP (sdk.RuleLRPAlpha1), and
+// E = A ⊙ ∇A,
 //
 //	generic               R ← R + mean_h(max(E, 0))·R, from R = I, up through the layers
 //	grad-rollout          R ← Ĉ·R, Ĉ = rows of (mean_h(max(E, 0)) + I) over their sums
+//	lrp                   the same of ∇A ⊙ R_A in the place of E
 //	attn-gradcam          max(mean_h(A·mean(∇A)), 0) of one layer
 //	attention-x-gradient  mean_h(max(E, 0)) of one layer
+//	partial-lrp           mean_h(max(R_A, 0)) of one layer
+//	full-lrp              the relevance of what the first layer reads, token by token
 //
-// Chefer, Gur and Wolf, ICCV 2021, and what their papers compare it with. The zero
-// value is ready, and safe for concurrent use.
+// Chefer, Gur and Wolf, ICCV 2021 (generic) and CVPR 2021 (lrp), and what their
+// papers compare it with. The zero value is ready, and safe for concurrent use.
 type Chefer struct{}
 
 const (
@@ -25,33 +29,54 @@ const (
 
 	variantGeneric = "generic"
 	variantRollout = "grad-rollout"
+	variantLRP     = "lrp"
 	variantCAM     = "attn-gradcam"
 	variantProduct = "attention-x-gradient"
+	variantPartial = "partial-lrp"
+	variantFull    = "full-lrp"
 )
+
+// variant says what is made of each layer, and of all.
+type variant struct {
+	name    string
+	rules   []sdk.Rule // by which the target is passed back to attention
+	product string     // the tensor of what is weighed, head by head
+	through bool       // all layers, one after the other; else one
+	apart   bool       // a position's own entry is the smallest of its row
+}
+
+var variants = map[string]variant{
+	variantGeneric: {variantGeneric, []sdk.Rule{sdk.RuleGradient}, "attention_x_gradient", true, false},
+	variantRollout: {variantRollout, []sdk.Rule{sdk.RuleGradient}, "attention_x_gradient", true, false},
+	variantLRP:     {variantLRP, []sdk.Rule{sdk.RuleGradient, sdk.RuleLRPAlpha1}, "attention_relevance", true, true},
+	variantCAM:     {variantCAM, []sdk.Rule{sdk.RuleGradient}, "attention_x_gradient", false, false},
+	variantProduct: {variantProduct, []sdk.Rule{sdk.RuleGradient}, "attention_x_gradient", false, false},
+	variantPartial: {variantPartial, []sdk.Rule{sdk.RuleLRPAlpha1}, "attention_relevance", false, false},
+}
 
 // Info implements sdk.Method.
 func (Chefer) Info() sdk.Info {
 	return sdk.Info{
 		Name:    "chefer",
 		Version: "1.0.0",
-		Summary: "Attention weighed by the target's gradient at it, gathered through the layers",
-		Source:  "Chefer, Gur, Wolf 2021, arXiv:2103.15679; hila-chefer/Transformer-MM-Explainability",
-		Needs:   []sdk.Need{sdk.NeedGradients, sdk.NeedAttentions},
+		Summary: "Attention weighed by the target's gradient at it or by its relevance, gathered through the layers",
+		Source:  "Chefer, Gur, Wolf 2021, arXiv:2103.15679 and arXiv:2012.09838; hila-chefer/Transformer-MM-Explainability, hila-chefer/Transformer-Explainability",
+		Needs:   []sdk.Need{sdk.NeedGradients, sdk.NeedAttentions, sdk.NeedHiddenStates},
 		Params: []sdk.Param{
 			{
 				Name: paramVariant, Aliases: []string{"rule"}, Type: sdk.Enum, Default: variantGeneric,
-				Values: []string{variantGeneric, variantRollout, variantCAM, variantProduct},
-				Doc:    "generic: the relevance of the ICCV 2021 paper; grad-rollout: a rollout of the same weights; attn-gradcam and attention-x-gradient: of one layer alone",
+				Values: []string{variantGeneric, variantRollout, variantLRP, variantCAM, variantProduct, variantPartial, variantFull},
+				Doc:    "generic: the relevance of the ICCV 2021 paper; lrp: the transformer attribution of the CVPR 2021 paper; grad-rollout: a rollout of the weights of generic; attn-gradcam, attention-x-gradient and partial-lrp: of one layer alone; full-lrp: relevance passed back to the tokens",
 			},
 			startParam(),
-			layerParam("of attn-gradcam and attention-x-gradient: the layer; before 0 it counts from the last one"),
+			layerParam("of attn-gradcam, attention-x-gradient and partial-lrp: the layer; before 0 it counts from the last one"),
 			{
 				Name: paramSteps, Type: sdk.Bool, Default: false,
-				Doc: "of generic and grad-rollout: return the matrix after every layer too, as the tensor relevance_steps",
+				Doc: "of generic, grad-rollout and lrp: return the matrix after every layer too, as the tensor relevance_steps",
 			},
 			{
 				Name: paramAll, Type: sdk.Bool, Default: false,
-				Doc: "return attention times gradient of every layer and head too, as the tensor attention_x_gradient",
+				Doc: "return what is weighed of every layer and head too: attention times gradient as the tensor attention_x_gradient, and of lrp and partial-lrp the relevance of attention as attention_relevance",
 			},
 			positionParam(),
 		},
@@ -59,34 +84,41 @@ func (Chefer) Info() sdk.Info {
 }
 
 // Explain implements sdk.Method. The tensor relevance is the matrix, and
-// head_importance |ΣA ⊙ ∇A| of each head, [layer, head]: Michel, Levy and Neubig,
-// "Are Sixteen Heads Really Better than One?", NeurIPS 2019.
+// head_importance |ΣE| of each head, [layer, head], with what stands for E in the
+// variant: Michel, Levy and Neubig, "Are Sixteen Heads Really Better than One?",
+// NeurIPS 2019. Of full-lrp, token_relevance is the relevance of each token.
 func (Chefer) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
 	s, err := newSource(m, r)
 	if err != nil {
 		return nil, err
 	}
-	variant, start, wanted := r.Params.String(paramVariant), r.Params.Int(paramStart), r.Params.Int(paramLayer)
+	name, start, wanted := r.Params.String(paramVariant), r.Params.Int(paramStart), r.Params.Int(paramLayer)
 	steps, all := r.Params.Bool(paramSteps), r.Params.Bool(paramAll)
-	through := variant == variantGeneric || variant == variantRollout
-	switch {
-	case through && wanted != -1:
-		return nil, invalid("layer has no effect with variant=" + variant + ", which goes through all layers: use start_layer")
-	case !through && (start != 0 || steps):
-		return nil, invalid("start_layer and steps have no effect with variant=" + variant + ", which is of one layer: use layer")
+	if name == variantFull {
+		if start != 0 || steps || all || wanted != -1 || r.Params.Int(paramPosition) != -1 {
+			return nil, invalid("start_layer, layer, steps, all and position have no effect with variant=" + name + ", which is of tokens: leave them out")
+		}
+		return s.full(ctx)
 	}
-	w := &weighing{n: s.n, variant: variant, relevance: identity(s.n)}
+	v := variants[name]
+	switch {
+	case v.through && wanted != -1:
+		return nil, invalid("layer has no effect with variant=" + name + ", which goes through all layers: use start_layer")
+	case !v.through && (start != 0 || steps):
+		return nil, invalid("start_layer and steps have no effect with variant=" + name + ", which is of one layer: use layer")
+	}
+	w := &weighing{n: s.n, variant: v, relevance: identity(s.n)}
 	var importance, history, products []float64
 	layers := 0
 	one := picked{layer: wanted}
-	err = s.every(ctx, true, func(l *layer) error {
+	err = s.every(ctx, v.rules, func(l *layer) error {
 		layers++
 		if all && len(products)+l.heads*s.n*s.n > maxAll {
 			return invalid("all=true returns more than " + strconv.Itoa(maxAll) + " values: leave it out, or give a shorter text")
 		}
-		weight := w.weigh(l, func(product []float64) {
+		weight := w.weigh(l, func(product, weighed []float64) {
 			size := 0.0
-			for _, v := range product {
+			for _, v := range weighed {
 				size += v
 			}
 			importance = append(importance, math.Abs(size))
@@ -94,7 +126,7 @@ func (Chefer) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 				products = append(products, product...)
 			}
 		})
-		if !through {
+		if !v.through {
 			one.offer(weight)
 			return nil
 		}
@@ -110,23 +142,26 @@ func (Chefer) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 		}
 		return nil
 	})
-	if err == nil && through && start >= layers {
+	if err == nil && v.through && start >= layers {
 		err = tooLate(start, layers)
 	}
 	if err != nil {
 		return nil, err
 	}
 	matrix := w.relevance
-	if !through {
+	if !v.through {
 		if matrix, err = one.matrix(); err != nil {
 			return nil, err
 		}
 	}
 	row := s.row(matrix)
-	if variant == variantGeneric { // less the identity from which it started
+	switch {
+	case name == variantGeneric: // less the identity from which it started
 		for _, at := range s.positions {
 			row[at] -= 1 / float64(len(s.positions))
 		}
+	case v.apart:
+		row = s.row(s.apart(matrix))
 	}
 	e := s.explanation(row)
 	e.Tensors = append(e.Tensors,
@@ -136,27 +171,76 @@ func (Chefer) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 		e.Tensors = append(e.Tensors, tensor("relevance_steps", history, []string{"layer", "query", "key"}, layers-start, s.n, s.n))
 	}
 	if all {
-		e.Tensors = append(e.Tensors, tensor("attention_x_gradient", products, []string{"layer", "head", "query", "key"}, layers, s.heads, s.n, s.n))
+		e.Tensors = append(e.Tensors, tensor(v.product, products, []string{"layer", "head", "query", "key"}, layers, s.heads, s.n, s.n))
 	}
+	return e, nil
+}
+
+// full attributes the relevance of what the first layer reads, summed over each
+// token's values.
+func (s *source) full(ctx context.Context) (*sdk.Explanation, error) {
+	const embedded = "hidden_states[0]"
+	f := s.whole()
+	f.Rule = sdk.RuleLRPAlpha1
+	reply, err := sdk.Gradient(ctx, s.model, f, embedded)
+	if err != nil {
+		return nil, err
+	}
+	t, err := reply.Tensor(sdk.Grad(embedded), 0)
+	if err != nil {
+		return nil, err
+	}
+	d := t.DType()
+	if len(t.Shape) != 3 || t.Shape[0] != 1 || t.Shape[1] != s.n || d != sdk.F32 && d != sdk.F64 {
+		return nil, sdk.NewError(sdk.EUnsupported, "the model's first layer does not read a row for each token of the input: cut sequences cannot be explained by it")
+	}
+	width := t.Shape[2]
+	row := make([]float64, s.n)
+	for i := range row {
+		switch v := t.Data.(type) {
+		case []float64:
+			for _, x := range v[i*width : (i+1)*width] {
+				row[i] += x
+			}
+		case []float32:
+			for _, x := range v[i*width : (i+1)*width] {
+				row[i] += float64(x)
+			}
+		}
+	}
+	e := s.explanation(row)
+	e.Tensors = append(e.Tensors, tensor("token_relevance", row, []string{"token"}, s.n))
 	return e, nil
 }
 
 // weighing gathers the relevance of layers.
 type weighing struct {
 	n         int
-	variant   string
+	variant   variant
 	relevance []float64
 }
 
 // weigh returns what the variant makes of a layer: one matrix of all heads. each
-// gets A ⊙ ∇A of every head.
-func (w *weighing) weigh(l *layer, each func(product []float64)) []float64 {
+// gets the product that the variant returns of every head, and what is weighed.
+func (w *weighing) weigh(l *layer, each func(product, weighed []float64)) []float64 {
 	out := make([]float64, w.n*w.n)
-	a, g := make([]float64, len(out)), make([]float64, len(out))
+	a, g, product := make([]float64, len(out)), make([]float64, len(out)), make([]float64, len(out))
 	for h := range l.heads {
-		l.pattern(h, a)
-		l.read(l.gradient, h, 0, g)
-		if w.variant == variantCAM {
+		switch w.variant.name {
+		case variantPartial:
+			l.read(l.back[sdk.RuleLRPAlpha1], h, 0, a)
+			for i, v := range a {
+				out[i] += max(v, 0)
+			}
+			each(a, a)
+			continue
+		case variantLRP:
+			l.read(l.back[sdk.RuleLRPAlpha1], h, 0, a)
+		default:
+			l.pattern(h, a)
+		}
+		l.read(l.back[sdk.RuleGradient], h, 0, g)
+		if w.variant.name == variantCAM {
 			mean := 0.0
 			for _, v := range g {
 				mean += v
@@ -167,12 +251,16 @@ func (w *weighing) weigh(l *layer, each func(product []float64)) []float64 {
 			}
 		}
 		for i, v := range a {
-			g[i] = float64(v * g[i])
-			if w.variant != variantCAM {
-				out[i] += max(g[i], 0)
+			product[i] = float64(v * g[i])
+			if w.variant.name != variantCAM {
+				out[i] += max(product[i], 0)
 			}
 		}
-		each(g)
+		if w.variant.name == variantLRP {
+			each(a, product)
+		} else {
+			each(product, product)
+		}
 	}
 	for i := range out {
 		out[i] = max(out[i]/float64(l.heads), 0)
@@ -182,7 +270,7 @@ func (w *weighing) weigh(l *layer, each func(product []float64)) []float64 {
 
 // add takes a layer's matrix into the relevance.
 func (w *weighing) add(weight []float64) {
-	if w.variant == variantRollout {
+	if w.variant.name != variantGeneric {
 		rolling{n: w.n, residual: true, normalise: true}.augment(weight)
 		w.relevance = multiply(weight, w.relevance, w.n)
 		return

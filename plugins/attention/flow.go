@@ -62,7 +62,7 @@ func (Flow) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Expl
 	o := rolling{n: s.n, residual: r.Params.Bool(paramResidual), normalise: true}
 	start, layers := r.Params.Int(paramStart), 0
 	g := &network{n: s.n}
-	err = s.every(ctx, false, func(l *layer) error {
+	err = s.every(ctx, nil, func(l *layer) error {
 		if layers++; layers <= start {
 			return nil
 		}

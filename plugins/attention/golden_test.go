@@ -1,11 +1,14 @@
 package attention
 
 import (
+	"math"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/xai-go/xai/internal/golden"
 	"github.com/xai-go/xai/sdk"
+	"github.com/xai-go/xai/sdk/num"
 )
 
 // cases are those of the attention of reference implementations.
@@ -20,7 +23,14 @@ type reference struct {
 func load(t *testing.T, name string) *reference {
 	c := golden.Load(t, name)
 	shape := c.Outputs["attentions"].Shape
-	return &reference{c, &recorded{layers: shape[0], heads: shape[1], n: shape[2], a: c.Want(t, "attentions"), gradient: c.Want(t, "attention_gradients")}}
+	m := &recorded{layers: shape[0], heads: shape[1], n: shape[2], a: c.Want(t, "attentions"), gradient: c.Want(t, "attention_gradients")}
+	if _, ok := c.Outputs["chefer_lrp.attn_relevance.0"]; ok {
+		for l := range m.layers {
+			m.relevance = append(m.relevance, c.Want(t, "chefer_lrp.attn_relevance."+strconv.Itoa(l))...)
+		}
+		m.tokens = c.Want(t, "chefer_lrp.full_lrp_cls_kept")
+	}
+	return &reference{c, m}
 }
 
 // explain runs a method on the recorded attention.
@@ -120,4 +130,44 @@ func TestReferenceRelevance(t *testing.T) {
 			g.near(t, "chefer_lrp.attn_gradcam", row)
 		}
 	})
+}
+
+// TestReferenceLRP compares with Chefer, Gur and Wolf's program of 2021, CVPR, on
+// the relevance that it recorded. It sets the first entry of the row that it
+// returns to the smallest of the row, or to 0.
+func TestReferenceLRP(t *testing.T) {
+	found := 0
+	eachCase(t, func(t *testing.T, g *reference) {
+		if g.model.relevance == nil {
+			return
+		}
+		found++
+		const all = "chefer_lrp."
+		units := func(e *sdk.Explanation) []float64 { return e.Attributions[0].Values }
+		for _, start := range []string{"0", "1"} {
+			at, err := strconv.Atoi(start)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := g.explain(t, Chefer{}, paramVariant, variantLRP, paramStart, at, paramSteps, true, paramAll, true)
+			g.near(t, all+"rollout.start"+start, result(e, "relevance"))
+			steps, n := result(e, "relevance_steps"), g.model.n
+			g.near(t, all+"rollout.start"+start, steps[len(steps)-n*n:])
+			golden.Close(t, "the relevance of attention", result(e, "attention_relevance"), g.model.relevance, 0)
+			want := g.Want(t, all+"lrp.start"+start)
+			golden.Close(t, "lrp.start"+start, units(e), want[1:], g.Outputs[all+"lrp.start"+start].F64Atol)
+			if share := diagnostic(e, "special_share"); math.Abs(share-want[0]/num.Sum(want)) > 1e-9 {
+				t.Errorf("the first token has a share of %v of %v", share, want)
+			}
+		}
+		e := g.explain(t, Chefer{}, paramVariant, variantPartial)
+		want := g.Want(t, all+"lrp_last_layer")
+		golden.Close(t, "lrp_last_layer", result(e, "relevance")[1:g.model.n], want[1:], g.Outputs[all+"lrp_last_layer"].F64Atol)
+		e = g.explain(t, Chefer{}, paramVariant, variantFull)
+		g.near(t, all+"full_lrp_cls_kept", result(e, "token_relevance"))
+		golden.Close(t, "full_lrp", units(e), g.Want(t, all+"full_lrp")[1:], g.Outputs[all+"full_lrp"].F64Atol)
+	})
+	if found < 2 {
+		t.Fatalf("%d cases have relevance by LRP", found)
+	}
 }

@@ -11,6 +11,8 @@ import (
 type recorded struct {
 	layers, heads, n int
 	a, gradient      []float64
+	relevance        []float64 // of attention, [L,H,T,T], and of tokens, [T,1]
+	tokens           []float64
 	refuse           sdk.Errno // of calls that ask for all layers at once
 	calls            int
 }
@@ -22,25 +24,33 @@ func (m *recorded) Forward(_ context.Context, f *sdk.Forward) (sdk.Reply, error)
 	if m.refuse != 0 && f.Points[0] == attentions {
 		return nil, sdk.NewError(m.refuse, "too much")
 	}
-	if _, err := (recordedReply{m, f.Points[0]}).Tensor(f.Points[0], 0); err != nil {
+	if _, err := (recordedReply{m, f.Rule}).Tensor(f.Points[0], 0); err != nil {
 		return nil, err
 	}
-	return recordedReply{m, f.Points[0]}, nil
+	return recordedReply{m, f.Rule}, nil
 }
 
-func (m *recorded) Gradient(ctx context.Context, f *sdk.Forward, _ []string) (sdk.Reply, error) {
-	return m.Forward(ctx, f)
+func (m *recorded) Gradient(ctx context.Context, f *sdk.Forward, wrt []string) (sdk.Reply, error) {
+	whole := *f
+	whole.Points = wrt
+	return m.Forward(ctx, &whole)
 }
 
 type recordedReply struct {
 	*recorded
-	name string
+	rule sdk.Rule
 }
 
 func (r recordedReply) Tensor(name string, index int) (*sdk.Tensor, error) {
 	values := r.a
 	if rest, ok := strings.CutPrefix(name, "grad("); ok {
 		values, name = r.gradient, strings.TrimSuffix(rest, ")")
+		if r.rule == sdk.RuleLRPAlpha1 {
+			values = r.relevance
+		}
+	}
+	if name == "hidden_states[0]" {
+		return sdk.NewTensor(r.tokens, 1, r.n, len(r.tokens)/r.n), nil
 	}
 	if one, ok := strings.CutPrefix(name, attentions+"["); ok {
 		at := map[string]int{"-1]": r.layers - 1, "0]": 0, "1]": 1, "2]": 2, "3]": 3}[one]

@@ -75,7 +75,7 @@ func (Rollout) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.E
 	}
 	var product, steps []float64
 	layers := 0
-	err = s.every(ctx, false, func(l *layer) error {
+	err = s.every(ctx, nil, func(l *layer) error {
 		if layers++; layers <= start {
 			return nil
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/xai-go/xai/sdk"
@@ -52,10 +53,12 @@ func newSource(m sdk.Model, r *sdk.Request) (*source, error) {
 	return s, nil
 }
 
-// layer is the attention of one layer, [1,H,T,T], and its gradient.
+// layer is the attention of one layer, [1,H,T,T], with what the target passes back
+// to it by each rule that was asked for.
 type layer struct {
-	heads, n    int
-	a, gradient *sdk.Tensor // gradient is nil where nobody asked
+	heads, n int
+	a        *sdk.Tensor
+	back     map[sdk.Rule]*sdk.Tensor
 }
 
 // read copies head h of a tensor [1,H,T,T], from a query on, to dst.
@@ -130,15 +133,15 @@ const attentions = "attentions"
 
 // every visits all layers, the first one first. They are asked for in one call,
 // and one by one where that is more than the host keeps.
-func (s *source) every(ctx context.Context, gradients bool, visit func(*layer) error) error {
+func (s *source) every(ctx context.Context, rules []sdk.Rule, visit func(*layer) error) error {
 	layers := s.model.Info().Layers
 	if layers == 0 {
 		return sdk.NewError(sdk.EUnsupported, "the host does not say how many layers the model has")
 	}
-	reply, err := s.ask(ctx, gradients, attentions)
+	replies, err := s.ask(ctx, rules, attentions)
 	if code, ok := codeOf(err); ok && (code == sdk.EQuota || code == sdk.ENoMem) {
 		for l := range layers {
-			if err := s.one(ctx, gradients, l, visit); err != nil {
+			if err := s.one(ctx, rules, l, visit); err != nil {
 				return err
 			}
 		}
@@ -148,11 +151,7 @@ func (s *source) every(ctx context.Context, gradients bool, visit func(*layer) e
 		return err
 	}
 	for l := range layers {
-		a, err := reply.Tensor(attentions, l)
-		if err != nil {
-			return err
-		}
-		if err := s.visit(ctx, reply, a, gradients, attentions, l, visit); err != nil {
+		if err := s.visit(ctx, replies, rules, attentions, l, visit); err != nil {
 			return err
 		}
 	}
@@ -160,50 +159,67 @@ func (s *source) every(ctx context.Context, gradients bool, visit func(*layer) e
 }
 
 // one visits one layer, which before 0 counts from the last one.
-func (s *source) one(ctx context.Context, gradients bool, l int, visit func(*layer) error) error {
+func (s *source) one(ctx context.Context, rules []sdk.Rule, l int, visit func(*layer) error) error {
 	name := attentions + "[" + strconv.Itoa(l) + "]"
-	reply, err := s.ask(ctx, gradients, name)
+	replies, err := s.ask(ctx, rules, name)
 	if err != nil {
 		return err
 	}
-	a, err := reply.Tensor(name, 0)
-	if err != nil {
-		return err
-	}
-	return s.visit(ctx, reply, a, gradients, name, 0, visit)
+	return s.visit(ctx, replies, rules, name, 0, visit)
 }
 
-// ask runs the unchanged input, and keeps the patterns that a name stands for, with
-// their gradients if they are wanted.
-func (s *source) ask(ctx context.Context, gradients bool, name string) (sdk.Reply, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
+// ask runs the unchanged input: once for each rule, or once without any. The first
+// reply keeps the patterns that a name stands for, and each what its rule passes
+// back to them.
+func (s *source) ask(ctx context.Context, rules []sdk.Rule, name string) ([]sdk.Reply, error) {
+	if len(rules) == 0 {
+		reply, err := s.model.Forward(ctx, s.whole(name))
+		return []sdk.Reply{reply}, err
 	}
+	var replies []sdk.Reply
+	for i, rule := range rules {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		f := s.whole(name)
+		f.Rule = rule
+		if i > 0 {
+			f.Points = nil
+		}
+		reply, err := sdk.Gradient(ctx, s.model, f, name)
+		if err != nil {
+			return nil, err
+		}
+		replies = append(replies, reply)
+	}
+	return replies, nil
+}
+
+// whole is a forward of the unchanged input that keeps some points.
+func (s *source) whole(points ...string) *sdk.Forward {
 	keep := make([]uint8, s.n)
 	for i := range keep {
 		keep[i] = 1
 	}
-	f := &sdk.Forward{Masks: sdk.NewTensor(keep, 1, s.n), Points: []string{name}}
-	if gradients {
-		return sdk.Gradient(ctx, s.model, f, name)
-	}
-	return s.model.Forward(ctx, f)
+	return &sdk.Forward{Masks: sdk.NewTensor(keep, 1, s.n), Points: points}
 }
 
-// visit visits one layer of a reply.
-func (s *source) visit(ctx context.Context, reply sdk.Reply, a *sdk.Tensor, gradients bool, name string, at int, visit func(*layer) error) error {
+// visit visits one layer of the replies of ask.
+func (s *source) visit(ctx context.Context, replies []sdk.Reply, rules []sdk.Rule, name string, at int, visit func(*layer) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	l := &layer{n: s.n, a: a}
+	a, err := replies[0].Tensor(name, at)
+	if err != nil {
+		return err
+	}
+	l := &layer{n: s.n, a: a, back: map[sdk.Rule]*sdk.Tensor{}}
 	tensors := []*sdk.Tensor{a}
-	if gradients {
-		g, err := reply.Tensor(sdk.Grad(name), at)
-		if err != nil {
+	for i, rule := range rules {
+		if l.back[rule], err = replies[i].Tensor(sdk.Grad(name), at); err != nil {
 			return err
 		}
-		l.gradient = g
-		tensors = append(tensors, g)
+		tensors = append(tensors, l.back[rule])
 	}
 	for _, t := range tensors {
 		if d := t.DType(); len(t.Shape) != 4 || t.Shape[0] != 1 || t.Shape[1] < 1 || t.Shape[2] != s.n || t.Shape[3] != s.n || d != sdk.F32 && d != sdk.F64 {
@@ -243,6 +259,18 @@ func (s *source) row(matrix []float64) []float64 {
 	return out
 }
 
+// apart sets the entry of each attributed position to itself, in a copy of the
+// matrix, to the smallest of its row: beside the identity that relevance starts
+// from, nothing else would be seen.
+func (s *source) apart(matrix []float64) []float64 {
+	out := slices.Clone(matrix)
+	for _, at := range s.positions {
+		row := out[at*s.n : (at+1)*s.n]
+		row[at] = slices.Min(row)
+	}
+	return out
+}
+
 // explanation attributes to each unit the sum of a row over its tokens.
 func (s *source) explanation(row []float64) *sdk.Explanation {
 	values := make([]float64, len(s.request.Units))
@@ -262,13 +290,12 @@ func (s *source) explanation(row []float64) *sdk.Explanation {
 	if all > 0 {
 		share = special / all
 	}
-	return &sdk.Explanation{
-		Attributions: []sdk.Attribution{{Name: "attributions", Over: sdk.OverUnits, Values: values}},
-		Diagnostics: []sdk.Diagnostic{
-			{Name: "attention_entropy", Value: s.entropy / float64(max(s.rows, 1))},
-			{Name: "special_share", Value: share},
-		},
+	e := &sdk.Explanation{Attributions: []sdk.Attribution{{Name: "attributions", Over: sdk.OverUnits, Values: values}}}
+	if s.rows > 0 {
+		e.Diagnostics = append(e.Diagnostics, sdk.Diagnostic{Name: "attention_entropy", Value: s.entropy / float64(s.rows)})
 	}
+	e.Diagnostics = append(e.Diagnostics, sdk.Diagnostic{Name: "special_share", Value: share})
+	return e
 }
 
 // stack is a tensor of all layers and heads as it is collected, in the precision
