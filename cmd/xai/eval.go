@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -53,7 +54,7 @@ type assessment struct {
 }
 
 // evaluationFormats are the formats of an evaluation.
-var evaluationFormats = []string{"term", "json", "csv"}
+var evaluationFormats = []string{"term", "json", "csv", "markdown"}
 
 func (a *app) eval() *cobra.Command {
 	e := &assessment{app: a}
@@ -75,7 +76,8 @@ explanation that explain --format json wrote, or a list of numbers, one a unit o
 A corpus has a JSON object a line: {"text": …} and, where there are any,
 "text_pair", "id", "label", "target", "scores", and what a human marked in the text:
 "rationale" [[start, end], …] in bytes, "rationale_runes" in code points, or
-ERASER's "evidences" [{"start", "end"}, …], which are in code points too.
+"evidences" [{"start", "end", "text"}, …], which are in code points too. The files of
+ERASER's release are read as they are, with the folder docs beside them.
 
 Presets are the conventions of the references: eraser (the default), ferret and
 captum. A text that is longer than the model reads is read in windows, whose
@@ -131,7 +133,10 @@ func (e *assessment) run(cmd *cobra.Command, args []string) error {
 	format := e.format
 	if format == "" {
 		format = "term"
-		if ending := strings.TrimPrefix(strings.ToLower(filepath.Ext(e.file)), "."); slices.Contains(evaluationFormats, ending) {
+		switch ending := strings.TrimPrefix(strings.ToLower(filepath.Ext(e.file)), "."); {
+		case ending == "md":
+			format = "markdown"
+		case slices.Contains(evaluationFormats, ending):
 			format = ending
 		}
 	}
@@ -188,6 +193,8 @@ func (e *assessment) run(cmd *cobra.Command, args []string) error {
 			return report.JSON(w, result)
 		case "csv":
 			return report.EvaluationCSV(w, result)
+		case "markdown":
+			return report.EvaluationMarkdown(w, result)
 		}
 		return t.Evaluation(w, result)
 	})
@@ -313,7 +320,12 @@ func (e *assessment) texts(cmd *cobra.Command, args []string) ([]evaluation.Text
 			return nil, err
 		}
 		defer f.Close()
-		if texts, err = evaluation.ReadCorpus(f, f.name); err != nil {
+		var documents fs.FS // of a release of ERASER's
+		if root, err := os.OpenRoot(filepath.Join(filepath.Dir(e.corpus), "docs")); err == nil {
+			defer root.Close()
+			documents = root.FS()
+		}
+		if texts, err = evaluation.ReadCorpus(f, f.name, documents); err != nil {
 			return nil, err
 		}
 	case explained > 0 && !one:

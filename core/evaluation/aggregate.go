@@ -8,7 +8,6 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"github.com/xai-go/xai/core"
-	"github.com/xai-go/xai/core/metric"
 	"github.com/xai-go/xai/sdk/num"
 )
 
@@ -58,14 +57,96 @@ func (r *run) interval(s sample, draws *num.Rand, statistic func(means []float64
 
 func first(means []float64) float64 { return means[0] }
 
-// macroF1 is ERASER's F1 over a corpus: of the mean precision and the mean recall.
-func macroF1(means []float64) float64 { return metric.F1(means[0], means[1]) }
+// harmonic is ERASER's F1 over a corpus: of the mean precision and the mean
+// recall.
+func harmonic(means []float64) float64 {
+	if means[0]+means[1] == 0 {
+		return 0
+	}
+	return 2 * means[0] * means[1] / (means[0] + means[1])
+}
+
+// better says of measures whether more of them is better, or less (-1); those that
+// say neither are missing.
+var better = map[string]float64{
+	comprehensiveness: 1, sufficiency: -1, logOdds: -1, logOddsRatio: -1, deletion: -1, insertion: 1, decisionFlip: -1, looKendall: 1,
+	infidelity: -1, infidelityNormalised: -1, embeddingInfidelity: -1, embeddingInfidelityNormalised: -1,
+	sensitivityMax: -1, embeddingSensitivity: -1,
+	auprc: 1, tokenF1: 1, iouPrecision: 1, iouRecall: 1, iouF1: 1,
+}
+
+// of returns the values that a measure of a corpus is made of, one column or more,
+// and how.
+func of(name string) (columns []string, statistic func(means []float64) float64) {
+	if name == iouF1 {
+		return []string{iouPrecision, iouRecall}, harmonic
+	}
+	return []string{name}, first
+}
+
+// compare says of each measure which method is the best, and how far the others are
+// behind it: on the texts that have both.
+func (r *run) compare() {
+	e := r.result
+	for name, sign := range better {
+		best := -1
+		for k, s := range e.Aggregate {
+			m, ok := s.Measures[name]
+			if ok && (best < 0 || sign*float64(m.Mean) > sign*float64(e.Aggregate[best].Measures[name].Mean)) {
+				best = k
+			}
+		}
+		columns, statistic := of(name)
+		others := false
+		for k, s := range e.Aggregate {
+			m, ok := s.Measures[name]
+			if !ok || k == best {
+				continue
+			}
+			others = true
+			var both sample
+			for _, t := range e.Texts {
+				a, b := t.Methods[best].Values, t.Methods[k].Values
+				if _, ok := a[name]; !ok {
+					continue
+				}
+				if _, ok := b[name]; !ok {
+					continue
+				}
+				var row []float64
+				for _, values := range []map[string]core.Float{a, b} {
+					for _, c := range columns {
+						row = append(row, float64(values[c]))
+					}
+				}
+				both = append(both, row)
+			}
+			if len(both) == 0 {
+				continue
+			}
+			behind := r.interval(both, r.random(-1, "bootstrap of "+name), func(means []float64) float64 {
+				n := len(means) / 2
+				return sign * (statistic(means[:n]) - statistic(means[n:]))
+			})
+			m.Behind = &behind
+			s.Measures[name] = m
+		}
+		if others {
+			m := e.Aggregate[best].Measures[name]
+			m.Best = true
+			e.Aggregate[best].Measures[name] = m
+		}
+	}
+}
 
 // aggregate makes the summaries over all texts.
 func (r *run) aggregate() {
 	e := r.result
 	for k, method := range e.Methods {
 		summary := Summary{Method: method.Label, Measures: map[string]Measure{}}
+		for _, t := range e.Texts {
+			summary.Runs.plus(t.Methods[k].Runs)
+		}
 		names := map[string]bool{}
 		for _, t := range e.Texts {
 			for name := range t.Methods[k].Values {
@@ -73,10 +154,7 @@ func (r *run) aggregate() {
 			}
 		}
 		for name := range names {
-			columns, statistic := []string{name}, first
-			if name == iouF1 {
-				columns, statistic = []string{iouPrecision, iouRecall}, macroF1
-			}
+			columns, statistic := of(name)
 			var own, random, both sample
 			for _, t := range e.Texts {
 				result := t.Methods[k]
@@ -111,6 +189,7 @@ func (r *run) aggregate() {
 		}
 		e.Aggregate = append(e.Aggregate, summary)
 	}
+	r.compare()
 	for b := range e.Methods {
 		for a := range b {
 			values := map[string]sample{}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strconv"
 	"unicode/utf8"
 
@@ -25,15 +26,21 @@ const (
 // line is a line of a corpus. Of the three ways to say where a rationale is, one
 // is used.
 type line struct {
-	ID        *scalar    `json:"id"`
-	Text      *string    `json:"text"`
-	Pair      *string    `json:"text_pair"`
-	Label     *scalar    `json:"label"`
-	Target    *scalar    `json:"target"`
-	Bytes     *[][2]int  `json:"rationale"`       // offsets in bytes
-	Runes     *[][2]int  `json:"rationale_runes"` // offsets in code points
-	Evidences *[]runes   `json:"evidences"`       // ERASER's, offsets in code points
-	Scores    *[]float64 `json:"scores"`
+	ID        *scalar     `json:"id"`
+	Text      *string     `json:"text"`
+	Pair      *string     `json:"text_pair"`
+	Label     *scalar     `json:"label"`
+	Target    *scalar     `json:"target"`
+	Bytes     *[][]int    `json:"rationale"`       // offsets in bytes
+	Runes     *[][]int    `json:"rationale_runes"` // offsets in code points
+	Evidences *[]runes    `json:"evidences"`       // as ERASER's, with offsets in code points
+	Scores    *[]*float64 `json:"scores"`
+}
+
+// kind says which of the two forms a line has.
+type kind struct {
+	Annotation *scalar         `json:"annotation_id"`
+	Text       json.RawMessage `json:"text"`
 }
 
 // runes is a range in code points with the text that is there.
@@ -61,10 +68,13 @@ func (s *scalar) UnmarshalJSON(b []byte) error {
 // are any, "text_pair", "id", "label", "target", "scores" (one a unit or a token),
 // and what a human marked in the text as the reason of its label: "rationale",
 // [[start, end], …] in bytes; "rationale_runes", the same in code points; or
-// "evidences", [{"start", "end", "text"}, …] in code points, as ERASER has them.
-// Other fields are skipped. name is what errors call the file.
-func ReadCorpus(r io.Reader, name string) ([]Text, error) {
+// "evidences", [{"start", "end", "text"}, …] in code points. Other fields are
+// skipped. Lines of ERASER's release, which have an "annotation_id" and no "text", name
+// files of documents, which is nil where there are none. name is what errors call the
+// file.
+func ReadCorpus(r io.Reader, name string, documents fs.FS) ([]Text, error) {
 	var texts []Text
+	lines := make(map[string]int) // id → line
 	b := bufio.NewReaderSize(r, 1<<16)
 	for at := 1; ; at++ {
 		data, err := readLine(b)
@@ -84,13 +94,17 @@ func ReadCorpus(r io.Reader, name string) ([]Text, error) {
 			if len(texts) == maxTexts {
 				return nil, wrong("there are more than "+strconv.Itoa(maxTexts)+" texts", "evaluate on a part of them")
 			}
-			t, msg := parseLine(data)
+			t, msg := parseLine(data, documents)
 			if msg != "" {
 				return nil, wrong(msg, `a line is an object such as {"text": "…", "label": "…", "rationale": [[0, 5]]}`)
 			}
 			if t.ID == "" {
 				t.ID = strconv.Itoa(at)
 			}
+			if first, ok := lines[t.ID]; ok {
+				return nil, wrong(fmt.Sprintf("the id %q is that of line %d, too", t.ID, first), "give each text an id of its own, or none")
+			}
+			lines[t.ID] = at
 			texts = append(texts, t)
 		}
 		if err == io.EOF {
@@ -119,7 +133,17 @@ func readLine(b *bufio.Reader) ([]byte, error) {
 }
 
 // parseLine returns the text of a line, or what is wrong with it.
-func parseLine(data []byte) (Text, string) {
+func parseLine(data []byte, documents fs.FS) (Text, string) {
+	if !utf8.Valid(data) {
+		return Text{}, "it is not UTF-8"
+	}
+	var k kind
+	if err := json.Unmarshal(data, &k); err != nil {
+		return Text{}, "it is no such object: " + err.Error()
+	}
+	if k.Annotation != nil && k.Text == nil {
+		return parseAnnotation(data, documents)
+	}
 	var l line
 	if err := json.Unmarshal(data, &l); err != nil {
 		return Text{}, "it is no such object: " + err.Error()
@@ -134,7 +158,13 @@ func parseLine(data []byte) (Text, string) {
 		}
 	}
 	if l.Scores != nil {
-		t.Scores = append([]float64{}, *l.Scores...)
+		t.Scores = []float64{}
+		for _, v := range *l.Scores {
+			if v == nil {
+				return t, "one of its scores is null"
+			}
+			t.Scores = append(t.Scores, *v)
+		}
 	}
 	ways := 0
 	for _, there := range []bool{l.Bytes != nil, l.Runes != nil, l.Evidences != nil} {
@@ -157,11 +187,14 @@ func parseLine(data []byte) (Text, string) {
 		return true
 	}
 	const outside = "its rationale lies outside of the text"
-	for _, list := range []*[][2]int{l.Bytes, l.Runes} {
+	for _, list := range []*[][]int{l.Bytes, l.Runes} {
 		if list == nil {
 			continue
 		}
 		for _, r := range *list {
+			if len(r) != 2 {
+				return t, "its rationale has a range that is not [start, end]"
+			}
 			if !add(r[0], r[1], list == l.Runes) {
 				return t, outside
 			}
@@ -244,8 +277,8 @@ func ReadScores(r io.Reader, name string) ([]Scores, error) {
 		if err != nil {
 			return nil, input(name+" holds no scores: "+err.Error(), hint)
 		}
-		var list []core.Float
-		var lists [][]core.Float
+		var list []*core.Float
+		var lists [][]*core.Float
 		switch {
 		case raw[0] == '{':
 			x, err := core.ReadExplanation(bytes.NewReader(raw))
@@ -253,14 +286,22 @@ func ReadScores(r io.Reader, name string) ([]Scores, error) {
 				return nil, err
 			}
 			out = append(out, Scores{Given: x})
-		case json.Unmarshal(raw, &list) == nil && raw[0] == '[':
-			out = append(out, Scores{List: numbers(list)})
-		case json.Unmarshal(raw, &lists) == nil && raw[0] == '[':
-			for _, l := range lists {
-				out = append(out, Scores{List: numbers(l)})
-			}
-		default:
+			continue
+		case raw[0] != '[':
+		case json.Unmarshal(raw, &list) == nil:
+			lists = [][]*core.Float{list}
+		case json.Unmarshal(raw, &lists) != nil:
+			lists = nil
+		}
+		if len(lists) == 0 {
 			return nil, input(name+" holds something that is neither an explanation nor a list of numbers", hint)
+		}
+		for _, l := range lists {
+			values, ok := numbers(l)
+			if !ok {
+				return nil, input(name+" holds a score that is null", hint)
+			}
+			out = append(out, Scores{List: values})
 		}
 	}
 	if len(out) == 0 {
@@ -269,10 +310,14 @@ func ReadScores(r io.Reader, name string) ([]Scores, error) {
 	return out, nil
 }
 
-func numbers(list []core.Float) []float64 {
+// numbers returns a list of numbers, and false where one of them is missing.
+func numbers(list []*core.Float) ([]float64, bool) {
 	out := make([]float64, len(list))
 	for i, v := range list {
-		out[i] = float64(v)
+		if v == nil {
+			return nil, false
+		}
+		out[i] = float64(*v)
 	}
-	return out
+	return out, true
 }

@@ -2,7 +2,6 @@ package evaluation
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -27,6 +26,29 @@ import (
 type document struct {
 	windows []*window
 	output  outcome // of the unchanged text
+	common  []*common
+}
+
+// common is what methods that score the same units share: sets of units that are
+// dropped, each unit left out alone, and random orders with what they get. Where
+// only units of positive scores count, so does how many these are.
+type common struct {
+	of       *players
+	positive int
+	drops    *drops
+	alone    []float64
+	orders   [][]int
+	values   []map[string]float64
+}
+
+// asked returns how many rows were asked of the windows, each of which has asked
+// for itself first.
+func (d *document) asked() int64 {
+	rows := len(d.windows)
+	for _, w := range d.windows {
+		rows += w.Asked()
+	}
+	return int64(rows)
 }
 
 // window is a stretch of a document.
@@ -106,7 +128,11 @@ func (d *document) whole(ctx context.Context) (outcome, error) {
 	for _, w := range d.windows {
 		p.add(w.Request().Units, w)
 	}
-	out, err := p.evaluate(ctx, [][]bool{p.without()}, sdk.Fill{Kind: sdk.FillDelete})
+	keep := make([]bool, p.n)
+	for i := range keep {
+		keep[i] = true
+	}
+	out, err := p.evaluate(ctx, [][]bool{keep}, sdk.Fill{Kind: sdk.FillDelete})
 	if err != nil {
 		return outcome{}, err
 	}
@@ -193,18 +219,45 @@ type players struct {
 
 // add appends the units of the next window.
 func (p *players) add(units []sdk.Unit, w *window) {
-	p.units, p.own = append(p.units, units), append(p.own, !slices.EqualFunc(units, w.Request().Units, sameUnit))
+	own := len(units) != len(w.Request().Units)
+	for i := 0; !own && i < len(units); i++ {
+		own = !sameUnit(units[i], w.Request().Units[i])
+	}
+	p.units, p.own = append(p.units, units), append(p.own, own)
 	p.n += len(units)
 }
 
 // sameUnit reports whether two units are the same stretches of the text.
 func sameUnit(a, b sdk.Unit) bool {
-	return slices.Equal(a.Spans, b.Spans) && slices.Equal(a.Tokens, b.Tokens)
+	if len(a.Spans) != len(b.Spans) || len(a.Tokens) != len(b.Tokens) {
+		return false
+	}
+	for i := range a.Spans {
+		if a.Spans[i] != b.Spans[i] {
+			return false
+		}
+	}
+	for i := range a.Tokens {
+		if a.Tokens[i] != b.Tokens[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // sameUnits reports whether two methods have scored the same units.
 func sameUnits(a, b *players) bool {
-	return slices.EqualFunc(a.units, b.units, func(x, y []sdk.Unit) bool { return slices.EqualFunc(x, y, sameUnit) })
+	for w := range a.units {
+		if len(a.units[w]) != len(b.units[w]) {
+			return false
+		}
+		for i := range a.units[w] {
+			if !sameUnit(a.units[w][i], b.units[w][i]) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // evaluate returns what the model says of variants of the document: keep says
@@ -250,7 +303,7 @@ func (p *players) evaluate(ctx context.Context, keep [][]bool, fill sdk.Fill) ([
 			return nil, err
 		}
 		var probs []float64
-		if classes := len(window.Info().Labels); classes > 0 && window.Request().Target.Kind != sdk.KindRegression {
+		if classes := len(window.Info().Labels); classes > 0 && window.Request().Target.Kind != "regression" {
 			if t, err := reply.Tensor(sdk.ReplyProbs, 0); err == nil && len(t.Shape) == 2 && t.Shape[1] == classes {
 				if probs, err = sdk.Values[float64](t); err != nil {
 					return nil, err

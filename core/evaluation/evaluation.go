@@ -83,6 +83,7 @@ type Result struct {
 	// Points are the values at each share of the settings, before their mean.
 	Points map[string][]Point `json:"points,omitempty"`
 	Curves *Curves            `json:"curves,omitempty"`
+	Runs   Runs               `json:"runs"`
 }
 
 // Unit is what a score belongs to; offsets are bytes of the text.
@@ -127,14 +128,25 @@ type Agreement struct {
 type Summary struct {
 	Method   string             `json:"method"`
 	Measures map[string]Measure `json:"measures"`
+	Runs     Runs               `json:"runs"`
 }
 
 // Measure is one measure of a method over the texts that have it: its own, that
-// of random orders, and the difference of the two.
+// of random orders, and the difference of the two; and by how much it is worse
+// than the best method under evaluation, in pairs of texts: nil where it is the
+// best one, or where no method is better than others.
 type Measure struct {
 	Interval
 	Random *Interval `json:"random,omitempty"`
 	Gain   *Interval `json:"gain,omitempty"` // own − random, in pairs
+	Best   bool      `json:"best,omitempty"` // of several methods
+	Behind *Interval `json:"behind,omitempty"`
+}
+
+// Leads reports whether the measure is the best of the methods', as good as that, or
+// not certainly worse: 0 lies within the interval of what it is behind.
+func (m *Measure) Leads() bool {
+	return m.Best || m.Behind != nil && (m.Behind.Mean <= 0 || m.Behind.Low <= 0)
 }
 
 // Interval is a mean over texts with the bounds of its bootstrap interval, which
@@ -153,8 +165,11 @@ type Accuracy struct {
 }
 
 // Runs counts rows of the model: those that the explanations and the measures
-// asked for, and those that it really ran, which are fewer where both asked for
-// the same.
+// asked for, the unchanged text of each among them, and those that it really ran,
+// which are fewer where anything asked for the same before: the method itself,
+// another one, or a measure. Those of a method count what is run for it, in the
+// order in which methods are named; those of an evaluation have the texts
+// themselves on top.
 type Runs struct {
 	Explaining Rows `json:"explaining"`
 	Measuring  Rows `json:"measuring"`

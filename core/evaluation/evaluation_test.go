@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -50,12 +51,31 @@ func evaluate(t *testing.T, h *core.Host, m *core.Model, texts []Text, o Options
 	return e
 }
 
+// plain returns the numbers of a result.
+func plain(values []core.Float) []float64 {
+	out := make([]float64, len(values))
+	for i, v := range values {
+		out[i] = float64(v)
+	}
+	return out
+}
+
 // form is the JSON form of an evaluation without what need not repeat.
 func form(t *testing.T, e *Evaluation) string {
 	t.Helper()
-	plain := *e
-	plain.Provenance.WallSeconds, plain.Runs = 0, Runs{}
-	b, err := json.Marshal(&plain)
+	same := *e
+	same.Provenance.WallSeconds, same.Runs = 0, Runs{}
+	same.Texts, same.Aggregate = slices.Clone(e.Texts), slices.Clone(e.Aggregate)
+	for i := range same.Texts {
+		same.Texts[i].Methods = slices.Clone(same.Texts[i].Methods)
+		for k := range same.Texts[i].Methods {
+			same.Texts[i].Methods[k].Runs = Runs{}
+		}
+	}
+	for i := range same.Aggregate {
+		same.Aggregate[i].Runs = Runs{}
+	}
+	b, err := json.Marshal(&same)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,6 +105,115 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
+// TestShares: whatever asks for a variant of a text, a method or a measure, in
+// whichever window, the model runs it once; and each method says what was run for it.
+func TestShares(t *testing.T) {
+	h, m := openModel(t, "bert-text", "f32")
+	run := func(text string, methods ...string) *Evaluation {
+		t.Helper()
+		o := Options{Settings: settings(t, "eraser"), Units: core.UnitsToken}
+		for _, typed := range methods {
+			name, fill, _ := strings.Cut(typed, ":")
+			method := Method{Label: typed, Name: name, Params: map[string]string{}}
+			if fill != "" {
+				method.Params["fill"] = fill
+			}
+			o.Methods = append(o.Methods, method)
+		}
+		before := m.Rows()
+		e := evaluate(t, h, m, []Text{{Input: core.Input{Text: text}}}, o)
+		if ran := e.Runs.Explaining.Ran + e.Runs.Measuring.Ran; ran != m.Rows()-before {
+			t.Errorf("%v: %d rows are said to have run, and %d have", methods, ran, m.Rows()-before)
+		}
+		var sum Runs
+		for i, r := range e.Texts[0].Methods {
+			sum.plus(r.Runs)
+			for what, rows := range map[string]Rows{"explain": r.Runs.Explaining, "measure": r.Runs.Measuring} {
+				if rows.Ran > rows.Asked || rows.Asked == 0 {
+					t.Errorf("%s: %+v to %s", r.Method, rows, what)
+				}
+			}
+			if r.Runs != e.Aggregate[i].Runs {
+				t.Errorf("%s: %+v over all texts", r.Method, e.Aggregate[i].Runs)
+			}
+		}
+		if whole := e.Runs.Measuring.Ran - sum.Measuring.Ran; e.Runs.Explaining != sum.Explaining || whole < 0 || whole > int64(len(e.Texts[0].Windows)) {
+			t.Errorf("%v: %+v in all, and %+v of the methods", methods, e.Runs, sum)
+		}
+		return e
+	}
+	// Four units have sixteen variants, and no two of them are the same text.
+	e := run("the plot looks great", "exact-shap:delete", "kernel-shap:delete", "permutation-shap:delete", "sampling-shap:delete", "partition-shap:delete", "lime:delete", "feature-ablation:delete", "leave-one-out", "occlusion:delete")
+	if ran := e.Runs.Explaining.Ran + e.Runs.Measuring.Ran; ran != 16 {
+		t.Errorf("%d rows run of 16 that there are", ran)
+	}
+	for _, s := range e.Aggregate[1:] {
+		if s.Runs.Explaining.Ran+s.Runs.Measuring.Ran != 0 {
+			t.Errorf("%s ran what was known: %+v", s.Method, s.Runs)
+		}
+	}
+	// What each unit does alone is both a method and a measure.
+	e = run("an unforgettable journey through forgotten villages", "leave-one-out", "feature-ablation:delete", "attention")
+	loo, ablation, attention := e.Aggregate[0].Runs, e.Aggregate[1].Runs, e.Aggregate[2].Runs
+	if n := int64(len(e.Texts[0].Methods[0].Units)); loo.Explaining.Ran == 0 || loo.Explaining.Ran > n+1 || ablation.Explaining.Ran != 0 || ablation.Measuring.Ran != 0 || ablation.Explaining.Asked < n {
+		t.Errorf("%d units: %+v, then %+v", n, loo, ablation)
+	}
+	// Random orders and sets that are dropped are the same for all methods.
+	if n := int64(len(e.Texts[0].Methods[0].Units)); attention.Measuring.Asked > 2*(n+1) {
+		t.Errorf("%d rows to measure one order of %d units", attention.Measuring.Asked, n)
+	}
+	// Windows of the same text are the same to the model.
+	sentence := strings.Repeat("scene ", 60) + ".\n"
+	first := run(sentence, "leave-one-out")
+	twice := run(sentence+sentence, "leave-one-out")
+	if len(twice.Texts[0].Windows) < 2 {
+		t.Fatalf("%d windows", len(twice.Texts[0].Windows))
+	}
+	if first.Runs.Explaining.Ran == 0 || twice.Runs.Explaining.Ran != 0 {
+		t.Errorf("%+v for a window, %+v for it twice", first.Runs, twice.Runs)
+	}
+}
+
+// TestLeads: among methods the best of each measure is known, and those that are
+// not certainly worse.
+func TestLeads(t *testing.T) {
+	h, m := openModel(t, "bert-text", "f32")
+	var texts []Text
+	for _, text := range []string{film, "an unforgettable journey through forgotten villages", "the film was surprisingly good", "every scene looks great"} {
+		texts = append(texts, Text{Input: core.Input{Text: text}})
+	}
+	s := settings(t, "eraser", Faithfulness, LeaveOneOut, Sparsity)
+	e := evaluate(t, h, m, texts, Options{Settings: s, Methods: []Method{
+		{Name: "leave-one-out"}, {Label: "again", Name: "leave-one-out"}, {Name: "attention"},
+	}})
+	at := func(k int, name string) Measure { return e.Aggregate[k].Measures[name] }
+	if best, same, worse := at(0, looKendall), at(1, looKendall), at(2, looKendall); !best.Best || best.Behind != nil || best.Mean != 1 ||
+		same.Best || !same.Leads() || same.Behind.Mean != 0 || worse.Leads() || worse.Behind.Mean != best.Mean-worse.Mean || !(worse.Behind.Low > 0) {
+		t.Errorf("%+v, %+v, %+v", best, same, worse)
+	}
+	for name := range better {
+		if !slices.Contains([]string{comprehensiveness, sufficiency, logOdds, logOddsRatio, deletion, insertion, decisionFlip, looKendall}, name) {
+			continue
+		}
+		leads := 0
+		for k := range e.Aggregate {
+			v := at(k, name)
+			if v.Best {
+				leads++
+			}
+			if v.Behind != nil && v.Behind.Mean < 0 || v.Best == (v.Behind != nil) {
+				t.Errorf("%s of %s: %+v", name, e.Aggregate[k].Method, v)
+			}
+		}
+		if leads != 1 {
+			t.Errorf("%d methods are the best by %s", leads, name)
+		}
+	}
+	if v := at(0, gini); v.Best || v.Behind != nil {
+		t.Errorf("a sparse explanation is no better: %+v", v)
+	}
+}
+
 // TestGiven: an explanation that is given is measured as it is where the method
 // runs, and so are its scores as a list, by units or by tokens.
 func TestGiven(t *testing.T) {
@@ -96,7 +225,7 @@ func TestGiven(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	scores := numbers(x.Attributions[0].Values)
+	scores := plain(x.Attributions[0].Values)
 	tokens := make([]float64, len(x.Input.Tokens))
 	for i, u := range x.Input.Units {
 		tokens[u.Tokens[0]] = scores[i]
@@ -107,7 +236,7 @@ func TestGiven(t *testing.T) {
 		"tokens":      {Input: text, Scores: tokens},
 	} {
 		got := evaluate(t, h, m, []Text{given}, o).Texts[0].Methods[0]
-		got.Method = want.Method
+		got.Method, got.Runs = want.Method, want.Runs
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-run +given):\n%s", what, diff)
 		}
@@ -156,7 +285,7 @@ func TestWindows(t *testing.T) {
 	if at != len(long) || math.Abs(weights-1) > 1e-12 || math.Abs(value-float64(x.Target.Value)) > 1e-12 {
 		t.Errorf("windows end at %d of %d, weigh %v, and say %v for %v", at, len(long), weights, value, x.Target.Value)
 	}
-	if diff := cmp.Diff(scores, numbers(x.Methods[0].Scores)); diff != "" {
+	if diff := cmp.Diff(scores, plain(x.Methods[0].Scores)); diff != "" {
 		t.Errorf("scores:\n%s", diff)
 	}
 	for _, u := range x.Methods[0].Units {
@@ -368,7 +497,7 @@ func TestReadCorpus(t *testing.T) {
 
 {"id": "b", "text": "größer ist gut", "rationale_runes": [[11, 14]], "target": "POSITIVE", "other": {}}
 {"text": "größer ist gut", "evidences": [{"start": 11, "end": 14, "text": "gut"}], "scores": [1, 2, 3]}
-{"text": "a", "text_pair": "b", "rationale": []}`), "corpus")
+{"text": "a", "text_pair": "b", "rationale": []}`), "corpus", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -394,13 +523,66 @@ func TestReadCorpus(t *testing.T) {
 		`{"text": "abc", "rationale": [], "evidences": []}`:                   "more than one way",
 		`{"text": "abc", "evidences": [{"start": 1}]}`:                        `no "start" and "end"`,
 		`{"text": "abc", "evidences": [{"start": 1, "end": 2, "text": "c"}]}`: "is not the text that is there",
+		`{"text": "abc", "rationale": [[1]]}`:                                 "not [start, end]",
+		`{"text": "abc", "rationale": [[0, 1, 2]]}`:                           "not [start, end]",
+		`{"text": "abc", "rationale": [null]}`:                                "not [start, end]",
+		`{"text": "abc", "rationale": [[2, 1]]}`:                              "outside of the text",
+		`{"text": "abc", "rationale": [[1e99, 2]]}`:                           "no such object",
+		`{"text": "abc", "scores": [1, null]}`:                                "one of its scores is null",
+		`{"text": "abc", "scores": [NaN]}`:                                    "no such object",
+		`{"text": "abc"} {}`:                                                  "no such object",
+		"{\"text\": \"\xff\"}":                                                "is not UTF-8",
+		`{"id": 7, "text": "a"}` + "\n" + `{"id": "7", "text": "b"}`:          `line 2: the id "7" is that of line 1`,
 	} {
-		if _, err := ReadCorpus(strings.NewReader(bad), "corpus"); core.KindOf(err) != core.KindInput || !strings.Contains(err.Error(), message) {
+		if _, err := ReadCorpus(strings.NewReader(bad), "corpus", nil); core.KindOf(err) != core.KindInput || !strings.Contains(err.Error(), message) {
 			t.Errorf("%s: %v, want %q", bad, err, message)
 		}
 	}
-	if _, err := ReadCorpus(strings.NewReader(strings.Repeat("x", maxLine+1)), "corpus"); err == nil || !strings.Contains(err.Error(), "16 MiB") {
+	if _, err := ReadCorpus(strings.NewReader(strings.Repeat("x", maxLine+1)), "corpus", nil); err == nil || !strings.Contains(err.Error(), "16 MiB") {
 		t.Errorf("a long line: %v", err)
+	}
+}
+
+// TestReadERASER reads lines of ERASER's release with their documents.
+func TestReadERASER(t *testing.T) {
+	const review = "a dull  story .\ngrößer\u00a0als \x1cnie .\n"
+	documents := fstest.MapFS{"neg_1.txt": {Data: []byte(review)}, "latin.txt": {Data: []byte("caf\xe9")}, "folder/x": {Data: []byte("x")}}
+	read := func(line string, documents fs.FS) ([]Text, error) {
+		return ReadCorpus(strings.NewReader(line), "val.jsonl", documents)
+	}
+	line := `{"annotation_id": "neg_1.txt", "classification": "NEG", "docids": null, "query": "What?", "evidences": [` +
+		`[{"docid": "neg_1.txt", "start_token": 1, "end_token": 3, "start_sentence": 0, "end_sentence": 1, "text": "dull story"}], ` +
+		`[{"docid": "neg_1.txt", "start_token": 4, "end_token": 7, "text": "größer als nie"}]]}`
+	got, err := read(line, documents)
+	want := []Text{{ID: "neg_1.txt", Input: core.Input{Text: review}, Label: "NEG", Marked: true, Ranges: []Range{{2, 13}, {16, 34}}}}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Fatalf("%v (-want +got):\n%s", err, diff)
+	}
+	if marked := got[0].Input.Text[16:34]; marked != "größer\u00a0als \x1cnie" {
+		t.Errorf("marked %q", marked)
+	}
+	if got, err = read(`{"annotation_id": "x", "docids": ["neg_1.txt"], "evidences": []}`, documents); err != nil || got[0].Input.Text != review || !got[0].Marked || got[0].Ranges != nil {
+		t.Errorf("without evidences: %v, %v", got, err)
+	}
+	for bad, message := range map[string]string{
+		`{"annotation_id": "neg_2.txt"}`:                                          "cannot be read",
+		`{"annotation_id": "../neg_1.txt"}`:                                       "is missing",
+		`{"annotation_id": "folder"}`:                                             "cannot be read",
+		`{"annotation_id": "latin.txt"}`:                                          "is not UTF-8",
+		`{"annotation_id": "neg_1.txt", "evidences": [{"start": 1}]}`:             "no annotation of ERASER's",
+		`{"annotation_id": "neg_1.txt", "evidences": [[{"docid": "neg_1.txt"}]]}`: `no "start_token"`,
+		`{"annotation_id": "neg_1.txt", "evidences": [[{"docid": "neg_1.txt", "start_token": 7, "end_token": 9}]]}`:      "outside of the document, which has 8",
+		`{"annotation_id": "neg_1.txt", "evidences": [[{"docid": "neg_1.txt", "start_token": 2, "end_token": 2}]]}`:      "outside of the document",
+		strings.Replace(line, "dull story", "dull plot", 1):                                                              "is not the text that is there",
+		strings.Replace(line, `[{"docid": "neg_1.txt", "start_token": 4`, `[{"docid": "latin.txt", "start_token": 4`, 1): "several documents",
+		`{"annotation_id": "neg_1.txt", "evidences": [[{"start_token": 1, "end_token": 2}]]}`:                            "name no document",
+	} {
+		if _, err := read(bad, documents); core.KindOf(err) != core.KindInput || !strings.Contains(err.Error(), message) {
+			t.Errorf("%s: %v, want %q", bad, err, message)
+		}
+	}
+	if _, err := read(line, nil); core.KindOf(err) != core.KindInput || !strings.Contains(err.Error(), "is missing") {
+		t.Errorf("without documents: %v", err)
 	}
 }
 
@@ -415,7 +597,7 @@ func TestReadScores(t *testing.T) {
 			t.Errorf("%s: %v\n%s", text, err, diff)
 		}
 	}
-	for _, bad := range []string{"", "1", "{}", "[1", `["a"]`, "null"} {
+	for _, bad := range []string{"", "1", "{}", "[1", `["a"]`, "null", "[1, null]", "[[1], [null]]", "[1, [2]]"} {
 		if _, err := ReadScores(strings.NewReader(bad), "scores"); core.KindOf(err) != core.KindInput {
 			t.Errorf("%s: %v", bad, err)
 		}
@@ -425,8 +607,10 @@ func TestReadScores(t *testing.T) {
 func FuzzReadCorpus(f *testing.F) {
 	f.Add([]byte(`{"text": "größer", "rationale_runes": [[2, 4]], "label": 1, "scores": [1e3]}`))
 	f.Add([]byte(`{"text": "abc", "evidences": [{"start": 1, "end": 2, "text": "b"}]}`))
+	f.Add([]byte(`{"annotation_id": "a", "evidences": [[{"docid": "a", "start_token": 1, "end_token": 2, "text": "b"}]]}`))
+	documents := fstest.MapFS{"a": {Data: []byte("a b\u00a0größer\n")}}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		texts, err := ReadCorpus(bytes.NewReader(data), "corpus")
+		texts, err := ReadCorpus(bytes.NewReader(data), "corpus", documents)
 		if err != nil {
 			return
 		}

@@ -13,10 +13,9 @@ import (
 	"github.com/xai-go/xai/internal/golden"
 	"github.com/xai-go/xai/plugins"
 	"github.com/xai-go/xai/sdk"
-	"github.com/xai-go/xai/sdk/num"
 )
 
-// openModel opens a model of the golden cases.
+// open opens a model of the golden cases.
 func openModel(t *testing.T, name, dtype string) (*core.Host, *core.Model) {
 	t.Helper()
 	host, err := core.New(core.Options{
@@ -96,9 +95,12 @@ func curves(t *testing.T, c *golden.Case, dtype string, rule metric.Rule) {
 			}
 			for kind, curve := range map[string][]core.Float{"comp": r.Curves.Deletion, "suff": r.Curves.Insertion} {
 				name := "probs." + kind + "_" + fill + at
-				got := numbers(curve)
+				got := make(metric.Curve, len(curve))
+				for k, v := range curve {
+					got[k] = float64(v)
+				}
 				golden.Close(t, name, got, column(name), tolerance(c, name, dtype))
-				near("aopc_all_k."+kind+"_"+fill+at, whole-num.Sum(got)/float64(len(got)))
+				near("aopc_all_k."+kind+"_"+fill+at, got.Drop(whole, got.All()))
 			}
 			near("auc_trapezoid.comp_"+fill+at, value(deletion))
 			near("auc_trapezoid.suff_"+fill+at, value(insertion))
@@ -209,5 +211,83 @@ func embedding(t *testing.T, c *golden.Case, dtype string) {
 			within = max(within, 4e-6*want[0])
 		}
 		golden.Close(t, name, []float64{got}, want, within)
+	}
+}
+
+// TestEmbeddingMethods holds what the methods themselves attribute to embeddings,
+// and to embeddings with noise, to the same values, as an evaluation asks for them.
+func TestEmbeddingMethods(t *testing.T) {
+	for _, name := range []string{"infidelity_bert", "infidelity_distil"} {
+		t.Run(name, func(t *testing.T) { embeddingMethods(t, golden.Load(t, name)) })
+	}
+}
+
+func embeddingMethods(t *testing.T, c *golden.Case) {
+	const dtype = "f32"
+	host, model := openModel(t, c.Model, dtype)
+	var text string
+	var target int
+	if err := json.Unmarshal(c.Config["text"], &text); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(c.Config["target"], &target); err != nil {
+		t.Fatal(err)
+	}
+	request := core.Request{Input: core.Input{Text: text}, Target: fmt.Sprint(target), Output: sdk.Logit, Runtime: core.RuntimeNative}
+	v, err := model.Variants(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := embeddings(t.Context(), v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	explain := func(input core.Input, method Method) []float64 {
+		t.Helper()
+		request := request
+		request.Input, request.Method, request.Params = input, method.Name, method.Params
+		e, err := host.Explain(t.Context(), model, request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values, ok := detailed(e)
+		if !ok || len(values) != len(x) {
+			t.Fatalf("%s: %d values for %d components", method.Name, len(values), len(x))
+		}
+		return values
+	}
+	slope := Method{Name: "saliency", Params: map[string]string{paramDetailed: "true"}}
+	noise := slices.Collect(slices.Chunk(c.Floats(t, "infidelity_noise"), len(x)))
+	for of, method := range map[string]Method{
+		"ig20":     {Name: "integrated-gradients", Params: map[string]string{paramDetailed: "true", "compat": "captum", "n_steps": "20"}},
+		"gradient": slope,
+	} {
+		plain, normalised, err := EmbeddingInfidelity(t.Context(), v, explain(request.Input, method), noise)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for kind, got := range map[string]float64{"plain": plain, "normalized": normalised} {
+			name := "infidelity." + of + "." + kind
+			golden.Close(t, name, []float64{got}, c.Want(t, name), tolerance(c, name, dtype))
+		}
+	}
+	noise = slices.Collect(slices.Chunk(c.Floats(t, "sensitivity_noise"), len(x)))
+	for of, method := range map[string]Method{
+		"gradient":     slope,
+		"saliency_abs": {Name: "saliency", Params: map[string]string{paramDetailed: "true", "compat": "captum"}},
+	} {
+		got, err := EmbeddingSensitivity(noise, len(x), func(noise []float64) ([]float64, error) {
+			moved := slices.Clone(x)
+			for k, u := range noise {
+				moved[k] += float32(u)
+			}
+			return explain(v.Embedded(moved), method), nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := "sensitivity_max." + of
+		want := c.Want(t, name)
+		golden.Close(t, name, []float64{got}, want, max(tolerance(c, name, dtype), 4e-6*want[0]))
 	}
 }

@@ -1,14 +1,16 @@
 package evaluation
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/core/metric"
 	"github.com/xai-go/xai/sdk"
-	"github.com/xai-go/xai/sdk/num"
 )
 
 // The measures that perturb embeddings, or that explain neighbours.
@@ -62,8 +64,12 @@ func EmbeddingInfidelity(ctx context.Context, v *core.Variants, attributions []f
 // embeddings.
 func Moved(v *core.Variants, noise []float64, rows int) *sdk.Forward {
 	n := len(v.Request().Tokens)
+	keep := make([]uint8, rows*n)
+	for i := range keep {
+		keep[i] = 1
+	}
 	return &sdk.Forward{
-		Masks: sdk.NewTensor(slices.Repeat([]uint8{1}, rows*n), rows, n), KeepDuplicates: true,
+		Masks: sdk.NewTensor(keep, rows, n), KeepDuplicates: true,
 		Edits: []sdk.Edit{{Point: "embeddings", Op: sdk.EditAdd, Value: sdk.NewTensor(noise, rows, n, len(noise)/rows/n)}},
 	}
 }
@@ -94,7 +100,11 @@ func EmbeddingSensitivity(noises [][]float64, size int, explain func(noise []flo
 // embeddings returns the word embeddings of the input, [T,D].
 func embeddings(ctx context.Context, v *core.Variants) ([]float32, error) {
 	tokens := len(v.Request().Tokens)
-	reply, err := v.Forward(ctx, &sdk.Forward{Masks: sdk.NewTensor(slices.Repeat([]uint8{1}, tokens), 1, tokens), Points: []string{"embeddings"}})
+	keep := make([]uint8, tokens)
+	for i := range keep {
+		keep[i] = 1
+	}
+	reply, err := v.Forward(ctx, &sdk.Forward{Masks: sdk.NewTensor(keep, 1, tokens), Points: []string{"embeddings"}})
 	if err != nil {
 		return nil, modelError(err)
 	}
@@ -126,48 +136,53 @@ func noises(n, size int, f func() float64) [][]float64 {
 
 // embedding measures an explanation of embeddings, which e holds component by
 // component. Over several windows it is the mean, weighted as they are, and the
-// largest sensitivity.
+// largest sensitivity. Where the method does not explain embeddings without a text,
+// as one whose baseline is a token, the sensitivity is left out, and the log says
+// why.
 func (r *run) embedding(ctx context.Context, i int, w *window, request core.Request, e *core.Explanation, values map[string]float64) error {
 	attributions, ok := detailed(e)
 	if !ok || len(w.Request().Tokens) == 0 || r.NoiseSamples == 0 || len(attributions)%len(w.Request().Tokens) != 0 {
 		return nil // of a point inside of the model
 	}
 	normal := r.random(i, "infidelity")
-	plain, normalised, err := EmbeddingInfidelity(ctx, w.Variants, attributions, noises(r.NoiseSamples, len(attributions), func() float64 { return r.Noise * normal.NormFloat64() }))
-	if err != nil {
+	var plain, normalised float64
+	var x []float32
+	err := r.counted(&r.runs.Measuring, func() (err error) {
+		plain, normalised, err = EmbeddingInfidelity(ctx, w.Variants, attributions, noises(r.NoiseSamples, len(attributions), func() float64 { return r.Noise * normal.NormFloat64() }))
+		if err != nil {
+			return err
+		}
+		x, err = embeddings(ctx, w.Variants)
+		return err
+	})
+	if err := cmp.Or(err, normal.Err()); err != nil {
 		return err
 	}
+	values[embeddingInfidelity] += w.weight * plain
+	values[embeddingInfidelityNormalised] += w.weight * normalised
 	uniform := r.random(i, "sensitivity")
 	request.Progress = nil
-	x, err := embeddings(ctx, w.Variants)
-	if err != nil {
-		return err
-	}
 	sensitivity, err := EmbeddingSensitivity(noises(r.NoiseSamples, len(x), func() float64 { return r.Noise * (2*uniform.Float64() - 1) }), len(x), func(noise []float64) ([]float64, error) {
 		moved := slices.Clone(x)
 		for k, u := range noise {
 			moved[k] += float32(u)
 		}
 		request.Input = w.Embedded(moved)
-		e, err := r.host.Explain(ctx, r.model, request)
+		e, err := r.explanation(ctx, request)
 		if err != nil {
 			return nil, err
 		}
-		r.result.Runs.Explaining.Asked += int64(e.Diagnostics[core.DiagEvaluations])
 		values, _ := detailed(e)
 		return values, nil
 	})
-	if err != nil {
+	if errors.Is(err, &sdk.Error{Code: sdk.EUnsupported}) {
+		r.warn("how far noise moves its explanations is not measured: " + err.Error())
+		sensitivity, err = math.NaN(), nil
+	}
+	if err := cmp.Or(err, uniform.Err()); err != nil {
 		return err
 	}
-	values[embeddingInfidelity] += w.weight * plain
-	values[embeddingInfidelityNormalised] += w.weight * normalised
 	values[embeddingSensitivity] = max(values[embeddingSensitivity], sensitivity)
-	for _, draws := range []*num.Rand{normal, uniform} {
-		if err := draws.Err(); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 
@@ -200,14 +215,13 @@ func (r *run) sensitivity(ctx context.Context, i int, w *window, request core.Re
 	for _, u := range order[:min(r.Neighbours, len(order))] {
 		span := own.Units[u].Spans[0]
 		request.Input, request.Progress = core.Input{Text: own.Text[:span.Start] + own.Text[span.End:]}, nil
-		e, err := r.host.Explain(ctx, r.model, request)
+		e, err := r.explanation(ctx, request)
 		if core.KindOf(err) == core.KindInput { // nothing is left to explain
 			continue
 		}
 		if err != nil {
 			return 0, err
 		}
-		r.result.Runs.Explaining.Asked += int64(e.Diagnostics[core.DiagEvaluations])
 		v, err := r.model.Variants(ctx, request)
 		if err != nil {
 			return 0, err
@@ -219,7 +233,7 @@ func (r *run) sensitivity(ctx context.Context, i int, w *window, request core.Re
 		if len(units) != len(own.Units)-1 {
 			continue // what stood around it is cut otherwise
 		}
-		rest := slices.Concat(scores[:u], scores[u+1:])
+		rest := append(append([]float64(nil), scores[:u]...), scores[u+1:]...)
 		most = max(most, metric.MaxSensitivity(rest, [][]float64{other}))
 	}
 	return most, draws.Err()

@@ -137,7 +137,10 @@ type run struct {
 	share  float64 // of words that are marked, over the corpus
 	result *Evaluation
 
-	done, parts int // of the work: one for each method on each text
+	done, parts int   // of the work: one for each method on each text
+	runs        *Runs // of the method that is under evaluation
+	warned      map[string]bool
+	elsewhere   int64 // rows run that are counted already
 }
 
 // progress returns what tells that part of the current part is done.
@@ -153,17 +156,43 @@ func (r *run) progress() func(done, total int) {
 	}
 }
 
+// warn tells the log something once.
+func (r *run) warn(message string) {
+	if r.warned[message] {
+		return
+	}
+	if r.warned == nil {
+		r.warned = map[string]bool{}
+	}
+	r.warned[message] = true
+	if r.Log != nil {
+		r.Log(sdk.Warning, message)
+	}
+}
+
 // random returns the numbers for one purpose on the i-th text.
 func (r *run) random(i int, purpose string) *num.Rand {
 	return num.NewRand(random.New(r.Seed, fmt.Sprint("evaluation of text ", i), purpose))
 }
 
-// counted adds the rows that the model runs meanwhile to a run.
+// counted adds the rows that the model runs meanwhile to some, but for those that
+// a further call within f counts.
 func (r *run) counted(to *Rows, f func() error) error {
-	before := r.model.Rows()
+	before, outer := r.model.Rows(), r.elsewhere
+	r.elsewhere = 0
 	err := f()
-	to.Ran += r.model.Rows() - before
+	ran := r.model.Rows() - before
+	to.Ran += ran - r.elsewhere
+	r.elsewhere = outer + ran
 	return err
+}
+
+// plus adds the rows of another run.
+func (r *Runs) plus(other Runs) {
+	r.Explaining.Asked += other.Explaining.Asked
+	r.Explaining.Ran += other.Explaining.Ran
+	r.Measuring.Asked += other.Measuring.Asked
+	r.Measuring.Ran += other.Measuring.Ran
 }
 
 // text evaluates every method on the i-th text.
@@ -178,14 +207,15 @@ func (r *run) text(ctx context.Context, i int, t Text) error {
 		target, o.Output = t.Given.Target.Expr, sdk.Output(t.Given.Target.Output)
 		o.Units = cmp.Or(t.Given.Provenance.Units, o.Units)
 	}
-	measuring := &r.result.Runs.Measuring
-	err := r.counted(measuring, func() (err error) {
+	err := r.counted(&r.result.Runs.Measuring, func() (err error) {
 		d, err = open(ctx, r.model, t.Input, &o, target, long)
 		return err
 	})
 	if err != nil {
 		return err
 	}
+	asked := d.asked() // of what is counted already
+	r.result.Runs.Measuring.Asked += asked
 	out := TextResult{ID: t.ID, Text: t.Input.Text, TextPair: t.Input.Pair, Label: t.Label, Target: d.target(), Rationale: t.Ranges}
 	if d.output.probs != nil {
 		out.Predicted = r.model.Info().Labels[d.output.predicted()]
@@ -200,18 +230,25 @@ func (r *run) text(ctx context.Context, i int, t Text) error {
 	add := func(label string, p *players, own map[string]float64) error {
 		all = append(all, p)
 		var result Result
-		err := r.counted(measuring, func() (err error) {
+		err := r.counted(&r.runs.Measuring, func() (err error) {
 			result, err = r.measure(ctx, i, label, p, &t)
 			return err
 		})
 		for name, v := range own {
-			result.Values[name] = core.Float(v)
+			if !math.IsNaN(v) {
+				result.Values[name] = core.Float(v)
+			}
 		}
+		r.runs.Measuring.Asked += d.asked() - asked
+		asked = d.asked()
+		result.Runs = *r.runs
+		r.result.Runs.plus(result.Runs)
 		out.Methods = append(out.Methods, result)
 		r.done++
 		return err
 	}
 	if t.scored() {
+		r.runs = &Runs{}
 		p, ref, err := d.given(&t)
 		if err != nil {
 			return err
@@ -226,7 +263,8 @@ func (r *run) text(ctx context.Context, i int, t Text) error {
 	}
 	for _, method := range r.Methods {
 		var x *explained
-		err := r.counted(&r.result.Runs.Explaining, func() (err error) {
+		r.runs = &Runs{}
+		err := r.counted(&r.runs.Explaining, func() (err error) {
 			x, err = r.explain(ctx, i, d, method)
 			return err
 		})
@@ -246,9 +284,6 @@ func (r *run) text(ctx context.Context, i int, t Text) error {
 				}
 			}
 		}
-	}
-	for _, w := range d.windows {
-		measuring.Asked += int64(w.Asked())
 	}
 	r.result.Texts = append(r.result.Texts, out)
 	return nil
@@ -292,11 +327,10 @@ func (r *run) explain(ctx context.Context, i int, d *document, method Method) (*
 		if progress != nil {
 			request.Progress = func(done, total int) { progress(k*total+done, len(d.windows)*total) }
 		}
-		e, err := r.host.Explain(ctx, r.model, request)
+		e, err := r.explanation(ctx, request)
 		if err != nil {
 			return nil, err
 		}
-		r.result.Runs.Explaining.Asked += int64(e.Diagnostics[core.DiagEvaluations])
 		x.ref = MethodRef{method.Label, e.Method.Name, e.Method.Version, e.Method.SHA256, e.Method.Runtime, e.Method.Params}
 		delete(x.ref.Params, paramDetailed)
 		units, scores, err := w.scores(e)
@@ -321,6 +355,19 @@ func (r *run) explain(ctx context.Context, i int, d *document, method Method) (*
 		}
 	}
 	return x, nil
+}
+
+// explanation explains an input, and counts what is asked for it: the method's
+// rows and the input itself.
+func (r *run) explanation(ctx context.Context, request core.Request) (*core.Explanation, error) {
+	before := r.model.Rows()
+	e, err := r.host.Explain(ctx, r.model, request)
+	if err != nil {
+		r.runs.Explaining.Asked += r.model.Rows() - before // as far as it came
+		return nil, err
+	}
+	r.runs.Explaining.Asked += 1 + int64(e.Diagnostics[core.DiagEvaluations])
+	return e, nil
 }
 
 // scores returns the units of an explanation of this window, with their scores:
@@ -477,57 +524,38 @@ func (r *run) measure(ctx context.Context, i int, label string, p *players, t *T
 			positive++
 		}
 	}
-	var d *drops
-	var alone []float64
-	var err error
-	if r.Has(Infidelity) && r.Samples > 0 {
-		if d, err = p.drop(ctx, &r.Settings, r.random(i, "drops")); err != nil {
-			return result, err
-		}
+	c, err := r.common(ctx, i, p, positive)
+	if err != nil {
+		return result, err
 	}
-	if r.Has(LeaveOneOut) {
-		if alone, err = p.leaveOneOut(ctx, r.fill()); err != nil {
-			return result, err
+	// also measures what reads the scores themselves.
+	also := func(m measured, scores []float64, order []int) {
+		if c.drops != nil {
+			c.drops.infidelity(scores, m.values)
 		}
-	}
-	// one measures scores that put units in an order.
-	one := func(scores []float64, order []int) (measured, error) {
-		m := measured{values: map[string]float64{}}
-		if r.Has(Faithfulness) {
-			if m, err = p.faithfulness(ctx, &r.Settings, order, positive); err != nil {
-				return m, err
-			}
-		}
-		if d != nil {
-			d.infidelity(scores, m.values)
-		}
-		if alone != nil {
-			m.values[looKendall] = metric.Kendall(alone, scores)
+		if c.alone != nil {
+			m.values[looKendall] = metric.Kendall(c.alone, scores)
 		}
 		if truth != nil && r.Has(Plausibility) {
 			r.plausible(truth, scores, order, m.values)
 		}
-		return m, nil
 	}
-	own, err := one(p.scores, metric.Order(p.scores))
-	if err != nil {
-		return result, err
-	}
-	result.Points, result.Curves = own.points, own.curves
-	draws := r.random(i, "orders")
-	spread := map[string][]float64{}
-	for range r.Random {
-		order := draws.Perm(p.n)
-		m, err := one(rearranged(p.scores, order), order)
-		if err != nil {
+	order := metric.Order(p.scores)
+	own := measured{values: map[string]float64{}}
+	if r.Has(Faithfulness) {
+		if own, err = p.faithfulness(ctx, &r.Settings, order, positive); err != nil {
 			return result, err
 		}
+	}
+	also(own, p.scores, order)
+	result.Points, result.Curves = own.points, own.curves
+	spread := map[string][]float64{}
+	for k, order := range c.orders {
+		m := measured{values: maps.Clone(c.values[k])}
+		also(m, rearranged(p.scores, order), order)
 		for name, v := range m.values {
 			spread[name] = append(spread[name], v)
 		}
-	}
-	if err := draws.Err(); err != nil {
-		return result, err
 	}
 	if r.Has(Sparsity) {
 		own.values[gini], own.values[entropy] = metric.Gini(p.scores), metric.Entropy(p.scores)
@@ -546,6 +574,46 @@ func (r *run) measure(ctx context.Context, i int, label string, p *players, t *T
 		}
 	}
 	return result, nil
+}
+
+// common returns what no score changes: what the absence of sets of the players'
+// units does, and what random orders of them get. It is evaluated once for all
+// methods that score the same units.
+func (r *run) common(ctx context.Context, i int, p *players, positive int) (*common, error) {
+	if !r.Positive {
+		positive = p.n
+	}
+	for _, c := range p.common {
+		if sameUnits(c.of, p) && c.positive == positive {
+			return c, nil
+		}
+	}
+	c := &common{of: p, positive: positive}
+	var err error
+	if r.Has(Infidelity) && r.Samples > 0 {
+		if c.drops, err = p.drop(ctx, &r.Settings, r.random(i, "drops")); err != nil {
+			return nil, err
+		}
+	}
+	if r.Has(LeaveOneOut) {
+		if c.alone, err = p.leaveOneOut(ctx, r.fill()); err != nil {
+			return nil, err
+		}
+	}
+	draws := r.random(i, "orders")
+	for range r.Random {
+		order, values := draws.Perm(p.n), map[string]float64{}
+		if r.Has(Faithfulness) {
+			m, err := p.faithfulness(ctx, &r.Settings, order, positive)
+			if err != nil {
+				return nil, err
+			}
+			values = m.values
+		}
+		c.orders, c.values = append(c.orders, order), append(c.values, values)
+	}
+	p.common = append(p.common, c)
+	return c, draws.Err()
 }
 
 // describe describes the units, in offsets of the whole text.

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -15,7 +16,7 @@ import (
 )
 
 // measure is a measure of an evaluation: its name in results, what people call
-// it, and which way is better.
+// it, which way is better, and where it comes from.
 type measure struct{ name, title, better string }
 
 // measures are in the order in which they are shown, by group.
@@ -52,45 +53,229 @@ var measures = []struct {
 	}},
 }
 
+// manyMethods is from how many methods on these are rows and measures columns.
+const manyMethods = 4
+
 // Evaluation writes e: for each group of measures a table with what each method
 // got, and what random orders got beside it; how the methods agree; and what was
-// measured, on what.
+// measured, on what. Of many methods each is a row.
 func (t Term) Evaluation(w io.Writer, e *evaluation.Evaluation) error {
 	t = t.defaults()
 	var b strings.Builder
-	t.evaluated(&b, e)
-	names := t.shorten(&b, e)
-	several := len(e.Texts) > 1
-	for _, group := range measures {
-		var rows [][]string
-		for _, m := range group.list {
-			rows = append(rows, t.measure(e, m, several)...)
-		}
-		if len(rows) == 0 {
-			continue
-		}
-		head := []string{""}
-		for _, s := range e.Aggregate {
-			head = append(head, names[s.Method])
-		}
-		if slices.ContainsFunc(rows, func(r []string) bool { return r[len(r)-1] != "" }) {
-			head = append(head, "random")
-		}
-		fmt.Fprintf(&b, "\n  %s\n", t.Level.Bold(group.group))
-		t.columns(&b, head, rows)
+	for _, s := range subjects(e) {
+		b.WriteString(t.Paragraph(s, "  "))
 	}
-	t.agreement(&b, e, names, several)
+	many := len(e.Methods) >= manyMethods
+	names := t.shorten(&b, e, many)
+	empty, starred := true, false
+	for _, g := range groups(e) {
+		empty = false
+		starred = starred || slices.ContainsFunc(g.columns, func(c column) bool { return c.starred() })
+		fmt.Fprintf(&b, "\n  %s\n", t.Level.Bold(g.title))
+		if many {
+			t.byMethod(&b, e, names, g)
+		} else {
+			t.byMeasure(&b, e, names, g)
+		}
+	}
+	if empty {
+		b.WriteString("\n" + t.Paragraph(nothingMeasured, "  "))
+	}
+	t.agreement(&b, e, names, many)
 	b.WriteByte('\n')
+	if starred {
+		b.WriteString(t.Paragraph(leading(e), "  ") + "\n")
+	}
 	t.facts(&b, settings(e))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// evaluated says what was explained.
-func (t Term) evaluated(b *strings.Builder, e *evaluation.Evaluation) {
+const nothingMeasured = "none of these measures is defined for these methods on these texts"
+
+// leading says what the mark of a value means.
+func leading(e *evaluation.Evaluation) string {
+	if !intervals(e) {
+		return "* the best of the methods"
+	}
+	return fmt.Sprintf("* the best of the methods, or not certainly worse: 0 lies within the %g %% interval of the difference", 100*e.Settings.Confidence)
+}
+
+// intervals reports whether means have any.
+func intervals(e *evaluation.Evaluation) bool {
+	return len(e.Texts) > 1 && e.Settings.Bootstrap > 1
+}
+
+// score is what a method got of a measure, with what its scores got in random
+// orders; nothing where the method has no such value.
+type score struct {
+	value, interval, random string
+	leads                   bool // among several methods
+}
+
+// column is a measure: a score for each method, and what random orders got where
+// that is the same for all of them.
+type column struct {
+	title  string
+	cells  []score
+	random string
+	own    bool // what random orders got differs between methods
+}
+
+// group is the measures of one kind that anything was measured of.
+type group struct {
+	title   string
+	columns []column
+}
+
+// groups lays the measures of an evaluation out, and the rows that the methods
+// took where there are several.
+func groups(e *evaluation.Evaluation) []group {
+	var out []group
+	for _, g := range measures {
+		var columns []column
+		for _, m := range g.list {
+			if c, ok := columnOf(e, m); ok {
+				columns = append(columns, c)
+			}
+		}
+		if len(columns) > 0 {
+			out = append(out, group{g.group, columns})
+		}
+	}
+	if len(e.Aggregate) < 2 {
+		return out
+	}
+	count := func(title string, of func(*evaluation.Runs) int64) column {
+		c := column{title: title}
+		for i := range e.Aggregate {
+			c.cells = append(c.cells, score{value: strconv.FormatInt(of(&e.Aggregate[i].Runs), 10)})
+		}
+		return c
+	}
+	return append(out, group{"rows of the model", []column{
+		count("to explain", func(r *evaluation.Runs) int64 { return r.Explaining.Asked }),
+		count("of them run", func(r *evaluation.Runs) int64 { return r.Explaining.Ran }),
+		count("to measure", func(r *evaluation.Runs) int64 { return r.Measuring.Asked }),
+		count("of them run", func(r *evaluation.Runs) int64 { return r.Measuring.Ran }),
+	}})
+}
+
+// columnOf returns a measure, and whether any method has it.
+func columnOf(e *evaluation.Evaluation, m measure) (column, bool) {
+	c := column{title: strings.TrimSpace(m.title + " " + m.better)}
+	several, found := len(e.Texts) > 1, false
+	for i := range e.Aggregate {
+		v, ok := e.Aggregate[i].Measures[m.name]
+		if !ok {
+			c.cells = append(c.cells, score{value: "–"})
+			continue
+		}
+		x := score{value: figure(float64(v.Mean)), leads: v.Leads()}
+		if several {
+			x.interval = bounds(v.Interval)
+		}
+		if v.Random != nil {
+			x.random = figure(float64(v.Random.Mean))
+			if spread, ok := e.Texts[0].Methods[i].Random[m.name]; ok && !several {
+				x.random += " ±" + figure(float64(spread.SD))
+			}
+		}
+		if !found {
+			c.random = x.random
+		}
+		c.own = c.own || c.random != x.random
+		found = true
+		c.cells = append(c.cells, x)
+	}
+	if c.own {
+		c.random = ""
+	}
+	return c, found
+}
+
+// starred reports whether a value of the column has a mark.
+func (c *column) starred() bool {
+	return slices.ContainsFunc(c.cells, func(c score) bool { return c.leads })
+}
+
+// marked returns the value with its mark, or a blank in its place where others of
+// the table have one.
+func (c score) marked(starred bool) string {
+	switch {
+	case c.leads:
+		return c.value + "*"
+	case starred:
+		return c.value + " "
+	}
+	return c.value
+}
+
+// byMeasure writes a group with a row for each measure and a column for each
+// method.
+func (t Term) byMeasure(b *strings.Builder, e *evaluation.Evaluation, names map[string]string, g group) {
+	head, random := []string{""}, slices.ContainsFunc(g.columns, func(c column) bool { return c.random != "" })
+	for _, s := range e.Aggregate {
+		head = append(head, names[s.Method])
+	}
+	if random {
+		head = append(head, "random")
+	}
+	var rows [][]string
+	starred := slices.ContainsFunc(g.columns, func(c column) bool { return c.starred() })
+	for _, c := range g.columns {
+		value, interval, own := []string{c.title}, []string{""}, []string{"  its scores at random"}
+		for _, x := range c.cells {
+			value, interval, own = append(value, x.marked(starred)), append(interval, x.interval), append(own, cmp.Or(x.random, "–"))
+		}
+		rows = append(rows, append(value, c.random))
+		if slices.ContainsFunc(interval, func(s string) bool { return s != "" }) {
+			rows = append(rows, append(interval, ""))
+		}
+		if c.own {
+			rows = append(rows, append(own, ""))
+		}
+	}
+	t.columns(b, head, rows, t.Width/3)
+}
+
+// byMethod writes a group with a row for each method, one of random orders, and a
+// column for each measure.
+func (t Term) byMethod(b *strings.Builder, e *evaluation.Evaluation, names map[string]string, g group) {
+	head, random := []string{""}, []string{"random"}
+	for _, c := range g.columns {
+		head, random = append(head, c.title), append(random, c.random)
+		if c.own {
+			head, random = append(head, "at random"), append(random, "")
+		}
+	}
+	var rows [][]string
+	for i, s := range e.Aggregate {
+		value, interval := []string{names[s.Method]}, []string{""}
+		for _, c := range g.columns {
+			x := c.cells[i]
+			value, interval = append(value, x.marked(c.starred())), append(interval, x.interval)
+			if c.own {
+				value, interval = append(value, cmp.Or(x.random, "–")), append(interval, "")
+			}
+		}
+		rows = append(rows, value)
+		if slices.ContainsFunc(interval, func(s string) bool { return s != "" }) {
+			rows = append(rows, interval)
+		}
+	}
+	if slices.ContainsFunc(random[1:], func(s string) bool { return s != "" }) {
+		rows = append(rows, random)
+	}
+	t.columns(b, head, rows, t.Width/2)
+}
+
+// subjects says what was explained, a sentence each.
+func subjects(e *evaluation.Evaluation) []string {
+	var out []string
 	if len(e.Texts) == 1 {
 		x := &e.Texts[0]
-		b.WriteString(t.Paragraph(fmt.Sprintf("explained: %s = %s, in %s", scalar(&x.Target), number(float64(x.Target.Value)), plural(len(x.Methods[0].Units), "unit")), "  "))
+		out = append(out, fmt.Sprintf("explained: %s = %s, in %s", scalar(&x.Target), number(float64(x.Target.Value)), plural(len(x.Methods[0].Units), "unit")))
 	} else {
 		units := 0
 		for i := range e.Texts {
@@ -100,7 +285,7 @@ func (t Term) evaluated(b *strings.Builder, e *evaluation.Evaluation) {
 		if a := e.Accuracy; a != nil {
 			s += fmt.Sprintf("; the model's class is the label of %d of %d", a.Correct, a.Texts)
 		}
-		b.WriteString(t.Paragraph(s, "  "))
+		out = append(out, s)
 	}
 	windows, long, dropped := 0, 0, 0
 	for i := range e.Texts {
@@ -110,11 +295,12 @@ func (t Term) evaluated(b *strings.Builder, e *evaluation.Evaluation) {
 		dropped += e.Texts[i].Dropped
 	}
 	if long > 0 {
-		b.WriteString(t.Paragraph(fmt.Sprintf("%s longer than the model reads, in %d windows, whose outputs count by their tokens", pluralIs(long, "text"), windows), "  "))
+		out = append(out, fmt.Sprintf("%s longer than the model reads, in %d windows, whose outputs count by their tokens", pluralIs(long, "text"), windows))
 	}
 	if dropped > 0 {
-		b.WriteString(t.Paragraph(plural(dropped, "token")+" of what the texts have did not fit the model", "  "))
+		out = append(out, plural(dropped, "token")+" of what the texts have did not fit the model")
 	}
+	return out
 }
 
 func plural(n int, noun string) string {
@@ -129,50 +315,6 @@ func pluralIs(n int, noun string) string {
 		return "1 " + noun + " is"
 	}
 	return plural(n, noun) + " are"
-}
-
-// measure returns the rows of a measure: its values, with intervals where there
-// are several texts, and those of random orders. Where these are not the same for
-// all methods, each has its own in a row of theirs.
-func (t Term) measure(e *evaluation.Evaluation, m measure, several bool) [][]string {
-	row, intervals, beside := []string{strings.TrimSpace(m.title + " " + m.better)}, []string{""}, []string{"  its scores at random"}
-	found, same, random := false, true, ""
-	for i, s := range e.Aggregate {
-		v, ok := s.Measures[m.name]
-		if !ok {
-			row, intervals, beside = append(row, "–"), append(intervals, ""), append(beside, "–")
-			continue
-		}
-		found = true
-		row = append(row, figure(float64(v.Mean)))
-		intervals = append(intervals, bounds(v.Interval))
-		own := ""
-		if v.Random != nil {
-			own = figure(float64(v.Random.Mean))
-			if spread, ok := e.Texts[0].Methods[i].Random[m.name]; ok && !several {
-				own += " ±" + figure(float64(spread.SD))
-			}
-		}
-		beside = append(beside, own)
-		if random == "" {
-			random = own
-		}
-		same = same && own == random
-	}
-	if !found {
-		return nil
-	}
-	rows := [][]string{append(row, "")}
-	if same {
-		rows[0][len(rows[0])-1] = random
-	}
-	if several && slices.ContainsFunc(intervals, func(s string) bool { return s != "" }) {
-		rows = append(rows, append(intervals, ""))
-	}
-	if !same {
-		rows = append(rows, append(beside, ""))
-	}
-	return rows
 }
 
 // bounds writes an interval, empty where there is none.
@@ -191,13 +333,20 @@ func figure(v float64) string {
 	return fmt.Sprintf("%.3f", v)
 }
 
-// shorten returns what the columns of the methods are called: the methods' own
-// names where these are short, numbers where they are not, which are listed.
-func (t Term) shorten(b *strings.Builder, e *evaluation.Evaluation) map[string]string {
-	const column = 16
+// shorten returns what the rows or columns of the methods are called: the methods'
+// own names where these are short, numbers where they are not, which are listed.
+// Of many methods each has both.
+func (t Term) shorten(b *strings.Builder, e *evaluation.Evaluation, many bool) map[string]string {
+	column := 16
+	if many {
+		column = t.Width/2 - len("[99] ")
+	}
 	names, long := make(map[string]string), false
-	for _, m := range e.Methods {
+	for i, m := range e.Methods {
 		names[m.Label] = m.Label
+		if many {
+			names[m.Label] = fmt.Sprintf("[%d] %s", i+1, m.Label)
+		}
 		long = long || len(e.Methods) > 1 && uniseg.StringWidth(Line(m.Label)) > column
 	}
 	if long {
@@ -209,14 +358,15 @@ func (t Term) shorten(b *strings.Builder, e *evaluation.Evaluation) map[string]s
 	return names
 }
 
-// columns writes a table; where it is wider than the terminal, in several parts.
-func (t Term) columns(b *strings.Builder, head []string, rows [][]string) {
+// columns writes a table whose first column has at most a width; where it is wider
+// than the terminal, in several parts.
+func (t Term) columns(b *strings.Builder, head []string, rows [][]string, leftmost int) {
 	width := make([]int, len(head))
 	for _, r := range append([][]string{head}, rows...) {
 		for i, s := range r[:len(head)] {
 			most := t.Width / 3
 			if i == 0 {
-				most = max(24, t.Width/3)
+				most = max(28, leftmost)
 			}
 			width[i] = max(width[i], uniseg.StringWidth(clip(s, most)))
 		}
@@ -248,12 +398,34 @@ func (t Term) columns(b *strings.Builder, head []string, rows [][]string) {
 	}
 }
 
-// agreement writes how each pair of methods agrees.
-func (t Term) agreement(b *strings.Builder, e *evaluation.Evaluation, names map[string]string, several bool) {
+// agreement writes how each pair of methods agrees; of many methods as a matrix
+// of Kendall's τ alone.
+func (t Term) agreement(b *strings.Builder, e *evaluation.Evaluation, names map[string]string, many bool) {
 	if len(e.Agreement) == 0 {
 		return
 	}
-	var rows [][]string
+	fmt.Fprintf(b, "\n  %s\n", t.Level.Bold(agreementTitle(many)))
+	if many {
+		head, rows := matrix(e)
+		for i := range rows {
+			rows[i][0] = names[e.Methods[i].Label]
+		}
+		t.columns(b, head, rows, t.Width/2)
+		return
+	}
+	head, rows := pairs(e, names)
+	t.columns(b, head, rows, t.Width/3)
+}
+
+func agreementTitle(many bool) string {
+	if many {
+		return "agreement between methods: Kendall's τ"
+	}
+	return "agreement between methods"
+}
+
+// pairs returns the table of how each pair of methods agrees.
+func pairs(e *evaluation.Evaluation, names map[string]string) (head []string, rows [][]string) {
 	for _, a := range e.Agreement {
 		row, intervals := []string{names[a.A] + " · " + names[a.B]}, []string{""}
 		for _, name := range []string{"kendall_tau_b", "spearman", "top_overlap"} {
@@ -264,12 +436,38 @@ func (t Term) agreement(b *strings.Builder, e *evaluation.Evaluation, names map[
 			}
 			row, intervals = append(row, figure(float64(i.Mean))), append(intervals, bounds(i))
 		}
-		if rows = append(rows, row); several {
+		if rows = append(rows, row); len(e.Texts) > 1 {
 			rows = append(rows, intervals)
 		}
 	}
-	fmt.Fprintf(b, "\n  %s\n", t.Level.Bold("agreement between methods"))
-	t.columns(b, []string{"", "Kendall's τ", "Spearman's ρ", "top 20 %"}, rows)
+	return []string{"", "Kendall's τ", "Spearman's ρ", "top 20 %"}, rows
+}
+
+// matrix returns the table of how much each pair of methods agrees by Kendall's τ,
+// without the names of the rows.
+func matrix(e *evaluation.Evaluation) (head []string, rows [][]string) {
+	place := make(map[string]int)
+	head = []string{""}
+	for i, m := range e.Methods {
+		place[m.Label] = i
+		head = append(head, fmt.Sprintf("[%d]", i+1))
+	}
+	for i := range e.Methods {
+		row := make([]string, len(head))
+		for k := range row {
+			row[k] = "–"
+		}
+		row[1+i] = ""
+		rows = append(rows, row)
+	}
+	for _, a := range e.Agreement {
+		if v, ok := a.Over["kendall_tau_b"]; ok {
+			i, j := place[a.A], place[a.B]
+			s := fmt.Sprintf("%.2f", float64(v.Mean))
+			rows[i][1+j], rows[j][1+i] = s, s
+		}
+	}
+	return head, rows
 }
 
 // settings says how it was measured.
@@ -281,16 +479,27 @@ func settings(e *evaluation.Evaluation) []fact {
 	}
 	out := []fact{
 		fact("preset " + s.Preset),
-		fact("fill " + s.Fill),
-		fact(strings.Join(shares, ", ") + " % of the units, " + strings.ReplaceAll(string(s.Rule), "_", " ")),
+	}
+	if s.Has(evaluation.Faithfulness) || s.Has(evaluation.Infidelity) || s.Has(evaluation.LeaveOneOut) {
+		out = append(out, fact("fill "+s.Fill))
+	}
+	if s.Has(evaluation.Faithfulness) {
+		out = append(out, fact(strings.Join(shares, ", ")+" % of the units, "+strings.ReplaceAll(string(s.Rule), "_", " ")))
 	}
 	if s.Positive {
 		out = append(out, "positive scores alone")
 	}
-	if s.Random > 0 {
+	if s.Random > 0 && slices.ContainsFunc(e.Aggregate, func(s evaluation.Summary) bool {
+		for _, m := range s.Measures {
+			if m.Random != nil {
+				return true
+			}
+		}
+		return false
+	}) {
 		out = append(out, fact(plural(s.Random, "random order")))
 	}
-	if len(e.Texts) > 1 && s.Bootstrap > 1 {
+	if intervals(e) {
 		out = append(out, fact(fmt.Sprintf("intervals: %g %% of %d bootstrap samples", 100*s.Confidence, s.Bootstrap)))
 	}
 	ran := e.Runs.Explaining.Ran + e.Runs.Measuring.Ran
@@ -301,6 +510,125 @@ func settings(e *evaluation.Evaluation) []fact {
 		fact(fmt.Sprintf("seed %d", e.Provenance.Seed)),
 		fact(fmt.Sprintf("%.1f s", e.Provenance.WallSeconds)),
 	)
+}
+
+// EvaluationMarkdown writes e as tables of GitHub's Markdown: a row for each method,
+// one for random orders, and a column for each measure, six in a table at most. The
+// best values, and those that are not certainly worse, are bold.
+func EvaluationMarkdown(w io.Writer, e *evaluation.Evaluation) error {
+	var b strings.Builder
+	for _, s := range subjects(e) {
+		b.WriteString(markdownText(strings.ToUpper(s[:1])+s[1:]) + ".\n")
+	}
+	names := make([]string, len(e.Methods))
+	for i, m := range e.Methods {
+		names[i] = markdownCode(m.Label)
+	}
+	bold := false
+	table := func(head []string, rows [][]string) {
+		b.WriteString("\n|")
+		for _, s := range head {
+			b.WriteString(" " + s + " |")
+		}
+		b.WriteString("\n|---|" + strings.Repeat("---:|", len(head)-1) + "\n")
+		for _, r := range rows {
+			if !slices.ContainsFunc(r, func(s string) bool { return s != "" }) {
+				continue
+			}
+			b.WriteByte('|')
+			for _, s := range r {
+				b.WriteString(" " + s + " |")
+			}
+			b.WriteByte('\n')
+		}
+	}
+	empty := true
+	for _, g := range groups(e) {
+		empty = false
+		const most = 6
+		parts := (len(g.columns) + most - 1) / most
+		for part := range parts {
+			columns := g.columns[part*len(g.columns)/parts : (part+1)*len(g.columns)/parts]
+			head, random := []string{g.title}, []string{"random"}
+			for _, c := range columns {
+				head, random = append(head, c.title), append(random, c.random)
+				if c.own {
+					head, random = append(head, "at random"), append(random, "")
+				}
+			}
+			var rows [][]string
+			for i := range e.Aggregate {
+				row := []string{names[i]}
+				for _, c := range columns {
+					x := c.cells[i]
+					s := x.value
+					if x.leads {
+						s, bold = "**"+s+"**", true
+					}
+					if x.interval != "" {
+						s += "<br>" + x.interval
+					}
+					row = append(row, s)
+					if c.own {
+						row = append(row, cmp.Or(x.random, "–"))
+					}
+				}
+				rows = append(rows, row)
+			}
+			if slices.ContainsFunc(random[1:], func(s string) bool { return s != "" }) {
+				rows = append(rows, random)
+			}
+			table(head, rows)
+		}
+	}
+	if empty {
+		b.WriteString("\n" + strings.ToUpper(nothingMeasured[:1]) + nothingMeasured[1:] + ".\n")
+	}
+	if len(e.Agreement) > 0 {
+		many := len(e.Methods) >= manyMethods
+		head, rows := matrix(e)
+		if many {
+			for i := range rows {
+				rows[i][0] = fmt.Sprintf("[%d] %s", i+1, names[i])
+			}
+		} else {
+			quoted := make(map[string]string)
+			for i, m := range e.Methods {
+				quoted[m.Label] = names[i]
+			}
+			head, rows = pairs(e, quoted)
+		}
+		head[0] = agreementTitle(many)
+		table(head, rows)
+	}
+	b.WriteByte('\n')
+	if bold {
+		b.WriteString("Bold: " + strings.TrimPrefix(leading(e), "* ") + ".\n")
+	}
+	var facts []string
+	for _, f := range settings(e) {
+		facts = append(facts, markdownText(string(f)))
+	}
+	b.WriteString(strings.Join(facts, " · ") + "\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// markdownText returns a line in which nothing is markup.
+func markdownText(s string) string {
+	var b strings.Builder
+	for _, r := range Line(s) {
+		if strings.ContainsRune("\\`*_[]<>|#&~", r) {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// markdownCode returns a line as code in a table.
+func markdownCode(s string) string {
+	return "`" + strings.NewReplacer("`", "'", "|", "\\|").Replace(Line(s)) + "`"
 }
 
 // EvaluationCSV writes one record for each measure of each method on each text,

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"encoding/csv"
+	"io"
 	"math"
 	"strings"
 	"testing"
@@ -23,7 +24,7 @@ func evaluated() *evaluation.Evaluation {
 	}
 	e := &evaluation.Evaluation{
 		Schema: evaluation.Schema, Model: core.ModelRef{ID: "builtin:sentiment-en"},
-		Settings: evaluation.Settings{Preset: "eraser", Fill: "delete", Shares: []float64{0.01, 0.5}, Rule: metric.FloorMin, Random: 10, Bootstrap: 2000, Confidence: 0.95},
+		Settings: evaluation.Settings{Preset: "eraser", Measures: evaluation.Groups, Fill: "delete", Shares: []float64{0.01, 0.5}, Rule: metric.FloorMin, Random: 10, Bootstrap: 2000, Confidence: 0.95},
 		Methods:  []evaluation.MethodRef{{Label: "lime", Name: "lime"}, {Label: "lime:num_samples=50,fill=delete", Name: "lime"}},
 		Texts: []evaluation.TextResult{
 			{
@@ -42,8 +43,8 @@ func evaluated() *evaluation.Evaluation {
 				"infidelity":        {Interval: evaluation.Interval{Mean: 0.00001, Low: nan, High: nan, Texts: 1}, Random: &evaluation.Interval{Mean: 0.5, Low: nan, High: nan, Texts: 1}},
 			}},
 			{Method: "lime:num_samples=50,fill=delete", Measures: map[string]evaluation.Measure{
-				"comprehensiveness": {Interval: evaluation.Interval{Mean: 0.5, Low: 0.25, High: 0.75, Texts: 2}, Random: &evaluation.Interval{Mean: 0.1, Low: nan, High: nan, Texts: 2}},
-			}},
+				"comprehensiveness": {Interval: evaluation.Interval{Mean: 0.5, Low: 0.25, High: 0.75, Texts: 2}, Random: &evaluation.Interval{Mean: 0.1, Low: nan, High: nan, Texts: 2}, Best: true},
+			}, Runs: evaluation.Runs{Explaining: evaluation.Rows{Asked: 60, Ran: 40}, Measuring: evaluation.Rows{Asked: 50, Ran: 7}}},
 		},
 		Agreement: []evaluation.Agreement{{A: "lime", B: "lime:num_samples=50,fill=delete", Over: map[string]evaluation.Interval{"spearman": {Mean: 0.5, Low: nan, High: nan, Texts: 1}}}},
 		Accuracy:  &evaluation.Accuracy{Correct: 1, Texts: 2},
@@ -55,6 +56,26 @@ func evaluated() *evaluation.Evaluation {
 	return e
 }
 
+// crowd is an evaluation of so many methods that each is a row: of the third, the
+// first measure is not certainly worse than the best, and of the last there is none.
+func crowd() *evaluation.Evaluation {
+	e := evaluated()
+	for _, label := range []string{"a|`b`", "saliency"} {
+		e.Methods = append(e.Methods, evaluation.MethodRef{Label: label, Name: label})
+		e.Aggregate = append(e.Aggregate, evaluation.Summary{Method: label})
+		for i := range e.Texts {
+			e.Texts[i].Methods = append(e.Texts[i].Methods, evaluation.Result{Method: label})
+		}
+	}
+	behind := &evaluation.Interval{Mean: 0.1, Low: -0.05, High: 0.25, Texts: 2}
+	e.Aggregate[2].Measures = map[string]evaluation.Measure{
+		"comprehensiveness": {Interval: evaluation.Interval{Mean: 0.4, Low: 0.3, High: 0.5, Texts: 2}, Random: &evaluation.Interval{Mean: 0.1}, Behind: behind},
+		"infidelity":        {Interval: evaluation.Interval{Mean: 12345, Low: 0.5, High: 23456, Texts: 2}, Random: &evaluation.Interval{Mean: 0.25}},
+	}
+	e.Agreement = append(e.Agreement, evaluation.Agreement{A: "lime", B: "saliency", Over: map[string]evaluation.Interval{"kendall_tau_b": {Mean: -0.125}}})
+	return e
+}
+
 func TestEvaluation(t *testing.T) {
 	for name, term := range map[string]Term{"evaluation.txt": {}, "evaluation_narrow.txt": {Width: 40, Level: Colour16}} {
 		var b bytes.Buffer
@@ -62,6 +83,30 @@ func TestEvaluation(t *testing.T) {
 			t.Fatal(err)
 		}
 		golden(t, name, b.String())
+	}
+	var b bytes.Buffer
+	if err := (Term{}).Evaluation(&b, crowd()); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "evaluation_many.txt", b.String())
+}
+
+func TestEvaluationMarkdown(t *testing.T) {
+	for name, e := range map[string]*evaluation.Evaluation{"evaluation.md": evaluated(), "evaluation_many.md": crowd()} {
+		var b bytes.Buffer
+		if err := EvaluationMarkdown(&b, e); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, b.String())
+	}
+	// What nothing is measured of says so.
+	e := evaluated()
+	e.Methods, e.Aggregate, e.Agreement = e.Methods[:1], []evaluation.Summary{{Method: "lime"}}, nil
+	for name, write := range map[string]func(io.Writer, *evaluation.Evaluation) error{"markdown": EvaluationMarkdown, "term": Term{}.Evaluation} {
+		var b bytes.Buffer
+		if err := write(&b, e); err != nil || !strings.Contains(strings.ToLower(b.String()), "none of these measures is defined") {
+			t.Errorf("%s: %v\n%s", name, err, b.String())
+		}
 	}
 }
 
