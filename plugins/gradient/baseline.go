@@ -7,7 +7,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/xai-go/xai/plugins/internal/game"
 	"github.com/xai-go/xai/sdk"
+	"github.com/xai-go/xai/sdk/num"
 )
 
 // The parameters of baselines.
@@ -26,6 +28,9 @@ const (
 	baseAverage = "average"
 	baseToken   = "token"
 	baseText    = "text"
+	// baseVocabulary is another row of random tokens for each sample, in a method
+	// that has samples.
+	baseVocabulary = "vocabulary"
 )
 
 // fills are the policies by which the host puts a baseline in the place of tokens.
@@ -71,9 +76,10 @@ func kinds(p sdk.Params, several bool, automatic ...string) ([]string, error) {
 	}
 	for i, name := range names {
 		_, known := fills[name]
+		known = known || several && name == baseVocabulary
 		switch {
 		case !known: // auto beside others, or no name at all; an enum has no such values
-			return nil, invalid("baseline=" + p.String(paramBaseline) + " names no baseline with " + strconv.Quote(name) + ": write auto, or some of zero, pad, mask, average, token and text, separated by commas")
+			return nil, invalid("baseline=" + p.String(paramBaseline) + " names no baseline with " + strconv.Quote(name) + ": write auto, or some of zero, pad, mask, average, token, text and vocabulary, separated by commas")
 		case slices.Contains(names[:i], name):
 			return nil, invalid("baseline names " + name + " twice")
 		}
@@ -130,7 +136,7 @@ func (f *field) baselines(ctx context.Context, kind string, several bool) ([]bas
 	for _, text := range texts {
 		words, width, err := []float64(nil), 0, error(nil)
 		if kind == baseText {
-			words, width, err = f.text(ctx, text)
+			words, width, err = f.text(ctx, text, several)
 		} else {
 			words, width, err = f.filled(ctx, kind, fill)
 		}
@@ -177,8 +183,9 @@ func (f *field) filled(ctx context.Context, kind string, fill sdk.Fill) (words [
 }
 
 // text returns the word embeddings of a text, position by position, or those of
-// its only token at every position.
-func (f *field) text(ctx context.Context, text string) (words []float64, width int, err error) {
+// its only token at every position. With fitted, a text of any other length is cut,
+// or padded.
+func (f *field) text(ctx context.Context, text string, fitted bool) (words []float64, width int, err error) {
 	reply, err := f.model.Forward(ctx, &sdk.Forward{Texts: []string{text}, Points: []string{embeddings}})
 	if err != nil {
 		return nil, 0, err
@@ -192,6 +199,9 @@ func (f *field) text(ctx context.Context, text string) (words []float64, width i
 	}
 	if count := t.Shape[1]; count != f.tokens {
 		words, width, err := f.filled(ctx, baseText, sdk.Fill{Kind: sdk.FillText, Text: text})
+		if errors.Is(err, &sdk.Error{Code: sdk.EUnsupported}) && fitted {
+			return f.fitted(ctx, text)
+		}
 		if errors.Is(err, &sdk.Error{Code: sdk.EUnsupported}) {
 			return nil, 0, invalid("the baseline " + strconv.Quote(text) + " has " + strconv.Itoa(count) + " tokens and the input " + strconv.Itoa(f.tokens) +
 				", special ones included: give a text of as many, or of one token, which stands at every position")
@@ -213,6 +223,106 @@ func (f *field) text(ctx context.Context, text string) (words []float64, width i
 	return words, width, nil
 }
 
+// tokenIDs is the point of the ids of a row's tokens.
+const tokenIDs = "hook_tokens"
+
+// fitted returns the word embeddings of a text's tokens, special ones aside, at the
+// places of the input's that are changed, from the first on. Places that are left
+// have the padding token, or zero vectors where there is none.
+func (f *field) fitted(ctx context.Context, text string) (words []float64, width int, err error) {
+	words, width, err = f.filled(ctx, basePad, sdk.Fill{Kind: sdk.FillPad})
+	if errors.Is(err, &sdk.Error{Code: sdk.EUnsupported}) {
+		words, width, err = f.filled(ctx, baseZero, sdk.Fill{Kind: sdk.FillZero})
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	reply, err := f.model.Forward(ctx, &sdk.Forward{Texts: []string{text}, Points: []string{embeddings, tokenIDs}})
+	if err != nil {
+		return nil, 0, err
+	}
+	t, err := reply.Tensor(tokenIDs, 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	ids, err := sdk.Values[int64](t)
+	if err != nil {
+		return nil, 0, err
+	}
+	source, _, err := f.words(reply, len(ids)) // all tokens of the row
+	if err != nil {
+		return nil, 0, err
+	}
+	special := f.model.Info().SpecialIDs
+	if r := f.request; r.Text != "" || r.TextPair != nil { // the text goes on as the request's does
+		for i := f.tokens - 1; i >= 0 && r.Tokens[i].Fixed && len(ids) > 0; i-- {
+			ids = ids[:len(ids)-1]
+		}
+	}
+	at := 0
+	for i, id := range ids {
+		if slices.Contains(special, int32(id)) {
+			continue
+		}
+		for at < f.tokens && (!f.changed(at) || f.request.Tokens[at].Special) {
+			at++
+		}
+		if at == f.tokens {
+			break
+		}
+		copy(words[at*width:(at+1)*width], source[i*width:(i+1)*width])
+		at++
+	}
+	return words, width, nil
+}
+
+// drawn returns n baselines of tokens that are drawn from the whole vocabulary but
+// its special ones, in the place of each token that is changed.
+func (f *field) drawn(ctx context.Context, random *num.MT19937, n int) ([]baseline, error) {
+	info := f.model.Info()
+	if info.Vocabulary <= len(info.SpecialIDs) {
+		return nil, sdk.NewError(sdk.EUnsupported, "the host does not say how many tokens the vocabulary has: use other baselines than vocabulary")
+	}
+	rows := make([][]int32, n)
+	for i := range rows {
+		rows[i] = make([]int32, f.tokens)
+		for j, t := range f.request.Tokens {
+			if t.ID < 0 {
+				return nil, sdk.NewError(sdk.EUnsupported, "the input is embeddings and no tokens: use other baselines than vocabulary")
+			}
+			rows[i][j] = t.ID
+			if f.changed(j) {
+				id := int32(random.RandInt(0, int64(info.Vocabulary-len(info.SpecialIDs)), 1)[0])
+				for _, s := range info.SpecialIDs { // ascending
+					if s <= id {
+						id++
+					}
+				}
+				rows[i][j] = id
+			}
+		}
+	}
+	reply, err := f.model.Forward(ctx, &sdk.Forward{IDs: rows, Points: []string{embeddings}})
+	if err != nil {
+		return nil, err
+	}
+	t, err := reply.Tensor(embeddings, 0)
+	if err != nil {
+		return nil, err
+	}
+	if len(t.Shape) != 3 || t.Shape[0] != n || t.Shape[1] != f.tokens {
+		return nil, sdk.NewError(sdk.EInternal, "the host's word embeddings are not those of the rows that were asked for")
+	}
+	at := &field{point: embeddings, tokens: f.tokens, width: t.Shape[2]}
+	words := make([]float64, n*at.size())
+	for i := range n {
+		if err := at.row(t, i, words[i*at.size():(i+1)*at.size()]); err != nil {
+			return nil, err
+		}
+	}
+	return f.baselinesOf(ctx, words, at.width)
+}
+
 // words returns the word embeddings in a reply of one row.
 func (f *field) words(reply sdk.Reply, tokens int) ([]float64, int, error) {
 	t, err := reply.Tensor(embeddings, 0)
@@ -230,47 +340,53 @@ func (f *field) words(reply sdk.Reply, tokens int) ([]float64, int, error) {
 	return v, at.width, at.row(t, 0, v)
 }
 
-// baselineOf returns the field for word embeddings in the place of the input's, and
-// what the target is with it in the place of the input's field. At a point that all
-// of the model's later values go through that is the target for those embeddings;
-// at any other, such as the output of one attention head, the rest of the model
-// still reads the input.
-func (f *field) baselineOf(ctx context.Context, words []float64, width int) (b baseline, err error) {
-	spec := f.substitute(embeddings, words, []int{1, f.tokens, width})
-	if b.values = words; f.inside {
+// baselineOf is baselinesOf of one row.
+func (f *field) baselineOf(ctx context.Context, words []float64, width int) (baseline, error) {
+	all, err := f.baselinesOf(ctx, words, width)
+	if err != nil {
+		return baseline{}, err
+	}
+	return all[0], nil
+}
+
+// baselinesOf returns the field for each row of word embeddings, [rows,tokens,width],
+// in the place of the input's, and what the target is with it in the place of the
+// input's field. At a point that all of the model's later values go through that is
+// the target for those embeddings; at any other, such as the output of one attention
+// head, the rest of the model still reads the input.
+func (f *field) baselinesOf(ctx context.Context, words []float64, width int) ([]baseline, error) {
+	n := len(words) / (f.tokens * width)
+	values := words
+	spec := f.substitute(embeddings, words, []int{n, f.tokens, width})
+	if f.inside {
 		spec.Points = []string{f.point}
 		reply, err := f.model.Forward(ctx, spec)
 		if err != nil {
-			return b, err
+			return nil, err
 		}
-		if b.values, err = f.take(reply, f.point); err != nil {
-			return b, err
+		t, err := reply.Tensor(f.point, 0)
+		if err != nil {
+			return nil, err
 		}
-		spec = f.forward(b.values)
+		values = make([]float64, n*f.size())
+		for i := range n {
+			if err := f.row(t, i, values[i*f.size():(i+1)*f.size()]); err != nil {
+				return nil, err
+			}
+		}
+		spec = f.forward(values)
 	}
 	reply, err := f.model.Forward(ctx, spec)
 	if err != nil {
-		return b, err
+		return nil, err
 	}
-	b.output, err = value(reply)
-	return b, err
-}
-
-// value returns the target's value in a reply of one row.
-func value(reply sdk.Reply) (float64, error) {
-	t, err := reply.Tensor(sdk.ReplyTarget, 0)
+	outputs, err := game.Column(reply, sdk.ReplyTarget, n)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	v, err := sdk.Values[float64](t)
-	if err != nil {
-		return 0, err
+	all := make([]baseline, n)
+	for i := range all {
+		all[i] = baseline{values: values[i*len(values)/n : (i+1)*len(values)/n], output: outputs[i]}
 	}
-	if len(v) != 1 {
-		return 0, sdk.NewError(sdk.EInternal, "the host's target has not one value for one row")
-	}
-	if !finite(v[0]) {
-		return 0, invalid("the model's output at the baseline is not a finite number: try --output logit or another baseline")
-	}
-	return v[0], nil
+	return all, nil
 }

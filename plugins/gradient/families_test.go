@@ -41,6 +41,20 @@ func TestFamilies(t *testing.T) {
 					t.Errorf("token %d: expected gradients are %v ± %v, and integrated ones %v", i, v, err, want[i])
 				}
 			}
+			for _, layer := range []string{"", "hidden_states[1]"} { // from other random tokens in each sample
+				x := explain("gradient-shap", params{"baseline": "vocabulary", "layer": layer, "num_samples": "200"})
+				again := explain("gradient-shap", params{"baseline": "vocabulary", "layer": layer, "num_samples": "200", "max_stderr": "1e-9"})
+				sum, off := 0.0, 0.0
+				for i, v := range methodtest.Values(x) {
+					if v != methodtest.Values(again)[i] {
+						t.Errorf("token %d is %v, and in rounds %v", i, v, methodtest.Values(again)[i])
+					}
+					sum, off = sum+v, off+float64(x.Attributions[0].Stderr[i])
+				}
+				if whole := float64(x.Target.Value - *x.Target.Baseline); off == 0 || math.Abs(sum-whole) > 3*off {
+					t.Errorf("at %q expected gradients sum to %v ± %v, and the target is %v above random tokens", layer, sum, off, whole)
+				}
+			}
 			want = methodtest.Values(explain("saliency", params{}))
 			for i, v := range methodtest.Values(explain("smoothgrad", params{"stdevs": "1e-6", "num_samples": "4"})) {
 				if math.Abs(v-want[i]) > 1e-3*want[i] {
@@ -57,5 +71,51 @@ func TestFamilies(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestTextsAsBaselines: texts of any length stand for the input, token by token, and
+// what they leave is padded.
+func TestTextsAsBaselines(t *testing.T) {
+	for model, pad := range map[string]string{"bert-text": "[PAD]", "gpt2-text": ""} {
+		h, m := methodtest.Model(t, model, "f32", GradientSHAP{}, IntegratedGradients{})
+		target := "1"
+		if model == "gpt2-text" {
+			target = "token:5 - token:70"
+		}
+		explain := func(method string, p params) (*core.Explanation, error) {
+			return h.Explain(t.Context(), m, core.Request{
+				Input: core.Input{Text: "the music is great"}, Method: method, Params: p, Target: target, Output: sdk.Logit, Runtime: core.RuntimeNative,
+			})
+		}
+		value := func(p params) float64 {
+			t.Helper()
+			p["num_samples"] = "4"
+			x, err := explain("gradient-shap", p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return float64(*x.Target.Baseline)
+		}
+		long := strings.Repeat("the music is great ", 9)
+		if got, want := value(params{"baseline_text": long}), value(params{"baseline_text": "the music is great"}); math.Abs(got-want) > 1e-5 {
+			t.Errorf("%s: a text that goes on as the input begins is %v, want %v", model, got, want)
+		}
+		mean := (value(params{"baseline_text": "the music"}) + value(params{"baseline_text": long})) / 2
+		if got := value(params{"baseline_text": "the music\n" + long}); math.Abs(got-mean) > 1e-5 {
+			t.Errorf("%s: two texts are %v, want %v", model, got, mean)
+		}
+		if pad != "" {
+			padded := value(params{"baseline_text": "the music" + strings.Repeat(" "+pad, 2)})
+			if got := value(params{"baseline_text": "the music"}); math.Abs(got-padded) > 1e-5 {
+				t.Errorf("%s: a short text is %v, and padded %v", model, got, padded)
+			}
+		}
+		if _, err := explain("integrated-gradients", params{"baseline_text": long}); err == nil || !strings.Contains(err.Error(), "tokens and the input") {
+			t.Errorf("%s: one path from a text of another length: %v", model, err)
+		}
+		if _, err := explain("gradient-shap", params{"baseline": "vocabulary", "compat": "captum"}); err == nil || !strings.Contains(err.Error(), "needs compat=none") {
+			t.Errorf("%s: the reference's vocabulary: %v", model, err)
+		}
 	}
 }

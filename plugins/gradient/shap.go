@@ -23,9 +23,9 @@ func (GradientSHAP) Info() sdk.Info {
 	own := sampling(100, 5)
 	own = append(own, sdk.Param{
 		Name: paramBaseline, Aliases: []string{"baselines"}, Type: sdk.String, Default: baseAuto,
-		Doc: "what paths come from, names separated by commas of which samples take one after the other: zero, pad, mask, average, token, text; auto is text and token where they are given, else zero (but on XLNet), average and, where the tokenizer has one, mask, and under compat=captum zero alone",
+		Doc: "what paths come from, names separated by commas of which samples take one after the other: zero, pad, mask, average, token, text, or vocabulary for other random tokens in every sample; auto is text and token where they are given, else zero (but on XLNet), average and, where the tokenizer has one, mask, and under compat=captum zero alone",
 	})
-	own = append(own, baselineParams("the texts of baseline=text, one a line: each of as many tokens as the input, or of one, which stands at every position")...)
+	own = append(own, baselineParams("the texts of baseline=text, one a line: their tokens take the places of the input's, of which those that are left are padded; one of a single token stands at every position")...)
 	own = append(own, noiseParams(0, 0.0)...)
 	return sdk.Info{
 		Name:    "gradient-shap",
@@ -76,7 +76,16 @@ func (m GradientSHAP) Explain(ctx context.Context, model sdk.Model, r *sdk.Reque
 		return nil, err
 	}
 	var bases []baseline
+	draw := -1 // the baseline that is drawn for each sample
 	for _, name := range names {
+		if name == baseVocabulary {
+			if replay {
+				return nil, invalid("baseline=vocabulary needs compat=none: the reference draws from a list of baselines")
+			}
+			draw = len(bases)
+			bases = append(bases, baseline{})
+			continue
+		}
 		all, err := f.baselines(ctx, name, true)
 		if err != nil {
 			return nil, err
@@ -91,6 +100,10 @@ func (m GradientSHAP) Explain(ctx context.Context, model sdk.Model, r *sdk.Reque
 		return nil, invalid("num_samples=" + strconv.Itoa(p.Int("num_samples")) + " is too few for " + strconv.Itoa(strata) + " baselines, each of which takes two: use " + strconv.Itoa(2*strata) + " or more")
 	}
 	random := num.NewRand(r.Rand)
+	var words *num.MT19937 // a stream of their own, so that nothing depends on how many are drawn at a time
+	if draw >= 0 {
+		words = num.NewMT19937(random.Uint64())
+	}
 	place := func(int) float64 { return random.Float64() }
 	base := func(k int) int { return k % strata }
 	if replay { // NumPy's stream, as captum draws from it
@@ -114,12 +127,35 @@ func (m GradientSHAP) Explain(ctx context.Context, model sdk.Model, r *sdk.Reque
 	f.total = n * each
 	output := 0.0 // Σ of the baselines' outputs
 	var x *sdk.Explanation
-	err = rounds(n, p.Float("max_stderr"), func(until int) (largest float64, err error) {
+	chunk := func(until int) error {
 		start := e.n
+		from := make(map[int]baseline) // what each sample of the chunk comes from, where it is drawn
+		if draw >= 0 {
+			until = min(until, start+strata*max(1, blockCells/max(each*f.size(), 1)))
+			var drawn []int
+			for k := start; k < until; k++ {
+				if base(k) == draw {
+					drawn = append(drawn, k)
+				}
+			}
+			all, err := f.drawn(ctx, words, len(drawn))
+			if err != nil {
+				return err
+			}
+			for i, k := range drawn {
+				from[k] = all[i]
+			}
+		}
+		origin := func(k int) baseline {
+			if base(k) == draw {
+				return from[k]
+			}
+			return bases[base(k)]
+		}
 		at := make([]float64, until-start)  // the place of each sample
 		ends := make(map[int][]float64)     // the input of each, with noise; of those in the block
 		sample := make([]float64, f.size()) // Σ over the rows of one
-		err = f.walk(ctx, each*(until-start), func(i int, row []float64) {
+		return f.walk(ctx, each*(until-start), func(i int, row []float64) {
 			k := i / each
 			if i%each == 0 {
 				at[k] = place(start + k)
@@ -128,7 +164,7 @@ func (m GradientSHAP) Explain(ctx context.Context, model sdk.Model, r *sdk.Reque
 					f.noisy(ends[k], random, deviation)
 				}
 			}
-			alpha, b, end := at[k], bases[base(start+k)].values, f.values
+			alpha, b, end := at[k], origin(start+k).values, f.values
 			if i%each == 1 {
 				alpha = 1 - alpha
 			}
@@ -140,7 +176,7 @@ func (m GradientSHAP) Explain(ctx context.Context, model sdk.Model, r *sdk.Reque
 			}
 		}, func(i int, gradient []float64) {
 			k := i / each
-			b, end := bases[base(start+k)], f.values
+			b, end := origin(start+k), f.values
 			if deviation > 0 {
 				end = ends[k]
 			}
@@ -156,6 +192,11 @@ func (m GradientSHAP) Explain(ctx context.Context, model sdk.Model, r *sdk.Reque
 				e.add(sample)
 			}
 		})
+	}
+	err = rounds(n, p.Float("max_stderr"), func(until int) (largest float64, err error) {
+		for e.n < until && err == nil {
+			err = chunk(until)
+		}
 		if err == nil {
 			err = random.Err()
 		}
