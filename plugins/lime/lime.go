@@ -17,7 +17,6 @@ package lime
 
 import (
 	"context"
-	"math"
 	"slices"
 	"strconv"
 
@@ -134,13 +133,14 @@ func (ev *evaluations) run(ctx context.Context, h *neighbourhood) error {
 	if err != nil {
 		return err
 	}
-	y, err := outputs(reply, sdk.ReplyTarget, rows)
+	y, err := game.Column(reply, sdk.ReplyTarget, rows)
 	if err != nil {
 		return err
 	}
 	var scores classes
 	if ev.classes {
-		if scores, err = classOutputs(reply, ev.target, rows); err != nil {
+		scores.rows = rows
+		if scores.values, scores.count, err = game.Classes(reply, ev.target, rows); err != nil {
 			return err
 		}
 	}
@@ -188,46 +188,10 @@ func features(r *sdk.Request, s settings) (own, over []sdk.Unit, err error) {
 	return own, game.ByToken(own), nil
 }
 
-// outputs returns a tensor of the reply, which has a row for each variant.
-func outputs(reply sdk.Reply, name string, rows int) ([]float64, error) {
-	t, err := reply.Tensor(name, 0)
-	if err != nil {
-		return nil, err
-	}
-	y, err := sdk.Values[float64](t)
-	if err != nil {
-		return nil, err
-	}
-	if len(y) == 0 || len(t.Shape) == 0 || t.Shape[0] != rows {
-		return nil, sdk.NewError(sdk.EInternal, "the host's tensor "+name+" has not one row for each of the "+strconv.Itoa(rows)+" variants")
-	}
-	for _, v := range y {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil, invalid("the model's output on a variant of the input is not a finite number, so no linear model fits it: try --output logit or another fill")
-		}
-	}
-	return y, nil
-}
-
 // classes are the outputs of every class, on the scale of the target.
 type classes struct {
 	rows, count int
 	values      []float64 // [rows,count]
-}
-
-func classOutputs(reply sdk.Reply, target sdk.Target, rows int) (classes, error) {
-	if target.Kind == sdk.KindRegression {
-		return classes{}, invalid("top_labels needs a classifier and the target is a regression: leave it out")
-	}
-	name := sdk.ReplyProbs
-	switch target.Output {
-	case sdk.Logit:
-		name = sdk.ReplyLogits
-	case sdk.LogProb:
-		name = sdk.ReplyLogProbs
-	}
-	values, err := outputs(reply, name, rows)
-	return classes{rows: rows, count: len(values) / rows, values: values}, err
 }
 
 // top returns the k classes with the largest output on the input, or all of

@@ -185,7 +185,7 @@ func resolveFill(p sdk.Params, s settings, m sdk.ModelInfo) (sdk.Fill, error) {
 		automatic = sdk.FillText
 		if s.bow {
 			automatic = sdk.FillDelete
-			if p.String(game.ParamFill) == auto && p.Int(game.ParamFillToken) < 0 {
+			if p.String(game.ParamFill) == auto && game.FillToken(p) < 0 {
 				return sdk.Fill{Kind: automatic}, nil
 			}
 		}

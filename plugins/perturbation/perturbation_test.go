@@ -209,8 +209,8 @@ func TestRefusals(t *testing.T) {
 		"no fill token": {FeatureAblation{}, finite, 3, sdk.Params{"fill": "token"}, "fill=token needs the id of a token: give fill_token"},
 		"two fills":     {FeatureAblation{}, finite, 3, sdk.Params{"mask_string": "x", "fill_token": int64(3)}, "mask_string and fill_token exclude each other: give one of them"},
 		"too many":      {FeatureAblation{}, finite, 9000, nil, "the input has 9000 units, and their variants do not fit into memory: use coarser units (--units sentence), or a larger stride"},
-		"not finite":    {LeaveOneOut{}, &formula{f: func([]uint8) float64 { return math.NaN() }}, 3, nil, "the model's output on a variant of the input is not a finite number: try --output logit or another fill"},
-		"not finite up": {Occlusion{}, &formula{f: func([]uint8) float64 { return math.Inf(1) }}, 3, nil, "the model's output on a variant of the input is not a finite number: try --output logit or another fill"},
+		"not finite":    {LeaveOneOut{}, &formula{f: func([]uint8) float64 { return math.NaN() }}, 3, nil, "the model's output on a variant of the input is not a finite number: try --output logit, or another fill or baseline"},
+		"not finite up": {Occlusion{}, &formula{f: func([]uint8) float64 { return math.Inf(1) }}, 3, nil, "the model's output on a variant of the input is not a finite number: try --output logit, or another fill or baseline"},
 	} {
 		if _, err := explain(c.m, c.model, c.n, c.p); err == nil || err.Error() != c.want {
 			t.Errorf("%s: %v", name, err)

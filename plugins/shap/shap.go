@@ -17,7 +17,6 @@ package shap
 
 import (
 	"context"
-	"math"
 	"math/bits"
 	"slices"
 	"strconv"
@@ -203,7 +202,7 @@ func (g *problem) run(ctx context.Context) error {
 		g.worth = append(g.worth, target...)
 		return ctx.Err()
 	}
-	outputs, count, err := g.outputs(reply, n)
+	outputs, count, err := game.Classes(reply, g.request.Target, n)
 	if err != nil {
 		return err
 	}
@@ -233,34 +232,6 @@ func (g *problem) lookAtAll(ctx context.Context) error {
 		g.labels = -1
 	}
 	return g.run(ctx)
-}
-
-// outputs returns the outputs of all classes, [n,count], on the target's scale.
-func (g *problem) outputs(reply sdk.Reply, n int) (values []float64, count int, err error) {
-	name := sdk.ReplyProbs
-	switch g.request.Target.Output {
-	case sdk.Logit:
-		name = sdk.ReplyLogits
-	case sdk.LogProb:
-		name = sdk.ReplyLogProbs
-	}
-	t, err := reply.Tensor(name, 0)
-	if err != nil {
-		return nil, 0, err
-	}
-	if values, err = sdk.Values[float64](t); err != nil {
-		return nil, 0, err
-	}
-	count = len(values) / n
-	if len(values) != n*count || count == 0 {
-		return nil, 0, sdk.NewError(sdk.EInternal, "the host's tensor "+name+" has not one row for each of the "+strconv.Itoa(n)+" variants")
-	}
-	for _, v := range values {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil, 0, invalid("the model's output on a variant of the input is not a finite number: try --output logit or another fill")
-		}
-	}
-	return values, count, nil
 }
 
 // largest returns the indices of the k largest values, or of all where k is

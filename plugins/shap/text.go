@@ -67,7 +67,7 @@ func newSegments(m sdk.Model, r *sdk.Request) (*segments, error) {
 		return nil, invalid("special=replace has no effect with compat=shap, whose special tokens take part in every coalition: leave it out")
 	case p.String(game.ParamFillBy) != "unit":
 		return nil, invalid("fill_by=token has no effect with compat=shap, which writes and tokenises every text anew: leave it out")
-	case p.Int(game.ParamFillToken) >= 0:
+	case game.FillToken(p) >= 0:
 		return nil, invalid("fill_token has no effect with compat=shap, which masks texts: use fill=text with mask_string")
 	case fill != "auto" && fill != "mask" && fill != "text":
 		return nil, invalid("fill=" + fill + " is none that compat=shap knows: use fill=mask, or fill=text with mask_string")

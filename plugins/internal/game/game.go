@@ -173,26 +173,54 @@ func (g *Game) Forward(ctx context.Context, keep []uint8) (sdk.Reply, error) {
 	return g.model.Forward(ctx, &sdk.Forward{Units: sdk.NewTensor(keep, n, len(g.Players)), Over: g.over, Fill: g.fill})
 }
 
-// Column returns a tensor [n] of a reply in float64. It is an *sdk.Error of code
-// EInvalid where one of them is no finite number.
+// Column returns a tensor [n] of a reply in float64. Its errors are those of Rows.
 func Column(reply sdk.Reply, name string, n int) ([]float64, error) {
+	v, count, err := Rows(reply, name, n)
+	if err == nil && count != 1 {
+		err = otherRows(name, n)
+	}
+	return v, err
+}
+
+// Classes returns the outputs of all classes on the target's scale, [n,count]. It is
+// an *sdk.Error of code EInvalid for a regression, which has none; other errors are
+// those of Rows.
+func Classes(reply sdk.Reply, target sdk.Target, n int) (values []float64, count int, err error) {
+	name := sdk.ReplyProbs
+	switch {
+	case target.Kind == sdk.KindRegression:
+		return nil, 0, sdk.NewError(sdk.EInvalid, "top_labels needs a classifier and the target is a regression: leave it out")
+	case target.Output == sdk.Logit:
+		name = sdk.ReplyLogits
+	case target.Output == sdk.LogProb:
+		name = sdk.ReplyLogProbs
+	}
+	return Rows(reply, name, n)
+}
+
+// Rows returns a tensor of a reply to n variants in float64, [n,count]. It is an
+// *sdk.Error of code EInvalid where one of them is no finite number.
+func Rows(reply sdk.Reply, name string, n int) (values []float64, count int, err error) {
 	t, err := reply.Tensor(name, 0)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	v, err := sdk.Values[float64](t)
-	if err != nil {
-		return nil, err
+	if values, err = sdk.Values[float64](t); err != nil {
+		return nil, 0, err
 	}
-	if len(v) != n {
-		return nil, sdk.NewError(sdk.EInternal, "the host's tensor "+name+" has not one row for each of the "+strconv.Itoa(n)+" variants")
+	if len(t.Shape) == 0 || t.Shape[0] != n || n == 0 || len(values) == 0 {
+		return nil, 0, otherRows(name, n)
 	}
-	for _, x := range v {
+	for _, x := range values {
 		if math.IsNaN(x) || math.IsInf(x, 0) {
-			return nil, sdk.NewError(sdk.EInvalid, "the model's output on a variant of the input is not a finite number: try --output logit or another fill")
+			return nil, 0, sdk.NewError(sdk.EInvalid, "the model's output on a variant of the input is not a finite number: try --output logit, or another fill or baseline")
 		}
 	}
-	return v, nil
+	return values, len(values) / n, nil
+}
+
+func otherRows(name string, n int) error {
+	return sdk.NewError(sdk.EInternal, "the host's tensor "+name+" has not one row for each of the "+strconv.Itoa(n)+" variants")
 }
 
 // Explanation returns the result that attributes a value to each player, with
@@ -276,7 +304,7 @@ func Certain(values, stderr []float64) []sdk.Diagnostic {
 // what mask_string or fill_token has, or else automatic. text is that of fill=text
 // without a mask_string. What no policy would read is refused.
 func Fill(p sdk.Params, automatic sdk.FillKind, text string) (sdk.Fill, error) {
-	name, mask, token := p.String(ParamFill), p.String(ParamMaskString), p.Int(ParamFillToken)
+	name, mask, token := p.String(ParamFill), p.String(ParamMaskString), FillToken(p)
 	kind, ok := sdk.ParseFill(name)
 	switch {
 	case ok:
@@ -307,6 +335,15 @@ func Fill(p sdk.Params, automatic sdk.FillKind, text string) (sdk.Fill, error) {
 		fill.Text = mask
 	}
 	return fill, nil
+}
+
+// FillToken returns the token of fill=token, -1 where none is given, or where a
+// method has no such parameter.
+func FillToken(p sdk.Params) int {
+	if _, ok := p[ParamFillToken]; !ok {
+		return -1
+	}
+	return p.Int(ParamFillToken)
 }
 
 // Automatic returns the policy that auto stands for: the tokenizer's mask token, or
