@@ -2,7 +2,10 @@ package attention_test
 
 import (
 	"encoding/json"
+	"errors"
+	"math"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/xai-go/xai/core"
@@ -63,6 +66,23 @@ func TestReferenceThroughEngine(t *testing.T) {
 					expr = "token:" + expr + "@-1"
 				}
 				h, m := methodtest.Model(t, c.Model, dtype, attention.Methods()...)
+				if _, ok := c.Outputs["chefer_lrp.attn_relevance.0"]; ok {
+					x := methodtest.Explain(t, h, m, core.Request{
+						Input: methodtest.Row(c.Ints(t, "input_ids")), Method: "chefer", Params: map[string]string{"variant": "lrp", "all": "true"},
+						Target: expr, Output: sdk.Logit,
+					})
+					all := values(t, x, "attention_relevance")
+					for l := range m.Info().Layers {
+						name := "chefer_lrp.attn_relevance." + strconv.Itoa(l)
+						want := c.Outputs[name]
+						tolerance := want.F32Atol
+						if dtype == "f64" {
+							tolerance = want.F64Atol
+						}
+						size := want.Shape[0] * want.Shape[1] * want.Shape[2]
+						golden.Close(t, name, all[l*size:(l+1)*size], c.Want(t, name), tolerance)
+					}
+				}
 				for _, run := range runs {
 					want, ok := c.Outputs[run.output]
 					if !ok {
@@ -135,6 +155,35 @@ func TestArchitectures(t *testing.T) {
 				}
 				if method == "attention-rollout" && num.Sum(row) < 1-1e-12 || num.Sum(row) == 0 {
 					t.Errorf("%s: the row is %v", method, row)
+				}
+			}
+		})
+	}
+}
+
+// TestLRPOfArchitectures: relevance by LRP goes from the target to the tokens of
+// every model whose layers the rule is defined for, and adds up to the gradient
+// at the logit that it starts from; another model refuses it in a sentence.
+func TestLRPOfArchitectures(t *testing.T) {
+	ids := []int64{5, 17, 31, 44, 9}
+	for _, model := range []string{"bert-seqcls", "distilbert-seqcls", "roberta-seqcls", "gpt2-seqcls", "xlnet-seqcls"} {
+		t.Run(model, func(t *testing.T) {
+			h, m := methodtest.Model(t, model, "f64", attention.Methods()...)
+			for _, variant := range []string{"lrp", "partial-lrp", "full-lrp"} {
+				r := core.Request{Input: methodtest.Row(ids), Method: "chefer", Params: map[string]string{"variant": variant}, Output: sdk.Logit, Runtime: core.RuntimeNative}
+				if model == "xlnet-seqcls" {
+					_, err := h.Explain(t.Context(), m, r)
+					if !errors.Is(err, &sdk.Error{Code: sdk.EUnsupported}) || !strings.Contains(err.Error(), "relative positions") {
+						t.Errorf("%s: %v", variant, err)
+					}
+					continue
+				}
+				x := methodtest.Explain(t, h, m, r)
+				if variant != "full-lrp" {
+					continue
+				}
+				if sum := num.Sum(values(t, x, "token_relevance")); math.Abs(sum-1) > 1e-5 {
+					t.Errorf("the relevance of the tokens adds up to %v", sum)
 				}
 			}
 		})

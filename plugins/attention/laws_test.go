@@ -22,6 +22,10 @@ func drawn(t *rapid.T) *recorded {
 	for i := range m.gradient {
 		m.gradient[i] -= 1 / float64(m.n)
 	}
+	m.relevance = slices.Clone(m.gradient)
+	for i := range m.relevance { // of either sign
+		m.relevance[i] *= m.a[i]
+	}
 	return m
 }
 
@@ -50,6 +54,8 @@ var matrices = []struct {
 	{Chefer{}, "relevance", []any{paramVariant, variantRollout}},
 	{Chefer{}, "relevance", []any{paramVariant, variantCAM}},
 	{Chefer{}, "relevance", []any{paramVariant, variantProduct}},
+	{Chefer{}, "relevance", []any{paramVariant, variantLRP}},
+	{Chefer{}, "relevance", []any{paramVariant, variantPartial}},
 }
 
 func near(t *rapid.T, what string, got, want []float64) {
@@ -71,6 +77,7 @@ func TestRowsSumToOne(t *testing.T) {
 			"no residual":  result(explained(t, Rollout{}, m, paramFusion, fusion, paramResidual, false), "rollout"),
 			"flow":         result(explained(t, Flow{}, m, paramFusion, fusion), "flow"),
 			"grad-rollout": result(explained(t, Chefer{}, m, paramVariant, variantRollout), "relevance"),
+			"lrp":          result(explained(t, Chefer{}, m, paramVariant, variantLRP), "relevance"),
 		} {
 			for i := range m.n {
 				sum := 0.0
@@ -94,12 +101,13 @@ func TestHeadsInAnyOrder(t *testing.T) {
 		m := drawn(t)
 		order := rapid.Permutation([]int{0, 1, 2}[:m.heads]).Draw(t, "order")
 		other := *m
-		other.a, other.gradient = nil, nil
+		other.a, other.gradient, other.relevance = nil, nil, nil
 		size := m.n * m.n
 		for l := range m.layers {
 			for _, h := range order {
 				at := (l*m.heads + h) * size
 				other.a, other.gradient = append(other.a, m.a[at:at+size]...), append(other.gradient, m.gradient[at:at+size]...)
+				other.relevance = append(other.relevance, m.relevance[at:at+size]...)
 			}
 		}
 		for _, c := range matrices {
@@ -129,7 +137,7 @@ func TestTokensInAnyOrder(t *testing.T) {
 			return out
 		}
 		other := *m
-		other.a, other.gradient = moved(m.a), moved(m.gradient)
+		other.a, other.gradient, other.relevance = moved(m.a), moved(m.gradient), moved(m.relevance)
 		for _, c := range matrices {
 			near(t, c.tensor, result(explained(t, c.method, &other, c.changes...), c.tensor), moved(result(explained(t, c.method, m, c.changes...), c.tensor)))
 		}
@@ -213,10 +221,29 @@ func smallestCut(g *network, from, to int) float64 {
 	return best
 }
 
+// TestOwnEntry: under lrp, what a position owes to itself, which the identity
+// makes the most of all, is attributed as the least of its row.
+func TestOwnEntry(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := drawn(t)
+		r := request(m.n, Chefer{}, paramVariant, variantLRP)
+		at := rapid.IntRange(1, m.n-1).Draw(t, "position")
+		r.Target.Positions = []int{at}
+		e, err := Chefer{}.Explain(context.Background(), m, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		row := slices.Clone(result(e, "relevance")[at*m.n:][:m.n])
+		row[at] = slices.Min(row)
+		near(t, "the row", e.Attributions[0].Values, row[1:])
+	})
+}
+
 // TestLayerByLayer: a host that does not keep all layers at once is asked for one
 // after another, with the same result.
 func TestLayerByLayer(t *testing.T) {
 	m := &recorded{layers: 3, heads: 2, n: 4, a: randomAttention(1, 3, 2, 4, 1, false), gradient: randomAttention(2, 3, 2, 4, 1, false)}
+	m.relevance = randomAttention(3, 3, 2, 4, 1, false)
 	for _, code := range []sdk.Errno{sdk.EQuota, sdk.ENoMem} {
 		small := *m
 		small.refuse = code
@@ -228,7 +255,11 @@ func TestLayerByLayer(t *testing.T) {
 					t.Errorf("%s: %v, want %v", c.tensor, got.Attributions[0].Values, want.Attributions[0].Values)
 				}
 			}
-			if one := c.tensor == "attention" && c.changes == nil || len(c.changes) > 0 && c.changes[0] == paramFusion && c.tensor == "attention"; !one && small.calls != 1+small.layers {
+			calls := 1 + small.layers
+			if len(c.changes) > 0 && c.changes[len(c.changes)-1] == variantLRP { // gradients, and relevance
+				calls += small.layers
+			}
+			if one := c.tensor == "attention" && c.changes == nil || len(c.changes) > 0 && c.changes[0] == paramFusion && c.tensor == "attention"; !one && small.calls != calls {
 				t.Errorf("%s: %d calls of the host, want one for all layers and one for each", c.tensor, small.calls)
 			}
 		}
@@ -267,6 +298,7 @@ func TestAttributions(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	m := &recorded{layers: 2, heads: 2, n: 3, a: randomAttention(1, 2, 2, 3, 1, false), gradient: randomAttention(2, 2, 2, 3, 1, false)}
+	m.relevance = m.gradient
 	for name, c := range map[string]struct {
 		method  sdk.Method
 		changes []any
@@ -285,6 +317,12 @@ func TestRefusals(t *testing.T) {
 		"no layer":        {Chefer{}, []any{paramLayer, 1}, "use start_layer"},
 		"no start":        {Chefer{}, []any{paramStart, 1, paramVariant, variantCAM}, "use layer"},
 		"chefer's layer":  {Chefer{}, []any{paramLayer, 2, paramVariant, variantCAM}, "use 0 to 1"},
+		"layer of lrp":    {Chefer{}, []any{paramLayer, 1, paramVariant, variantLRP}, "use start_layer"},
+		"start of lrp":    {Chefer{}, []any{paramStart, 2, paramVariant, variantLRP}, "use 0 to 1"},
+		"partial start":   {Chefer{}, []any{paramStart, 1, paramVariant, variantPartial}, "use layer"},
+		"full layer":      {Chefer{}, []any{paramLayer, 1, paramVariant, variantFull}, "leave them out"},
+		"full position":   {Chefer{}, []any{paramPosition, 1, paramVariant, variantFull}, "leave them out"},
+		"full all":        {Chefer{}, []any{paramAll, true, paramVariant, variantFull}, "leave them out"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := c.method.Explain(t.Context(), m, request(3, c.method, c.changes...))
