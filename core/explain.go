@@ -117,21 +117,8 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 	trace("hash", hashed.Sub(encoded))
 
 	value := s.value()
-	request := &sdk.Request{
-		Text:   s.enc.texts[0],
-		Tokens: s.enc.tokens,
-		Units:  s.units,
-		Target: s.describe(value),
-		Seed:   r.Seed,
-		Params: params,
-		Log:    r.Log,
-	}
-	if !s.enc.raw {
-		request.Text = s.enc.kept[0]
-		if len(s.enc.kept) == 2 {
-			request.TextPair = &s.enc.kept[1]
-		}
-	}
+	request := s.request(value)
+	request.Seed, request.Params, request.Log = r.Seed, params, r.Log
 	request.Progress = func(done, total int) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -220,6 +207,19 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 	x.Doubts = doubts(x)
 	x.Provenance.WallSeconds = time.Since(start).Seconds()
 	return x, nil
+}
+
+// request describes the input and the target, whose value is that of the unchanged
+// input, to a method.
+func (s *session) request(value float64) *sdk.Request {
+	r := &sdk.Request{Tokens: s.enc.tokens, Units: s.units, Target: s.describe(value)}
+	if !s.enc.raw {
+		r.Text = s.enc.kept[0]
+		if len(s.enc.kept) == 2 {
+			r.TextPair = &s.enc.kept[1]
+		}
+	}
+	return r
 }
 
 // settled returns the parameters with the fill that the method asked for in the

@@ -30,15 +30,7 @@ func (m *Model) Variants(ctx context.Context, r Request) (*Variants, error) {
 	if err != nil {
 		return nil, err
 	}
-	value := s.value()
-	request := &sdk.Request{Tokens: s.enc.tokens, Units: s.units, Target: s.describe(value)}
-	if !s.enc.raw {
-		request.Text = s.enc.kept[0]
-		if len(s.enc.kept) == 2 {
-			request.TextPair = &s.enc.kept[1]
-		}
-	}
-	return &Variants{s, request}, nil
+	return &Variants{s, s.request(s.value())}, nil
 }
 
 // Request describes the input: its text as far as the model reads it, its

@@ -13,6 +13,7 @@ import (
 	"github.com/rivo/uniseg"
 	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/engine/arch"
+	"github.com/xai-go/xai/sdk"
 )
 
 // Term writes for people: on a terminal, or as plain text where Level is
@@ -107,8 +108,8 @@ func (t Term) predicted(b *strings.Builder, p *core.Prediction) Classes {
 // target writes what was explained, where the line of classes does not say it.
 func (t Term) target(b *strings.Builder, target *core.Target, classes Classes) {
 	switch {
-	case target.Kind == "class" && target.Output == "prob" && len(classes) > 0 && classes[0].index == target.Index,
-		target.Kind == "regression" && len(classes) > 0:
+	case target.Kind == sdk.KindClass && target.Output == "prob" && len(classes) > 0 && classes[0].index == target.Index,
+		target.Kind == sdk.KindRegression && len(classes) > 0:
 		return
 	}
 	b.WriteString(t.Paragraph(fmt.Sprintf("explained: %s = %s", scalar(target), number(float64(target.Value))), "  "))
@@ -137,7 +138,7 @@ func scalar(t *core.Target) string {
 	case "token", "continuation", "step", "span":
 		name = Line(strconv.Quote(t.Label))
 	}
-	if t.Kind == "regression" {
+	if t.Kind == sdk.KindRegression {
 		return cmp.Or(name, "output")
 	}
 	if name == "" {
