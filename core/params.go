@@ -112,14 +112,22 @@ func parseParam(p sdk.Param, text string) (any, error) {
 
 // bounds words the limits of a numeric parameter.
 func bounds(p sdk.Param) string {
-	number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 	switch {
 	case p.Min != nil && p.Max != nil:
-		return " from " + number(*p.Min) + " to " + number(*p.Max)
+		return " from " + Bound(*p.Min) + " to " + Bound(*p.Max)
 	case p.Min != nil:
-		return " of at least " + number(*p.Min)
+		return " of at least " + Bound(*p.Min)
 	case p.Max != nil:
-		return " of at most " + number(*p.Max)
+		return " of at most " + Bound(*p.Max)
 	}
 	return ""
+}
+
+// Bound formats a limit of a numeric parameter as it can be typed: a whole number in
+// full, without an exponent, up to 2^53.
+func Bound(v float64) string {
+	if v == math.Trunc(v) && math.Abs(v) <= 1<<53 {
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	return strconv.FormatFloat(v, 'g', -1, 64)
 }

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -77,6 +78,30 @@ func TestParseParamsRefuses(t *testing.T) {
 			}
 			if KindOf(err) != KindUsage {
 				t.Errorf("kind %d, want KindUsage", KindOf(err))
+			}
+		})
+	}
+}
+
+func TestBoundsReadAsTheyAreTyped(t *testing.T) {
+	tests := []struct {
+		name     string
+		kind     sdk.ParamType
+		min, max float64
+		want     string
+	}{
+		{"a large integer", sdk.Int, -1, 1<<31 - 1, "an integer from -1 to 2147483647"},
+		{"a power of two", sdk.Int, 2, 1 << 20, "an integer from 2 to 1048576"},
+		{"a small fraction", sdk.Float, 1e-9, 1e9, "a number from 1e-09 to 1000000000"},
+		{"beyond what is whole", sdk.Float, 0, 1e300, "a number from 0 to 1e+300"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			info := sdk.Info{Name: "m", Params: []sdk.Param{{Name: "n", Type: test.kind, Min: &test.min, Max: &test.max}}}
+			_, err := ParseParams(info, map[string]string{"n": "-2"})
+			e, ok := errors.AsType[*Error](err)
+			if !ok || !strings.HasSuffix(e.Hint, test.want) {
+				t.Errorf("error %v, want one whose hint ends with %q", err, test.want)
 			}
 		})
 	}

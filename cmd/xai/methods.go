@@ -381,11 +381,11 @@ func domain(p sdk.Param) string {
 	case p.Type == sdk.Enum:
 		s = strings.Join(p.Values, "|")
 	case p.Min != nil && p.Max != nil:
-		s += fmt.Sprintf(", %v to %v", *p.Min, *p.Max)
+		s += ", " + core.Bound(*p.Min) + " to " + core.Bound(*p.Max)
 	case p.Min != nil:
-		s += fmt.Sprintf(", at least %v", *p.Min)
+		s += ", at least " + core.Bound(*p.Min)
 	case p.Max != nil:
-		s += fmt.Sprintf(", at most %v", *p.Max)
+		s += ", at most " + core.Bound(*p.Max)
 	}
 	if len(p.Aliases) > 0 {
 		s += "; also " + strings.Join(p.Aliases, ", ")

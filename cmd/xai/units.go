@@ -28,9 +28,9 @@ const maxUnits = 16 << 20
 
 // span is a range of bytes of a text.
 type span struct {
-	Sequence int `json:"sequence"`
-	Start    int `json:"start"`
-	End      int `json:"end"`
+	Sequence int  `json:"sequence"`
+	Start    *int `json:"start"`
+	End      *int `json:"end"`
 }
 
 // readUnits reads units from a JSON file: a list whose entries are [start,end], or
@@ -53,41 +53,61 @@ func readUnits(name string) (string, error) {
 		return wrong(fmt.Sprintf("it has more than %d MiB", maxUnits>>20))
 	}
 	var list []json.RawMessage
-	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
+	switch {
+	case !json.Valid(text):
+		return wrong("it is no JSON")
+	case bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")):
 		var explanation struct {
 			Input struct{ Units []json.RawMessage }
 		}
-		if err := json.Unmarshal(text, &explanation); err != nil {
-			return wrong(err.Error())
+		if json.Unmarshal(text, &explanation) != nil {
+			return wrong("it is an object, but no explanation")
 		}
 		list = explanation.Input.Units
-	} else if err := json.Unmarshal(text, &list); err != nil {
-		return wrong(err.Error())
+	default:
+		if json.Unmarshal(text, &list) != nil {
+			return wrong("it is no list")
+		}
 	}
 	if len(list) == 0 {
 		return wrong("the list is empty")
 	}
 	all := make([][]core.Span, len(list))
 	for i, entry := range list {
-		var pair [2]int
-		var one struct {
-			span
-			Spans []span `json:"spans"`
+		spans, ok := entrySpans(entry)
+		if !ok {
+			return wrong(fmt.Sprintf("entry %d of its list is neither two whole numbers nor an object with start and end", i))
 		}
-		if bytes.HasPrefix(entry, []byte("[")) {
-			if err := json.Unmarshal(entry, &pair); err != nil {
-				return wrong(err.Error())
-			}
-			one.Start, one.End = pair[0], pair[1]
-		} else if err := json.Unmarshal(entry, &one); err != nil {
-			return wrong(err.Error())
-		}
-		if len(one.Spans) == 0 {
-			one.Spans = []span{one.span}
-		}
-		for _, s := range one.Spans {
-			all[i] = append(all[i], core.Span(s))
-		}
+		all[i] = spans
 	}
 	return core.SpanUnits(all), nil
+}
+
+// entrySpans reads an entry of a list of units.
+func entrySpans(entry json.RawMessage) ([]core.Span, bool) {
+	if bytes.HasPrefix(entry, []byte("[")) {
+		var pair []int
+		if json.Unmarshal(entry, &pair) != nil || len(pair) != 2 {
+			return nil, false
+		}
+		return []core.Span{{Start: pair[0], End: pair[1]}}, true
+	}
+	var one struct {
+		span
+		Spans []span `json:"spans"`
+	}
+	if json.Unmarshal(entry, &one) != nil {
+		return nil, false
+	}
+	if len(one.Spans) == 0 {
+		one.Spans = []span{one.span}
+	}
+	spans := make([]core.Span, len(one.Spans))
+	for i, s := range one.Spans {
+		if s.Start == nil || s.End == nil {
+			return nil, false
+		}
+		spans[i] = core.Span{Sequence: s.Sequence, Start: *s.Start, End: *s.End}
+	}
+	return spans, true
 }
