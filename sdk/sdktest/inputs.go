@@ -1,10 +1,12 @@
 package sdktest
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/sdktest/toy"
 )
 
@@ -29,7 +31,7 @@ var inputChecks = []check{
 	{"inputs/sentences", "A text is explained by sentences.", func(k *kit) verdict {
 		return k.input(toy.Input{Text: "It is good. Is it? It is!", Units: toy.UnitsSentence}, mustExplain)
 	}},
-	{"inputs/long", "A text of 512 tokens is explained.", (*kit).long},
+	{"inputs/long", "A text of 512 tokens is explained. A refusal of so many, with a message, is a skip that says how many are explained.", (*kit).long},
 	{"inputs/beyond-limits", "A text of 2500 units is explained within the time of a run, or refused with a message.", func(k *kit) verdict {
 		if k.inside() {
 			return skipped("the method looks inside of models, and none here reads so much")
@@ -90,11 +92,11 @@ func (k *kit) inputOf(m *toy.Model, in toy.Input, refuse bool) verdict {
 // and a part of that where it asks for so much that the transformer is too slow.
 func (k *kit) long() verdict {
 	if !k.inside() {
-		return k.inputOf(linear, toy.Input{Text: many(512), Units: toy.UnitsToken}, mustExplain)
+		return k.sized(linear, 512)
 	}
 	const part, whole = 128, 510 // and two special ones
 	begin := time.Now()
-	v := k.input(toy.Input{Text: many(part), Units: toy.UnitsToken}, mustExplain)
+	v := k.sized(transformer, part)
 	if v.status != Pass {
 		return v
 	}
@@ -102,7 +104,47 @@ func (k *kit) long() verdict {
 	if growth := whole * whole * whole / (part * part * part); time.Since(begin)*time.Duration(growth) > k.options.Timeout/2 {
 		return passed("%d tokens: the kit's transformer is too slow for more of them", part)
 	}
-	return k.input(toy.Input{Text: many(whole), Units: toy.UnitsToken}, mustExplain)
+	return k.sized(transformer, whole)
+}
+
+// fewest is the length of a text that no method may refuse for it.
+const fewest = 8
+
+// sized explains n tokens. Where the method refuses so many, it has to explain a part
+// of them.
+func (k *kit) sized(m *toy.Model, n int) verdict {
+	if _, v := k.reference(); v != nil {
+		return *v
+	}
+	x := k.tokens(m, n)
+	wrong := k.failure(x)
+	switch {
+	case wrong == "":
+		return passed("")
+	case !tooLarge(x):
+		return failed("%s", wrong)
+	}
+	for part := n / 2; part >= fewest; part /= 2 {
+		y := k.tokens(m, part)
+		switch less := k.failure(y); {
+		case less == "":
+			return skipped("%d tokens are refused, and %d are explained: %s", n, part, wrong)
+		case !tooLarge(y):
+			return failed("%d tokens are refused, and of %d: %s", n, part, less)
+		}
+	}
+	return failed("texts of %d tokens and more are refused: %s", fewest, wrong)
+}
+
+// tokens explains a text of n tokens.
+func (k *kit) tokens(m *toy.Model, n int) *explanation {
+	return k.explain(job{session: k.open(m, toy.Input{Text: many(n), Units: toy.UnitsToken})})
+}
+
+// tooLarge reports whether a run ended with a refusal that may be one of the input's
+// size.
+func tooLarge(x *explanation) bool {
+	return !x.late && !x.stuck && refusal(x.err) && slices.Contains([]sdk.Errno{sdk.EInvalid, sdk.ERange, sdk.ENoMem, sdk.EQuota}, codeOf(x.err))
 }
 
 // many returns a text of n different words of one token.

@@ -80,6 +80,54 @@ func TestGoodMethods(t *testing.T) {
 	}
 }
 
+// TestSmallMethods: a method that refuses long texts, with a message, is told up to
+// which size it explains, and what is measured at others is measured there.
+func TestSmallMethods(t *testing.T) {
+	atMost := func(n int, code sdk.Errno) sdktest.Subject {
+		return ahead(func(_ context.Context, _ sdk.Model, r *sdk.Request) error {
+			if len(r.Units) > n {
+				return sdk.NewError(code, "the input has more units than the method takes: use sentences")
+			}
+			return nil
+		})
+	}
+	for name, c := range map[string]struct {
+		subject sdktest.Subject
+		status  sdktest.Status
+		got     string
+	}{
+		"sixteen": {atMost(16, sdk.EInvalid), sdktest.Skip, "512 tokens are refused, and 16 are explained: EINVAL: the input has more units"},
+		"a quota": {atMost(300, sdk.EQuota), sdktest.Skip, "512 tokens are refused, and 256 are explained: EQUOTA"},
+		"none": {ahead(func(_ context.Context, _ sdk.Model, r *sdk.Request) error {
+			if strings.HasPrefix(r.Text, "w100 ") {
+				return sdk.NewError(sdk.EInvalid, "too long")
+			}
+			return nil
+		}), sdktest.Fail, "texts of 8 tokens and more are refused: EINVAL: too long"},
+		"for no reason": {atMost(100, sdk.EInternal), sdktest.Fail, "EINTERNAL"},
+		"the middle": {ahead(func(_ context.Context, _ sdk.Model, r *sdk.Request) error {
+			switch n := len(r.Units); {
+			case n > 256:
+				return sdk.NewError(sdk.EInvalid, "too long")
+			case n > 100:
+				return sdk.NewError(sdk.EInternal, "out of range")
+			}
+			return nil
+		}), sdktest.Fail, "512 tokens are refused, and of 256: EINTERNAL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := sdktest.Check(t.Context(), c.subject, sdktest.Options{Only: []string{"inputs/long"}, Params: map[string]string{"replacement": "delete"}})
+			if got := r.Results[0]; got.Status != c.status || !strings.Contains(got.Got, c.got) {
+				t.Errorf("%v: %s, want %v: %s", got.Status, got.Got, c.status, c.got)
+			}
+		})
+	}
+	r := sdktest.Check(t.Context(), counted(func(s *counting) { s.Subject = atMost(16, sdk.EInvalid) }), sdktest.Options{Only: []string{"resources/handles"}})
+	if got := r.Results[0]; got.Status != sdktest.Pass {
+		t.Errorf("%v: %s", got.Status, got.Got)
+	}
+}
+
 // TestHang: a method that does not end costs its check, and what would run beside
 // it is skipped.
 func TestHang(t *testing.T) {
