@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/xai-go/xai/plugins/internal/game"
 	"github.com/xai-go/xai/sdk"
 )
 
@@ -40,7 +41,7 @@ type field struct {
 // newField returns the field of the request's parameters.
 func newField(m sdk.Model, r *sdk.Request) (*field, error) {
 	if len(r.Units) == 0 && (r.Params.String(paramSpecial) == "keep" || len(r.Tokens) == 0) {
-		return nil, invalid("the input has no units to attribute to: give a text with at least one word")
+		return nil, game.NoUnits()
 	}
 	f := &field{model: m, request: r, point: embeddings, tokens: len(r.Tokens)}
 	if layer := r.Params.String(paramLayer); layer != "" && layer != embeddings {

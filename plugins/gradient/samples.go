@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/xai-go/xai/plugins/internal/game"
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/num"
 )
@@ -255,19 +256,8 @@ func stderr(values []float64, strata int) float64 {
 // are, in this order: each is larger than all that follow by more than two standard
 // errors of the difference.
 func certain(ctx context.Context, values []float64, rows [][]float64, strata int) (int, error) {
-	order := make([]int, len(values))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		switch x, y := math.Abs(values[a]), math.Abs(values[b]); {
-		case x > y:
-			return -1
-		case x < y:
-			return 1
-		}
-		return 0
-	})
+	sizes := game.Magnitudes(values)
+	order := game.Largest(sizes, -1)
 	difference := make([]float64, len(rows))
 	for top, a := range order {
 		if err := ctx.Err(); err != nil {
@@ -284,7 +274,7 @@ func certain(ctx context.Context, values []float64, rows [][]float64, strata int
 				}
 				difference[i] = x - y
 			}
-			if !(math.Abs(values[a])-math.Abs(values[b]) > float64(2*stderr(difference, strata))) {
+			if !(sizes[a]-sizes[b] > float64(2*stderr(difference, strata))) {
 				return top, nil
 			}
 		}

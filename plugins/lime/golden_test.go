@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xai-go/xai/internal/golden"
+	"github.com/xai-go/xai/plugins/internal/game"
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/num"
 )
@@ -183,7 +184,7 @@ func (g *reference) explained(t *testing.T, name string, e *sdk.Explanation, a s
 	}
 	var features []int64
 	var coef []float64
-	for _, j := range largest(size, len(want)) {
+	for _, j := range game.Largest(size, len(want)) {
 		features, coef = append(features, int64(j)), append(coef, a.Values[j])
 	}
 	if diff := cmp.Diff(want, features); diff != "" {
@@ -223,7 +224,7 @@ func TestGoldenTopLabels(t *testing.T) {
 				}
 				yss := g.Want(t, "yss") // its first row is the input's
 				for i, a := range e.Attributions[1:] {
-					label := largest(yss[:len(yss)/g.samples], len(g.labels))[i]
+					label := game.Largest(yss[:len(yss)/g.samples], len(g.labels))[i]
 					if want := fmt.Sprintf("class.%d", label); a.Name != want {
 						t.Fatalf("attribution %d is %s, want %s", i+1, a.Name, want)
 					}

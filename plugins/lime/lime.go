@@ -173,7 +173,7 @@ func features(r *sdk.Request, s settings) (own, over []sdk.Unit, err error) {
 	}
 	players, over := game.Players(r)
 	if len(players) == 0 {
-		return nil, nil, invalid("the input has no units to attribute to: give a text with at least one word")
+		return nil, nil, game.NoUnits()
 	}
 	if s.special {
 		own = players
@@ -196,7 +196,7 @@ type classes struct {
 
 // top returns the k classes with the largest output on the input, or all of
 // them, the largest first and the lower index first of equals.
-func (c classes) top(k int) []int { return largest(c.values[:c.count], k) }
+func (c classes) top(k int) []int { return game.Largest(c.values[:c.count], k) }
 
 // column returns the outputs of one class.
 func (c classes) column(class int) []float64 {

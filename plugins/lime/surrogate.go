@@ -2,8 +2,8 @@ package lime
 
 import (
 	"math"
-	"slices"
 
+	"github.com/xai-go/xai/plugins/internal/game"
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/num"
 )
@@ -100,11 +100,7 @@ func (s settings) selectFeatures(h *neighbourhood, weights, y []float64, regress
 		if err != nil {
 			return nil, sdk.NewError(sdk.EInternal, err.Error())
 		}
-		size := make([]float64, len(f.Coef))
-		for i, c := range f.Coef {
-			size[i] = math.Abs(c)
-		}
-		return largest(size, k), nil
+		return game.Largest(game.Magnitudes(f.Coef), k), nil
 	case selectLasso:
 		stop := 0.0
 		if s.compat {
@@ -117,25 +113,6 @@ func (s settings) selectFeatures(h *neighbourhood, weights, y []float64, regress
 		return lastWithin(path.Coefs, k), nil
 	}
 	return nil, nil
-}
-
-// largest returns the indices of the k largest values, or of all, in descending
-// order; of equals the lower index comes first.
-func largest(values []float64, k int) []int {
-	order := make([]int, len(values))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		switch {
-		case values[a] > values[b]:
-			return -1
-		case values[a] < values[b]:
-			return 1
-		}
-		return 0
-	})
-	return order[:min(k, len(order))]
 }
 
 // lastWithin returns the columns in use at the last knot of a lasso path that

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/xai-go/xai/plugins/internal/game"
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/num"
 )
@@ -320,25 +319,3 @@ func (s *moments) spread(c int) []float64 {
 	}
 	return std
 }
-
-// textProblem returns the problem of a method that, under compat=shap, has the
-// players of the reference's masker of texts; and what builds their hierarchy.
-func textProblem(m sdk.Model, r *sdk.Request) (*problem, func() *tree, error) {
-	if r.Params.String(paramCompat) == compatSHAP && ofText(r) {
-		s, err := newSegments(m, r)
-		if err != nil {
-			return nil, nil, err
-		}
-		g, err := newProblem(s, len(s.text), s.fixed, r, maxPlayers)
-		return g, s.tree, err
-	}
-	units, err := game.New(m, r)
-	if err != nil {
-		return nil, nil, err
-	}
-	g, err := newProblem(units, len(units.Players), nil, r, maxPlayers)
-	return g, func() *tree { return hierarchy(r.Params.String(paramHierarchy), r, units.Players) }, err
-}
-
-// ofText reports whether a request is of a text, and not of token ids.
-func ofText(r *sdk.Request) bool { return r.Text != "" || r.TextPair != nil }

@@ -210,7 +210,7 @@ func (g *problem) run(ctx context.Context) error {
 		if g.labels < 0 && count > maxOutputs {
 			g.labels = g.shown
 		}
-		g.classes = largest(outputs[full*count:(full+1)*count], g.labels)
+		g.classes = game.Largest(outputs[full*count:(full+1)*count], g.labels)
 		g.width = 1 + len(g.classes)
 	}
 	if g.rows() > maxWorth/g.width {
@@ -232,28 +232,6 @@ func (g *problem) lookAtAll(ctx context.Context) error {
 		g.labels = -1
 	}
 	return g.run(ctx)
-}
-
-// largest returns the indices of the k largest values, or of all where k is
-// negative, in descending order; of equals the lower index comes first.
-func largest(values []float64, k int) []int {
-	order := make([]int, len(values))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		switch {
-		case values[a] > values[b]:
-			return -1
-		case values[a] < values[b]:
-			return 1
-		}
-		return 0
-	})
-	if k < 0 || k > len(order) {
-		k = len(order)
-	}
-	return order[:k]
 }
 
 // estimate is what a method finds for one output.

@@ -41,6 +41,28 @@ func textParams() []sdk.Param {
 	}
 }
 
+// textProblem returns the problem of a method that, under compat=shap, has the
+// players of the reference's masker of texts; and what builds their hierarchy.
+func textProblem(m sdk.Model, r *sdk.Request) (*problem, func() *tree, error) {
+	if r.Params.String(paramCompat) == compatSHAP && ofText(r) {
+		s, err := newSegments(m, r)
+		if err != nil {
+			return nil, nil, err
+		}
+		g, err := newProblem(s, len(s.text), s.fixed, r, maxPlayers)
+		return g, s.tree, err
+	}
+	units, err := game.New(m, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	g, err := newProblem(units, len(units.Players), nil, r, maxPlayers)
+	return g, func() *tree { return hierarchy(r.Params.String(paramHierarchy), r, units.Players) }, err
+}
+
+// ofText reports whether a request is of a text, and not of token ids.
+func ofText(r *sdk.Request) bool { return r.Text != "" || r.TextPair != nil }
+
 // segments are the players of the reference's masker of texts: one a token, special
 // ones among them, which take part in every coalition. A coalition is a text, in
 // which a mask takes the place of those that do not take part; it is tokenised anew.
@@ -88,7 +110,7 @@ func newSegments(m sdk.Model, r *sdk.Request) (*segments, error) {
 		s.collapse = collapse == "true"
 	}
 	if s.cut(r, p.String(paramSegments) == "tokens"); len(s.text) == 0 {
-		return nil, invalid("the input has no units to attribute to: give a text with at least one word")
+		return nil, game.NoUnits()
 	}
 	return s, nil
 }

@@ -76,7 +76,7 @@ func New(m sdk.Model, r *sdk.Request) (*Game, error) {
 	g.Players, g.over = Players(r)
 	g.own = r.Params.String(ParamSpecial) == "replace"
 	if len(g.Players) == 0 {
-		return nil, sdk.NewError(sdk.EInvalid, "the input has no units to attribute to: give a text with at least one word")
+		return nil, NoUnits()
 	}
 	return g, nil
 }
@@ -272,22 +272,10 @@ func Gap(values []float64, value, baseline float64) sdk.Diagnostic {
 // certainly that, in this order: each further from all smaller ones than two standard
 // errors of their difference.
 func Certain(values, stderr []float64) []sdk.Diagnostic {
-	order := make([]int, len(values))
-	for i := range order {
-		order[i] = i
-	}
-	size := func(i int) float64 { return math.Abs(values[i]) }
-	slices.SortStableFunc(order, func(a, b int) int {
-		switch {
-		case size(a) > size(b):
-			return -1
-		case size(a) < size(b):
-			return 1
-		}
-		return 0
-	})
+	sizes := Magnitudes(values)
+	order := Largest(sizes, -1)
 	apart := func(i, j int) bool {
-		return size(i)-size(j) > 2*math.Sqrt(float64(stderr[i]*stderr[i])+float64(stderr[j]*stderr[j]))
+		return sizes[i]-sizes[j] > 2*math.Sqrt(float64(stderr[i]*stderr[i])+float64(stderr[j]*stderr[j]))
 	}
 	top := 0
 	// Not the next one alone: a smaller value may have a larger error.
@@ -298,6 +286,42 @@ func Certain(values, stderr []float64) []sdk.Diagnostic {
 		{Name: "max_stderr", Value: slices.Max(stderr)},
 		{Name: "certain_top", Value: float64(top)},
 	}
+}
+
+// Magnitudes returns the absolute values.
+func Magnitudes(values []float64) []float64 {
+	sizes := make([]float64, len(values))
+	for i, v := range values {
+		sizes[i] = math.Abs(v)
+	}
+	return sizes
+}
+
+// Largest returns the indices of the k largest values, or of all where k is negative
+// or there are no more, in descending order; of equals the lower index comes first.
+func Largest(values []float64, k int) []int {
+	order := make([]int, len(values))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		switch {
+		case values[a] > values[b]:
+			return -1
+		case values[a] < values[b]:
+			return 1
+		}
+		return 0
+	})
+	if k < 0 || k > len(order) {
+		k = len(order)
+	}
+	return order[:k]
+}
+
+// NoUnits returns the error of an input without players.
+func NoUnits() error {
+	return sdk.NewError(sdk.EInvalid, "the input has no units to attribute to: give a text with at least one word")
 }
 
 // Fill returns the fill policy of the parameters: what fill names, or under auto
