@@ -106,6 +106,28 @@ func TestTokensOfContinuations(t *testing.T) {
 	}
 }
 
+// TestTargetsOfNothing: where the whole text is dropped, a target inside of it is read
+// at the token that begins a text, as one at the end is.
+func TestTargetsOfNothing(t *testing.T) {
+	host := newHost(t, core.Options{})
+	model := open(t, host, filepath.Join("..", "testdata", "conformance", "models", "gpt2-text"))
+	baselines := make(map[string]core.Float)
+	for _, target := range []string{"token:5@0", "token:5@2", "token:5@-1"} {
+		x, err := host.Explain(t.Context(), model, core.Request{
+			Input: core.Input{Text: "the film was good"}, Method: "leave-one-out", Target: target, Output: sdk.Logit, Runtime: core.RuntimeNative, Units: core.UnitsSentence,
+		})
+		if err != nil {
+			t.Fatalf("%s: %v", target, err)
+		}
+		baselines[target] = *x.Target.Baseline
+	}
+	for target, baseline := range baselines {
+		if baseline != baselines["token:5@-1"] {
+			t.Errorf("%s has the baseline %v, want %v", target, baseline, baselines["token:5@-1"])
+		}
+	}
+}
+
 // TestSpecialTokensOfTasks: special tokens are dropped where they take part, also
 // where the units are words.
 func TestSpecialTokensOfTasks(t *testing.T) {

@@ -361,7 +361,11 @@ func (s *session) textRows(n int, keep []uint8, units []sdk.Unit, fill sdk.Fill,
 		if len(enc.Dropped) > 0 {
 			s.truncated++
 		}
-		return variant{row: s.neverEmpty(rowOf(enc)), at: func(token int) int { return follow.at(token, kept, enc.Tokens) }}, nil
+		at := func(token int) int { return follow.at(token, kept, enc.Tokens) }
+		if len(enc.Tokens) == 0 { // the token that begins a text is the first, and all there is
+			at = func(int) int { return 0 }
+		}
+		return variant{row: s.neverEmpty(rowOf(enc)), at: at}, nil
 	}, nil
 }
 
