@@ -8,6 +8,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"github.com/xai-go/xai/core"
+	"github.com/xai-go/xai/core/metric"
 	"github.com/xai-go/xai/sdk/num"
 )
 
@@ -57,14 +58,8 @@ func (r *run) interval(s sample, draws *num.Rand, statistic func(means []float64
 
 func first(means []float64) float64 { return means[0] }
 
-// harmonic is ERASER's F1 over a corpus: of the mean precision and the mean
-// recall.
-func harmonic(means []float64) float64 {
-	if means[0]+means[1] == 0 {
-		return 0
-	}
-	return 2 * means[0] * means[1] / (means[0] + means[1])
-}
+// macroF1 is ERASER's F1 over a corpus: of the mean precision and the mean recall.
+func macroF1(means []float64) float64 { return metric.F1(means[0], means[1]) }
 
 // better says of measures whether more of them is better, or less (-1); those that
 // say neither are missing.
@@ -79,7 +74,7 @@ var better = map[string]float64{
 // and how.
 func of(name string) (columns []string, statistic func(means []float64) float64) {
 	if name == iouF1 {
-		return []string{iouPrecision, iouRecall}, harmonic
+		return []string{iouPrecision, iouRecall}, macroF1
 	}
 	return []string{name}, first
 }

@@ -2,6 +2,7 @@ package evaluation
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -128,11 +129,7 @@ func (d *document) whole(ctx context.Context) (outcome, error) {
 	for _, w := range d.windows {
 		p.add(w.Request().Units, w)
 	}
-	keep := make([]bool, p.n)
-	for i := range keep {
-		keep[i] = true
-	}
-	out, err := p.evaluate(ctx, [][]bool{keep}, sdk.Fill{Kind: sdk.FillDelete})
+	out, err := p.evaluate(ctx, [][]bool{p.without()}, sdk.Fill{Kind: sdk.FillDelete})
 	if err != nil {
 		return outcome{}, err
 	}
@@ -219,45 +216,18 @@ type players struct {
 
 // add appends the units of the next window.
 func (p *players) add(units []sdk.Unit, w *window) {
-	own := len(units) != len(w.Request().Units)
-	for i := 0; !own && i < len(units); i++ {
-		own = !sameUnit(units[i], w.Request().Units[i])
-	}
-	p.units, p.own = append(p.units, units), append(p.own, own)
+	p.units, p.own = append(p.units, units), append(p.own, !slices.EqualFunc(units, w.Request().Units, sameUnit))
 	p.n += len(units)
 }
 
 // sameUnit reports whether two units are the same stretches of the text.
 func sameUnit(a, b sdk.Unit) bool {
-	if len(a.Spans) != len(b.Spans) || len(a.Tokens) != len(b.Tokens) {
-		return false
-	}
-	for i := range a.Spans {
-		if a.Spans[i] != b.Spans[i] {
-			return false
-		}
-	}
-	for i := range a.Tokens {
-		if a.Tokens[i] != b.Tokens[i] {
-			return false
-		}
-	}
-	return true
+	return slices.Equal(a.Spans, b.Spans) && slices.Equal(a.Tokens, b.Tokens)
 }
 
 // sameUnits reports whether two methods have scored the same units.
 func sameUnits(a, b *players) bool {
-	for w := range a.units {
-		if len(a.units[w]) != len(b.units[w]) {
-			return false
-		}
-		for i := range a.units[w] {
-			if !sameUnit(a.units[w][i], b.units[w][i]) {
-				return false
-			}
-		}
-	}
-	return true
+	return slices.EqualFunc(a.units, b.units, func(x, y []sdk.Unit) bool { return slices.EqualFunc(x, y, sameUnit) })
 }
 
 // evaluate returns what the model says of variants of the document: keep says
@@ -303,7 +273,7 @@ func (p *players) evaluate(ctx context.Context, keep [][]bool, fill sdk.Fill) ([
 			return nil, err
 		}
 		var probs []float64
-		if classes := len(window.Info().Labels); classes > 0 && window.Request().Target.Kind != "regression" {
+		if classes := len(window.Info().Labels); classes > 0 && window.Request().Target.Kind != sdk.KindRegression {
 			if t, err := reply.Tensor(sdk.ReplyProbs, 0); err == nil && len(t.Shape) == 2 && t.Shape[1] == classes {
 				if probs, err = sdk.Values[float64](t); err != nil {
 					return nil, err

@@ -64,12 +64,8 @@ func EmbeddingInfidelity(ctx context.Context, v *core.Variants, attributions []f
 // embeddings.
 func Moved(v *core.Variants, noise []float64, rows int) *sdk.Forward {
 	n := len(v.Request().Tokens)
-	keep := make([]uint8, rows*n)
-	for i := range keep {
-		keep[i] = 1
-	}
 	return &sdk.Forward{
-		Masks: sdk.NewTensor(keep, rows, n), KeepDuplicates: true,
+		Masks: sdk.NewTensor(slices.Repeat([]uint8{1}, rows*n), rows, n), KeepDuplicates: true,
 		Edits: []sdk.Edit{{Point: "embeddings", Op: sdk.EditAdd, Value: sdk.NewTensor(noise, rows, n, len(noise)/rows/n)}},
 	}
 }
@@ -100,11 +96,7 @@ func EmbeddingSensitivity(noises [][]float64, size int, explain func(noise []flo
 // embeddings returns the word embeddings of the input, [T,D].
 func embeddings(ctx context.Context, v *core.Variants) ([]float32, error) {
 	tokens := len(v.Request().Tokens)
-	keep := make([]uint8, tokens)
-	for i := range keep {
-		keep[i] = 1
-	}
-	reply, err := v.Forward(ctx, &sdk.Forward{Masks: sdk.NewTensor(keep, 1, tokens), Points: []string{"embeddings"}})
+	reply, err := v.Forward(ctx, &sdk.Forward{Masks: sdk.NewTensor(slices.Repeat([]uint8{1}, tokens), 1, tokens), Points: []string{"embeddings"}})
 	if err != nil {
 		return nil, modelError(err)
 	}
@@ -233,7 +225,7 @@ func (r *run) sensitivity(ctx context.Context, i int, w *window, request core.Re
 		if len(units) != len(own.Units)-1 {
 			continue // what stood around it is cut otherwise
 		}
-		rest := append(append([]float64(nil), scores[:u]...), scores[u+1:]...)
+		rest := slices.Concat(scores[:u], scores[u+1:])
 		most = max(most, metric.MaxSensitivity(rest, [][]float64{other}))
 	}
 	return most, draws.Err()

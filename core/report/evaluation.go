@@ -16,7 +16,7 @@ import (
 )
 
 // measure is a measure of an evaluation: its name in results, what people call
-// it, which way is better, and where it comes from.
+// it, and which way is better.
 type measure struct{ name, title, better string }
 
 // measures are in the order in which they are shown, by group.
