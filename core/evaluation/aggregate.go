@@ -61,18 +61,20 @@ func first(means []float64) float64 { return means[0] }
 // macroF1 is ERASER's F1 over a corpus: of the mean precision and the mean recall.
 func macroF1(means []float64) float64 { return metric.F1(means[0], means[1]) }
 
-// better says of measures whether more of them is better, or less (-1); those that
-// say neither are missing.
-var better = map[string]float64{
+// Direction returns 1 for a measure of which more is better, −1 where less is, and 0
+// where neither is.
+func Direction(measure string) float64 { return directions[measure] }
+
+var directions = map[string]float64{
 	comprehensiveness: 1, sufficiency: -1, logOdds: -1, logOddsRatio: -1, deletion: -1, insertion: 1, decisionFlip: -1, looKendall: 1,
 	infidelity: -1, infidelityNormalised: -1, embeddingInfidelity: -1, embeddingInfidelityNormalised: -1,
 	sensitivityMax: -1, embeddingSensitivity: -1,
 	auprc: 1, tokenF1: 1, iouPrecision: 1, iouRecall: 1, iouF1: 1,
 }
 
-// of returns the values that a measure of a corpus is made of, one column or more,
-// and how.
-func of(name string) (columns []string, statistic func(means []float64) float64) {
+// columnsOf returns the values that a measure of a corpus is made of, one column or
+// more, and how.
+func columnsOf(name string) (columns []string, statistic func(means []float64) float64) {
 	if name == iouF1 {
 		return []string{iouPrecision, iouRecall}, macroF1
 	}
@@ -83,7 +85,7 @@ func of(name string) (columns []string, statistic func(means []float64) float64)
 // behind it: on the texts that have both.
 func (r *run) compare() {
 	e := r.result
-	for name, sign := range better {
+	for name, sign := range directions {
 		best := -1
 		for k, s := range e.Aggregate {
 			m, ok := s.Measures[name]
@@ -91,7 +93,7 @@ func (r *run) compare() {
 				best = k
 			}
 		}
-		columns, statistic := of(name)
+		columns, statistic := columnsOf(name)
 		others := false
 		for k, s := range e.Aggregate {
 			m, ok := s.Measures[name]
@@ -149,7 +151,7 @@ func (r *run) aggregate() {
 			}
 		}
 		for name := range names {
-			columns, statistic := of(name)
+			columns, statistic := columnsOf(name)
 			var own, random, both sample
 			for _, t := range e.Texts {
 				result := t.Methods[k]

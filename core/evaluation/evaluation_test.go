@@ -191,7 +191,7 @@ func TestLeads(t *testing.T) {
 		same.Best || !same.Leads() || same.Behind.Mean != 0 || worse.Leads() || worse.Behind.Mean != best.Mean-worse.Mean || !(worse.Behind.Low > 0) {
 		t.Errorf("%+v, %+v, %+v", best, same, worse)
 	}
-	for name := range better {
+	for name := range directions {
 		if !slices.Contains([]string{comprehensiveness, sufficiency, logOdds, logOddsRatio, deletion, insertion, decisionFlip, looKendall}, name) {
 			continue
 		}

@@ -15,9 +15,19 @@ import (
 	"github.com/xai-go/xai/core/evaluation"
 )
 
-// measure is a measure of an evaluation: its name in results, what people call
-// it, and which way is better.
-type measure struct{ name, title, better string }
+// measure is a measure of an evaluation: its name in results, and what people call it.
+type measure struct{ name, title string }
+
+// arrow says which way a measure is better, empty where neither is.
+func (m measure) arrow() string {
+	switch d := evaluation.Direction(m.name); {
+	case d > 0:
+		return "↑"
+	case d < 0:
+		return "↓"
+	}
+	return ""
+}
 
 // measures are in the order in which they are shown, by group.
 var measures = []struct {
@@ -25,31 +35,31 @@ var measures = []struct {
 	list  []measure
 }{
 	{"faithfulness", []measure{
-		{"comprehensiveness", "comprehensiveness", "↑"},
-		{"sufficiency", "sufficiency", "↓"},
-		{"log_odds", "log-odds", "↓"},
-		{"log_odds_ratio", "log-odds ratio", "↓"},
-		{"deletion_auc", "deletion AUC", "↓"},
-		{"insertion_auc", "insertion AUC", "↑"},
-		{"decision_flip", "decision flip", "↓"},
-		{"loo_kendall", "τ with leave-one-out", "↑"},
-		{"infidelity", "infidelity", "↓"},
-		{"infidelity_normalised", "infidelity, scaled", "↓"},
-		{"embedding_infidelity", "infidelity, noise", "↓"},
-		{"embedding_infidelity_normalised", "infidelity, noise, scaled", "↓"},
+		{"comprehensiveness", "comprehensiveness"},
+		{"sufficiency", "sufficiency"},
+		{"log_odds", "log-odds"},
+		{"log_odds_ratio", "log-odds ratio"},
+		{"deletion_auc", "deletion AUC"},
+		{"insertion_auc", "insertion AUC"},
+		{"decision_flip", "decision flip"},
+		{"loo_kendall", "τ with leave-one-out"},
+		{"infidelity", "infidelity"},
+		{"infidelity_normalised", "infidelity, scaled"},
+		{"embedding_infidelity", "infidelity, noise"},
+		{"embedding_infidelity_normalised", "infidelity, noise, scaled"},
 	}},
 	{"stability", []measure{
-		{"sensitivity_max", "max sensitivity", "↓"},
-		{"embedding_sensitivity_max", "max sensitivity, noise", "↓"},
+		{"sensitivity_max", "max sensitivity"},
+		{"embedding_sensitivity_max", "max sensitivity, noise"},
 	}},
 	{"plausibility", []measure{
-		{"auprc", "AUPRC", "↑"},
-		{"token_f1", "token F1", "↑"},
-		{"iou_f1", "IOU F1", "↑"},
+		{"auprc", "AUPRC"},
+		{"token_f1", "token F1"},
+		{"iou_f1", "IOU F1"},
 	}},
 	{"sparsity", []measure{
-		{"gini", "Gini", ""},
-		{"entropy", "entropy", ""},
+		{"gini", "Gini"},
+		{"entropy", "entropy"},
 	}},
 }
 
@@ -163,7 +173,7 @@ func groups(e *evaluation.Evaluation) []group {
 
 // columnOf returns a measure, and whether any method has it.
 func columnOf(e *evaluation.Evaluation, m measure) (column, bool) {
-	c := column{title: strings.TrimSpace(m.title + " " + m.better)}
+	c := column{title: strings.TrimSpace(m.title + " " + m.arrow())}
 	several, found := len(e.Texts) > 1, false
 	for i := range e.Aggregate {
 		v, ok := e.Aggregate[i].Measures[m.name]
