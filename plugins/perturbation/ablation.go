@@ -76,17 +76,17 @@ func (LeaveOneOut) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*s
 // oneByOne gives each player i of the set N v(N) − v(N∖{i}), or under alone
 // v({i}) − v(∅).
 func oneByOne(ctx context.Context, g *game.Game, alone bool) (*sdk.Explanation, error) {
-	worth, whole, nothing, err := run(ctx, g, singles(len(g.Players)), alone)
+	c, err := run(ctx, g, singles(len(g.Players)), alone)
 	if err != nil {
 		return nil, err
 	}
-	values := make([]float64, len(worth))
-	for i, v := range worth {
+	values := make([]float64, len(g.Players))
+	for i := range values {
 		if alone {
-			values[i] = v - nothing
+			values[i] = c.of(i) - c.nothing()
 		} else {
-			values[i] = whole - v
+			values[i] = c.whole() - c.of(i)
 		}
 	}
-	return explained(g, values, whole, nothing), nil
+	return explained(g, values, c, alone), nil
 }

@@ -51,21 +51,21 @@ func (Occlusion) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk
 	}
 	n := len(g.Players)
 	places := windows(n, window, stride)
-	worth, whole, nothing, err := run(ctx, g, places, false)
+	c, err := run(ctx, g, places, false)
 	if err != nil {
 		return nil, err
 	}
 	values, covered := make([]float64, n), make([]float64, n)
 	for i, w := range places {
 		for p := w[0]; p < w[1]; p++ {
-			values[p] += whole - worth[i]
+			values[p] += c.whole() - c.of(i)
 			covered[p]++
 		}
 	}
 	for p := range values {
 		values[p] /= covered[p]
 	}
-	return explained(g, values, whole, nothing), nil
+	return explained(g, values, c, false), nil
 }
 
 // windows returns where a window stands that moves over n units until it has

@@ -15,6 +15,7 @@ import (
 
 	"github.com/xai-go/xai/plugins/internal/game"
 	"github.com/xai-go/xai/sdk"
+	"github.com/xai-go/xai/sdk/num"
 )
 
 // Methods returns the methods of the family.
@@ -23,48 +24,52 @@ func Methods() []sdk.Method { return []sdk.Method{FeatureAblation{}, LeaveOneOut
 // maxCells bounds a mask, which has one byte a variant and player.
 const maxCells = 1 << 26
 
-// masks are coalitions as they are collected: the first one has every player,
-// and the last one none.
-type masks struct {
+// coalitions are those of an explanation with their worth: first all players, then
+// one for each range of them, and last nobody.
+type coalitions struct {
 	players int
 	keep    []uint8
+	worth   []float64
 }
 
 // with adds a coalition that has all players, or none, but for from to until-1.
-func (m *masks) with(others uint8, from, until int) {
-	start := len(m.keep)
-	for range m.players {
-		m.keep = append(m.keep, others)
+func (c *coalitions) with(others uint8, from, until int) {
+	start := len(c.keep)
+	for range c.players {
+		c.keep = append(c.keep, others)
 	}
 	for i := from; i < until; i++ {
-		m.keep[start+i] = 1 - others
+		c.keep[start+i] = 1 - others
 	}
 }
 
-// run evaluates, between the whole input and nothing of it, one coalition for
-// each range of players: without the range, or under alone of nothing else. It
-// returns their worth, and those of the two.
-func run(ctx context.Context, g *game.Game, ranges [][2]int, alone bool) (worth []float64, whole, nothing float64, err error) {
+// of returns the worth of the coalition of range i.
+func (c *coalitions) of(i int) float64 { return c.worth[1+i] }
+
+func (c *coalitions) whole() float64 { return c.worth[0] }
+
+func (c *coalitions) nothing() float64 { return c.worth[len(c.worth)-1] }
+
+// run evaluates, between the whole input and nothing of it, one coalition for each
+// range of players: without the range, or under alone of nothing else.
+func run(ctx context.Context, g *game.Game, ranges [][2]int, alone bool) (*coalitions, error) {
 	n := len(g.Players)
 	if (len(ranges)+2)*n > maxCells {
-		return nil, 0, 0, sdk.NewError(sdk.EInvalid, "the input has "+strconv.Itoa(n)+" units, and their variants do not fit into memory: use coarser units (--units sentence), or a larger stride")
+		return nil, sdk.NewError(sdk.EInvalid, "the input has "+strconv.Itoa(n)+" units, and their variants do not fit into memory: use coarser units (--units sentence), or a larger stride")
 	}
-	m := masks{players: n, keep: make([]uint8, 0, (len(ranges)+2)*n)}
-	m.with(1, 0, 0)
+	c := &coalitions{players: n, keep: make([]uint8, 0, (len(ranges)+2)*n)}
+	c.with(1, 0, 0)
 	for _, r := range ranges {
 		if alone {
-			m.with(0, r[0], r[1])
+			c.with(0, r[0], r[1])
 		} else {
-			m.with(1, r[0], r[1])
+			c.with(1, r[0], r[1])
 		}
 	}
-	m.with(0, 0, 0)
-	v, err := g.Worth(ctx, m.keep)
-	if err != nil {
-		return nil, 0, 0, err
-	}
-	last := len(v) - 1
-	return v[1:last], v[0], v[last], nil
+	c.with(0, 0, 0)
+	var err error
+	c.worth, err = g.Worth(ctx, c.keep)
+	return c, err
 }
 
 // singles are the ranges of each player by itself.
@@ -76,11 +81,22 @@ func singles(n int) [][2]int {
 	return ranges
 }
 
-// explained returns an explanation with its baseline, the worth of nothing, and
-// how far the values are from adding up to what the whole is worth beyond it.
-func explained(g *game.Game, values []float64, whole, nothing float64) *sdk.Explanation {
+// explained returns an explanation with its baseline, the worth of nothing, how far
+// the values are from adding up to what the whole is worth beyond it, and how well
+// they tell what each coalition is worth, from the whole, or under alone from nothing.
+func explained(g *game.Game, values []float64, c *coalitions, alone bool) *sdk.Explanation {
 	e := g.Explanation(values, nil)
+	nothing := c.nothing()
 	e.Baseline = &nothing
-	e.Diagnostics = []sdk.Diagnostic{game.Gap(values, whole, nothing)}
+	origin := nothing
+	if !alone {
+		origin = c.whole() - num.Sum(values)
+	}
+	e.Diagnostics = []sdk.Diagnostic{
+		game.Gap(values, c.whole(), nothing),
+		{Name: "r2", Value: game.R2(values, origin, len(c.worth), func(i int) ([]uint8, float64) {
+			return c.keep[i*c.players : (i+1)*c.players], c.worth[i]
+		})},
+	}
 	return e
 }

@@ -187,6 +187,11 @@ func TestDirections(t *testing.T) {
 		if gap := e.Diagnostics[0]; gap.Name != "completeness_gap" || gap.Value != 2*want-1 {
 			t.Errorf("%s: %+v", direction, gap)
 		}
+		// The squares that the values leave, of those that the mean leaves.
+		fit := map[string]float64{"out": 1 - 1/1.2, "in": 1 - 1/0.8}[direction]
+		if r2 := e.Diagnostics[1]; r2.Name != "r2" || math.Abs(r2.Value-fit) > 1e-12 {
+			t.Errorf("%s: %+v, want %v", direction, r2, fit)
+		}
 	}
 	if model.calls != 2 {
 		t.Errorf("%d forwards for two explanations", model.calls)

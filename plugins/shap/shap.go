@@ -274,7 +274,7 @@ func (g *problem) explanation(find func(c int) (estimate, error)) (*sdk.Explanat
 		}
 		diagnostics := []sdk.Diagnostic{
 			game.Gap(found.values, value, g.at(empty, c)),
-			{Name: "r2", Value: g.fidelity(found.values, c)},
+			{Name: "r2", Value: game.R2(found.values, g.at(empty, c), len(g.worth)/g.width, func(i int) ([]uint8, float64) { return g.mask(i), g.at(i, c) })},
 		}
 		if found.stderr != nil {
 			diagnostics = append(diagnostics, game.Certain(found.values, found.stderr)...)
@@ -284,32 +284,6 @@ func (g *problem) explanation(find func(c int) (estimate, error)) (*sdk.Explanat
 		}
 	}
 	return e, nil
-}
-
-// fidelity returns the R² of the additive model of the values over the coalitions
-// that were evaluated: how much of their differences it explains.
-func (g *problem) fidelity(values []float64, c int) float64 {
-	rows := len(g.worth) / g.width
-	mean, left, all := 0.0, 0.0, 0.0
-	for i := range rows {
-		mean += g.at(i, c)
-	}
-	mean /= float64(rows)
-	for i := range rows {
-		y := g.at(i, c)
-		sum := g.at(empty, c)
-		for j, k := range g.mask(i) {
-			if k == 1 {
-				sum += values[j]
-			}
-		}
-		left += float64((y - sum) * (y - sum))
-		all += float64((y - mean) * (y - mean))
-	}
-	if all == 0 {
-		return 1
-	}
-	return 1 - left/all
 }
 
 // only returns the estimate of a game in which at most one player is not fixed, to
