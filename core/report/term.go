@@ -474,12 +474,12 @@ func diagnostics(e *core.Explanation) []fact {
 		out = append(out, fact("completeness gap "+number(v)))
 	}
 	if v, ok := get(core.DiagEvaluations); ok {
-		s := fmt.Sprintf("%.0f evaluations", v)
+		s := plural(int(v), "evaluation")
 		if u, ok := get(core.DiagUnique); ok && u != v {
 			s += fmt.Sprintf(", %.0f distinct", u)
 		}
 		if g, _ := get(core.DiagGradients); g > 0 {
-			s += fmt.Sprintf(", %.0f gradients", g)
+			s += ", " + plural(int(g), "gradient")
 		}
 		out = append(out, fact(s))
 	}
