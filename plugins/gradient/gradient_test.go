@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -429,8 +430,27 @@ func TestGap(t *testing.T) {
 	if n := diagnostic(t, e, "n_steps"); diagnostic(t, e, "relative_gap") > 0.001 || n <= 4 || n > 256 || logged != "" {
 		t.Errorf("%v steps, and a gap of %v", n, diagnostic(t, e, "relative_gap"))
 	}
+	if change := diagnostic(t, e, "half_steps_difference"); change == 0 || change > 0.1*whole {
+		t.Errorf("the last doubling changed %v", change)
+	}
 	if run("n_steps", 200); logged != "" {
 		t.Errorf("the log has %q", logged)
+	}
+	// Whatever the rule, the steps that the warning names are enough.
+	for rule, first := range map[string]int{gaussLegendre: 3, riemannLeft: 3, riemannRight: 3, riemannMiddle: 6, trapezoid: 3} {
+		for _, compat := range []string{"none", "captum"} {
+			run("ig_method", rule, "n_steps", first, "compat", compat, "special", "keep", "baseline", "zero")
+			_, rest, _ := strings.Cut(logged, "use n_steps=")
+			steps, _, _ := strings.Cut(rest, ",")
+			n, err := strconv.Atoi(steps)
+			if err != nil {
+				t.Errorf("%s, compat=%s: the log has %q", rule, compat, logged)
+				continue
+			}
+			if run("ig_method", rule, "n_steps", n, "compat", compat, "special", "keep", "baseline", "zero"); logged != "" {
+				t.Errorf("%s, compat=%s: with %d steps %q", rule, compat, n, logged)
+			}
+		}
 	}
 }
 

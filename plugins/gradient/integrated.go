@@ -79,6 +79,7 @@ func (IntegratedGradients) Explain(ctx context.Context, m sdk.Model, r *sdk.Requ
 	}
 	b := all[0]
 	s := newResult(r, p.String(paramReduce))
+	var half []float64 // the values with half of the steps
 	for {
 		values, err := f.integrate(ctx, b.values, rule, n, p.String(paramCompat) == captum)
 		if err != nil {
@@ -87,12 +88,20 @@ func (IntegratedGradients) Explain(ctx context.Context, m sdk.Model, r *sdk.Requ
 		gap, whole := math.Abs(num.Sum(values)-(r.Target.Value-b.output)), math.Abs(r.Target.Value-b.output)
 		if limit := p.Float("max_gap"); limit > 0 && gap > float64(limit*whole) && n < maxSteps {
 			n = min(2*n, maxSteps)
+			half = s.sums(s.tokens(values))
 			continue
 		}
 		e := s.explanation(values)
 		s.complete(e, values, b.output)
-		s.warn(values, b.output, names[0])
+		s.warn(values, b.output, names[0], rule, n)
 		diagnose(e, "n_steps", float64(n))
+		if half != nil {
+			change := 0.0
+			for i, v := range e.Attributions[0].Values {
+				change = max(change, math.Abs(v-half[i]))
+			}
+			diagnose(e, "half_steps_difference", change)
+		}
 		return e, nil
 	}
 }

@@ -44,6 +44,32 @@ func quadrature(rule string, n int, asCaptum bool) (places, weights []float64) {
 	return places, weights
 }
 
+// enough returns how many places of a rule should make the error of n smaller by a
+// factor, with as much to spare again, and twice as many as there were; 0 where that
+// is more than there may be. The errors of rules with places at one end go with 1/n,
+// and those of captum's trapezoids through their weights; all others with 1/n², which
+// is that of Gauss and Legendre where the gradient has kinks, and too much for one
+// that has none.
+func enough(rule string, n int, factor float64, asCaptum bool) int {
+	factor = float64(factor * 2)
+	switch rule {
+	case riemannLeft, riemannRight:
+	case trapezoid, riemannTrapezoid:
+		if !asCaptum {
+			factor = math.Sqrt(factor)
+		}
+	default:
+		factor = math.Sqrt(factor)
+	}
+	if steps := math.Ceil(float64(n)*max(factor, 2)/10) * 10; steps <= maxSteps {
+		return int(steps)
+	}
+	if rule == gaussLegendre && n < maxSteps {
+		return maxSteps
+	}
+	return 0
+}
+
 // legendre returns the rule of Gauss and Legendre, which is exact for polynomials
 // of degree 2n−1, on [0, 1]: the roots x of the Legendre polynomial Pₙ, taken to
 // (1+x)/2, with the weights 1/((1−x²)·Pₙ′(x)²). The roots are found by Newton's

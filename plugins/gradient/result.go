@@ -121,17 +121,25 @@ const (
 	toleratedPart = 0.01
 )
 
-// warn warns where the sum of integrated values is off.
-func (s *result) warn(values []float64, baseline float64, kind string) {
+// warn warns where the sum of integrated values is off, and says how many of the
+// steps of a rule should do.
+func (s *result) warn(values []float64, baseline float64, kind, rule string, n int) {
 	sum, whole := num.Sum(values), s.request.Target.Value-baseline
 	magnitude := reduced(reduceL1, s.reduced(reduceSum, values))
-	if gap := math.Abs(sum - whole); gap > float64(toleratedGap*math.Abs(whole)) && gap > float64(toleratedPart*magnitude) && s.request.Log != nil {
-		remedy := "use more n_steps, or max_gap=0.01"
-		if kind == baseZero {
-			remedy += "; where they do not help, baseline=average, as some models jump at zero vectors"
-		}
-		s.request.Log(sdk.Warning, "the attributions sum to "+number(sum)+", and the target is "+number(whole)+" above its value at the baseline: "+remedy)
+	tolerated := max(float64(toleratedGap*math.Abs(whole)), float64(toleratedPart*magnitude))
+	gap := math.Abs(sum - whole)
+	if gap <= tolerated || s.request.Log == nil {
+		return
 	}
+	asCaptum := s.request.Params.String(paramCompat) == captum
+	remedy := "use another ig_method, such as gausslegendre"
+	if n = enough(rule, n, gap/tolerated, asCaptum); n > 0 {
+		remedy = "use n_steps=" + strconv.Itoa(n) + ", or max_gap=0.01, which finds how many"
+	}
+	if kind == baseZero {
+		remedy += "; where that does not help, baseline=average, as some models jump at zero vectors"
+	}
+	s.request.Log(sdk.Warning, "the attributions sum to "+number(sum)+", and the target is "+number(whole)+" above its value at the baseline: "+remedy)
 }
 
 // number words a number for a sentence.
