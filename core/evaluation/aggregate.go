@@ -69,7 +69,7 @@ var directions = map[string]float64{
 	comprehensiveness: 1, sufficiency: -1, logOdds: -1, logOddsRatio: -1, deletion: -1, insertion: 1, decisionFlip: -1, looKendall: 1,
 	infidelity: -1, infidelityNormalised: -1, embeddingInfidelity: -1, embeddingInfidelityNormalised: -1,
 	sensitivityMax: -1, embeddingSensitivity: -1,
-	auprc: 1, tokenF1: 1, iouPrecision: 1, iouRecall: 1, iouF1: 1,
+	auprc: 1, averagePrecision: 1, rocAUC: 1, tokenF1: 1, tokenIOU: 1, iouPrecision: 1, iouRecall: 1, iouF1: 1,
 }
 
 // columnsOf returns the values that a measure of a corpus is made of, one column or

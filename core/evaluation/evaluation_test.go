@@ -460,6 +460,26 @@ func TestNoise(t *testing.T) {
 	}
 }
 
+// TestUnmoved: a text of one unit has no neighbours, nor has a pair of texts, so that
+// nothing is said of how stable its explanation is.
+func TestUnmoved(t *testing.T) {
+	h, m := openModel(t, "bert-text", "f32")
+	pair := "every scene looks great"
+	o := Options{Settings: settings(t, "eraser", Sensitivity), Methods: []Method{{Name: "leave-one-out"}}}
+	for what, c := range map[string]struct {
+		input core.Input
+		want  bool
+	}{
+		"one unit":  {core.Input{Text: "good"}, false},
+		"two units": {core.Input{Text: "good film"}, true},
+		"a pair":    {core.Input{Text: film, Pair: &pair}, false},
+	} {
+		if v, ok := evaluate(t, h, m, []Text{{Input: c.input}}, o).Texts[0].Methods[0].Values[sensitivityMax]; ok != c.want || ok && !(v > 0) {
+			t.Errorf("%s: %v %v", what, v, ok)
+		}
+	}
+}
+
 func TestRefused(t *testing.T) {
 	h, m := openModel(t, "bert-text", "f32")
 	text := []Text{{Input: core.Input{Text: film}}}

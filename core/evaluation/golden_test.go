@@ -289,3 +289,43 @@ func embeddingMethods(t *testing.T, c *golden.Case) {
 		golden.Close(t, name, []float64{got}, want, max(tolerance(c, name, dtype), 4e-6*want[0]))
 	}
 }
+
+// TestPlausibilityCase holds what is measured of given scores, and how two methods
+// agree, to what scikit-learn, SciPy and ERASER's own code computed: by a text of as
+// many words as there are scores, of which those that count are marked.
+func TestPlausibilityCase(t *testing.T) {
+	c := golden.Load(t, "plausibility")
+	host, model := openModel(t, "bert-text", "f32")
+	for i := range 3 {
+		at := fmt.Sprintf(".%d", i)
+		scores := c.Floats(t, "scores"+at)
+		text := Text{Marked: true, Scores: scores}
+		for k, v := range c.Ints(t, "truth"+at) {
+			if k > 0 {
+				text.Input.Text += " "
+			}
+			if v != 0 {
+				text.Ranges = append(text.Ranges, Range{len(text.Input.Text), len(text.Input.Text) + len("film")})
+			}
+			text.Input.Text += "film"
+		}
+		settings, err := Preset("eraser")
+		if err != nil {
+			t.Fatal(err)
+		}
+		settings.Measures, settings.Top = []string{Plausibility, Sparsity}, TopTruth
+		e, err := Run(t.Context(), host, model, []Text{text}, Options{Settings: settings})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := e.Texts[0].Methods[0].Values
+		agree := agreement(scores, c.Floats(t, "other"+at))
+		for name, v := range map[string]core.Float{
+			"auprc_eraser": got[auprc], "average_precision": got[averagePrecision], "roc_auc": got[rocAUC],
+			"token_f1_topk": got[tokenF1], "token_iou_topk": got[tokenIOU], "entropy_abs": got[entropy], "gini_abs": got[gini],
+			"kendall_tau_b": agree[kendall], "spearman": agree[spearman], "pearson": agree[pearson], "cosine": agree[cosine],
+		} {
+			golden.Close(t, name+at, []float64{float64(v)}, c.Want(t, name+at), c.Outputs[name+at].F64Atol)
+		}
+	}
+}

@@ -1,8 +1,7 @@
 package evaluation
 
 import (
-	"strings"
-	"unicode"
+	"slices"
 
 	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/core/metric"
@@ -10,14 +9,19 @@ import (
 
 // The measures of plausibility and agreement.
 const (
-	auprc        = "auprc"
-	tokenF1      = "token_f1"
-	iouPrecision = "iou_precision"
-	iouRecall    = "iou_recall"
-	iouF1        = "iou_f1"
-	kendall      = "kendall_tau_b"
-	spearman     = "spearman"
-	topOverlap   = "top_overlap"
+	auprc            = "auprc"
+	averagePrecision = "average_precision"
+	rocAUC           = "roc_auc"
+	tokenF1          = "token_f1"
+	tokenIOU         = "token_iou"
+	iouPrecision     = "iou_precision"
+	iouRecall        = "iou_recall"
+	iouF1            = "iou_f1"
+	kendall          = "kendall_tau_b"
+	spearman         = "spearman"
+	pearson          = "pearson"
+	cosine           = "cosine"
+	topOverlap       = "top_overlap"
 )
 
 // overlapThreshold is ERASER's: a span finds another one where their intersection
@@ -66,11 +70,14 @@ func (r *run) plausible(truth []bool, scores []float64, order []int, values map[
 		return
 	}
 	values[auprc] = metric.AUPRC(truth, scores)
+	if marked < len(truth) { // ERASER leaves out texts that are marked as a whole
+		values[averagePrecision], values[rocAUC] = metric.AveragePrecision(truth, scores), metric.ROCAUC(truth, scores)
+	}
 	chosen := make([]bool, len(truth))
 	for _, i := range order[:r.top(len(truth), marked, r.share)] {
 		chosen[i] = !r.Positive || scores[i] > 0
 	}
-	values[tokenF1] = metric.TokenF1(truth, chosen)
+	values[tokenF1], values[tokenIOU] = metric.TokenF1(truth, chosen), metric.TokenIOU(truth, chosen)
 	match := metric.PartialMatch(metric.Spans(truth), metric.Spans(chosen), overlapThreshold)
 	values[iouF1] = match.F1()
 	values[iouPrecision], values[iouRecall] = match.Rates()
@@ -81,30 +88,15 @@ func (r *run) plausible(truth []bool, scores []float64, order []int, values map[
 func meanShare(texts []Text) float64 {
 	sum, n := 0.0, 0
 	for _, t := range texts {
-		words, marked := 0, 0
-		text := t.Input.Text
-		for at := 0; at < len(text); {
-			start := at + strings.IndexFunc(text[at:], func(r rune) bool { return !unicode.IsSpace(r) })
-			if start < at {
-				break
+		marked := 0
+		words := tokensOf(t.Input.Text)
+		for _, w := range words {
+			if slices.ContainsFunc(t.Ranges, func(r Range) bool { return w.Start < r.End && r.Start < w.End }) {
+				marked++
 			}
-			end := strings.IndexFunc(text[start:], unicode.IsSpace)
-			if end < 0 {
-				end = len(text)
-			} else {
-				end += start
-			}
-			words++
-			for _, r := range t.Ranges {
-				if start < r.End && r.Start < end {
-					marked++
-					break
-				}
-			}
-			at = end
 		}
 		if marked > 0 {
-			sum += float64(marked) / float64(words)
+			sum += float64(marked) / float64(len(words))
 			n++
 		}
 	}
@@ -118,8 +110,10 @@ func meanShare(texts []Text) float64 {
 func agreement(a, b []float64) map[string]core.Float {
 	k := max(1, metric.Ceil.Counts(len(a), []float64{agreementShare})[0])
 	out := map[string]core.Float{topOverlap: core.Float(metric.Overlap(a, b, k))}
-	for name, v := range map[string]float64{kendall: metric.Kendall(a, b), spearman: metric.Spearman(a, b)} {
-		if v == v { // NaN where one of them is constant
+	for name, v := range map[string]float64{
+		kendall: metric.Kendall(a, b), spearman: metric.Spearman(a, b), pearson: metric.Pearson(a, b), cosine: metric.Cosine(a, b),
+	} {
+		if v == v { // NaN where one of them is constant, or 0
 			out[name] = core.Float(v)
 		}
 	}

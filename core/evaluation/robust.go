@@ -193,17 +193,26 @@ func detailed(e *core.Explanation) ([]float64, bool) {
 	return nil, false
 }
 
+// largest returns the larger of two numbers, or the one that is a number.
+func largest(a, b float64) float64 {
+	if math.IsNaN(a) || b > a {
+		return b
+	}
+	return a
+}
+
 // sensitivity explains neighbours of a window, each without one unit drawn at
 // random, and returns the largest distance of their scores from those of the same
-// units in the window, over the norm of those.
+// units in the window, over the norm of those: NaN where there is none, as of a
+// single unit and of pairs of texts.
 func (r *run) sensitivity(ctx context.Context, i int, w *window, request core.Request, scores []float64) (float64, error) {
 	own := w.Request()
 	if own.TextPair != nil || own.Text == "" || len(own.Units) < 2 || len(scores) != len(own.Units) {
-		return 0, nil
+		return math.NaN(), nil
 	}
 	draws := r.random(i, "neighbours")
 	order := draws.Perm(len(own.Units))
-	most := 0.0
+	most := math.NaN()
 	for _, u := range order[:min(r.Neighbours, len(order))] {
 		span := own.Units[u].Spans[0]
 		request.Input, request.Progress = core.Input{Text: own.Text[:span.Start] + own.Text[span.End:]}, nil
@@ -226,7 +235,7 @@ func (r *run) sensitivity(ctx context.Context, i int, w *window, request core.Re
 			continue // what stood around it is cut otherwise
 		}
 		rest := slices.Concat(scores[:u], scores[u+1:])
-		most = max(most, metric.MaxSensitivity(rest, [][]float64{other}))
+		most = largest(most, metric.MaxSensitivity(rest, [][]float64{other}))
 	}
 	return most, draws.Err()
 }

@@ -346,7 +346,10 @@ func (r *run) explain(ctx context.Context, i int, d *document, method Method) (*
 			if err != nil {
 				return nil, err
 			}
-			x.values[sensitivityMax] = max(x.values[sensitivityMax], v)
+			if before, ok := x.values[sensitivityMax]; ok {
+				v = largest(before, v)
+			}
+			x.values[sensitivityMax] = v
 		}
 		if r.Has(Embedding) && detailed {
 			if err := r.embedding(ctx, i, w, request, e, x.values); err != nil {

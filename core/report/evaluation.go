@@ -54,7 +54,10 @@ var measures = []struct {
 	}},
 	{"plausibility", []measure{
 		{"auprc", "AUPRC"},
+		{"average_precision", "average precision"},
+		{"roc_auc", "ROC AUC"},
 		{"token_f1", "token F1"},
+		{"token_iou", "token IOU"},
 		{"iou_f1", "IOU F1"},
 	}},
 	{"sparsity", []measure{
