@@ -94,6 +94,8 @@ type Model struct {
 	runners      *runners
 	closed       atomic.Bool
 
+	wide wide
+
 	plain struct {
 		sync.Mutex
 		programs map[plainRequest]tape.Program
@@ -249,6 +251,7 @@ func (m *Model) Close() {
 	case m.closed.Swap(true):
 	case m.release != nil:
 		m.release()
+		m.narrow()
 	default:
 		m.pool.Close()
 	}

@@ -36,6 +36,8 @@ type request struct {
 	progress  func(done, total int)
 
 	// What begin settles.
+	network  tape.Network
+	wide     bool // the network computes in double precision, and the model does not
 	batch    tape.Batch
 	results  int64      // bytes of what is returned and kept
 	trie     bool       // the batch is run as a trie
@@ -82,6 +84,11 @@ const (
 // what reaches nothing: a value that is 0. It takes the weights of linear layers
 // four times more. Not all models and points have one: [Rule.Check] tells, and
 // nothing may be edited.
+//
+// Relevance is made of quotients by sums that may be nearly 0, so that what rounds
+// in single precision is left with about three digits. Models of up to 2²⁴ weights
+// therefore compute all of such a forward, logits included, in double precision,
+// and round what they return; their weights are then held in double precision too.
 func Propagate(rule Rule) ForwardOption { return func(r *request) { r.Rule = rule } }
 
 // Recompute makes gradients from less memory: only what passes from layer to
@@ -141,12 +148,15 @@ func (m *Model) Forward(ctx context.Context, in Input, opts ...ForwardOption) (*
 			return nil, err
 		}
 	}
-	out := r.output(m.info, r.batch)
+	out := r.output(m.format(r), r.batch)
 	own(in.Keep, weak.Pointer[Model]{})
 	if err := m.run(ctx, p, held.runners, r, out); err != nil {
 		return nil, err
 	}
 	own(in.Keep, weak.Make(m))
+	if r.wide {
+		return out.Single(), nil
+	}
 	return out, nil
 }
 
@@ -175,7 +185,13 @@ func (m *Model) begin(in Input, opts []ForwardOption) (*request, error) {
 	if m.info.DType == INT8 && len(r.Request.Gradients) > 0 {
 		return nil, &point.MismatchError{Name: r.Request.Gradients[0].Name, Reason: "has no gradient in a model of 8 bits, which goes in steps: open it as " + string(F32)}
 	}
+	if err := m.choose(r); err != nil {
+		return nil, err
+	}
 	r.results = r.bytes(m.info, r.batch) + keptBytes(m.info, graph, r.batch)
+	if r.wide {
+		r.results += r.bytes(m.format(r), r.batch)
+	}
 	r.trie = r.sharesPrefixes(graph, in)
 	m.findAlike(r, in)
 	return r, nil
@@ -190,7 +206,7 @@ func form(in Input) arch.Form {
 // tables of tokens that are alike, and its gradients with values computed again.
 func (m *Model) prepare(r *request) (tape.Program, plan, error) {
 	for {
-		program := m.program(&r.Request)
+		program := m.program(r)
 		if r.Reuse {
 			first, _ := program.Shared()
 			program = reusing{program, first}
@@ -209,9 +225,9 @@ func (m *Model) prepare(r *request) (tape.Program, plan, error) {
 
 // program returns the plan of a request. Those that read nothing but logits
 // are made once.
-func (m *Model) program(r *tape.Request) tape.Program {
-	if len(r.Captures)+len(r.Edits)+len(r.Gradients) > 0 {
-		return m.network.Plan(r)
+func (m *Model) program(r *request) tape.Program {
+	if len(r.Captures)+len(r.Request.Edits)+len(r.Request.Gradients) > 0 {
+		return r.network.Plan(&r.Request)
 	}
 	key := plainRequest{r.Form, r.Logits, r.AllReads, r.KeepRows, r.Reuse}
 	m.plain.Lock()
@@ -220,7 +236,7 @@ func (m *Model) program(r *tape.Request) tape.Program {
 		if m.plain.programs == nil {
 			m.plain.programs = map[plainRequest]tape.Program{}
 		}
-		m.plain.programs[key] = m.network.Plan(r)
+		m.plain.programs[key] = m.network.Plan(&r.Request)
 	}
 	return m.plain.programs[key]
 }

@@ -23,7 +23,7 @@ func (m *Model) findAlike(r *request, in Input) {
 		return
 	}
 	r.Reuse = true
-	first, widths := m.program(&r.Request).Shared()
+	first, widths := m.program(r).Shared()
 	if r.Reuse = first != nil; !r.Reuse {
 		return
 	}

@@ -206,9 +206,10 @@ func TestRelevanceRefusals(t *testing.T) {
 	}
 }
 
-// TestRelevanceMemory: the weights that a rule packs once more are accounted for.
+// TestRelevanceMemory: the weights that a rule packs once more are accounted for,
+// and so are those in double precision.
 func TestRelevanceMemory(t *testing.T) {
-	m := open(t, odd.model(t), engine.WithThreads(1))
+	m := open(t, odd.model(t), engine.WithThreads(1), engine.WithDType(engine.F64))
 	in := engine.Input{IDs: []int32{5, 6, 7}}
 	weights := func(opts ...engine.ForwardOption) int64 {
 		t.Helper()
@@ -227,5 +228,58 @@ func TestRelevanceMemory(t *testing.T) {
 	forward(t, m, in, words, engine.Propagate(engine.LRPAlpha1))
 	if got := weights(words) - loaded; got != 5*once {
 		t.Errorf("both take %d bytes more, want 5 times %d", got, once)
+	}
+	double := weights(words, engine.Propagate(engine.LRPAlpha1))
+	m = open(t, odd.model(t), engine.WithThreads(1))
+	single := weights()
+	if got := weights(words, engine.Propagate(engine.LRPAlpha1)); got < single+double || got > single+double+double/100 {
+		t.Errorf("single precision takes %d bytes of weights for relevance, and double precision %d beside its own %d", got, double, single)
+	}
+	need, err := m.Memory(in, words, engine.Propagate(engine.LRPAlpha1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	scarce := open(t, odd.model(t), engine.WithThreads(1), engine.WithMemory(need.Weights-1))
+	if _, err := scarce.Forward(t.Context(), in, words, engine.Propagate(engine.LRPAlpha1)); !errors.As(err, new(*engine.MemoryError)) {
+		t.Errorf("a byte less than the weights: %v", err)
+	}
+	enough := open(t, odd.model(t), engine.WithThreads(1), engine.WithMemory(need.Total()))
+	forward(t, enough, in, words, engine.Propagate(engine.LRPAlpha1))
+}
+
+// TestRelevanceOfRedrawn: a model whose weights are in another order has a
+// relevance of its own, and gives back what that took.
+func TestRelevanceOfRedrawn(t *testing.T) {
+	m := open(t, odd.model(t), engine.WithThreads(1))
+	in := engine.Input{IDs: []int32{5, 6, 7}}
+	words := engine.Gradients(logit(0), selectPoint(t, m, in, "hook_embed"))
+	of := func(m *engine.Model) []float64 {
+		return joined(forward(t, m, in, words, engine.Propagate(engine.LRPAlpha1)).Gradients[0])
+	}
+	before := of(m)
+	memory := func() int64 {
+		need, err := m.Memory(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return need.Weights
+	}
+	loaded := memory()
+	redrawn, err := m.Redrawn(t.Context(), 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slices.Equal(of(redrawn), before) {
+		t.Error("the relevance is that of the weights in their own order")
+	}
+	if !slices.Equal(of(m), before) {
+		t.Error("the model itself has another relevance")
+	}
+	if memory() <= loaded {
+		t.Error("the copy takes no memory")
+	}
+	redrawn.Close()
+	if got := memory(); got != loaded {
+		t.Errorf("%d bytes of weights are left, and there were %d", got, loaded)
 	}
 }

@@ -108,3 +108,25 @@ func (a Activation) Joined() (Tensor, bool) {
 	t.Shape = append([]int{n}, t.Shape...)
 	return t, n > 0
 }
+
+// Single returns the output with its values rounded to single precision.
+func (o *Output) Single() *Output {
+	single := *o
+	if o.Logits.F64 != nil {
+		single.Logits = Tensor{Shape: o.Logits.Shape, F32: o.Logits.Float32()}
+	}
+	activations := func(list []Activation) (out []Activation) {
+		for _, a := range list {
+			shapes := make([][]int, len(a.Sequences))
+			for k, t := range a.Sequences {
+				shapes[k] = t.Shape
+			}
+			b := NewActivation(arch.F32, a.Selection, shapes)
+			copy(b.all.F32, a.all.Float32())
+			out = append(out, b)
+		}
+		return out
+	}
+	single.Values, single.Gradients = activations(o.Values), activations(o.Gradients)
+	return &single
+}

@@ -103,3 +103,32 @@ func TestDivide(t *testing.T) {
 		t.Errorf("%v: %v are kept and %v lost", got[:2], kept, lost)
 	}
 }
+
+// TestWidenWeights: what is widened multiplies as the weights themselves do in double
+// precision.
+func TestWidenWeights(t *testing.T) {
+	eachFamily(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(33, 34))
+		const out, in = 37, 19
+		halves := make([]uint16, out*in)
+		for i := range halves {
+			halves[i] = uint16(r.Uint32())&0x80ff | 0x3c00
+		}
+		for name, w := range map[string]*Weights[float32]{
+			"float32": Pack(out, in, randoms(r, out*in)), "BF16": Pack16(out, in, halves, BF16), "F16": Pack16(out, in, halves, F16),
+		} {
+			units, single := make([]float32, in*in), make([]float32, in*out)
+			for i := range in {
+				units[i*in+i] = 1
+			}
+			Linear(single, out, units, in, in, w, nil)
+			double := make([]float64, in*out)
+			Linear(double, out, widen(units), in, in, w.Widen(), nil)
+			for i, v := range double {
+				if v != float64(single[i]) {
+					t.Fatalf("%s: weight %d is %v, want %v", name, i, v, single[i])
+				}
+			}
+		}
+	})
+}

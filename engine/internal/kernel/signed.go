@@ -61,3 +61,28 @@ func JoinSigns[T Float](dst, x, c []T, d int) {
 		}
 	}
 }
+
+// Widen returns the weights in double precision, which is exact. Weights of 8 bits
+// have none.
+func (w *Weights[T]) Widen() *Weights[float64] {
+	if w.group != 0 {
+		panic("kernel: weights of 8 bits are not widened")
+	}
+	f := familyOf[float64]()
+	n := f.columns
+	p := &Weights[float64]{out: w.out, in: w.in, columns: n, family: f}
+	p.panels = make([]float64, (w.out+n-1)/n*n*w.in)
+	for o := range w.out {
+		to, from := p.panels[o/n*n*w.in:], o/w.columns*w.columns*w.in
+		place := from + w.format.place(o%w.columns, w.columns)
+		for i := range w.in {
+			at := place + i*w.columns
+			if w.format != 0 {
+				to[i*n+o%n] = float64(w.format.widen(w.halves[at]))
+			} else {
+				to[i*n+o%n] = float64(w.panels[at])
+			}
+		}
+	}
+	return p
+}

@@ -76,6 +76,12 @@ func (l *Linear[T]) Transposed() *Linear[T] { return FromWeights(l.whole.w.Trans
 // packs the weights twice more.
 func (l *Linear[T]) Signed() *Linear[T] { return FromWeights(l.whole.w.Signed(), nil) }
 
+// Widen returns the layer l in double precision, without its bias.
+func Widen[T kernel.Float](l *Linear[T]) *Linear[float64] { return FromWeights(l.whole.w.Widen(), nil) }
+
+// Dims returns the number of output and of input features.
+func (l *Linear[T]) Dims() (out, in int) { return l.whole.w.Dims() }
+
 // Integers tells whether the weights are of 8 bits.
 func (l *Linear[T]) Integers() bool { return l.whole.w.Integers() }
 
