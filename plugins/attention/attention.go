@@ -1,8 +1,10 @@
 // Package attention explains a prediction by the attention inside of a
 // transformer: its raw weights; attention rollout and attention flow (Abnar and
 // Zuidema, "Quantifying Attention Flow in Transformers", ACL 2020); and the
-// relevance that gradients give to it (Chefer, Gur and Wolf, "Generic
-// Attention-model Explainability", ICCV 2021, and its relatives).
+// relevance that gradients and layer-wise relevance propagation give to it
+// (Chefer, Gur and Wolf, "Generic Attention-model Explainability", ICCV 2021,
+// "Transformer Interpretability Beyond Attention Visualization", CVPR 2021, and
+// their relatives).
 //
 // Every method makes a matrix, query × key: how much what stands at one position
 // owes to the token at another one. It returns the matrix as a tensor, and as
