@@ -90,3 +90,41 @@ func TestReference(t *testing.T) {
 		}
 	}
 }
+
+// TestOneByOne compares leaving one out, and adding one in, of the cases of Shapley
+// values, with their definitions.
+func TestOneByOne(t *testing.T) {
+	for _, name := range []string{"shap_ids_bert_a", "shap_ids_bert_b", "shap_ids_gpt2"} {
+		for _, dtype := range []string{"f32", "f64"} {
+			t.Run(name+"/"+dtype, func(t *testing.T) {
+				c := golden.Load(t, name)
+				var fill int
+				if err := json.Unmarshal(c.Config["mask_id"], &fill); err != nil {
+					t.Fatal(err)
+				}
+				targets, output := []string{"0", "1", "2"}, sdk.Prob
+				if name == "shap_ids_gpt2" {
+					targets, output = []string{"token:5@-1", "token:70@-1", "token:200@-1"}, sdk.Logit
+				}
+				h, m := methodtest.Model(t, c.Model, dtype, perturbation.LeaveOneOut{})
+				for want, direction := range map[string]string{"leave_one_out": "out", "add_one_in": "in"} {
+					got := make([]float64, len(c.Ints(t, "input_ids"))*len(targets))
+					for i, target := range targets {
+						x := methodtest.Explain(t, h, m, core.Request{
+							Input: methodtest.Row(c.Ints(t, "input_ids")), Method: "leave-one-out", Target: target, Output: output,
+							Params: map[string]string{"direction": direction, "fill": "token", "fill_token": strconv.Itoa(fill)},
+						})
+						for token, v := range methodtest.Values(x) {
+							got[token*len(targets)+i] = v
+						}
+					}
+					tolerance := c.Outputs[want].F32Atol
+					if dtype == "f64" {
+						tolerance = c.Outputs[want].F64Atol
+					}
+					golden.Close(t, want, got, c.Want(t, want), tolerance)
+				}
+			})
+		}
+	}
+}
