@@ -103,13 +103,26 @@ const (
 )
 
 // Unsigned reports whether the values of an attribution are sizes, which say how much
-// a unit matters and not which way: by its own diagnostic, NAME.unsigned, or else by
-// that of the explanation.
+// a unit matters and not which way: by its own diagnostic, NAME.unsigned, or that of
+// the explanation. Of a method that has none, they are sizes where its parameters say
+// that a token's components are reduced to a norm or taken as magnitudes, and where it
+// reads attention and nothing is below zero.
 func (x *Explanation) Unsigned(attribution string) bool {
-	if v, ok := x.Diagnostics[attribution+"."+DiagUnsigned]; ok {
-		return v != 0
+	for _, name := range []string{attribution + "." + DiagUnsigned, DiagUnsigned} {
+		if v, ok := x.Diagnostics[name]; ok {
+			return v != 0
+		}
 	}
-	return x.Diagnostics[DiagUnsigned] != 0
+	switch x.Method.Params["reduce"] {
+	case "l1", "l2", "auto":
+		return true
+	}
+	if x.Method.Params["abs"] == true {
+		return true
+	}
+	negative := func(v Float) bool { return v < 0 }
+	i := slices.IndexFunc(x.Attributions, func(a Attribution) bool { return a.Name == attribution })
+	return i >= 0 && slices.Contains(x.Method.Needs, sdk.NeedAttentions) && !slices.ContainsFunc(x.Attributions[i].Values, negative)
 }
 
 // judged is an explanation as rules look at it.
@@ -321,7 +334,7 @@ func (j *judged) certain() bool {
 
 func (j *judged) attention() {
 	needs := func(n sdk.Need) bool { return slices.Contains(j.Method.Needs, n) }
-	if needs(sdk.NeedAttentions) && !needs(sdk.NeedGradients) && (j.Unsigned(j.Attributions[0].Name) || slices.Min(append(slices.Clone(j.values), 0)) == 0) {
+	if needs(sdk.NeedAttentions) && !needs(sdk.NeedGradients) && j.Unsigned(j.Attributions[0].Name) {
 		j.add(DoubtAttention, "Attention says what the model reads, not what changes its answer, nor which way.")
 	}
 	if share, ok := j.diagnostic(DiagSpecial); ok && share >= DoubtSpecialPart {

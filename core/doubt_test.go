@@ -184,11 +184,30 @@ func TestDoubts(t *testing.T) {
 	}
 }
 
-// TestUnsigned: an attribution says itself what it is, or the explanation does.
+// TestUnsigned: an attribution says itself what it is, or the explanation does, or
+// the parameters and the needs of the method.
 func TestUnsigned(t *testing.T) {
-	x := &Explanation{Diagnostics: Diagnostics{"unsigned": 1, "class.1.unsigned": 0}}
-	if !x.Unsigned("attributions") || !x.Unsigned("class.0") || x.Unsigned("class.1") || new(Explanation).Unsigned("attributions") {
-		t.Error("the sign of values is not what diagnostics say")
+	positive := []Attribution{{Name: "attributions", Values: []Float{0.5, 0}}, {Name: "other", Values: []Float{0.5, -1}}}
+	for _, c := range []struct {
+		name string
+		x    Explanation
+		of   string
+		want bool
+	}{
+		{"nothing said", Explanation{Attributions: positive}, "attributions", false},
+		{"said", Explanation{Diagnostics: Diagnostics{"unsigned": 1}}, "attributions", true},
+		{"said of all", Explanation{Diagnostics: Diagnostics{"unsigned": 1}}, "class.0", true},
+		{"said of another", Explanation{Diagnostics: Diagnostics{"unsigned": 1, "class.1.unsigned": 0}}, "class.1", false},
+		{"said against the parameters", Explanation{Diagnostics: Diagnostics{"unsigned": 0}, Method: MethodRef{Params: map[string]any{"reduce": "l2"}}}, "attributions", false},
+		{"norm", Explanation{Method: MethodRef{Params: map[string]any{"reduce": "l2"}}}, "attributions", true},
+		{"sum", Explanation{Method: MethodRef{Params: map[string]any{"reduce": "sum", "abs": false}}}, "attributions", false},
+		{"magnitudes", Explanation{Method: MethodRef{Params: map[string]any{"reduce": "sum", "abs": true}}}, "attributions", true},
+		{"attention", Explanation{Method: MethodRef{Needs: []sdk.Need{sdk.NeedAttentions}}, Attributions: positive}, "attributions", true},
+		{"attention with a sign", Explanation{Method: MethodRef{Needs: []sdk.Need{sdk.NeedAttentions}}, Attributions: positive}, "other", false},
+	} {
+		if got := c.x.Unsigned(c.of); got != c.want {
+			t.Errorf("%s: %t", c.name, got)
+		}
 	}
 }
 
