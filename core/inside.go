@@ -22,6 +22,9 @@ import (
 // embeddings that they are given, unless one row takes more.
 const insideBytes = 32 << 20
 
+// rules are those of the SDK in the engine's terms.
+var rules = [...]engine.Rule{sdk.RuleGradient: engine.Gradient, sdk.RuleLRPAlpha1: engine.LRPAlpha1}
+
 // Gradient implements sdk.Differentiable.
 func (s *session) Gradient(ctx context.Context, f *sdk.Forward, wrt []string) (sdk.Reply, error) {
 	return s.inspect(ctx, f, wrt)
@@ -130,6 +133,7 @@ type inspection struct {
 	kept      []*kept
 	parts     map[string][]*kept // these, by the names that they have in the reply
 	gradients bool
+	rule      engine.Rule // by which they are passed back
 	edits     []edited
 	together  bool  // something is of all rows at once
 	bytes     int64 // of the reply
@@ -185,6 +189,9 @@ func (s *session) inspectRows(ctx context.Context, f *sdk.Forward, wrt []string)
 	} else if n, variants, err = s.rows(f, t); err != nil {
 		return nil, err
 	}
+	if f.Rule != sdk.RuleGradient && len(edits) > 0 {
+		return nil, sdk.NewError(sdk.EUnsupported, "relevance by "+f.Rule.String()+" is not passed back through edits: ask for it without them, or for the gradient")
+	}
 	s.fillsWith(f)
 	truncated := -1
 	var whole *inspection
@@ -200,7 +207,7 @@ func (s *session) inspectRows(ctx context.Context, f *sdk.Forward, wrt []string)
 			}
 			return q[branch], nil
 		}
-		c := &inspection{session: s, target: t, branch: branch, build: build, gradients: len(wrt) > 0}
+		c := &inspection{session: s, target: t, branch: branch, build: build, gradients: len(wrt) > 0, rule: rules[f.Rule]}
 		if err := c.measure(ctx, n); err != nil {
 			return nil, err
 		}
@@ -431,6 +438,11 @@ func (c *inspection) keep(parts map[string][]*kept, name, point string, gradient
 		k := &kept{Selection: s, gradient: gradient}
 		if gradient && !s.Point.Differentiable {
 			return sdk.NewError(sdk.EUnsupported, s.Name+" has no gradient")
+		}
+		if gradient {
+			if err := c.rule.Check(c.scope.graph, s); err != nil {
+				return sdk.NewError(sdk.EUnsupported, err.Error())
+			}
 		}
 		if k.from, k.to, err = c.rowsOf(s); err != nil {
 			return err
@@ -693,7 +705,7 @@ func (c *inspection) request(rows question, start int) (*blockRequest, error) {
 			}
 			o.spots, o.parts = append(o.spots, spots), append(o.parts, parts)
 		}
-		r.options = append(r.options, engine.Gradients(o.value, gradients...))
+		r.options = append(r.options, engine.Gradients(o.value, gradients...), engine.Propagate(c.rule))
 	}
 	return r, nil
 }
