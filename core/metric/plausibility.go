@@ -183,19 +183,26 @@ func F1(precision, recall float64) float64 {
 }
 
 // IOUF1 returns ERASER's two scores of a corpus from the matches of its texts: of
-// all spans together (micro), and the harmonic mean of the texts' mean precision
-// and mean recall (macro).
+// all spans together (micro), and the harmonic mean of the mean precision of the
+// texts with predicted spans and the mean recall of those with true ones (macro).
+// As there, the hits of recall are predicted spans too: below a threshold of a half
+// they may be more, or fewer, than the true spans that are found.
 func IOUF1(texts []Match) (micro, macro float64) {
 	var all Match
-	var precision, recall float64
+	var precision, recall, predicted, marked float64
 	for _, m := range texts {
+		m.TrueHits = m.PredictedHits
 		all.Predicted += m.Predicted
 		all.PredictedHits += m.PredictedHits
 		all.True += m.True
 		all.TrueHits += m.TrueHits
 		p, r := m.Rates()
-		precision += p / float64(len(texts))
-		recall += r / float64(len(texts))
+		if m.Predicted > 0 {
+			precision, predicted = precision+p, predicted+1
+		}
+		if m.True > 0 {
+			recall, marked = recall+r, marked+1
+		}
 	}
-	return all.F1(), F1(precision, recall)
+	return all.F1(), F1(precision/max(predicted, 1), recall/max(marked, 1))
 }
