@@ -234,7 +234,7 @@ func TestSanityStops(t *testing.T) {
 	}
 	tight := newHost(t, core.Options{Memory: before.Weights + before.Weights/2, Threads: 1})
 	_, err = tight.Explain(t.Context(), open(t, tight, "builtin:sentiment-en"), r)
-	if e, ok := errors.AsType[*core.Error](err); !ok || !strings.Contains(e.Msg, "copy of those that change") {
+	if _, ok := errors.AsType[*engine.MemoryError](err); !ok || core.KindOf(err) != core.KindInput {
 		t.Errorf("without memory: %v", err)
 	}
 }

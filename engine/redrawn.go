@@ -33,7 +33,7 @@ func (m *Model) Redrawn(ctx context.Context, block int, seed uint64) (*Model, er
 		return nil, err
 	}
 	bytes := tape.RedrawnBytes(m.network, block)
-	if err := m.runners.weigh(bytes); err != nil {
+	if err := m.runners.weigh(ctx, bytes); err != nil {
 		return nil, err
 	}
 	redrawn, err := tape.Redraw(ctx, m.network, block, seed)
@@ -57,19 +57,32 @@ func (m *Model) Redrawn(ctx context.Context, block int, seed uint64) (*Model, er
 	return copied, nil
 }
 
-// weigh counts the bytes of further weights. Idle runners make room for them.
-func (r *runners) weigh(bytes int64) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for len(r.idle) > 0 && r.weights+bytes+r.used > r.budget {
-		r.used -= r.idle[0].bytes
-		r.idle = r.idle[1:]
+// weigh counts the bytes of further weights. Idle runners make room for them, and
+// where that is not enough it waits for forwards in progress.
+func (r *runners) weigh(ctx context.Context, bytes int64) error {
+	for {
+		r.mu.Lock()
+		if need := r.weights + bytes; need > r.budget {
+			r.mu.Unlock()
+			return &MemoryError{What: "the weights, and a copy of those that change", Need: need, Budget: r.budget}
+		}
+		for len(r.idle) > 0 && r.weights+bytes+r.used > r.budget {
+			r.used -= r.idle[0].bytes
+			r.idle = r.idle[1:]
+		}
+		if r.weights+bytes+r.used <= r.budget {
+			r.weights += bytes
+			r.mu.Unlock()
+			return nil
+		}
+		changed := r.changed
+		r.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	if need := r.weights + bytes + r.used; need > r.budget {
-		return &MemoryError{What: "the weights, and a copy of those that change", Need: need, Budget: r.budget}
-	}
-	r.weights += bytes
-	return nil
 }
 
 // unweigh gives back what weigh has counted, and what has been packed of it since.
