@@ -130,7 +130,7 @@ func (m *Model) Forward(ctx context.Context, in Input, opts ...ForwardOption) (*
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	r, err := m.begin(in, opts)
+	r, err := m.begin(ctx, in, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func (m *Model) Forward(ctx context.Context, in Input, opts ...ForwardOption) (*
 }
 
 // begin checks a request and settles how it is run.
-func (m *Model) begin(in Input, opts []ForwardOption) (*request, error) {
+func (m *Model) begin(ctx context.Context, in Input, opts []ForwardOption) (*request, error) {
 	r := &request{Request: tape.Request{Logits: true}}
 	for _, option := range opts {
 		option(r)
@@ -185,7 +185,7 @@ func (m *Model) begin(in Input, opts []ForwardOption) (*request, error) {
 	if m.info.DType == INT8 && len(r.Request.Gradients) > 0 {
 		return nil, &point.MismatchError{Name: r.Request.Gradients[0].Name, Reason: "has no gradient in a model of 8 bits, which goes in steps: open it as " + string(F32)}
 	}
-	if err := m.choose(r); err != nil {
+	if err := m.choose(ctx, r); err != nil {
 		return nil, err
 	}
 	r.results = r.bytes(m.info, r.batch) + keptBytes(m.info, graph, r.batch)

@@ -1,5 +1,7 @@
 package engine
 
+import "context"
+
 // Memory is what a forward takes, in bytes.
 type Memory struct {
 	Weights int64 // of the model, those packed again for gradients included
@@ -13,7 +15,7 @@ func (m Memory) Total() int64 { return m.Weights + m.Working + m.Results }
 // Memory returns what [Model.Forward] would take for an input, without running
 // it, and the error with which it would refuse.
 func (m *Model) Memory(in Input, opts ...ForwardOption) (Memory, error) {
-	r, err := m.begin(in, opts)
+	r, err := m.begin(context.Background(), in, opts)
 	if err != nil {
 		return Memory{}, err
 	}

@@ -1,6 +1,10 @@
 package engine
 
-import "github.com/xai-go/xai/engine/internal/tape"
+import (
+	"context"
+
+	"github.com/xai-go/xai/engine/internal/tape"
+)
 
 // Operations returns the floating-point operations, two for a multiply-add, of
 // the matrix products that [Model.Forward] computes for an input, and the error
@@ -9,7 +13,7 @@ import "github.com/xai-go/xai/engine/internal/tape"
 // counts for each, a causal query as if it saw all keys, and gradients do not
 // count.
 func (m *Model) Operations(in Input, opts ...ForwardOption) (float64, error) {
-	r, err := m.begin(in, opts)
+	r, err := m.begin(context.Background(), in, opts)
 	if err != nil {
 		return 0, err
 	}

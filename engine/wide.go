@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"sync"
 
 	"github.com/xai-go/xai/engine/internal/tape"
@@ -16,7 +17,7 @@ type wide struct {
 // choose settles which network computes a request: for relevance one in double
 // precision, where the model is small enough. It is refused with a [*MemoryError]
 // where the budget has no room for the weights.
-func (m *Model) choose(r *request) error {
+func (m *Model) choose(ctx context.Context, r *request) error {
 	r.network = m.network
 	if r.Rule == Gradient || len(r.Request.Gradients) == 0 {
 		return nil
@@ -28,7 +29,7 @@ func (m *Model) choose(r *request) error {
 	m.wide.Lock()
 	defer m.wide.Unlock()
 	if m.wide.Wide == nil {
-		if err := m.runners.weigh(bytes); err != nil {
+		if err := m.runners.weigh(ctx, bytes); err != nil {
 			return err
 		}
 		m.wide.Wide = tape.Widen(m.network)
