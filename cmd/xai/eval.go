@@ -114,7 +114,7 @@ outputs, weighted by their tokens, add up to that of the text.`,
 	f.StringVar(&e.top, "top", "", "how many units count as an explanation's rationale: share (the corpus' mean), truth (as many as are marked) or a `NUMBER` (default: the preset's)")
 	f.Var(natural{&e.bootstrap}, "bootstrap", "samples of texts that intervals are made of")
 	f.Var(choice{&e.long, []string{evaluation.LongWindows, evaluation.LongCut}}, "long", "what becomes of texts that do not fit the model: they are read in windows, or cut (default: windows)")
-	f.StringVar(&e.target, "target", "", "what to explain: a `CLASS`, or A - B (default: the most probable class of each text)")
+	f.StringVar(&e.target, "target", "", "what to explain, `TARGET` as explain has it: a class, A - B, a token, a span … (default: what the model answers to each text)")
 	f.Var(choice{&e.outputScale, []string{"logit", "prob", "logprob"}}, "output", "scale of the target (default: prob for classes)")
 	f.Var(choice{&e.units, []string{core.UnitsToken, core.UnitsWord, core.UnitsSentence}}, "units", "what gets a score (default: word)")
 	f.Var(seed{&e.seed}, "seed", "seed of whatever is drawn at random; the same seed gives the same result")

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/xai-go/xai/core"
@@ -95,6 +96,9 @@ func ReadCorpus(r io.Reader, name string, documents fs.FS) ([]Text, error) {
 				return nil, wrong("there are more than "+strconv.Itoa(maxTexts)+" texts", "evaluate on a part of them")
 			}
 			t, msg := parseLine(data, documents)
+			if msg == "" && strings.TrimSpace(t.Input.Text) == "" {
+				msg = "the text is empty"
+			}
 			if msg != "" {
 				return nil, wrong(msg, `a line is an object such as {"text": "…", "label": "…", "rationale": [[0, 5]]}`)
 			}
@@ -139,14 +143,14 @@ func parseLine(data []byte, documents fs.FS) (Text, string) {
 	}
 	var k kind
 	if err := json.Unmarshal(data, &k); err != nil {
-		return Text{}, "it is no such object: " + err.Error()
+		return Text{}, "it is no such object: " + problem(err)
 	}
 	if k.Annotation != nil && k.Text == nil {
 		return parseAnnotation(data, documents)
 	}
 	var l line
 	if err := json.Unmarshal(data, &l); err != nil {
-		return Text{}, "it is no such object: " + err.Error()
+		return Text{}, "it is no such object: " + problem(err)
 	}
 	if l.Text == nil {
 		return Text{}, `it has no "text"`
@@ -214,6 +218,17 @@ func parseLine(data []byte, documents fs.FS) (Text, string) {
 		}
 	}
 	return t, ""
+}
+
+// problem says what is wrong with JSON.
+func problem(err error) string {
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		if e.Field == "" {
+			return "it has the JSON type " + e.Value
+		}
+		return strconv.Quote(e.Field) + " cannot have the JSON type " + e.Value
+	}
+	return err.Error()
 }
 
 // byteOf returns the byte at which the n-th code point of a text begins, -1 where

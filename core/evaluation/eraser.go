@@ -35,7 +35,7 @@ type tokenSpan struct {
 func parseAnnotation(data []byte, documents fs.FS) (Text, string) {
 	var a annotation
 	if err := json.Unmarshal(data, &a); err != nil {
-		return Text{}, "it is no annotation of ERASER's: " + err.Error()
+		return Text{}, "it is no annotation of ERASER's: " + problem(err)
 	}
 	t := Text{ID: string(*a.ID), Marked: true}
 	if a.Class != nil {

@@ -485,6 +485,7 @@ func TestRefused(t *testing.T) {
 	text := []Text{{Input: core.Input{Text: film}}}
 	for what, change := range map[string]func(*Options){
 		"measures":   func(o *Options) { o.Measures = []string{"faithful"} },
+		"no measure": func(o *Options) { o.Measures = nil },
 		"fill":       func(o *Options) { o.Fill = "token" },
 		"shares":     func(o *Options) { o.Shares = []float64{0.5, 1.5} },
 		"none":       func(o *Options) { o.Shares = nil },
@@ -545,14 +546,16 @@ func TestReadCorpus(t *testing.T) {
 		`{"text": "abc", "evidences": [{"start": 1, "end": 2, "text": "c"}]}`: "is not the text that is there",
 		`{"text": "abc", "rationale": [[1]]}`:                                 "not [start, end]",
 		`{"text": "abc", "rationale": [[0, 1, 2]]}`:                           "not [start, end]",
-		`{"text": "abc", "rationale": [null]}`:                                "not [start, end]",
-		`{"text": "abc", "rationale": [[2, 1]]}`:                              "outside of the text",
-		`{"text": "abc", "rationale": [[1e99, 2]]}`:                           "no such object",
-		`{"text": "abc", "scores": [1, null]}`:                                "one of its scores is null",
-		`{"text": "abc", "scores": [NaN]}`:                                    "no such object",
-		`{"text": "abc"} {}`:                                                  "no such object",
-		"{\"text\": \"\xff\"}":                                                "is not UTF-8",
-		`{"id": 7, "text": "a"}` + "\n" + `{"id": "7", "text": "b"}`:          `line 2: the id "7" is that of line 1`,
+		`{"text": " \n"}`:                                            "line 1: the text is empty",
+		`{"text": "abc", "scores": [1, "NaN"]}`:                      `"scores" cannot have the JSON type string`,
+		`{"text": "abc", "rationale": [null]}`:                       "not [start, end]",
+		`{"text": "abc", "rationale": [[2, 1]]}`:                     "outside of the text",
+		`{"text": "abc", "rationale": [[1e99, 2]]}`:                  "no such object",
+		`{"text": "abc", "scores": [1, null]}`:                       "one of its scores is null",
+		`{"text": "abc", "scores": [NaN]}`:                           "no such object",
+		`{"text": "abc"} {}`:                                         "no such object",
+		"{\"text\": \"\xff\"}":                                       "is not UTF-8",
+		`{"id": 7, "text": "a"}` + "\n" + `{"id": "7", "text": "b"}`: `line 2: the id "7" is that of line 1`,
 	} {
 		if _, err := ReadCorpus(strings.NewReader(bad), "corpus", nil); core.KindOf(err) != core.KindInput || !strings.Contains(err.Error(), message) {
 			t.Errorf("%s: %v, want %q", bad, err, message)

@@ -128,6 +128,9 @@ func (s *Settings) top(n, marked int, share float64) int {
 
 // Check refuses settings that mean nothing.
 func (s *Settings) Check() error {
+	if len(s.Measures) == 0 {
+		return usage("no measures are asked for", "the groups are "+strings.Join(Groups, ", "))
+	}
 	for _, g := range s.Measures {
 		if !slices.Contains(Groups, g) {
 			hint := "the groups are " + strings.Join(Groups, ", ")

@@ -174,10 +174,16 @@ func groups(e *evaluation.Evaluation) []group {
 	}})
 }
 
+// tied is by how much what random orders get may differ between methods and still
+// count as the same, where a measure reads the order alone: so much may scores change
+// that are equal.
+const tied = 0.01
+
 // columnOf returns a measure, and whether any method has it.
 func columnOf(e *evaluation.Evaluation, m measure) (column, bool) {
 	c := column{title: strings.TrimSpace(m.title + " " + m.arrow())}
 	several, found := len(e.Texts) > 1, false
+	var first *evaluation.Interval // of random orders
 	for i := range e.Aggregate {
 		v, ok := e.Aggregate[i].Measures[m.name]
 		if !ok {
@@ -195,9 +201,10 @@ func columnOf(e *evaluation.Evaluation, m measure) (column, bool) {
 			}
 		}
 		if !found {
-			c.random = x.random
+			c.random, first = x.random, v.Random
 		}
-		c.own = c.own || c.random != x.random
+		c.own = c.own || x.random != c.random && (v.Random == nil || first == nil || strings.HasPrefix(m.name, "infidelity") ||
+			math.Abs(float64(v.Random.Mean-first.Mean)) > tied)
 		found = true
 		c.cells = append(c.cells, x)
 	}
