@@ -259,7 +259,7 @@ func wantForwards(r *sdk.Request) []*sdk.Forward {
 		{Masks: sdk.NewTensor([]uint8{1, 0, 1, 1}, 1, 4), Fill: sdk.Fill{Kind: sdk.FillToken, Token: 7}},
 		{Texts: []string{"eins", "", "drei"}},
 		{IDs: [][]int32{{1, 2, 3}, {4}}},
-		{Embeds: sdk.NewTensor(make([]float32, 8), 1, 4, 2)},
+		{Embeds: sdk.NewTensor(make([]float32, 8), 1, 4, 2), Rule: sdk.RuleLRPAlpha1},
 	}
 	for _, fill := range []sdk.FillKind{sdk.FillMask, sdk.FillPad, sdk.FillDelete, sdk.FillZero, sdk.FillHide, sdk.FillAverage} {
 		all = append(all, &sdk.Forward{Units: sdk.NewTensor([]uint8{1, 1, 1}, 1, 3), Fill: sdk.Fill{Kind: fill}})
@@ -454,7 +454,7 @@ var constantsOf = map[string]constants{
 func (c constants) of(text string) map[string][]string {
 	have := map[string][]string{}
 	add := func(block, member, value string) {
-		small := func(s string) string { return strings.ToLower(strings.ReplaceAll(s, "_", "")) }
+		small := func(s string) string { return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(s)) }
 		prefix, ok := map[string]string{
 			"code": "e", "dtype": "", "level": "", "fillkind": "fill", "editop": "edit", "tokenflag": "token", "paramtype": "param", "tag": "field",
 		}[small(block)]
@@ -483,7 +483,7 @@ func (c constants) of(text string) map[string][]string {
 			if m[1] == "WANT" || m[1] == "OP" {
 				first = 1
 			}
-			for i, word := range regexp.MustCompile(`\w+`).FindAllString(m[2], -1) {
+			for i, word := range regexp.MustCompile(`[\w-]+`).FindAllString(m[2], -1) {
 				add(m[1], word, strconv.Itoa(first+i))
 			}
 		}

@@ -147,6 +147,7 @@ function forwards(units: xai.Unit[], tokens: xai.Token[]): void {
   byID.run();
   const byEmbeds = new xai.Forward();
   byEmbeds.embeds = xai.Tensor.zeros<Float32Array>([1, tokens.length, 2]);
+  byEmbeds.rule = xai.Rule.LRP_ALPHA1;
   reply = byEmbeds.gradient(["embeddings", "many"]);
   xai.result("grad", reply.gradient("embeddings"), ["row"]);
 

@@ -172,6 +172,7 @@ static xai_error forwards(xai_units units, xai_tokens tokens) {
 	xai_spec embeds = {0};
 	XAI_TRY(xai_tensor_new(XAI_F32, XAI_DIMS(1, (int64_t)tokens.len, 2), &embeds.embeds));
 	embeds.wrt = (const char *const[]){"embeddings", "many", NULL};
+	embeds.rule = XAI_RULE_LRP_ALPHA1;
 	XAI_TRY(xai_grad(&embeds, &reply));
 	XAI_TRY(xai_reply_get(reply, "grad(embeddings)", 0, &t));
 	XAI_TRY(hand("grad", t, "row", NULL));

@@ -176,7 +176,8 @@ def everything(model, request):
     model.forward(masks=[[i != 1 for i in range(len(request.tokens))]], fill=xai.Fill.of_token(7), want=["probs", "logprobs"])
     model.forward(texts=["eins", "", "drei"])
     model.forward(ids=[[1, 2, 3], [4]])
-    reply = model.gradient(embeds=xai.Tensor.zeros([1, len(request.tokens), 2], "f32"), wrt=["embeddings", "many"])
+    embeds = xai.Tensor.zeros([1, len(request.tokens), 2], "f32")
+    reply = model.gradient(embeds=embeds, wrt=["embeddings", "many"], rule="lrp-alpha1")
     kept["grad"] = (["row"], reply[xai.grad("embeddings")])
     for fill in ("mask", "pad", "delete", "zero", "hide", "average"):
         if model.forward(units=[[1] * len(request.units)], fill=fill)["target"].item() != 0.25:

@@ -182,7 +182,11 @@ fn forwards(units: &[Unit], tokens: &[Token]) -> Result<()> {
     Forward::new(Rows::Texts(&["eins", "", "drei"])).run()?;
     Forward::new(Rows::Ids(&[&[1, 2, 3], &[4]])).run()?;
     let embeds = Tensor::zeros::<f32>(&[1, tokens.len(), 2])?;
-    let reply = Forward::new(Rows::Embeds(&embeds)).gradient(&["embeddings", "many"])?;
+    let reply = Forward {
+        rule: xai::Rule::LrpAlpha1,
+        ..Forward::new(Rows::Embeds(&embeds))
+    }
+    .gradient(&["embeddings", "many"])?;
     xai::result("grad", &reply.gradient("embeddings", 0)?, &["row"])?;
 
     for name in ["mask", "pad", "delete", "zero", "hide", "average"] {
