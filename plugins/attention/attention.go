@@ -90,9 +90,17 @@ func (Attention) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk
 	case head != -1 && r.Params.String(paramFusion) != fusionMean:
 		return nil, invalid("fusion=" + r.Params.String(paramFusion) + " has no effect with head=" + strconv.Itoa(head) + ": leave one of them out")
 	}
+	at, err := s.layer(wanted)
+	if err != nil {
+		return nil, err
+	}
 	every := mean || all
+	if all {
+		if err := s.bounded(paramAll, s.layers*m.Info().Heads); err != nil {
+			return nil, err
+		}
+	}
 	var matrix, entropies []float64
-	one := picked{layer: wanted}
 	var list stack
 	read := 0
 	visit := func(l *layer) error {
@@ -108,9 +116,7 @@ func (Attention) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk
 		}
 		entropies = append(entropies, l.entropies()...)
 		if all {
-			if err := list.add(l.a); err != nil {
-				return err
-			}
+			list.add(l.a)
 		}
 		if mean {
 			if matrix == nil {
@@ -119,19 +125,15 @@ func (Attention) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk
 			for i, v := range own {
 				matrix[i] += v
 			}
-		} else {
-			one.offer(own)
+		} else if l.index == at {
+			matrix = own
 		}
 		return nil
 	}
 	if every {
 		err = s.every(ctx, nil, visit)
 	} else {
-		one.layer = -1 // of the only one
-		err = s.one(ctx, nil, wanted, visit)
-		if code, _ := codeOf(err); wanted != -1 && (code == sdk.EName || code == sdk.ERange) {
-			err = invalid("layer=" + strconv.Itoa(wanted) + " is none of the model: use 0 for the first one, -1 for the last one")
-		}
+		err = s.one(ctx, nil, at, visit)
 	}
 	if err != nil {
 		return nil, err
@@ -140,41 +142,12 @@ func (Attention) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk
 		for i := range matrix {
 			matrix[i] /= float64(read)
 		}
-	} else if matrix, err = one.matrix(); err != nil {
-		return nil, err
 	}
-	e := s.explanation(s.row(matrix))
+	e := s.sizes(s.row(matrix))
 	e.Tensors = append(e.Tensors, square("attention", matrix, s.n))
 	e.Tensors = append(e.Tensors, tensor("entropy", entropies, []string{"layer", "head", "query"}, read, s.heads, s.n))
 	if all {
 		e.Tensors = append(e.Tensors, list.tensor("attentions", read, s.heads, s.n))
 	}
 	return e, nil
-}
-
-// picked keeps the matrix of one layer of all that are visited. Before 0 the layer
-// counts from the last one.
-type picked struct {
-	layer, seen int
-	kept        [][]float64
-}
-
-// offer shows it the matrix of the next layer.
-func (p *picked) offer(matrix []float64) {
-	if p.layer < 0 || p.seen == p.layer {
-		p.kept = append(p.kept, matrix)
-	}
-	p.seen++
-	if p.layer < 0 && len(p.kept) > -p.layer {
-		p.kept[0] = nil
-		p.kept = p.kept[1:]
-	}
-}
-
-// matrix returns the layer's.
-func (p *picked) matrix() ([]float64, error) {
-	if p.layer >= p.seen || -p.layer > p.seen {
-		return nil, invalid("layer=" + strconv.Itoa(p.layer) + " is none of the model, which has " + strconv.Itoa(p.seen) + ": use 0 to " + strconv.Itoa(p.seen-1))
-	}
-	return p.kept[0], nil
 }

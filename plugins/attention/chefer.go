@@ -3,7 +3,6 @@ package attention
 import (
 	"context"
 	"math"
-	"strconv"
 
 	"github.com/xai-go/xai/sdk"
 )
@@ -109,13 +108,24 @@ func (Chefer) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 	}
 	w := &weighing{n: s.n, variant: v, relevance: identity(s.n)}
 	var importance, history, products []float64
-	layers := 0
-	one := picked{layer: wanted}
-	err = s.every(ctx, v.rules, func(l *layer) error {
-		layers++
-		if all && len(products)+l.heads*s.n*s.n > maxAll {
-			return invalid("all=true returns more than " + strconv.Itoa(maxAll) + " values: leave it out, or give a shorter text")
+	if err := s.through(start); err != nil {
+		return nil, err
+	}
+	if all {
+		if err := s.bounded(paramAll, s.layers*m.Info().Heads); err != nil {
+			return nil, err
 		}
+	}
+	if steps {
+		if err := s.bounded(paramSteps, s.layers-start); err != nil {
+			return nil, err
+		}
+	}
+	at, err := s.layer(wanted)
+	if err != nil {
+		return nil, err
+	}
+	err = s.every(ctx, v.rules, func(l *layer) error {
 		weight := w.weigh(l, func(product, weighed []float64) {
 			size := 0.0
 			for _, v := range weighed {
@@ -127,33 +137,24 @@ func (Chefer) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 			}
 		})
 		if !v.through {
-			one.offer(weight)
+			if l.index == at {
+				w.relevance = weight
+			}
 			return nil
 		}
-		if layers <= start {
+		if l.index < start {
 			return nil
 		}
 		w.add(weight)
 		if steps {
-			if len(history)+s.n*s.n > maxAll {
-				return invalid("steps=true returns more than " + strconv.Itoa(maxAll) + " values: leave it out, or give a shorter text")
-			}
 			history = append(history, w.relevance...)
 		}
 		return nil
 	})
-	if err == nil && v.through && start >= layers {
-		err = tooLate(start, layers)
-	}
 	if err != nil {
 		return nil, err
 	}
 	matrix := w.relevance
-	if !v.through {
-		if matrix, err = one.matrix(); err != nil {
-			return nil, err
-		}
-	}
 	row := s.row(matrix)
 	switch {
 	case name == variantGeneric: // less the identity from which it started
@@ -163,15 +164,15 @@ func (Chefer) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 	case v.apart:
 		row = s.row(s.apart(matrix))
 	}
-	e := s.explanation(row)
+	e := s.sizes(row)
 	e.Tensors = append(e.Tensors,
 		square("relevance", matrix, s.n),
-		tensor("head_importance", importance, []string{"layer", "head"}, layers, s.heads))
+		tensor("head_importance", importance, []string{"layer", "head"}, s.layers, s.heads))
 	if steps {
-		e.Tensors = append(e.Tensors, tensor("relevance_steps", history, []string{"layer", "query", "key"}, layers-start, s.n, s.n))
+		e.Tensors = append(e.Tensors, tensor("relevance_steps", history, []string{"layer", "query", "key"}, s.layers-start, s.n, s.n))
 	}
 	if all {
-		e.Tensors = append(e.Tensors, tensor(v.product, products, []string{"layer", "head", "query", "key"}, layers, s.heads, s.n, s.n))
+		e.Tensors = append(e.Tensors, tensor(v.product, products, []string{"layer", "head", "query", "key"}, s.layers, s.heads, s.n, s.n))
 	}
 	return e, nil
 }

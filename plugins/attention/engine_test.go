@@ -144,6 +144,9 @@ func TestArchitectures(t *testing.T) {
 			h, m := methodtest.Model(t, model, "f64", attention.Methods()...)
 			for method, tensor := range map[string]string{"attention": "attention", "attention-rollout": "rollout", "attention-flow": "flow", "chefer": "relevance"} {
 				x := methodtest.Explain(t, h, m, core.Request{Input: methodtest.Row(ids), Method: method, Output: sdk.Logit})
+				if !x.Unsigned(x.Attributions[0].Name) {
+					t.Errorf("%s: its values are sizes", method)
+				}
 				row := values(t, x, tensor)[at*len(ids):][:len(ids)]
 				if method == "chefer" {
 					row[at]-- // the identity
@@ -158,6 +161,25 @@ func TestArchitectures(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestTwoStreams: where a target is read from queries that the content's keys do not
+// see, every method refuses, however it asks for layers.
+func TestTwoStreams(t *testing.T) {
+	h, m := methodtest.Model(t, "xlnet-lm", "f64", attention.Methods()...)
+	for method, params := range map[string][]map[string]string{
+		"attention":         {nil, {"layer": "0"}, {"layers": "mean"}},
+		"attention-rollout": {nil},
+		"attention-flow":    {nil},
+		"chefer":            {nil, {"variant": "attn-gradcam"}},
+	} {
+		for _, p := range params {
+			_, err := h.Explain(t.Context(), m, core.Request{Input: methodtest.Row([]int64{5, 17, 31}), Method: method, Params: p, Output: sdk.Logit, Runtime: core.RuntimeNative})
+			if err == nil || !strings.Contains(err.Error(), "two streams") {
+				t.Errorf("%s %v: %v", method, p, err)
+			}
+		}
 	}
 }
 
@@ -181,6 +203,9 @@ func TestLRPOfArchitectures(t *testing.T) {
 				x := methodtest.Explain(t, h, m, r)
 				if variant != "full-lrp" {
 					continue
+				}
+				if x.Unsigned(x.Attributions[0].Name) {
+					t.Error("the relevance of tokens has signs")
 				}
 				if sum := num.Sum(values(t, x, "token_relevance")); math.Abs(sum-1) > 1e-5 {
 					t.Errorf("the relevance of the tokens adds up to %v", sum)

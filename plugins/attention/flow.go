@@ -60,14 +60,21 @@ func (Flow) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Expl
 		return nil, err
 	}
 	o := rolling{n: s.n, residual: r.Params.Bool(paramResidual), normalise: true}
-	start, layers := r.Params.Int(paramStart), 0
+	start := r.Params.Int(paramStart)
+	if err := s.through(start); err != nil {
+		return nil, err
+	}
+	if (s.layers-start)*s.n*s.n > maxNetwork {
+		return nil, invalid("the network of " + strconv.Itoa(s.n) + " tokens does not fit into memory: give a shorter text, a later start_layer, or use attention-rollout")
+	}
+	queries, err := s.queries(r.Params.String(paramQueries), s.layers-start)
+	if err != nil {
+		return nil, err
+	}
 	g := &network{n: s.n}
 	err = s.every(ctx, nil, func(l *layer) error {
-		if layers++; layers <= start {
+		if l.index < start {
 			return nil
-		}
-		if (len(g.capacity)+1)*s.n*s.n > maxNetwork {
-			return invalid("the network of " + strconv.Itoa(s.n) + " tokens does not fit into memory: give a shorter text, a later start_layer, or use attention-rollout")
 		}
 		a := make([]float64, s.n*s.n)
 		l.fuse(r.Params.String(paramFusion), a)
@@ -75,13 +82,6 @@ func (Flow) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Expl
 		g.capacity = append(g.capacity, a)
 		return nil
 	})
-	if err == nil && start >= layers {
-		err = tooLate(start, layers)
-	}
-	if err != nil {
-		return nil, err
-	}
-	queries, err := s.queries(r.Params.String(paramQueries), len(g.capacity))
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (Flow) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Expl
 			share[i*s.n+j] = v / sum
 		}
 	}
-	e := s.explanation(s.row(share))
+	e := s.sizes(s.row(share))
 	e.Tensors = append(e.Tensors, square("flow", share, s.n), square("max_flow", flows, s.n))
 	return e, nil
 }

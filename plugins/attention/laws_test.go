@@ -307,7 +307,7 @@ func TestRefusals(t *testing.T) {
 		"head":            {Attention{}, []any{paramHead, 2}, "use 0 to 1"},
 		"head fused":      {Attention{}, []any{paramHead, 1, paramFusion, fusionMax}, "leave one of them out"},
 		"two layers":      {Attention{}, []any{paramLayers, layersMean, paramLayer, 1}, "leave one of them out"},
-		"layer":           {Attention{}, []any{paramLayer, 2}, "-1 for the last one"},
+		"layer":           {Attention{}, []any{paramLayer, 2}, "use 0 to 1"},
 		"layer of all":    {Attention{}, []any{paramLayer, -3, paramAll, true}, "use 0 to 1"},
 		"position":        {Rollout{}, []any{paramPosition, 3}, "use 0 to 2"},
 		"start":           {Rollout{}, []any{paramStart, 2}, "use 0 to 1"},

@@ -3,7 +3,6 @@ package attention
 import (
 	"context"
 	"slices"
-	"strconv"
 
 	"github.com/xai-go/xai/sdk"
 )
@@ -73,10 +72,17 @@ func (Rollout) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.E
 	if o.columns && !o.residual {
 		return nil, invalid("compat=vit-explain always adds the identity: leave residual=false out")
 	}
+	if err := s.through(start); err != nil {
+		return nil, err
+	}
+	if r.Params.Bool(paramSteps) {
+		if err := s.bounded(paramSteps, s.layers-start); err != nil {
+			return nil, err
+		}
+	}
 	var product, steps []float64
-	layers := 0
 	err = s.every(ctx, nil, func(l *layer) error {
-		if layers++; layers <= start {
+		if l.index < start {
 			return nil
 		}
 		a := make([]float64, s.n*s.n)
@@ -88,29 +94,19 @@ func (Rollout) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.E
 			product = multiply(a, product, s.n)
 		}
 		if r.Params.Bool(paramSteps) {
-			if len(steps)+len(product) > maxAll {
-				return invalid("steps=true returns more than " + strconv.Itoa(maxAll) + " values: leave it out, or give a shorter text")
-			}
 			steps = append(steps, product...)
 		}
 		return nil
 	})
-	if err == nil && start >= layers {
-		err = tooLate(start, layers)
-	}
 	if err != nil {
 		return nil, err
 	}
-	e := s.explanation(s.row(product))
+	e := s.sizes(s.row(product))
 	e.Tensors = append(e.Tensors, square("rollout", product, s.n))
 	if steps != nil {
-		e.Tensors = append(e.Tensors, tensor("rollout_steps", steps, []string{"layer", "query", "key"}, layers-start, s.n, s.n))
+		e.Tensors = append(e.Tensors, tensor("rollout_steps", steps, []string{"layer", "query", "key"}, s.layers-start, s.n, s.n))
 	}
 	return e, nil
-}
-
-func tooLate(start, layers int) error {
-	return invalid("start_layer=" + strconv.Itoa(start) + " leaves no layer of the model's " + strconv.Itoa(layers) + ": use 0 to " + strconv.Itoa(layers-1))
 }
 
 // rolling says what becomes of a layer's fused attention before it is multiplied.

@@ -23,6 +23,7 @@ type source struct {
 	model     sdk.Model
 	request   *sdk.Request
 	n         int   // tokens
+	layers    int   // of the model
 	heads     int   // of each layer; 0 before the first one is read
 	positions []int // the rows that are attributed
 
@@ -32,7 +33,10 @@ type source struct {
 
 // newSource refuses inputs that are too long, and settles the rows.
 func newSource(m sdk.Model, r *sdk.Request) (*source, error) {
-	s := &source{model: m, request: r, n: len(r.Tokens), positions: r.Target.Positions}
+	s := &source{model: m, request: r, n: len(r.Tokens), layers: m.Info().Layers, positions: r.Target.Positions}
+	if s.layers == 0 {
+		return nil, sdk.NewError(sdk.EUnsupported, "the host does not say how many layers the model has")
+	}
 	if s.n > maxTokens {
 		return nil, invalid("the input has " + strconv.Itoa(s.n) + " tokens and the matrices of attention are kept of at most " + strconv.Itoa(maxTokens) + ": give a shorter text")
 	}
@@ -41,6 +45,9 @@ func newSource(m sdk.Model, r *sdk.Request) (*source, error) {
 	}
 	if at := r.Params.Int(paramPosition); at >= 0 {
 		s.positions = []int{at}
+	}
+	if len(s.positions) == 0 && r.Target.Kind == sdk.KindDifference {
+		return nil, sdk.NewError(sdk.EUnsupported, "the two sides of the target are read from inputs of their own, whose attention is not one: explain one of them")
 	}
 	if len(s.positions) == 0 {
 		return nil, sdk.NewError(sdk.EUnsupported, "the host does not say which position the target is read from: name one with -p position=N")
@@ -53,9 +60,27 @@ func newSource(m sdk.Model, r *sdk.Request) (*source, error) {
 	return s, nil
 }
 
+// through refuses a first layer that the model does not have.
+func (s *source) through(start int) error {
+	if start >= s.layers {
+		return invalid("start_layer=" + strconv.Itoa(start) + " leaves no layer of the model's " + strconv.Itoa(s.layers) + ": use 0 to " + strconv.Itoa(s.layers-1))
+	}
+	return nil
+}
+
+// bounded refuses a parameter that asks for a result of so many matrices, before
+// anything is computed.
+func (s *source) bounded(param string, matrices int) error {
+	if matrices*s.n*s.n > maxAll {
+		return invalid(param + "=true returns more than " + strconv.Itoa(maxAll) + " values: leave it out, or give a shorter text")
+	}
+	return nil
+}
+
 // layer is the attention of one layer, [1,H,T,T], with what the target passes back
 // to it by each rule that was asked for.
 type layer struct {
+	index    int // 0 the first one
 	heads, n int
 	a        *sdk.Tensor
 	back     map[sdk.Rule]*sdk.Tensor
@@ -134,13 +159,9 @@ const attentions = "attentions"
 // every visits all layers, the first one first. They are asked for in one call,
 // and one by one where that is more than the host keeps.
 func (s *source) every(ctx context.Context, rules []sdk.Rule, visit func(*layer) error) error {
-	layers := s.model.Info().Layers
-	if layers == 0 {
-		return sdk.NewError(sdk.EUnsupported, "the host does not say how many layers the model has")
-	}
 	replies, err := s.ask(ctx, rules, attentions)
 	if code, ok := codeOf(err); ok && (code == sdk.EQuota || code == sdk.ENoMem) {
-		for l := range layers {
+		for l := range s.layers {
 			if err := s.one(ctx, rules, l, visit); err != nil {
 				return err
 			}
@@ -150,22 +171,47 @@ func (s *source) every(ctx context.Context, rules []sdk.Rule, visit func(*layer)
 	if err != nil {
 		return err
 	}
-	for l := range layers {
-		if err := s.visit(ctx, replies, rules, attentions, l, visit); err != nil {
+	_, err = replies[0].Tensor(attentions, s.layers)
+	if code, ok := codeOf(err); !ok || code != sdk.ERange {
+		if err == nil {
+			err = twoStreams(sdk.EUnsupported)
+		}
+		return err
+	}
+	for l := range s.layers {
+		if err := s.visit(ctx, replies, rules, attentions, l, l, visit); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// one visits one layer, which before 0 counts from the last one.
+// layer returns the layer that a parameter names, which before 0 counts from the
+// last one.
+func (s *source) layer(l int) (int, error) {
+	if l < -s.layers || l >= s.layers {
+		return 0, invalid("layer=" + strconv.Itoa(l) + " is none of the model, which has " + strconv.Itoa(s.layers) + ": use 0 to " + strconv.Itoa(s.layers-1))
+	}
+	return (l + s.layers) % s.layers, nil
+}
+
+// twoStreams refuses models such as XLNet's language model, which reads a target
+// from queries of their own at the content's keys.
+func twoStreams(code sdk.Errno) error {
+	return sdk.NewError(code, "the model has two streams of attention, and the target is read from the one that the other does not see: methods of attention explain models with one stream")
+}
+
+// one visits one layer.
 func (s *source) one(ctx context.Context, rules []sdk.Rule, l int, visit func(*layer) error) error {
 	name := attentions + "[" + strconv.Itoa(l) + "]"
 	replies, err := s.ask(ctx, rules, name)
+	if code, ok := codeOf(err); ok && code == sdk.EName {
+		return twoStreams(code) // whose layers have two names each
+	}
 	if err != nil {
 		return err
 	}
-	return s.visit(ctx, replies, rules, name, 0, visit)
+	return s.visit(ctx, replies, rules, name, 0, l, visit)
 }
 
 // ask runs the unchanged input: once for each rule, or once without any. The first
@@ -204,8 +250,8 @@ func (s *source) whole(points ...string) *sdk.Forward {
 	return &sdk.Forward{Masks: sdk.NewTensor(keep, 1, s.n), Points: points}
 }
 
-// visit visits one layer of the replies of ask.
-func (s *source) visit(ctx context.Context, replies []sdk.Reply, rules []sdk.Rule, name string, at int, visit func(*layer) error) error {
+// visit visits a layer, which is the one at a place of the replies of ask.
+func (s *source) visit(ctx context.Context, replies []sdk.Reply, rules []sdk.Rule, name string, at, index int, visit func(*layer) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -213,7 +259,7 @@ func (s *source) visit(ctx context.Context, replies []sdk.Reply, rules []sdk.Rul
 	if err != nil {
 		return err
 	}
-	l := &layer{n: s.n, a: a, back: map[sdk.Rule]*sdk.Tensor{}}
+	l := &layer{index: index, n: s.n, a: a, back: map[sdk.Rule]*sdk.Tensor{}}
 	tensors := []*sdk.Tensor{a}
 	for i, rule := range rules {
 		if l.back[rule], err = replies[i].Tensor(sdk.Grad(name), at); err != nil {
@@ -271,6 +317,14 @@ func (s *source) apart(matrix []float64) []float64 {
 	return out
 }
 
+// sizes is an explanation whose values are not below 0: they say how much, and not
+// which way.
+func (s *source) sizes(row []float64) *sdk.Explanation {
+	e := s.explanation(row)
+	e.Diagnostics = append(e.Diagnostics, sdk.Diagnostic{Name: "unsigned", Value: 1})
+	return e
+}
+
 // explanation attributes to each unit the sum of a row over its tokens.
 func (s *source) explanation(row []float64) *sdk.Explanation {
 	values := make([]float64, len(s.request.Units))
@@ -306,17 +360,13 @@ type stack struct {
 }
 
 // add adds the heads of a layer.
-func (s *stack) add(t *sdk.Tensor) error {
-	if n := len(s.f32) + len(s.f64) + t.Len(); n > maxAll {
-		return invalid("all=true returns more than " + strconv.Itoa(maxAll) + " values: leave it out, or give a shorter text")
-	}
+func (s *stack) add(t *sdk.Tensor) {
 	switch v := t.Data.(type) {
 	case []float32:
 		s.f32 = append(s.f32, v...)
 	case []float64:
 		s.f64 = append(s.f64, v...)
 	}
-	return nil
 }
 
 func (s *stack) tensor(name string, layers, heads, n int) sdk.NamedTensor {
