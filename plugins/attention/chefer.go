@@ -209,7 +209,7 @@ func (s *source) full(ctx context.Context) (*sdk.Explanation, error) {
 			}
 		}
 	}
-	e := s.explanation(row)
+	e := s.explanation(row, 0)
 	e.Tensors = append(e.Tensors, tensor("token_relevance", row, []string{"token"}, s.n))
 	return e, nil
 }

@@ -319,14 +319,10 @@ func (s *source) apart(matrix []float64) []float64 {
 
 // sizes is an explanation whose values are not below 0: they say how much, and not
 // which way.
-func (s *source) sizes(row []float64) *sdk.Explanation {
-	e := s.explanation(row)
-	e.Diagnostics = append(e.Diagnostics, sdk.Diagnostic{Name: "unsigned", Value: 1})
-	return e
-}
+func (s *source) sizes(row []float64) *sdk.Explanation { return s.explanation(row, 1) }
 
 // explanation attributes to each unit the sum of a row over its tokens.
-func (s *source) explanation(row []float64) *sdk.Explanation {
+func (s *source) explanation(row []float64, unsigned float64) *sdk.Explanation {
 	values := make([]float64, len(s.request.Units))
 	for i, u := range s.request.Units {
 		for _, t := range u.Tokens {
@@ -348,7 +344,9 @@ func (s *source) explanation(row []float64) *sdk.Explanation {
 	if s.rows > 0 {
 		e.Diagnostics = append(e.Diagnostics, sdk.Diagnostic{Name: "attention_entropy", Value: s.entropy / float64(s.rows)})
 	}
-	e.Diagnostics = append(e.Diagnostics, sdk.Diagnostic{Name: "special_share", Value: share})
+	e.Diagnostics = append(e.Diagnostics,
+		sdk.Diagnostic{Name: "special_share", Value: share},
+		sdk.Diagnostic{Name: "unsigned", Value: unsigned})
 	return e
 }
 
