@@ -27,12 +27,15 @@ func (w *Weights[T]) Signed() *Weights[T] {
 // splitPanels writes each panel of src, of a size, twice to dst: without the
 // values that are negative, then without the others.
 func splitPanels[E comparable](dst, src []E, size int, negative func(v E) bool) {
-	for i, v := range src {
-		at := 2*(i/size)*size + i%size
-		if negative(v) {
-			at += size
+	for from := 0; from < len(src); from += size {
+		up, down := dst[2*from:2*from+size], dst[2*from+size:2*(from+size)]
+		for i, v := range src[from : from+size] {
+			if negative(v) {
+				down[i] = v
+			} else {
+				up[i] = v
+			}
 		}
-		dst[at] = v
 	}
 }
 

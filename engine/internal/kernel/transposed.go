@@ -28,12 +28,23 @@ func (w *Weights[T]) Transposed() *Weights[T] {
 }
 
 // transposePanels writes the panels of the transpose of a matrix [out, in] that
-// is packed in panels of n columns, which lie as those of the format do.
+// is packed in panels of n columns, which lie as those of the format do. It goes
+// by blocks of n rows and n columns, which stay in the cache.
 func transposePanels[E any](dst, src []E, out, in, n int, format Half) {
-	for o := range out {
-		panel := src[o/n*n*in+format.place(o%n, n):]
-		for i := range in {
-			dst[i/n*n*out+o*n+format.place(i%n, n)] = panel[i*n]
+	places := make([]int, n)
+	for c := range places {
+		places[c] = format.place(c, n)
+	}
+	for i0 := 0; i0 < in; i0 += n {
+		columns := min(n, in-i0)
+		for o0 := 0; o0 < out; o0 += n {
+			for o := range min(n, out-o0) {
+				row := dst[i0*out+(o0+o)*n:][:n]
+				panel := src[o0*in+i0*n+places[o]:]
+				for i := range columns {
+					row[places[i]] = panel[i*n]
+				}
+			}
 		}
 	}
 }
