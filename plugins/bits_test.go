@@ -18,7 +18,7 @@ var settings = map[string]map[string]string{
 	"attention":            {"all": "true"},
 	"attention-flow":       {"queries": "all"},
 	"attention-rollout":    {"fusion": "max", "discard_ratio": "0.3", "steps": "true"},
-	"chefer":               {"variant": "grad-rollout", "steps": "true"},
+	"chefer":               {"variant": "lrp", "steps": "true"},
 	"exact-shap":           {"interactions": "shapley-taylor", "top_labels": "2"},
 	"feature-ablation":     {"fill_token": "7", "special": "replace"},
 	"gradient-shap":        {"baseline": "vocabulary,average", "num_samples": "12", "stdevs": "0.1"},
