@@ -615,3 +615,46 @@ func BenchmarkRegression(b *testing.B) {
 		})
 	}
 }
+
+// A narrow kernel weighs variants that lack one feature, two, three … so
+// differently that float64 cannot tell what the small weights say of columns that
+// the large ones have in common. Without a penalty the coefficients are still
+// those of a plane through values between 0.7 and 1.
+func TestRidgeWithoutAPenaltyUnderANarrowKernel(t *testing.T) {
+	const columns, rows = 12, 50
+	for seed := range uint64(300) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		x := make([]uint8, rows*columns)
+		y, weights := make([]float64, rows), make([]float64, rows)
+		for i := range rows {
+			dropped := 0
+			if i > 0 {
+				dropped = 1 + random.IntN(columns)
+			}
+			for j, at := range random.Perm(columns) {
+				if j >= dropped {
+					x[i*columns+at] = 1
+				}
+			}
+			y[i] = 0.7 + 0.3*random.Float64()
+			d := 100 * (1 - math.Sqrt(float64(columns-dropped)/columns))
+			weights[i] = math.Exp(-d * d / 2)
+		}
+		r, err := num.NewRegression(x, rows, columns, y, weights)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := r.Ridge(0, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for j, c := range f.Coef {
+			if !(math.Abs(c) < 3) {
+				t.Fatalf("seed %d: coefficient %d is %v", seed, j, c)
+			}
+		}
+		if !(f.R2 >= 0) {
+			t.Fatalf("seed %d: R2 is %v", seed, f.R2)
+		}
+	}
+}
