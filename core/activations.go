@@ -135,7 +135,7 @@ func (m *Model) Activations(ctx context.Context, r ActivationsRequest) (*Activat
 		opts = append(opts, engine.Recompute())
 	}
 	if padding > 0 {
-		memory, err := m.engine.Memory(in, opts...)
+		memory, err := m.engine.Memory(ctx, in, opts...)
 		if err != nil {
 			return nil, engineError(m.id, err)
 		}

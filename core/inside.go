@@ -598,7 +598,7 @@ func (c *inspection) block(ctx context.Context, start int) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		memory, err := s.model.engine.Memory(r.in, r.options...)
+		memory, err := s.model.engine.Memory(ctx, r.in, r.options...)
 		need := memory.Total() + c.bytes + c.held + r.values
 		if err == nil && need > s.model.memory {
 			err = &engine.MemoryError{What: "the weights, and the points and gradients of " + strconv.Itoa(len(c.lengths)) + " rows,", Need: need, Budget: s.model.memory}

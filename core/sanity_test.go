@@ -228,7 +228,7 @@ func TestSanityStops(t *testing.T) {
 	if _, err := host.Explain(ctx, model, r); !errors.Is(err, context.Canceled) || stages == 0 {
 		t.Errorf("cancelled: %v after %d calls", err, stages)
 	}
-	before, err := model.Engine().Memory(engine.Input{IDs: []int32{2}, Lengths: []int{1}})
+	before, err := model.Engine().Memory(t.Context(), engine.Input{IDs: []int32{2}, Lengths: []int{1}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,12 +80,12 @@ func TestPast(t *testing.T) {
 			rows int64
 		}{{nil, 0}, {before, 5}, {&engine.Past{}, 11}} {
 			in := engine.Input{IDs: ids[6:], Past: []*engine.Past{before}}
-			plain, err := m.Memory(in)
+			plain, err := m.Memory(t.Context(), in)
 			if err != nil {
 				t.Fatal(err)
 			}
 			in.Keep = []*engine.Past{c.keep}
-			if got, err := m.Memory(in); err != nil || got.Results-plain.Results != c.rows*row {
+			if got, err := m.Memory(t.Context(), in); err != nil || got.Results-plain.Results != c.rows*row {
 				t.Errorf("to keep %d rows of %d bytes takes %d bytes more, %v", c.rows, row, got.Results-plain.Results, err)
 			}
 		}

@@ -94,7 +94,9 @@ type Model struct {
 	runners      *runners
 	closed       atomic.Bool
 
-	wide wide
+	// wide holds the network in double precision, nil until it is needed, but while
+	// somebody makes it.
+	wide chan *tape.Wide
 
 	plain struct {
 		sync.Mutex
@@ -157,8 +159,10 @@ func Open(ctx context.Context, fsys fs.FS, opts ...Option) (*Model, error) {
 		kernel:       kernel.Family(),
 		pool:         parallel.New(o.threads),
 		digest:       make(chan string, 1),
+		wide:         make(chan *tape.Wide, 1),
 	}
 	m.digest <- ""
+	m.wide <- nil
 	if o.dtype == F64 {
 		m.kernel = "generic" // the only loops in double precision
 	}

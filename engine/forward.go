@@ -116,7 +116,7 @@ func EveryToken() ForwardOption { return func(r *request) { r.apart = true } }
 
 // Progress has f called with the number of sequences done and their total,
 // each time some are. Calls come one at a time, from any goroutine, and the
-// forward waits for them. f must not run a forward of the same model: it may
+// forward waits for them. f must not run a forward of the same model or of a copy: it may
 // wait for ever for memory that this one holds.
 func Progress(f func(done, total int)) ForwardOption {
 	return func(r *request) { r.progress = f }
@@ -130,11 +130,11 @@ func (m *Model) Forward(ctx context.Context, in Input, opts ...ForwardOption) (*
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	r, err := m.begin(ctx, in, opts)
+	r, err := m.begin(in, opts)
 	if err != nil {
 		return nil, err
 	}
-	program, p, err := m.prepare(r)
+	program, p, err := m.prepare(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func (m *Model) Forward(ctx context.Context, in Input, opts ...ForwardOption) (*
 }
 
 // begin checks a request and settles how it is run.
-func (m *Model) begin(ctx context.Context, in Input, opts []ForwardOption) (*request, error) {
+func (m *Model) begin(in Input, opts []ForwardOption) (*request, error) {
 	r := &request{Request: tape.Request{Logits: true}}
 	for _, option := range opts {
 		option(r)
@@ -185,9 +185,7 @@ func (m *Model) begin(ctx context.Context, in Input, opts []ForwardOption) (*req
 	if m.info.DType == INT8 && len(r.Request.Gradients) > 0 {
 		return nil, &point.MismatchError{Name: r.Request.Gradients[0].Name, Reason: "has no gradient in a model of 8 bits, which goes in steps: open it as " + string(F32)}
 	}
-	if err := m.choose(ctx, r); err != nil {
-		return nil, err
-	}
+	r.network, r.wide = m.network, m.doubles(r)
 	r.results = r.bytes(m.info, r.batch) + keptBytes(m.info, graph, r.batch)
 	if r.wide {
 		r.results += r.bytes(m.format(r), r.batch)
@@ -202,9 +200,13 @@ func form(in Input) arch.Form {
 	return arch.Form{Targets: in.Targets != nil, Memory: in.Memories != nil, Types: in.TypeIDs != nil}
 }
 
-// prepare plans a request; where it does not fit into the budget, without
-// tables of tokens that are alike, and its gradients with values computed again.
-func (m *Model) prepare(r *request) (tape.Program, plan, error) {
+// prepare plans a request, of which it makes the weights in double precision
+// first; where it does not fit into the budget, without tables of tokens that are
+// alike, and its gradients with values computed again.
+func (m *Model) prepare(ctx context.Context, r *request) (tape.Program, plan, error) {
+	if err := m.widen(ctx, r); err != nil {
+		return nil, plan{}, err
+	}
 	for {
 		program := m.program(r)
 		if r.Reuse {

@@ -13,13 +13,15 @@ type Memory struct {
 func (m Memory) Total() int64 { return m.Weights + m.Working + m.Results }
 
 // Memory returns what [Model.Forward] would take for an input, without running
-// it, and the error with which it would refuse.
-func (m *Model) Memory(in Input, opts ...ForwardOption) (Memory, error) {
-	r, err := m.begin(context.Background(), in, opts)
+// it, and the error with which it would refuse. As Forward does, it makes weights
+// in double precision where the request needs them and they are not there yet, and
+// waits for that until ctx is cancelled.
+func (m *Model) Memory(ctx context.Context, in Input, opts ...ForwardOption) (Memory, error) {
+	r, err := m.begin(in, opts)
 	if err != nil {
 		return Memory{}, err
 	}
-	program, p, err := m.prepare(r)
+	program, p, err := m.prepare(ctx, r)
 	if err != nil {
 		return Memory{}, err
 	}

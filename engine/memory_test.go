@@ -18,7 +18,7 @@ func TestMemory(t *testing.T) {
 	m := open(t, fsys, engine.WithThreads(1))
 	of := func(length int, opts ...engine.ForwardOption) engine.Memory {
 		t.Helper()
-		need, err := m.Memory(engine.Input{IDs: make([]int32, length)}, opts...)
+		need, err := m.Memory(t.Context(), engine.Input{IDs: make([]int32, length)}, opts...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,10 +48,10 @@ func TestMemory(t *testing.T) {
 	if _, err := scarce.Forward(t.Context(), in); !errors.As(err, &refused) || refused.Need != need.Total() {
 		t.Errorf("a byte less than it needs: %v", err)
 	}
-	if _, other := scarce.Memory(in); other == nil || other.Error() != refused.Error() {
+	if _, other := scarce.Memory(t.Context(), in); other == nil || other.Error() != refused.Error() {
 		t.Errorf("Memory says %v, Forward %v", other, refused)
 	}
-	if _, err := m.Memory(engine.Input{IDs: slices.Repeat([]int32{1}, 5000)}); err == nil {
+	if _, err := m.Memory(t.Context(), engine.Input{IDs: slices.Repeat([]int32{1}, 5000)}); err == nil {
 		t.Error("more tokens than there are positions have a size")
 	}
 }
@@ -67,7 +67,7 @@ func TestMemoryOfAlike(t *testing.T) {
 	}
 	memory := func(m *engine.Model, opts ...engine.ForwardOption) engine.Memory {
 		t.Helper()
-		need, err := m.Memory(in, opts...)
+		need, err := m.Memory(t.Context(), in, opts...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +102,7 @@ func TestMemoryOfAlike(t *testing.T) {
 	if _, err := scarce.Forward(t.Context(), in); !errors.As(err, &refused) || refused.Need != apart.Total() {
 		t.Errorf("a byte less than either needs: %v", err)
 	}
-	if _, err := scarce.Memory(in); err == nil || err.Error() != refused.Error() {
+	if _, err := scarce.Memory(t.Context(), in); err == nil || err.Error() != refused.Error() {
 		t.Errorf("Memory says %v, Forward %v", err, refused)
 	}
 }

@@ -1,10 +1,6 @@
 package engine
 
-import (
-	"context"
-
-	"github.com/xai-go/xai/engine/internal/tape"
-)
+import "github.com/xai-go/xai/engine/internal/tape"
 
 // Operations returns the floating-point operations, two for a multiply-add, of
 // the matrix products that [Model.Forward] computes for an input, and the error
@@ -13,7 +9,7 @@ import (
 // counts for each, a causal query as if it saw all keys, and gradients do not
 // count.
 func (m *Model) Operations(in Input, opts ...ForwardOption) (float64, error) {
-	r, err := m.begin(context.Background(), in, opts)
+	r, err := m.begin(in, opts)
 	if err != nil {
 		return 0, err
 	}

@@ -33,7 +33,7 @@ func (m *Model) Redrawn(ctx context.Context, block int, seed uint64) (*Model, er
 		return nil, err
 	}
 	bytes := tape.RedrawnBytes(m.network, block)
-	if err := m.runners.weigh(ctx, bytes); err != nil {
+	if err := m.runners.weigh(ctx, "the weights, and a copy of those that change", bytes); err != nil {
 		return nil, err
 	}
 	redrawn, err := tape.Redraw(ctx, m.network, block, seed)
@@ -50,21 +50,24 @@ func (m *Model) Redrawn(ctx context.Context, block int, seed uint64) (*Model, er
 		pool:         m.pool,
 		runners:      m.runners,
 		digest:       make(chan string, 1),
+		wide:         make(chan *tape.Wide, 1),
 	}
+	copied.wide <- nil
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s, block %d redrawn by %d", digest, block, seed))
 	copied.digest <- hex.EncodeToString(sum[:])
 	copied.release = func() { m.runners.unweigh(func() int64 { return bytes + redrawn.Unpacked() }) }
 	return copied, nil
 }
 
-// weigh counts the bytes of further weights. Idle runners make room for them, and
+// weigh counts the bytes of further weights, which what names together with the
+// others. Idle runners make room for them, and
 // where that is not enough it waits for forwards in progress.
-func (r *runners) weigh(ctx context.Context, bytes int64) error {
+func (r *runners) weigh(ctx context.Context, what string, bytes int64) error {
 	for {
 		r.mu.Lock()
 		if need := r.weights + bytes; need > r.budget {
 			r.mu.Unlock()
-			return &MemoryError{What: "the weights, and a copy of those that change", Need: need, Budget: r.budget}
+			return &MemoryError{What: what, Need: need, Budget: r.budget}
 		}
 		for len(r.idle) > 0 && r.weights+bytes+r.used > r.budget {
 			r.used -= r.idle[0].bytes

@@ -54,7 +54,7 @@ func TestRedrawn(t *testing.T) {
 					return copied
 				}
 				whole := logits(one)
-				before, err := one.Memory(in)
+				before, err := one.Memory(t.Context(), in)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -91,7 +91,7 @@ func TestRedrawn(t *testing.T) {
 				if !slices.Equal(logits(one), whole) {
 					t.Error("the model itself changed")
 				}
-				if m, err := one.Memory(in); err != nil || m.Weights <= before.Weights {
+				if m, err := one.Memory(t.Context(), in); err != nil || m.Weights <= before.Weights {
 					t.Errorf("the copies take no memory: %d bytes of weights before, %d with them, %v", before.Weights, m.Weights, err)
 				}
 				slices.Reverse(copies)
@@ -99,7 +99,7 @@ func TestRedrawn(t *testing.T) {
 					c.Close()
 					c.Close()
 				}
-				if m, err := one.Memory(in); err != nil || m.Weights != before.Weights {
+				if m, err := one.Memory(t.Context(), in); err != nil || m.Weights != before.Weights {
 					t.Errorf("%d bytes of weights before, %d once the copies are closed, %v", before.Weights, m.Weights, err)
 				}
 				if _, err := last.Forward(t.Context(), in); !errors.Is(err, engine.ErrClosed) {
@@ -132,7 +132,7 @@ func TestRedrawnGradients(t *testing.T) {
 		return out.Gradients[0].Sequences[0].F32
 	}
 	whole := slices.Clone(gradient(m))
-	before, err := m.Memory(in, engine.Gradients(quadratic(5), selectPoint(t, m, in, "embed")))
+	before, err := m.Memory(t.Context(), in, engine.Gradients(quadratic(5), selectPoint(t, m, in, "embed")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestRedrawnGradients(t *testing.T) {
 		t.Error("the gradient is that of the model itself")
 	}
 	copied.Close()
-	if after, err := m.Memory(in, engine.Gradients(quadratic(5), selectPoint(t, m, in, "embed"))); err != nil || after.Weights != before.Weights {
+	if after, err := m.Memory(t.Context(), in, engine.Gradients(quadratic(5), selectPoint(t, m, in, "embed"))); err != nil || after.Weights != before.Weights {
 		t.Errorf("%d bytes of weights before, %d after, %v", before.Weights, after.Weights, err)
 	}
 	if !slices.Equal(gradient(m), whole) {
@@ -167,7 +167,7 @@ func TestRedrawnRefused(t *testing.T) {
 			t.Errorf("block %d was redrawn", block)
 		}
 	}
-	memory, err := m.Memory(with{}.input(m.Info(), 4, 1))
+	memory, err := m.Memory(t.Context(), with{}.input(m.Info(), 4, 1))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -213,7 +213,7 @@ func TestRelevanceMemory(t *testing.T) {
 	in := engine.Input{IDs: []int32{5, 6, 7}}
 	weights := func(opts ...engine.ForwardOption) int64 {
 		t.Helper()
-		need, err := m.Memory(in, opts...)
+		need, err := m.Memory(t.Context(), in, opts...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -235,7 +235,7 @@ func TestRelevanceMemory(t *testing.T) {
 	if got := weights(words, engine.Propagate(engine.LRPAlpha1)); got < single+double || got > single+double+double/100 {
 		t.Errorf("single precision takes %d bytes of weights for relevance, and double precision %d beside its own %d", got, double, single)
 	}
-	need, err := m.Memory(in, words, engine.Propagate(engine.LRPAlpha1))
+	need, err := m.Memory(t.Context(), in, words, engine.Propagate(engine.LRPAlpha1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +258,7 @@ func TestRelevanceOfRedrawn(t *testing.T) {
 	}
 	before := of(m)
 	memory := func() int64 {
-		need, err := m.Memory(in)
+		need, err := m.Memory(t.Context(), in)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,39 +2,38 @@ package engine
 
 import (
 	"context"
-	"sync"
 
 	"github.com/xai-go/xai/engine/internal/tape"
 )
 
-// wide is the network of a model in double precision, made when it is first
-// needed.
-type wide struct {
-	sync.Mutex
-	*tape.Wide
+// doubles tells whether a request is computed in double precision though the model
+// is not: relevance is, where the model is small enough.
+func (m *Model) doubles(r *request) bool {
+	return r.Rule != Gradient && len(r.Request.Gradients) > 0 && tape.WideBytes(m.network) > 0
 }
 
-// choose settles which network computes a request: for relevance one in double
-// precision, where the model is small enough. It is refused with a [*MemoryError]
-// where the budget has no room for the weights.
-func (m *Model) choose(ctx context.Context, r *request) error {
-	r.network = m.network
-	if r.Rule == Gradient || len(r.Request.Gradients) == 0 {
+// widen gives a request that needs it the network in double precision, which is made
+// when it is first needed. Then it waits for forwards in progress where the weights do not fit
+// beside them, and is refused with a [*MemoryError] where they never do. The caller
+// holds none of the model's memory.
+func (m *Model) widen(ctx context.Context, r *request) error {
+	if !r.wide {
 		return nil
 	}
-	bytes := tape.WideBytes(m.network)
-	if bytes == 0 {
-		return nil
+	var wide *tape.Wide
+	select {
+	case wide = <-m.wide:
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	m.wide.Lock()
-	defer m.wide.Unlock()
-	if m.wide.Wide == nil {
-		if err := m.runners.weigh(ctx, bytes); err != nil {
+	defer func() { m.wide <- wide }()
+	if wide == nil {
+		if err := m.runners.weigh(ctx, "the weights, and those in double precision", tape.WideBytes(m.network)); err != nil {
 			return err
 		}
-		m.wide.Wide = tape.Widen(m.network)
+		wide = tape.Widen(m.network)
 	}
-	r.network, r.wide = m.wide.Network, true
+	r.network = wide.Network
 	return nil
 }
 
@@ -50,10 +49,9 @@ func (m *Model) format(r *request) Info {
 
 // narrow gives the memory of weights in double precision back.
 func (m *Model) narrow() {
-	m.wide.Lock()
-	defer m.wide.Unlock()
-	if w := m.wide.Wide; w != nil {
-		m.wide.Wide = nil
+	w := <-m.wide
+	m.wide <- nil
+	if w != nil {
 		m.runners.unweigh(func() int64 { return w.Bytes + w.Unpacked() })
 	}
 }

@@ -181,13 +181,13 @@ func measure(ctx context.Context, r *Report, points *[]Point, name string, threa
 			return err
 		}
 		p.GFLOPS = operations / p.Milliseconds / 1e6
-		need, err := m.Memory(in)
+		need, err := m.Memory(ctx, in)
 		if err != nil {
 			return err
 		}
 		p.Working = need.Working
 		for _, s := range patterns {
-			one, err := m.Memory(in, engine.Capture(s))
+			one, err := m.Memory(ctx, in, engine.Capture(s))
 			if err != nil {
 				return err
 			}
@@ -257,7 +257,7 @@ func large(ctx context.Context, r *Report, threads int, log io.Writer) (*Large, 
 	for i := range in.IDs {
 		in.IDs[i] = int32(i * 7919 % shape.Vocabulary)
 	}
-	need, err := m.Memory(in)
+	need, err := m.Memory(ctx, in)
 	if err != nil {
 		return nil, err
 	}
