@@ -243,7 +243,7 @@ func TestPythonEnds(t *testing.T) {
 		{what: "short", err: "1 ", code: sdk.EInternal},
 		{what: "words", err: "the method returned attributions that cannot be read: a tensor holds numbers, and was given a text", code: sdk.EInternal},
 		{what: "secret", err: "the method failed: PermissionError: [Errno 13] Permission denied: '/etc/passwd' (calls.py, line", code: sdk.EInternal},
-		{what: "loop", limits: process.Limits{Timeout: time.Second}, err: "limit of 1s", log: []string{"looping"}},
+		{what: "loop", limits: process.Limits{Timeout: 4 * time.Second}, err: "limit of 4s", log: []string{"looping"}},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			if c.what == "secret" && p.Confinement().Files == "" {
