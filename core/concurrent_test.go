@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -68,4 +69,40 @@ func bare(t *testing.T, x *core.Explanation) []byte {
 	t.Helper()
 	x.Method.Runtime, x.Provenance.Sandbox = "", ""
 	return marshal(t, x)
+}
+
+// TestErrorsAlike: what the host refuses of what the user asked for ends alike
+// wherever the method runs: with the same reason, hint and exit code.
+func TestErrorsAlike(t *testing.T) {
+	host := newHost(t, core.Options{})
+	model := open(t, host, "builtin:sentiment-en")
+	for name, c := range map[string]struct {
+		method string
+		params map[string]string
+		kind   core.Kind
+		says   string
+	}{
+		"no such point":     {"saliency", map[string]string{"layer": "nosuch"}, core.KindUsage, "nosuch"},
+		"no gradient there": {"saliency", map[string]string{"layer": "hook_tokens"}, core.KindInput, "hook_tokens"},
+		"several points":    {"saliency", map[string]string{"layer": "blocks.*.hook_resid_pre"}, core.KindUsage, ""},
+		"an output's name":  {"saliency", map[string]string{"layer": "logits"}, core.KindUsage, "logits"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var ends []*core.Error
+			for _, runtime := range transports {
+				_, err := host.Explain(t.Context(), model, core.Request{Input: core.Input{Text: "A good film."}, Method: c.method, Params: c.params, Runtime: runtime})
+				e, ok := errors.AsType[*core.Error](err)
+				if !ok || e.Kind != c.kind || !strings.Contains(e.Msg, c.says) {
+					t.Fatalf("%s: %v, of kind %d, want %d and %q", runtime, err, core.KindOf(err), c.kind, c.says)
+				}
+				ends = append(ends, e)
+			}
+			host := strings.TrimPrefix(ends[0].Msg, "method "+c.method+": ") // before which a method may say more
+			for i, e := range ends {
+				if !strings.HasSuffix(e.Msg, host) || e.Hint != ends[0].Hint {
+					t.Errorf("%s: %q (%s)\n%s: %q (%s)", transports[0], ends[0].Msg, ends[0].Hint, transports[i], e.Msg, e.Hint)
+				}
+			}
+		})
+	}
 }

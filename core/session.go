@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/xai-go/xai/core/internal/contract"
 	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/engine/tokenizer"
 	"github.com/xai-go/xai/sdk"
@@ -544,7 +545,7 @@ func (r *reply) Tensor(name string, index int) (*sdk.Tensor, error) {
 		outputs = logProbs
 	default:
 		if parts == nil {
-			return nil, sdk.NewError(sdk.EName, "the reply has no tensor "+strconv.Quote(name))
+			return nil, &contract.Fault{Err: sdk.NewError(sdk.EName, "the reply has no tensor "+strconv.Quote(name))}
 		}
 	}
 	if index < 0 || index >= max(len(parts), 1) {

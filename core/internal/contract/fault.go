@@ -1,7 +1,8 @@
 package contract
 
 // Fault is the error of a method that used the host wrongly: a malformed frame,
-// a power that it did not declare, another version of the ABI. It wraps the
+// a power that it did not declare, a result that is none, another version of the
+// ABI. It wraps the
 // error that the host answered with, whose class would else blame the user.
 type Fault struct{ Err error }
 

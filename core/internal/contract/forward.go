@@ -8,9 +8,9 @@ import (
 	"github.com/xai-go/xai/sdk/abi"
 )
 
-func invalid(message string) error { return sdk.NewError(sdk.EInvalid, message) }
+func invalid(message string) error { return &Fault{sdk.NewError(sdk.EInvalid, message)} }
 
-func outside(message string) error { return sdk.NewError(sdk.ERange, message) }
+func outside(message string) error { return &Fault{sdk.NewError(sdk.ERange, message)} }
 
 // checkForward checks f against the request: it has exactly one form; rows over
 // units and tokens are u8 of two dimensions, as wide as what they run over and

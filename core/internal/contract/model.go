@@ -137,7 +137,7 @@ func (m *model) granted(need sdk.Need, what string) error {
 	if slices.Contains(m.needs, need) {
 		return nil
 	}
-	return sdk.NewError(sdk.ECap, "the method "+what+" without the need "+strconv.Quote(string(need))+", which its declaration must name")
+	return &Fault{sdk.NewError(sdk.ECap, "the method "+what+" without the need "+strconv.Quote(string(need))+", which its declaration must name")}
 }
 
 // point returns ECAP unless a name is of points whose needs were granted; one

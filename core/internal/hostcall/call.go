@@ -332,12 +332,23 @@ func (c *Call) Result(name []byte, h int64, meta []byte) error {
 	return nil
 }
 
-// timed adds the time that f takes to d.
+// timed has the model answer, and adds the time that it takes to d.
 func timed[T any](d *time.Duration, f func() (T, error)) (T, error) {
 	start := time.Now()
 	defer func() { *d += time.Since(start) }()
-	return f()
+	v, err := f()
+	if err != nil {
+		err = &refusal{err}
+	}
+	return v, err
 }
+
+// refusal is the error that the model answered with. It is about what the user asked
+// for, such as a point that there is not, unless the contract calls it a
+// *contract.Fault; all other errors of the host are about how the method called it.
+type refusal struct{ error }
+
+func (r *refusal) Unwrap() error { return r.error }
 
 // wanted reports whether a forward's spec asks for the output of that name.
 func wanted(spec *abi.Forward, name string) bool {

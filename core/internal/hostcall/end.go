@@ -1,6 +1,7 @@
 package hostcall
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 
@@ -40,6 +41,12 @@ func (c *Call) failure(rc sdk.Errno) error {
 		said = c.said.Message
 	}
 	if host := c.failures[rc]; host != nil && (said == "" || said == message(host)) {
+		if r, ok := errors.AsType[*refusal](host); ok {
+			return r.error
+		}
+		if _, fault := errors.AsType[*contract.Fault](host); fault {
+			return host
+		}
 		switch rc {
 		case sdk.EInvalid, sdk.EHandle, sdk.ECap, sdk.EFault, sdk.ERange, sdk.EName:
 			return &contract.Fault{Err: host}
