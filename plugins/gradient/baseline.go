@@ -123,6 +123,9 @@ func (f *field) baselines(ctx context.Context, kind string, several bool) ([]bas
 	texts := []string{""}
 	switch {
 	case kind == baseToken:
+		if err := game.CheckToken(paramToken, p.Int(paramToken), f.model.Info()); err != nil {
+			return nil, err
+		}
 		fill.Token = int32(p.Int(paramToken))
 	case kind == baseText && several:
 		texts = strings.FieldsFunc(p.String(paramText), func(c rune) bool { return c == '\n' || c == '\r' })

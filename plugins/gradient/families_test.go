@@ -62,7 +62,7 @@ func TestFamilies(t *testing.T) {
 				}
 			}
 			explain("input-x-gradient", params{"layer": "blocks.1.attn.hook_z[h=1]"})
-			for layer, want := range map[string]string{"hidden_states": "several points", "attentions[0]": "one row of values for each", "pooled": "pooled"} {
+			for layer, want := range map[string]string{"hidden_states": "several points", "attentions[0]": "one row of values for each", "pooled": "layer=pooled", "nosuch": "layer=nosuch names no point", "blocks.99.hook_out": "layer=blocks.99.hook_out names no point", "hidden_states[99]": "layer=hidden_states[99] names no point"} {
 				for _, method := range []string{"saliency", "integrated-gradients"} {
 					r := core.Request{Input: methodtest.Row(ids), Method: method, Params: params{"layer": layer}, Runtime: core.RuntimeNative}
 					if _, err := h.Explain(t.Context(), m, r); err == nil || !strings.Contains(err.Error(), want) {

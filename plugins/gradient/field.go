@@ -47,7 +47,32 @@ func newField(m sdk.Model, r *sdk.Request) (*field, error) {
 	if layer := r.Params.String(paramLayer); layer != "" && layer != embeddings {
 		f.point, f.inside = layer, true
 	}
+	switch f.point {
+	case sdk.ReplyTarget, sdk.ReplyLogits, sdk.ReplyProbs, sdk.ReplyLogProbs:
+		return nil, f.unfit()
+	}
+	if len(f.point) > maxName {
+		return nil, invalid("layer has " + strconv.Itoa(len(f.point)) + " bytes, and the name of a point has at most " + strconv.Itoa(maxName) + ": name a point such as blocks.1.hook_out")
+	}
 	return f, nil
+}
+
+// maxName bounds the name of a point, in bytes, as the host does.
+const maxName = 255
+
+// unfit returns the error of a point that does not have values for each token.
+func (f *field) unfit() error {
+	return invalid("layer=" + f.point + " has not one row of values for each of the " + strconv.Itoa(f.tokens) + " tokens: name a point such as blocks.1.hook_out")
+}
+
+// named words the error of a first look at the field where it is the parameter
+// layer that names no point of the model; its code stays.
+func (f *field) named(err error) error {
+	e, ok := errors.AsType[*sdk.Error](err)
+	if !ok || !f.inside || e.Code != sdk.EName && e.Code != sdk.ERange {
+		return err
+	}
+	return sdk.NewError(e.Code, "layer="+f.point+" names no point: "+e.Message)
 }
 
 // size returns the number of components.
@@ -65,14 +90,14 @@ func (f *field) read(ctx context.Context, gradient bool) ([]float64, error) {
 	if !gradient {
 		reply, err := f.model.Forward(ctx, spec)
 		if err != nil {
-			return nil, err
+			return nil, f.named(err)
 		}
 		f.values, err = f.take(reply, f.point)
 		return nil, err
 	}
 	reply, err := sdk.Gradient(ctx, f.model, spec, f.point)
 	if err != nil {
-		return nil, err
+		return nil, f.named(err)
 	}
 	if f.values, err = f.take(reply, f.point); err != nil {
 		return nil, err
@@ -84,7 +109,7 @@ func (f *field) read(ctx context.Context, gradient bool) ([]float64, error) {
 func (f *field) gradient(ctx context.Context) ([]float64, error) {
 	reply, err := sdk.Gradient(ctx, f.model, &sdk.Forward{Masks: f.mask(1)}, f.point)
 	if err != nil {
-		return nil, err
+		return nil, f.named(err)
 	}
 	return f.take(reply, sdk.Grad(f.point))
 }
@@ -116,7 +141,7 @@ func (f *field) measure(reply sdk.Reply, name string, t *sdk.Tensor) error {
 	}
 	pattern := len(t.Shape) == 4 && t.Shape[2] == f.tokens && t.Shape[3] == f.tokens
 	if len(t.Shape) < 2 || t.Shape[0] != 1 || t.Shape[1] != f.tokens || pattern {
-		return invalid("layer=" + f.point + " has not one row of values for each of the " + strconv.Itoa(f.tokens) + " tokens: name a point such as blocks.1.hook_out")
+		return f.unfit()
 	}
 	f.shape = t.Shape[1:]
 	f.width = t.Len() / f.tokens

@@ -295,7 +295,10 @@ func TestRefused(t *testing.T) {
 		"no fill":            {IntegratedGradients{}, []any{"baseline", "mask"}, "use baseline=zero"},
 		"empty lines":        {GradientSHAP{}, []any{"baseline_text", "\n\n"}, "empty lines alone"},
 		"too few":            {GradientSHAP{}, []any{"num_samples", 3, "baseline", "zero,average"}, "use 4 or more"},
-		"a missing layer":    {Saliency{}, []any{"layer", "blocks.7.hook_out"}, "no point blocks.7.hook_out"},
+		"a missing layer":    {Saliency{}, []any{"layer", "blocks.7.hook_out"}, "layer=blocks.7.hook_out names no point: "},
+		"a long layer":       {InputXGradient{}, []any{"layer", strings.Repeat("a", 256)}, "layer has 256 bytes"},
+		"an output":          {GradientSHAP{}, []any{"layer", "logits"}, "layer=logits has not one row of values for each"},
+		"a token too large":  {IntegratedGradients{}, []any{"baseline_token", 9}, "baseline_token=9 is no token of the model, whose ids are 0 to 8"},
 		"too many":           {SmoothGrad{}, []any{"num_samples", 1_000_000_000}, "use at most"},
 		"too many, expected": {GradientSHAP{}, []any{"num_samples", 1_000_000_000}, "use at most"},
 	} {

@@ -26,7 +26,7 @@ type curve struct {
 	seen func(x []float64) // of each row, where set
 }
 
-func (m *curve) Info() sdk.ModelInfo { return sdk.ModelInfo{MaskToken: "[MASK]"} }
+func (m *curve) Info() sdk.ModelInfo { return sdk.ModelInfo{MaskToken: "[MASK]", Vocabulary: 9} }
 
 func (m *curve) Forward(_ context.Context, f *sdk.Forward) (sdk.Reply, error) {
 	return m.evaluate(f, false)

@@ -190,7 +190,7 @@ func resolveFill(p sdk.Params, s settings, m sdk.ModelInfo) (sdk.Fill, error) {
 			}
 		}
 	}
-	return game.Fill(p, automatic, text)
+	return game.Fill(p, m, automatic, text)
 }
 
 // limit returns how many of n features may have a weight, and the selection

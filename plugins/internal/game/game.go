@@ -37,7 +37,7 @@ func Params() []sdk.Param {
 			Doc: "the text of fill=text; empty is ...",
 		},
 		{
-			Name: ParamFillToken, Aliases: []string{"baselines"}, Type: sdk.Int, Default: int64(-1), Min: sdk.Bound(-1), Max: sdk.Bound(1<<31 - 1),
+			Name: ParamFillToken, Type: sdk.Int, Default: int64(-1), Min: sdk.Bound(-1), Max: sdk.Bound(1<<31 - 1),
 			Doc: "the id of the token of fill=token; -1 is none",
 		},
 		{
@@ -68,7 +68,7 @@ type Game struct {
 // an *sdk.Error of code EInvalid where they contradict each other, or where there
 // is no player.
 func New(m sdk.Model, r *sdk.Request) (*Game, error) {
-	fill, err := Fill(r.Params, Automatic(m.Info()), "...")
+	fill, err := Fill(r.Params, m.Info(), Automatic(m.Info()), "...")
 	if err != nil {
 		return nil, err
 	}
@@ -357,8 +357,9 @@ func NoUnits() error {
 
 // Fill returns the fill policy of the parameters: what fill names, or under auto
 // what mask_string or fill_token has, or else automatic. text is that of fill=text
-// without a mask_string. What no policy would read is refused.
-func Fill(p sdk.Params, automatic sdk.FillKind, text string) (sdk.Fill, error) {
+// without a mask_string. What no policy would read is refused, and so is a token
+// that the model does not have.
+func Fill(p sdk.Params, m sdk.ModelInfo, automatic sdk.FillKind, text string) (sdk.Fill, error) {
 	name, mask, token := p.String(ParamFill), p.String(ParamMaskString), FillToken(p)
 	kind, ok := sdk.ParseFill(name)
 	switch {
@@ -380,6 +381,9 @@ func Fill(p sdk.Params, automatic sdk.FillKind, text string) (sdk.Fill, error) {
 	case kind == sdk.FillToken && token < 0:
 		return sdk.Fill{}, sdk.NewError(sdk.EInvalid, "fill=token needs the id of a token: give fill_token")
 	}
+	if err := CheckToken(ParamFillToken, token, m); err != nil {
+		return sdk.Fill{}, err
+	}
 	fill := sdk.Fill{Kind: kind}
 	switch {
 	case kind == sdk.FillToken:
@@ -390,6 +394,15 @@ func Fill(p sdk.Params, automatic sdk.FillKind, text string) (sdk.Fill, error) {
 		fill.Text = mask
 	}
 	return fill, nil
+}
+
+// CheckToken refuses a parameter that is no token of the model's vocabulary, where
+// the host tells how large that is.
+func CheckToken(name string, token int, m sdk.ModelInfo) error {
+	if m.Vocabulary > 0 && token >= m.Vocabulary {
+		return sdk.NewError(sdk.EInvalid, name+"="+strconv.Itoa(token)+" is no token of the model, whose ids are 0 to "+strconv.Itoa(m.Vocabulary-1))
+	}
+	return nil
 }
 
 // FillToken returns the token of fill=token, -1 where none is given, or where a
