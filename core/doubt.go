@@ -21,7 +21,6 @@ type DoubtCode string
 
 // The codes, in the order in which an explanation lists its doubts.
 const (
-	DoubtNotFinite   DoubtCode = "not-finite"  // scores that are no finite numbers
 	DoubtInsensitive DoubtCode = "insensitive" // the sanity check: scores that hardly depend on what the model has learnt
 	DoubtZero        DoubtCode = "zero"        // all scores are zero
 	DoubtEqual       DoubtCode = "equal"       // all scores are the same
@@ -156,16 +155,14 @@ func doubts(x *Explanation) []Doubt {
 			j.largest = size
 		}
 	}
-	if j.finite() {
-		j.sanity()
-		j.same()
-		j.baseline()
-		j.complete()
-		j.fidelity()
-		j.certainty()
-		j.attention()
-		j.rounding()
-	}
+	j.sanity()
+	j.same()
+	j.baseline()
+	j.complete()
+	j.fidelity()
+	j.certainty()
+	j.attention()
+	j.rounding()
 	j.input()
 	return j.doubts
 }
@@ -197,19 +194,6 @@ func (j *judged) asked(name string) float64 {
 		return float64(v)
 	}
 	return 0
-}
-
-func (j *judged) finite() bool {
-	n := 0
-	for _, v := range j.values {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			n++
-		}
-	}
-	if n > 0 {
-		j.add(DoubtNotFinite, "%d of %d scores are no finite numbers, so that the others may be wrong as well.", n, len(j.values))
-	}
-	return n == 0
 }
 
 func (j *judged) sanity() {

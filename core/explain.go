@@ -535,6 +535,9 @@ func (x *Explanation) fill(result *sdk.Explanation, s *session, prefix string) e
 		return out
 	}
 	for i, a := range result.Attributions {
+		if n := notFinite(a.Values); n > 0 {
+			return overflown(x.Method.Name, n, len(a.Values), x.Provenance.DType)
+		}
 		name := prefix + a.Name
 		if i == 0 && prefix != "" {
 			name = strings.TrimSuffix(prefix, ".")
@@ -555,6 +558,30 @@ func (x *Explanation) fill(result *sdk.Explanation, s *session, prefix string) e
 		x.Diagnostics[prefix+d.Name] = Float(d.Value)
 	}
 	return nil
+}
+
+// notFinite returns how many numbers are NaN or infinite.
+func notFinite(values []float64) int {
+	n := 0
+	for _, v := range values {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			n++
+		}
+	}
+	return n
+}
+
+// overflown returns the error of a method that found n of all scores no finite
+// numbers, of a model whose numbers have a format.
+func overflown(method string, n, all int, format string) error {
+	hint := "open the model as f64 (--dtype), whose numbers reach further, or choose another method, or another output (--output)"
+	if format == string(engine.F64) {
+		hint = "choose another method, or another output (--output); the model's weights may be damaged"
+	}
+	return &Error{
+		Kind: KindMethod, Hint: hint,
+		Msg: fmt.Sprintf("method %s: %d of %d scores are NaN or infinite, so that the others may be wrong as well", method, n, all),
+	}
 }
 
 // asFloats widens the elements of a tensor.

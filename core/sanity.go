@@ -29,7 +29,8 @@ type Sanity struct {
 // Values is Spearman's rank correlation of the scores with those of the model itself,
 // and Magnitudes that of their absolute values: 1 where the ranks are the same, 0
 // where all scores of one of the two are the same and those of the other are not, NaN
-// of fewer than two scores, or where the method cuts other units.
+// of fewer than two scores, or where the method cuts other units or
+// finds scores that are not finite.
 type SanityStage struct {
 	Down       string `json:"down"`   // "head", "layer.N" from the last one down, "embeddings"
 	Target     Float  `json:"target"` // what that model answers
@@ -130,7 +131,7 @@ func (m *Model) redrawn(ctx context.Context, block int, seed uint64) (*Model, er
 // rankCorrelations returns the rank correlations of two lists of scores and of their
 // magnitudes, as SanityStage has them.
 func rankCorrelations(a, b []float64) (values, magnitudes float64) {
-	if len(a) != len(b) || len(a) < 2 {
+	if len(a) != len(b) || len(a) < 2 || notFinite(a) > 0 || notFinite(b) > 0 {
 		return math.NaN(), math.NaN()
 	}
 	sizes := func(v []float64) []float64 {

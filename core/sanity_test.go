@@ -18,27 +18,28 @@ import (
 )
 
 // lengths is a method that never looks at the model: a unit is worth its length.
-type lengths struct{}
+type lengths struct{ more float64 }
 
 func (lengths) Info() sdk.Info {
 	return sdk.Info{Name: "lengths", Version: "1.0.0", Summary: "The length of each unit", Source: "none"}
 }
 
-func (lengths) Explain(_ context.Context, _ sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
+func (m lengths) Explain(_ context.Context, _ sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
 	values := make([]float64, len(r.Units))
 	for i, u := range r.Units {
 		values[i] = float64(len(u.Text))
 	}
+	values[0] += m.more
 	return &sdk.Explanation{Attributions: []sdk.Attribution{{Name: "attributions", Over: sdk.OverUnits, Values: values}}}, nil
 }
 
 // withLengths declares it as the one method of a host.
-func withLengths(t *testing.T) *core.Host {
+func withLengths(t *testing.T, more float64, dtype engine.DType) *core.Host {
 	t.Helper()
-	host, err := core.New(core.Options{CacheDir: cacheDir, BuiltinOnly: true, Methods: core.Builtin{
+	host, err := core.New(core.Options{CacheDir: cacheDir, BuiltinOnly: true, DType: string(dtype), Methods: core.Builtin{
 		Registry: []byte("schema = 1\n[[method]]\nname = \"lengths\"\nkind = \"wasm\"\nurl = \"builtin:lengths.wasm\"\nsha256 = \"" + strings.Repeat("0", 64) + "\"\nabi = \"1.0\"\nversion = \"1.0.0\"\nsummary = \"The length of each unit\"\n"),
 		Module:   func(string) ([]byte, error) { return nil, fs.ErrNotExist },
-		Native:   map[string]sdk.Method{"lengths": lengths{}},
+		Native:   map[string]sdk.Method{"lengths": lengths{more}},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +61,7 @@ func codes(x *core.Explanation) (out []core.DoubtCode) {
 // TestSanityOfConstant: a method that never looks at the model does not notice that
 // it has lost all that it had learnt, and is said not to.
 func TestSanityOfConstant(t *testing.T) {
-	host := withLengths(t)
+	host := withLengths(t, 0, engine.F32)
 	x, err := host.Explain(t.Context(), open(t, host, "builtin:sentiment-en"), core.Request{
 		Input: core.Input{Text: long}, Method: "lengths", Runtime: core.RuntimeNative, Sanity: true,
 	})
@@ -236,5 +237,25 @@ func TestSanityStops(t *testing.T) {
 	_, err = tight.Explain(t.Context(), open(t, tight, "builtin:sentiment-en"), r)
 	if _, ok := errors.AsType[*engine.MemoryError](err); !ok || core.KindOf(err) != core.KindInput {
 		t.Errorf("without memory: %v", err)
+	}
+}
+
+// TestNotFinite: scores that are NaN or infinite are no explanation, and the error
+// says what may help.
+func TestNotFinite(t *testing.T) {
+	for name, more := range map[string]float64{"NaN": math.NaN(), "infinite": math.Inf(-1)} {
+		for _, format := range []engine.DType{engine.F32, engine.F64} {
+			t.Run(name+","+string(format), func(t *testing.T) {
+				host := withLengths(t, more, format)
+				x, err := host.Explain(t.Context(), open(t, host, "builtin:sentiment-en"), core.Request{Input: core.Input{Text: "A good film."}, Method: "lengths", Runtime: core.RuntimeNative})
+				e, ok := errors.AsType[*core.Error](err)
+				if !ok || x != nil || e.Kind != core.KindMethod || !strings.Contains(e.Msg, "1 of 4 scores are NaN or infinite") {
+					t.Fatalf("%v, %v", x, err)
+				}
+				if strings.Contains(e.Hint, "--dtype") != (format == engine.F32) || !strings.Contains(e.Hint, "--output") {
+					t.Errorf("hint: %s", e.Hint)
+				}
+			})
+		}
 	}
 }
