@@ -11,6 +11,7 @@ package perturbation
 
 import (
 	"context"
+	"errors"
 	"strconv"
 
 	"github.com/xai-go/xai/plugins/internal/game"
@@ -25,11 +26,12 @@ func Methods() []sdk.Method { return []sdk.Method{FeatureAblation{}, LeaveOneOut
 const maxCells = 1 << 26
 
 // coalitions are those of an explanation with their worth: first all players, then
-// one for each range of them, and last nobody.
+// one for each range of them, and last nobody, unless the model reads no empty input.
 type coalitions struct {
 	players int
 	keep    []uint8
 	worth   []float64
+	empty   bool // nobody is among them
 }
 
 // with adds a coalition that has all players, or none, but for from to until-1.
@@ -48,16 +50,18 @@ func (c *coalitions) of(i int) float64 { return c.worth[1+i] }
 
 func (c *coalitions) whole() float64 { return c.worth[0] }
 
+// nothing is the worth of nobody, where empty is set.
 func (c *coalitions) nothing() float64 { return c.worth[len(c.worth)-1] }
 
 // run evaluates, between the whole input and nothing of it, one coalition for each
-// range of players: without the range, or under alone of nothing else.
+// range of players: without the range, or under alone of nothing else. What ranges
+// take away can be told without nothing of the input, where the model reads no such.
 func run(ctx context.Context, g *game.Game, ranges [][2]int, alone bool) (*coalitions, error) {
 	n := len(g.Players)
 	if (len(ranges)+2)*n > maxCells {
 		return nil, sdk.NewError(sdk.EInvalid, "the input has "+strconv.Itoa(n)+" units, and their variants do not fit into memory: use coarser units (--units sentence), or a larger stride")
 	}
-	c := &coalitions{players: n, keep: make([]uint8, 0, (len(ranges)+2)*n)}
+	c := &coalitions{players: n, empty: true, keep: make([]uint8, 0, (len(ranges)+2)*n)}
 	c.with(1, 0, 0)
 	for _, r := range ranges {
 		if alone {
@@ -69,6 +73,10 @@ func run(ctx context.Context, g *game.Game, ranges [][2]int, alone bool) (*coali
 	c.with(0, 0, 0)
 	var err error
 	c.worth, err = g.Worth(ctx, c.keep)
+	if !alone && n > 1 && g.Empties() && errors.Is(err, &sdk.Error{Code: sdk.EUnsupported}) {
+		c.keep, c.empty = c.keep[:len(c.keep)-n], false
+		c.worth, err = g.Worth(ctx, c.keep)
+	}
 	return c, err
 }
 
@@ -81,22 +89,23 @@ func singles(n int) [][2]int {
 	return ranges
 }
 
-// explained returns an explanation with its baseline, the worth of nothing, how far
-// the values are from adding up to what the whole is worth beyond it, and how well
-// they tell what each coalition is worth, from the whole, or under alone from nothing.
+// explained returns an explanation with its baseline, the worth of nothing, and how
+// far the values are from adding up to what the whole is worth beyond it, where nothing
+// was evaluated; and with how well they tell what each coalition is worth, from the
+// whole, or under alone from nothing.
 func explained(g *game.Game, values []float64, c *coalitions, alone bool) *sdk.Explanation {
 	e := g.Explanation(values, nil)
-	nothing := c.nothing()
-	e.Baseline = &nothing
-	origin := nothing
-	if !alone {
-		origin = c.whole() - num.Sum(values)
+	if c.empty {
+		nothing := c.nothing()
+		e.Baseline = &nothing
+		e.Diagnostics = append(e.Diagnostics, game.Gap(values, c.whole(), nothing))
 	}
-	e.Diagnostics = []sdk.Diagnostic{
-		game.Gap(values, c.whole(), nothing),
-		{Name: "r2", Value: game.R2(values, origin, len(c.worth), func(i int) ([]uint8, float64) {
-			return c.keep[i*c.players : (i+1)*c.players], c.worth[i]
-		})},
+	origin := c.whole() - num.Sum(values)
+	if alone {
+		origin = c.nothing()
 	}
+	e.Diagnostics = append(e.Diagnostics, sdk.Diagnostic{Name: "r2", Value: game.R2(values, origin, len(c.worth), func(i int) ([]uint8, float64) {
+		return c.keep[i*c.players : (i+1)*c.players], c.worth[i]
+	})})
 	return e
 }

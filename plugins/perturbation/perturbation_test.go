@@ -2,7 +2,9 @@ package perturbation
 
 import (
 	"context"
+	"errors"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -26,8 +28,11 @@ func TestConformance(t *testing.T) {
 	for _, m := range []sdk.Method{FeatureAblation{}, LeaveOneOut{}, Occlusion{}} {
 		t.Run(m.Info().Name, func(t *testing.T) {
 			options := sdktest.Options{Exact: true}
+			skipped := skipped
 			if m.Info().Name == "occlusion" {
 				options.Params = map[string]string{"window": "1"}
+			} else { // no parameter has another name
+				skipped = slices.Insert(slices.Clone(skipped), 2, "parameters/aliases")
 			}
 			r := sdktest.Check(t.Context(), sdktest.Method(m), options)
 			var got []string
@@ -195,6 +200,40 @@ func TestDirections(t *testing.T) {
 	}
 	if model.calls != 2 {
 		t.Errorf("%d forwards for two explanations", model.calls)
+	}
+}
+
+// emptied is a formula that reads no input without any unit.
+type emptied struct{ *formula }
+
+func (m emptied) Forward(ctx context.Context, f *sdk.Forward) (sdk.Reply, error) {
+	keep, err := sdk.Values[uint8](f.Units)
+	if err != nil {
+		return nil, err
+	}
+	for row := range slices.Chunk(keep, f.Units.Shape[1]) {
+		if !slices.Contains(row, 1) {
+			return nil, sdk.NewError(sdk.EUnsupported, "nothing to run")
+		}
+	}
+	return m.formula.Forward(ctx, f)
+}
+
+// TestNothingLeft: what units take away is told of models too that read no empty
+// input, without a baseline; what they add to it is not.
+func TestNothingLeft(t *testing.T) {
+	model := emptied{&formula{f: func(keep []uint8) float64 { return float64(keep[0]) + 2*float64(keep[1]*keep[2]) }}}
+	e, err := explain(LeaveOneOut{}, model, 3, sdk.Params{"special": "replace"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]float64{1, 2, 2}, e.Attributions[0].Values); diff != "" || e.Baseline != nil || len(e.Diagnostics) != 1 || e.Diagnostics[0].Name != "r2" {
+		t.Errorf("%s, %v, %+v", diff, e.Baseline, e.Diagnostics)
+	}
+	for name, p := range map[string]sdk.Params{"in": {"special": "replace", "direction": "in"}, "kept": {}} {
+		if _, err := explain(LeaveOneOut{}, model, 3, p); !errors.Is(err, &sdk.Error{Code: sdk.EUnsupported}) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

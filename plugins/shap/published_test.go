@@ -1,12 +1,16 @@
 package shap_test
 
 import (
+	"context"
 	"math"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/xai-go/xai/internal/golden"
 	"github.com/xai-go/xai/plugins/shap"
 	"github.com/xai-go/xai/sdk"
+	"github.com/xai-go/xai/sdk/sdktest"
 )
 
 // multiLayer is the first output of captum's BasicModel_MultiLayer.
@@ -217,6 +221,8 @@ func TestRefusals(t *testing.T) {
 		{shap.Partition{}, 5, []string{"compat", "shap", "fill", "delete"}},
 		{shap.Partition{}, 5, []string{"compat", "shap", "fill", "mask"}}, // of a tokenizer that has none
 		{shap.Partition{}, 5, []string{"compat", "shap", "fill_token", "3"}},
+		{shap.Partition{}, 5, []string{"segments", "tokens"}},
+		{shap.Permutation{}, 5, []string{"collapse", "true"}},
 		{shap.Sampling{}, 20, []string{"num_samples", "100"}},
 		{shap.Sampling{}, 20, []string{"compat", "shap", "num_samples", "30"}},
 		{shap.Sampling{}, 20, []string{"compat", "captum", "max_stderr", "1"}},
@@ -227,6 +233,44 @@ func TestRefusals(t *testing.T) {
 	} {
 		if _, err := try(c.m, c.n, &formula{f: f}, 1, c.params...); err == nil {
 			t.Errorf("%s of %d units with %v is not refused", c.m.Info().Name, c.n, c.params)
+		}
+	}
+}
+
+// continuation is a formula whose outputs are no classes.
+type continuation struct{ *formula }
+
+func (m continuation) Forward(ctx context.Context, f *sdk.Forward) (sdk.Reply, error) {
+	reply, err := m.formula.Forward(ctx, f)
+	return target{reply}, err
+}
+
+type target struct{ sdk.Reply }
+
+func (r target) Tensor(name string, i int) (*sdk.Tensor, error) {
+	if name != sdk.ReplyTarget {
+		return nil, sdk.NewError(sdk.EUnsupported, "no row of "+name)
+	}
+	return r.Reply.Tensor(name, i)
+}
+
+// TestTargetsWithoutClasses: the references that look at all outputs say so where
+// there are none.
+func TestTargetsWithoutClasses(t *testing.T) {
+	for _, m := range []sdk.Method{shap.Partition{}, shap.Sampling{}} {
+		p, err := sdktest.Params(m.Info(), map[string]string{"compat": "shap"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &sdk.Request{Params: p, Text: "w0 w1", Target: sdk.Target{Kind: sdk.KindContinuation, Output: sdk.LogProb}}
+		for i := range 2 {
+			token := sdk.Token{ID: int32(i), Text: "w" + strconv.Itoa(i), Start: 3 * i, End: 3*i + 2}
+			r.Tokens = append(r.Tokens, token)
+			r.Units = append(r.Units, sdk.Unit{Text: token.Text, Tokens: []int{i}, Spans: []sdk.Span{{Start: token.Start, End: token.End}}})
+		}
+		_, err = m.Explain(t.Context(), continuation{&formula{f: func(uint) float64 { return 0 }, mask: "[MASK]"}}, r)
+		if err == nil || !strings.Contains(err.Error(), "use compat=none") {
+			t.Errorf("%s: %v", m.Info().Name, err)
 		}
 	}
 }

@@ -17,6 +17,7 @@ package shap
 
 import (
 	"context"
+	"errors"
 	"math/bits"
 	"slices"
 	"strconv"
@@ -228,10 +229,15 @@ func (g *problem) run(ctx context.Context) error {
 // lookAtAll evaluates the first two coalitions, and has all classes looked at beside
 // the target from then on, unless they are too many.
 func (g *problem) lookAtAll(ctx context.Context) error {
-	if g.request.Target.Kind != sdk.KindRegression {
+	kind := g.request.Target.Kind
+	if kind != sdk.KindRegression {
 		g.labels = -1
 	}
-	return g.run(ctx)
+	err := g.run(ctx)
+	if errors.Is(err, &sdk.Error{Code: sdk.EUnsupported}) && kind != sdk.KindClass && kind != sdk.KindRegression {
+		return sdk.NewError(sdk.EUnsupported, "compat=shap looks at the outputs of all classes, as the reference does, and a target of kind "+kind+" has none: use compat=none")
+	}
+	return err
 }
 
 // estimate is what a method finds for one output.

@@ -17,6 +17,9 @@ const (
 	paramHierarchy = "hierarchy"
 	paramSegments  = "segments"
 	paramCollapse  = "collapse"
+
+	segmentsOffsets = "offsets"
+	collapseAuto    = "auto"
 )
 
 const textCompatDoc = "shap: the players are the segments that the reference's masker cuts the text into, and a masked text is written and tokenised as there; its hierarchy, defaults and way to count"
@@ -31,11 +34,11 @@ func textParams() []sdk.Param {
 			Doc:    "clauses: sentences of clauses of words, by the punctuation of every script; shap: the reference's, which knows that of English; balanced: halves of halves",
 		},
 		{
-			Name: paramSegments, Type: sdk.Enum, Default: "offsets", Values: []string{"offsets", "tokens"},
+			Name: paramSegments, Type: sdk.Enum, Default: segmentsOffsets, Values: []string{segmentsOffsets, "tokens"},
 			Doc: "compat=shap: the players' texts as the reference reads them from a fast tokenizer (offsets) or a slow one (tokens)",
 		},
 		{
-			Name: paramCollapse, Aliases: []string{"collapse_mask_token"}, Type: sdk.Enum, Default: "auto", Values: []string{"auto", "true", "false"},
+			Name: paramCollapse, Aliases: []string{"collapse_mask_token"}, Type: sdk.Enum, Default: collapseAuto, Values: []string{collapseAuto, "true", "false"},
 			Doc: "compat=shap: one mask for neighbours that are dropped together; auto is true unless the mask is the tokenizer's mask token",
 		},
 	}
@@ -51,6 +54,9 @@ func textProblem(m sdk.Model, r *sdk.Request) (*problem, func() *tree, error) {
 		}
 		g, err := newProblem(s, len(s.text), s.fixed, r, maxPlayers)
 		return g, s.tree, err
+	}
+	if r.Params.String(paramSegments) != segmentsOffsets || r.Params.String(paramCollapse) != collapseAuto {
+		return nil, nil, invalid("segments and collapse need compat=shap and a text: they are of the reference's masker of texts; leave them out")
 	}
 	units, err := game.New(m, r)
 	if err != nil {
@@ -106,7 +112,7 @@ func newSegments(m sdk.Model, r *sdk.Request) (*segments, error) {
 	if s.mask == "" {
 		s.mask = "..."
 	}
-	if collapse := p.String(paramCollapse); collapse != "auto" {
+	if collapse := p.String(paramCollapse); collapse != collapseAuto {
 		s.collapse = collapse == "true"
 	}
 	if s.cut(r, p.String(paramSegments) == "tokens"); len(s.text) == 0 {

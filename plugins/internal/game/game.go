@@ -126,6 +126,13 @@ func (g *Game) Tokens() *Game {
 	return other
 }
 
+// Empties reports whether a coalition of nobody may be no token at all, which some
+// models cannot read: every token plays, and those who do not take part are deleted.
+func (g *Game) Empties() bool {
+	fixed := func(t sdk.Token) bool { return t.Fixed }
+	return g.own && g.fill.Kind == sdk.FillDelete && !slices.ContainsFunc(g.request.Tokens, fixed)
+}
+
 // ByToken returns the units without their spans, which the host drops token by
 // token.
 func ByToken(units []sdk.Unit) []sdk.Unit {
