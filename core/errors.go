@@ -136,6 +136,9 @@ const (
 // usage returns a KindUsage error.
 func usage(msg, hint string) error { return &Error{Kind: KindUsage, Msg: msg, Hint: hint} }
 
+// less is how any method has less to do.
+const less = "a shorter text, coarser units, or fewer samples or steps where the method has them"
+
 // methodError classes what a method's run returned: sdk errors that blame the
 // model or the request keep that meaning, the rest is the method's own.
 func methodError(name string, err error) error {
@@ -159,13 +162,13 @@ func methodError(name string, err error) error {
 	if limit, ok := errors.AsType[*LimitError](err); ok {
 		switch limit.Limit {
 		case LimitTimeout:
-			wrapped.Hint = "give it longer with --timeout, or use fewer samples"
+			wrapped.Hint = "give it longer with --timeout, or ask for less: " + less
 		case LimitFuel:
-			wrapped.Hint = "give it more with --fuel, or use fewer samples"
+			wrapped.Hint = "give it more with --fuel, or ask for less: " + less
 		case LimitMemory, LimitOutput, LimitForwards: // as methods.toml calls them
-			wrapped.Hint = "raise " + limit.Limit + " in the method's limits in methods.toml, or use fewer samples"
+			wrapped.Hint = "raise " + limit.Limit + " in the method's limits in methods.toml, or ask for less: " + less
 		default:
-			wrapped.Hint = "use fewer samples"
+			wrapped.Hint = "ask for less: " + less
 		}
 	}
 	return wrapped

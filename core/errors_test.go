@@ -22,6 +22,9 @@ func TestHints(t *testing.T) {
 		msg, hint string
 	}{
 		{engineError("m", &engine.MemoryError{What: "they", Need: 2, Budget: 1}), "m: they need", "--memory"},
+		{engineError("m", &engine.MemoryError{What: "they", Need: 3 << 20, Budget: 1}), "m: they need 3.0 MiB of memory, more than the budget of 1 B", "--memory"},
+		{engineError("m", &engine.OptionError{Option: "threads", Reason: "5000 is too many"}), "threads: 5000", "0"},
+		{methodError("m", limit(LimitTimeout)), "method m: run: did", "a shorter text"},
 		{engineError("m", &engine.InputError{Field: "IDs", Sequence: -1, Token: -1, Reason: "are wrong"}), "m: IDs are wrong", "to what the model takes"},
 		{engineError("m", &fs.PathError{Op: "open", Path: "f", Err: fs.ErrNotExist}), "m: open f", "check the path"},
 		{engineError("m", &checkpoint.MissingError{File: "f", Hint: "write it"}), "m: f is missing", "write it"},

@@ -364,6 +364,9 @@ func (s *session) preferred(ctx context.Context, in Input) (string, error) {
 	case arch.CausalLM, arch.MaskedLM:
 		q.reads = m.reads(s.enc, PredictOptions{})
 		if len(q.reads) == 0 {
+			if m.cutsMask(s.enc) {
+				return "", m.maskBehind()
+			}
 			return "", &Error{Kind: KindInput, Msg: "there is no mask whose token could be explained", Hint: "write " + m.Info().MaskToken + " where a token is to be explained, or name one with --target token:ID@POS"}
 		}
 		q.reads = q.reads[:1]

@@ -89,7 +89,11 @@ func headOf(e *engine.Model) (head, error) {
 // engineError words an error of the engine, which names its own package.
 func engineError(ref string, err error) error {
 	if option, ok := errors.AsType[*engine.OptionError](err); ok {
-		return &Error{Kind: KindUsage, Msg: option.Option + ": " + option.Reason, Err: err}
+		hint := ""
+		if option.Option == "threads" {
+			hint = "use 0, which is all cores, or a number in those bounds"
+		}
+		return &Error{Kind: KindUsage, Msg: option.Option + ": " + option.Reason, Hint: hint, Err: err}
 	}
 	if _, ok := errors.AsType[*point.MismatchError](err); ok {
 		return pointError(ref, err)

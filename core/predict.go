@@ -10,6 +10,7 @@ import (
 	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/tokenizer"
+	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/num"
 )
 
@@ -84,6 +85,7 @@ func (m *Model) Predict(ctx context.Context, inputs []Input, o PredictOptions) (
 		p.Kind = [...]string{"classification", "multi-label", "regression"}[m.head]
 	}
 	var rows []row
+	cut := false      // whether a mask lies behind what the model reads
 	var reads [][]int // positions, where the head does not say itself what it reads
 	for _, in := range inputs {
 		e, err := m.question(in, o)
@@ -92,6 +94,7 @@ func (m *Model) Predict(ctx context.Context, inputs []Input, o PredictOptions) (
 		}
 		rows = append(rows, e.row)
 		reads = append(reads, m.reads(e, o))
+		cut = cut || m.cutsMask(e)
 		p.Rows = append(p.Rows, PredictedRow{Tokens: tokenRefs(e.tokens), Dropped: tokenRefs(e.dropped)})
 	}
 	if m.labels != nil || o.All {
@@ -103,6 +106,9 @@ func (m *Model) Predict(ctx context.Context, inputs []Input, o PredictOptions) (
 	switch p.Task {
 	case arch.CausalLM, arch.MaskedLM:
 		if !slices.ContainsFunc(reads, func(at []int) bool { return len(at) > 0 }) {
+			if cut {
+				return nil, m.maskBehind()
+			}
 			return nil, &Error{Kind: KindInput, Msg: "there is no mask to fill in", Hint: m.maskHint()}
 		}
 		in.Reads = reads
@@ -241,6 +247,23 @@ func (m *Model) reads(e *encoded, o PredictOptions) []int {
 		positions = []int{e.row.n - 1}
 	}
 	return positions
+}
+
+// cutsMask reports whether a mask of the text is among the tokens that did not fit.
+func (m *Model) cutsMask(e *encoded) bool {
+	if m.tokenizer == nil {
+		return false
+	}
+	mask, ok := m.tokenizer.MaskID()
+	return ok && slices.ContainsFunc(e.dropped, func(t sdk.Token) bool { return t.ID == mask })
+}
+
+// maskBehind returns the error of a text whose masks are all among those.
+func (m *Model) maskBehind() error {
+	return &Error{
+		Kind: KindInput, Msg: "the mask lies behind the " + strconv.Itoa(m.MaxTokens()) + " tokens that the model reads of a text",
+		Hint: "shorten what stands before it",
+	}
 }
 
 // maskHint says how a mask is written.

@@ -326,6 +326,7 @@ func TestPredictRefuses(t *testing.T) {
 	}{
 		{"no context", bertQA(t), core.Input{Text: "why ?"}, core.KindUsage, "context"},
 		{"no mask", bertMLM(t), core.Input{Text: "the film"}, core.KindInput, "no mask"},
+		{"a mask behind what is read", bertMLM(t), core.Input{Text: long + "[MASK]"}, core.KindInput, "tokens that the model reads"},
 		{"no target", goldenModel(t, "xlnet-lm", "f32"), core.Input{Raw: ids}, core.KindInput, "no target"},
 		{"too long", goldenModel(t, "gpt2-text", "f32"), core.Input{Text: long}, core.KindInput, "at most"},
 		{"memories for a model without", goldenModel(t, "bert-seqcls", "f32"), core.Input{Raw: &core.Raw{IDs: ids.IDs, Memory: 1, Memories: [][]float32{{1}}}}, core.KindInput, "takes none"},

@@ -119,7 +119,7 @@ func (h *Host) capped(e registry.Entry, err error) error {
 	}
 	return &Error{
 		Kind: KindMethod, Msg: "method " + e.Name + ": " + err.Error(),
-		Hint: "the policy of this machine, " + policy.Path + ", allows no more: use fewer samples, or ask whoever manages it", Err: err,
+		Hint: "the policy of this machine, " + policy.Path + ", allows no more: ask for less, such as " + less + ", or ask whoever manages it", Err: err,
 	}
 }
 

@@ -293,6 +293,12 @@ func (g grammar) placed(expr string) (scalar, error) {
 	wrong := func(reason string) (scalar, error) {
 		hint := "write it as token:ID@POS"
 		switch g.task {
+		case arch.CausalLM:
+			hint += ", or continuation:TEXT for what comes behind the input"
+		case arch.PermutationLM:
+			if g.behind {
+				hint = "write it as token:ID, or continuation:TEXT for more than one token"
+			}
 		case arch.QuestionAnswering:
 			hint = "write it as start@POS, end@POS or span:S-E"
 		case arch.TokenClassification:
@@ -310,8 +316,10 @@ func (g grammar) placed(expr string) (scalar, error) {
 	switch {
 	case behind(expr) != "":
 		return wrong("is nothing that a model for " + g.task + " answers")
-	case !found || err != nil:
+	case !found:
 		return wrong("names no position")
+	case err != nil:
+		return wrong(noPosition(where))
 	case g.task == arch.QuestionAnswering && what == "start":
 		s.kind = sdk.KindStart
 	case g.task == arch.QuestionAnswering && what == "end":
@@ -323,6 +331,11 @@ func (g grammar) placed(expr string) (scalar, error) {
 		s.label, what = g.labels[s.index], strconv.Itoa(s.index)
 	case isToken && g.labels == nil:
 		id, ok := g.token(token)
+		if before, after, at := cutLast(token, "@"); !ok && at {
+			if _, named := g.token(before); named {
+				return wrong(noPosition(after))
+			}
+		}
 		if !ok {
 			return wrong("names no token of the model, whose ids are 0 to " + strconv.Itoa(g.outputs-1))
 		}
@@ -342,6 +355,10 @@ func (g grammar) placed(expr string) (scalar, error) {
 	s.expr = what + "@" + strconv.Itoa(position)
 	s.cells = []cell{{position, s.index}}
 	return s, nil
+}
+
+func noPosition(s string) string {
+	return "has the position " + strconv.Quote(s) + ", which is no whole number"
 }
 
 var spanPattern = regexp.MustCompile(`^span:(\d{1,9})-(\d{1,9})$`)

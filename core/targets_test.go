@@ -652,7 +652,14 @@ func TestTargetsRefuse(t *testing.T) {
 	gpt, qa := openGolden(t, "gpt2-text", Options{}), withWords(t, "bert-qa", "bert-text", "vocab.txt")
 	pair := "the film was good"
 	question, text := Input{Text: "what ?", Pair: &pair}, Input{Text: "the film was good"}
+	mlm, xlnet := withWords(t, "bert-mlm", "bert-text", "vocab.txt"), withWords(t, "xlnet-lm", "tok-spm-xlm", "spiece.model")
 	long := Input{Text: strings.Repeat("film ", 200)}
+	hint := func(err error) string {
+		if e, ok := errors.AsType[*Error](err); ok {
+			return e.Hint
+		}
+		return ""
+	}
 	for _, c := range []struct {
 		model  *Model
 		input  Input
@@ -679,9 +686,14 @@ func TestTargetsRefuse(t *testing.T) {
 		{qa, question, "span:5-99", KindUsage, "99"},
 		{qa, question, "continuation: good", KindUsage, "question-answering"},
 		{qa, question, "5", KindUsage, "names no position"},
+		{gpt, text, "token:5@x", KindUsage, `the position "x"`},
+		{mlm, text, "token:good@x", KindUsage, `the position "x"`},
+		{mlm, Input{Text: strings.Repeat("film ", 4000) + "[MASK]"}, "", KindInput, "behind the"},
+		{gpt, text, "token:5@", KindUsage, "or continuation:TEXT"},
+		{xlnet, text, "token:5@1", KindUsage, "write it as token:ID, or"},
 	} {
 		_, err := c.model.session(t.Context(), &Request{Input: c.input, Units: UnitsWord, Target: c.target})
-		if err == nil || KindOf(err) != c.kind || !strings.Contains(err.Error(), c.want) {
+		if err == nil || KindOf(err) != c.kind || !strings.Contains(err.Error()+" ("+hint(err)+")", c.want) {
 			t.Errorf("%q: error %v of kind %d, want one that says %q", c.target, err, KindOf(err), c.want)
 		}
 	}

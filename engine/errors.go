@@ -51,4 +51,9 @@ func (e *MemoryError) Error() string {
 	return fmt.Sprintf("engine: %s need %s of memory, more than the budget of %s allows: raise the budget or ask for less", e.What, mebibytes(e.Need), mebibytes(e.Budget))
 }
 
-func mebibytes(bytes int64) string { return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20)) }
+func mebibytes(bytes int64) string {
+	if bytes < 1<<20/10 {
+		return fmt.Sprintf("%d B", bytes)
+	}
+	return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20))
+}

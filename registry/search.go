@@ -175,9 +175,9 @@ func search(places []Place, builtin []byte) (*List, error) {
 		file, data, err := readRegistry(p.Path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && p.Origin == OriginFlag:
-			return nil, fmt.Errorf("the registry file %s does not exist; --registry takes the path of a methods.toml: %w", p.Path, err)
+			return nil, &missingError{p.Path, "--registry takes the path of a methods.toml", err}
 		case errors.Is(err, fs.ErrNotExist) && p.Origin == OriginEnv:
-			return nil, fmt.Errorf("the registry file %s does not exist; correct $XAI_METHODS or unset it: %w", p.Path, err)
+			return nil, &missingError{p.Path, "correct $XAI_METHODS or unset it", err}
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR): // of a home that is no folder
 		case seen[file]:
 			continue // a file that is named twice does not shadow itself
@@ -344,3 +344,15 @@ func (l *List) Find(name string) (Entry, error) {
 	near, _ := nearest.Of(name, names)
 	return Entry{}, &NotFoundError{Name: name, Nearest: near}
 }
+
+// missingError is the error of a registry file that was named and is not there.
+type missingError struct {
+	path, advice string
+	err          error
+}
+
+func (e *missingError) Error() string {
+	return "the registry file " + e.path + " does not exist; " + e.advice
+}
+
+func (e *missingError) Unwrap() error { return e.err }

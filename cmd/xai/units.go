@@ -17,7 +17,9 @@ type units struct{ value *string }
 func (u units) String() string { return *u.value }
 func (u units) Type() string   { return "token|word|sentence|spans:…|@FILE" }
 func (u units) Set(s string) error {
-	if *u.value = s; strings.HasPrefix(s, "@") {
+	if *u.value = s; s == "@" {
+		return &core.Error{Kind: core.KindUsage, Msg: "the units name no file", Hint: "write the file behind the @: --units @units.json"}
+	} else if strings.HasPrefix(s, "@") {
 		return nil // read when it is needed
 	}
 	return core.ParseUnits(s)
