@@ -38,6 +38,7 @@ const (
 	DoubtSamples     DoubtCode = "samples"     // a fit to few samples
 	DoubtAttention   DoubtCode = "attention"   // attention, which is no effect
 	DoubtSpecial     DoubtCode = "special"     // attention that special tokens have
+	DoubtCancelled   DoubtCode = "cancelled"   // sums that are rounding alone
 	DoubtRounding    DoubtCode = "rounding"    // what 8 bits change
 	DoubtCut         DoubtCode = "cut"         // tokens that did not fit the model
 	DoubtVariants    DoubtCode = "variants"    // variants of the text that did not
@@ -57,6 +58,7 @@ const (
 	DiagUnsplit   = "unsplit"           // credit that groups of units share evenly, in magnitude
 	DiagEffective = "effective_samples" // of a weighted fit
 	DiagSpecial   = "special_share"     // of attention, that special tokens have
+	DiagSurviving = "surviving_share"   // of a gradient, what summing its components leaves of their magnitudes
 )
 
 // From where on a diagnostic is a doubt.
@@ -96,6 +98,9 @@ const (
 	// DoubtSpecialPart is the part of attention on special tokens from which on the
 	// scores are the smaller part.
 	DoubtSpecialPart = 0.5
+	// DoubtSurvivingPart is the part of the magnitudes of components that their sums
+	// have at least where these are more than what float32 rounds.
+	DoubtSurvivingPart = 1e-5
 	// DoubtRoundingPart is how far 8 bits may move a score, as a part of the largest:
 	// scores are looked at to about a tenth of the largest.
 	DoubtRoundingPart = 0.1
@@ -323,6 +328,9 @@ func (j *judged) attention() {
 	}
 	if share, ok := j.diagnostic(DiagSpecial); ok && share >= DoubtSpecialPart {
 		j.add(DoubtSpecial, "Special tokens, which are no part of the text, have %.0f %% of it: the units share the rest.", 100*share)
+	}
+	if share, ok := j.diagnostic(DiagSurviving); ok && share < DoubtSurvivingPart {
+		j.add(DoubtCancelled, "The components of each token's gradient cancel, so that their sum is rounding alone: reduce=l2 or l1 says how large it is.")
 	}
 }
 

@@ -133,6 +133,8 @@ func TestDoubts(t *testing.T) {
 		}, nil, ""},
 		{"an effect of attention", func(x *Explanation) { x.Method.Needs = []sdk.Need{sdk.NeedForward, sdk.NeedAttentions} }, nil, ""},
 		{"special", func(x *Explanation) { x.Diagnostics["special_share"] = 0.5 }, []DoubtCode{DoubtSpecial}, "50 %"},
+		{"cancelled", func(x *Explanation) { x.Diagnostics["surviving_share"] = 0.9e-5 }, []DoubtCode{DoubtCancelled}, "rounding alone"},
+		{"a sum that is something", func(x *Explanation) { x.Diagnostics["surviving_share"] = 1e-5 }, nil, ""},
 
 		{"rounding", func(x *Explanation) { x.Diagnostics[DiagFloat32Attributed] = 0.031 }, []DoubtCode{DoubtRounding}, "by up to 0.031, and the largest is 0.3"},
 		{"little rounding", func(x *Explanation) { x.Diagnostics[DiagFloat32Attributed] = 0.03 }, nil, ""},

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -407,51 +406,48 @@ func TestGap(t *testing.T) {
 	m := newCurve(func(x []float64) (float64, []float64) {
 		return math.Tanh(20 * (x[0] - 0.9)), []float64{20 * (1 - math.Pow(math.Tanh(20*(x[0]-0.9)), 2))}
 	}, 1)
-	logged := ""
 	run := func(changes ...any) *sdk.Explanation {
-		r := m.request(IntegratedGradients{}, changes...)
-		r.Log = func(level sdk.Level, message string) {
-			if logged = message; level != sdk.Warning {
-				t.Errorf("level %v", level)
-			}
-		}
-		logged = ""
-		e, err := IntegratedGradients{}.Explain(t.Context(), m, r)
+		e, err := IntegratedGradients{}.Explain(t.Context(), m, m.request(IntegratedGradients{}, changes...))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return e
 	}
+	suggested := func(e *sdk.Explanation) int {
+		for _, d := range e.Diagnostics {
+			if d.Name == "suggested_steps" {
+				return int(d.Value)
+			}
+		}
+		return 0
+	}
 	e := run("n_steps", 4)
 	gap, relative := diagnostic(t, e, "completeness_gap"), diagnostic(t, e, "relative_gap")
 	whole, sum := m.request(IntegratedGradients{}).Target.Value-*e.Baseline, e.Attributions[0].Values[0]
 	near(t, "gap", []float64{gap, relative}, []float64{sum - whole, math.Abs(sum-whole) / whole}, 1e-12)
-	if relative < 0.05 || !strings.Contains(logged, "the attributions sum to") {
-		t.Errorf("a gap of %v, and the log has %q", relative, logged)
+	if n := suggested(e); relative < 0.05 || n <= 4 {
+		t.Errorf("a gap of %v, and %d steps are suggested", relative, n)
 	}
 	e = run("n_steps", 4, "max_gap", 0.001)
-	if n := diagnostic(t, e, "n_steps"); diagnostic(t, e, "relative_gap") > 0.001 || n <= 4 || n > 256 || logged != "" {
+	if n := diagnostic(t, e, "n_steps"); diagnostic(t, e, "relative_gap") > 0.001 || n <= 4 || n > 256 || suggested(e) != 0 {
 		t.Errorf("%v steps, and a gap of %v", n, diagnostic(t, e, "relative_gap"))
 	}
 	if change := diagnostic(t, e, "half_steps_difference"); change == 0 || change > 0.1*whole {
 		t.Errorf("the last doubling changed %v", change)
 	}
-	if run("n_steps", 200); logged != "" {
-		t.Errorf("the log has %q", logged)
+	if n := suggested(run("n_steps", 200)); n != 0 {
+		t.Errorf("%d steps are suggested", n)
 	}
-	// Whatever the rule, the steps that the warning names are enough.
+	// Whatever the rule, the steps that are suggested are enough.
 	for rule, first := range map[string]int{gaussLegendre: 3, riemannLeft: 3, riemannRight: 3, riemannMiddle: 6, trapezoid: 3} {
 		for _, compat := range []string{"none", "captum"} {
-			run("ig_method", rule, "n_steps", first, "compat", compat, "special", "keep", "baseline", "zero")
-			_, rest, _ := strings.Cut(logged, "use n_steps=")
-			steps, _, _ := strings.Cut(rest, ",")
-			n, err := strconv.Atoi(steps)
-			if err != nil {
-				t.Errorf("%s, compat=%s: the log has %q", rule, compat, logged)
+			n := suggested(run("ig_method", rule, "n_steps", first, "compat", compat, "special", "keep", "baseline", "zero"))
+			if n <= first {
+				t.Errorf("%s, compat=%s: %d steps are suggested", rule, compat, n)
 				continue
 			}
-			if run("ig_method", rule, "n_steps", n, "compat", compat, "special", "keep", "baseline", "zero"); logged != "" {
-				t.Errorf("%s, compat=%s: with %d steps %q", rule, compat, n, logged)
+			if more := suggested(run("ig_method", rule, "n_steps", n, "compat", compat, "special", "keep", "baseline", "zero")); more != 0 {
+				t.Errorf("%s, compat=%s: with %d steps %d are suggested", rule, compat, n, more)
 			}
 		}
 	}
@@ -501,21 +497,50 @@ func TestStderr(t *testing.T) {
 }
 
 // TestCancelling: gradients whose components cancel, as those at the input of a
-// layer norm do, are warned of where they are summed.
+// layer norm do, say so where they are summed.
 func TestCancelling(t *testing.T) {
 	m := newCurve(func(x []float64) (float64, []float64) { return x[0] - x[1], []float64{1, -1 + 1e-9} }, 3, 1)
 	m.width, m.tokens = 2, m.tokens[:1]
 	for _, method := range []sdk.Method{Saliency{}, SmoothGrad{}} {
-		for reduce, warned := range map[string]bool{"sum": true, "mean": true, "l1": false, "l2": false} {
-			r := m.request(method, "reduce", reduce)
-			var logged string
-			r.Log = func(_ sdk.Level, message string) { logged = message }
-			if _, err := method.Explain(t.Context(), m, r); err != nil {
+		for reduce, summed := range map[string]bool{"sum": true, "mean": true, "l1": false, "l2": false} {
+			e, err := method.Explain(t.Context(), m, m.request(method, "reduce", reduce))
+			if err != nil {
 				t.Fatal(err)
 			}
-			if (logged != "") != warned {
-				t.Errorf("%s, %s: the log has %q", method.Info().Name, reduce, logged)
+			if slices.ContainsFunc(e.Diagnostics, func(d sdk.Diagnostic) bool {
+				return d.Name == "surviving_share" && math.Abs(d.Value-0.5e-9) < 1e-12
+			}) != summed {
+				t.Errorf("%s, %s: %+v", method.Info().Name, reduce, e.Diagnostics)
 			}
+		}
+	}
+}
+
+// TestUnsigned: values that are sizes say so.
+func TestUnsigned(t *testing.T) {
+	m := newCurve(basicModel, 1, 2)
+	for _, c := range []struct {
+		method sdk.Method
+		change []any
+		want   bool
+	}{
+		{Saliency{}, nil, true},
+		{Saliency{}, []any{"reduce", "sum"}, false},
+		{Saliency{}, []any{"reduce", "sum", "abs", true}, true},
+		{InputXGradient{}, nil, false},
+		{InputXGradient{}, []any{"reduce", "l1"}, true},
+		{IntegratedGradients{}, []any{"reduce", "mean"}, false},
+		{SmoothGrad{}, nil, true},
+		{SmoothGrad{}, []any{"reduce", "sum"}, false},
+		{SmoothGrad{}, []any{"reduce", "sum", "variant", "vargrad"}, true},
+		{SmoothGrad{}, []any{"reduce", "mean", "variant", "smoothgrad_sq"}, true},
+	} {
+		e, err := c.method.Explain(t.Context(), m, m.request(c.method, c.change...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.Contains(e.Diagnostics, sdk.Diagnostic{Name: "unsigned", Value: 1}) != c.want {
+			t.Errorf("%s %v: %+v", c.method.Info().Name, c.change, e.Diagnostics)
 		}
 	}
 }

@@ -93,7 +93,7 @@ func (IntegratedGradients) Explain(ctx context.Context, m sdk.Model, r *sdk.Requ
 		}
 		e := s.explanation(values)
 		s.complete(e, values, b.output)
-		s.warn(values, b.output, names[0], rule, n)
+		s.suggest(e, values, b.output, rule, n)
 		diagnose(e, "n_steps", float64(n))
 		if half != nil {
 			change := 0.0

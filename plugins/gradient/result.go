@@ -2,7 +2,6 @@ package gradient
 
 import (
 	"math"
-	"strconv"
 
 	"github.com/xai-go/xai/plugins/internal/game"
 	"github.com/xai-go/xai/sdk"
@@ -15,6 +14,7 @@ type result struct {
 	how     string // reduction
 	units   []sdk.Unit
 	own     bool // units are not the request's
+	sizes   bool // the values of components are, which say how much and not which way
 	over    string
 }
 
@@ -72,6 +72,9 @@ func (s *result) explanation(values []float64) *sdk.Explanation {
 			{Name: "token_attributions", Over: sdk.OverTokens, Values: tokens},
 		},
 	}
+	if s.sizes || s.how == reduceL1 || s.how == reduceL2 {
+		diagnose(e, "unsigned", 1)
+	}
 	if s.own {
 		e.Units = s.units
 	}
@@ -85,14 +88,17 @@ func (s *result) explanation(values []float64) *sdk.Explanation {
 	return e
 }
 
-// cancels warns where the components of every gradient sum to nothing but rounding.
-func (s *result) cancels(gradient []float64) {
-	if s.how != reduceSum && s.how != reduceMean || s.request.Log == nil {
+// cancels adds the diagnostic surviving_share where the components of a gradient are
+// summed: the magnitudes of the sums as a part of those of the components. Next to
+// nothing is left of a gradient at the input of a layer norm, which ignores what all
+// components have in common; the host's doubt says so.
+func (s *result) cancels(e *sdk.Explanation, gradient []float64) {
+	if s.how != reduceSum && s.how != reduceMean {
 		return
 	}
 	sums, sizes := reduced(reduceL1, s.reduced(reduceSum, gradient)), reduced(reduceL1, s.reduced(reduceL1, gradient))
-	if sizes > 0 && sums < float64(1e-5*sizes) {
-		s.request.Log(sdk.Warning, "the components of the gradient cancel, so that their sum is rounding alone: a layer norm ignores what all components have in common; use reduce=l2 or l1")
+	if sizes > 0 {
+		diagnose(e, "surviving_share", sums/sizes)
 	}
 }
 
@@ -114,33 +120,24 @@ func (s *result) complete(e *sdk.Explanation, values []float64, baseline float64
 }
 
 // The parts of what the target is above its baseline, and of the magnitudes of all
-// tokens, by which the sum of integrated values may be off before the user is
-// warned.
+// tokens, by which the sum of integrated values may be off before more steps are
+// suggested.
 const (
 	toleratedGap  = 0.05
 	toleratedPart = 0.01
 )
 
-// warn warns where the sum of integrated values is off, and says how many of the
-// steps of a rule should do.
-func (s *result) warn(values []float64, baseline float64, kind, rule string, n int) {
-	sum, whole := num.Sum(values), s.request.Target.Value-baseline
+// suggest adds the diagnostic suggested_steps where the sum of integrated values is
+// off: how many of the steps of the rule should do. Where none would there is no such.
+func (s *result) suggest(e *sdk.Explanation, values []float64, baseline float64, rule string, n int) {
+	whole := s.request.Target.Value - baseline
 	magnitude := reduced(reduceL1, s.reduced(reduceSum, values))
 	tolerated := max(float64(toleratedGap*math.Abs(whole)), float64(toleratedPart*magnitude))
-	gap := math.Abs(sum - whole)
-	if gap <= tolerated || s.request.Log == nil {
+	gap := math.Abs(num.Sum(values) - whole)
+	if gap <= tolerated {
 		return
 	}
-	asCaptum := s.request.Params.String(paramCompat) == captum
-	remedy := "use another ig_method, such as gausslegendre"
-	if n = enough(rule, n, gap/tolerated, asCaptum); n > 0 {
-		remedy = "use n_steps=" + strconv.Itoa(n) + ", or max_gap=0.01, which finds how many"
+	if n = enough(rule, n, gap/tolerated, s.request.Params.String(paramCompat) == captum); n > 0 {
+		diagnose(e, "suggested_steps", float64(n))
 	}
-	if kind == baseZero {
-		remedy += "; where that does not help, baseline=average, as some models jump at zero vectors"
-	}
-	s.request.Log(sdk.Warning, "the attributions sum to "+number(sum)+", and the target is "+number(whole)+" above its value at the baseline: "+remedy)
 }
-
-// number words a number for a sentence.
-func number(x float64) string { return strconv.FormatFloat(x, 'g', 4, 64) }

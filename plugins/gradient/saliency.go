@@ -38,14 +38,15 @@ func (Saliency) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.
 	if err != nil {
 		return nil, err
 	}
-	if r.Params.Bool("abs") {
+	s := newResult(r, r.Params.String(paramReduce))
+	if s.sizes = r.Params.Bool("abs"); s.sizes {
 		for j, v := range g {
 			g[j] = math.Abs(v)
 		}
 	}
-	s := newResult(r, r.Params.String(paramReduce))
-	s.cancels(g)
-	return s.explanation(g), nil
+	e := s.explanation(g)
+	s.cancels(e, g)
+	return e, nil
 }
 
 // InputXGradient is the input times the gradient: Shrikumar, Greenside,

@@ -68,6 +68,7 @@ func (m SmoothGrad) Explain(ctx context.Context, model sdk.Model, r *sdk.Request
 	}
 	e := newSamples(newResult(r, how), variant, n, f.size(), 1)
 	e.positive, e.biased = p.Bool("abs"), p.String(paramCompat) == captum
+	e.result.sizes = e.positive || variant != smoothMean
 	f.total = n
 	var x *sdk.Explanation
 	err = rounds(n, p.Float("max_stderr"), func(until int) (largest float64, err error) {
@@ -103,7 +104,7 @@ func (m SmoothGrad) Explain(ctx context.Context, model sdk.Model, r *sdk.Request
 		return nil, err
 	}
 	if variant == smoothMean {
-		e.result.cancels(e.values(-1))
+		e.result.cancels(x, e.values(-1))
 	}
 	diagnose(x, "samples", float64(e.n))
 	return x, nil
