@@ -265,6 +265,9 @@ func (j *judged) complete() {
 
 func (j *judged) fidelity() {
 	r2, ok := j.diagnostic(DiagR2)
+	if j.exact() {
+		return
+	}
 	switch {
 	case !ok || r2 >= DoubtR2 || len(j.values) < 2:
 	case r2 <= 0:
@@ -272,6 +275,16 @@ func (j *judged) fidelity() {
 	default:
 		j.add(DoubtFidelity, "Added up, the scores foretell %.0f %% of how the output varies between parts of the input (r² %.2f): units act together, of which one score each says little.", 100*r2, r2)
 	}
+}
+
+// exact reports whether the scores are exactly what they are by definition, shares of
+// value − baseline: they add up to it and nothing of them was sampled. They were not
+// fitted to foretell anything.
+func (j *judged) exact() bool {
+	gap, ok := j.diagnostic(DiagGap)
+	moved, _ := j.moved()
+	errors, sampled := j.diagnostic(DiagMaxStderr)
+	return ok && j.Target.Baseline != nil && math.Abs(gap) <= 1e-9*math.Abs(moved) && (!sampled || errors == 0)
 }
 
 func (j *judged) certainty() {

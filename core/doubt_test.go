@@ -133,6 +133,15 @@ func TestDoubts(t *testing.T) {
 		}, nil, ""},
 		{"an effect of attention", func(x *Explanation) { x.Method.Needs = []sdk.Need{sdk.NeedForward, sdk.NeedAttentions} }, nil, ""},
 		{"special", func(x *Explanation) { x.Diagnostics["special_share"] = 0.5 }, []DoubtCode{DoubtSpecial}, "50 %"},
+		{"exact, of units that act together", func(x *Explanation) {
+			scores(x, 0.3, 0.2, -0.05)
+			baseline(x, 0.95, 0.5)
+			without(x, "max_stderr", "certain_top")
+			x.Diagnostics["r2"], x.Diagnostics["completeness_gap"] = -1.4, 1e-17
+		}, nil, ""},
+		{"sampled, of units that act together", func(x *Explanation) {
+			x.Diagnostics["r2"], x.Diagnostics["completeness_gap"] = -1.4, 0
+		}, []DoubtCode{DoubtFidelity}, "no better than a constant"},
 		{"cancelled", func(x *Explanation) { x.Diagnostics["surviving_share"] = 0.9e-5 }, []DoubtCode{DoubtCancelled}, "rounding alone"},
 		{"a sum that is something", func(x *Explanation) { x.Diagnostics["surviving_share"] = 1e-5 }, nil, ""},
 

@@ -104,8 +104,8 @@ func explained(g *game.Game, values []float64, c *coalitions, alone bool) *sdk.E
 	if alone {
 		origin = c.nothing()
 	}
-	e.Diagnostics = append(e.Diagnostics, sdk.Diagnostic{Name: "r2", Value: game.R2(values, origin, len(c.worth), func(i int) ([]uint8, float64) {
-		return c.keep[i*c.players : (i+1)*c.players], c.worth[i]
+	e.Diagnostics = append(e.Diagnostics, sdk.Diagnostic{Name: "r2", Value: game.R2(values, origin, len(c.worth), func(i int) (keep []uint8, worth, weight float64) {
+		return c.keep[i*c.players : (i+1)*c.players], c.worth[i], 1
 	})})
 	return e
 }

@@ -260,6 +260,7 @@ func (e estimate) worst() float64 {
 // each class beside it.
 func (g *problem) explanation(find func(c int) (estimate, error)) (*sdk.Explanation, error) {
 	var e *sdk.Explanation
+	weight := g.kernel()
 	for c := range 1 + min(g.shown, len(g.classes)) {
 		found, err := find(c)
 		if err != nil {
@@ -280,7 +281,7 @@ func (g *problem) explanation(find func(c int) (estimate, error)) (*sdk.Explanat
 		}
 		diagnostics := []sdk.Diagnostic{
 			game.Gap(found.values, value, g.at(empty, c)),
-			{Name: "r2", Value: game.R2(found.values, g.at(empty, c), len(g.worth)/g.width, func(i int) ([]uint8, float64) { return g.mask(i), g.at(i, c) })},
+			{Name: "r2", Value: game.R2(found.values, g.at(empty, c), len(weight), func(i int) ([]uint8, float64, float64) { return g.mask(i), g.at(i, c), weight[i] })},
 		}
 		if found.stderr != nil {
 			diagnostics = append(diagnostics, game.Certain(found.values, found.stderr)...)
@@ -290,6 +291,31 @@ func (g *problem) explanation(find func(c int) (estimate, error)) (*sdk.Explanat
 		}
 	}
 	return e, nil
+}
+
+// kernel returns the weight of each row that is evaluated, with which Shapley values
+// are the best additive model of all coalitions between nobody and all: a size s of n
+// players that may leave has 1/(s·(n−s)), in equal parts of the coalitions of that size
+// that are there.
+func (g *problem) kernel() []float64 {
+	varying := g.varying()
+	n := len(varying)
+	weight := make([]float64, len(g.worth)/g.width)
+	size := make([]int, len(weight))
+	count := make([]float64, n+1)
+	for row := range size {
+		mask := g.mask(row)
+		for _, i := range varying {
+			size[row] += int(mask[i])
+		}
+		count[size[row]]++
+	}
+	for row, s := range size {
+		if 0 < s && s < n {
+			weight[row] = 1 / float64(float64(s*(n-s))*count[s])
+		}
+	}
+	return weight
 }
 
 // only returns the estimate of a game in which at most one player is not fixed, to

@@ -271,6 +271,18 @@ func TestLaws(t *testing.T) {
 	}
 }
 
+// TestFidelity: r2 is weighted by the Shapley kernel, which Shapley values fit best:
+// of three players of whom two are worth 1 together, half of the differences are left.
+func TestFidelity(t *testing.T) {
+	pair := func(set uint) float64 { return float64(set & 1 * (set >> 1 & 1)) }
+	e := explain(t, shap.Exact{}, 3, &formula{f: pair}, 1)
+	// Values ½, ½, 0. Coalitions of one: 0 for ½, ½, 0; of two: 1 for 1, 0 for ½
+	// twice. Each has the same weight, the mean is 1/6.
+	if r2 := diagnostic(e, "r2"); math.Abs(r2-(1-1/(5.0/6))) > 1e-12 {
+		t.Errorf("r2 %v", r2)
+	}
+}
+
 // TestSymmetry: players that are alike get the same, where nothing is sampled.
 func TestSymmetry(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

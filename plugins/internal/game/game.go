@@ -277,29 +277,30 @@ func Gap(values []float64, value, baseline float64) sdk.Diagnostic {
 // R2 returns how much of the differences between n coalitions an additive model of
 // the values explains, in which nobody is worth origin:
 //
-//	1 − Σ(v(S) − origin − Σ_{i∈S} φᵢ)² / Σ(v(S) − mean)²
+//	1 − Σ wₛ·(v(S) − origin − Σ_{i∈S} φᵢ)² / Σ wₛ·(v(S) − mean)²
 //
 // It is below 0 where a constant is nearer to them, and 1 where there are no
-// differences.
-func R2(values []float64, origin float64, n int, coalition func(i int) (keep []uint8, worth float64)) float64 {
-	mean, left, all := 0.0, 0.0, 0.0
+// differences, or no weight.
+func R2(values []float64, origin float64, n int, coalition func(i int) (keep []uint8, worth, weight float64)) float64 {
+	mean, total, left, all := 0.0, 0.0, 0.0, 0.0
 	for i := range n {
-		_, y := coalition(i)
-		mean += y
+		_, y, w := coalition(i)
+		mean += float64(w * y)
+		total += w
 	}
-	mean /= float64(n)
+	mean /= total
 	for i := range n {
-		keep, y := coalition(i)
+		keep, y, w := coalition(i)
 		sum := origin
 		for j, k := range keep {
 			if k == 1 {
 				sum += values[j]
 			}
 		}
-		left += float64((y - sum) * (y - sum))
-		all += float64((y - mean) * (y - mean))
+		left += float64(w * float64((y-sum)*(y-sum)))
+		all += float64(w * float64((y-mean)*(y-mean)))
 	}
-	if all == 0 {
+	if total == 0 || all == 0 {
 		return 1
 	}
 	return 1 - left/all
