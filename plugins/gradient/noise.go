@@ -3,6 +3,7 @@ package gradient
 import (
 	"math"
 
+	"github.com/xai-go/xai/plugins/internal/game"
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/num"
 )
@@ -72,9 +73,6 @@ func sampling(n, compat int64) []sdk.Param {
 			Name: "num_samples", Aliases: []string{"nsamples", "n_samples", "nt_samples"}, Type: sdk.Int, Default: n, Min: sdk.Bound(2), Max: sdk.Bound(maxSamples), Compat: preset(compat),
 			Doc: "random samples, each a gradient",
 		},
-		{
-			Name: "max_stderr", Type: sdk.Float, Default: 0.0, Min: sdk.Bound(0), Max: sdk.Bound(1e9),
-			Doc: "stop sampling once no unit's standard error is larger than this; num_samples stays the bound, and 0 takes all of them",
-		},
+		game.MaxStderr("num_samples"),
 	}
 }

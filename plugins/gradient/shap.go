@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 
+	"github.com/xai-go/xai/plugins/internal/game"
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/num"
 )
@@ -193,7 +194,7 @@ func (m GradientSHAP) Explain(ctx context.Context, model sdk.Model, r *sdk.Reque
 			}
 		})
 	}
-	err = rounds(n, p.Float("max_stderr"), func(until int) (largest float64, err error) {
+	err = rounds(n, p.Float(game.ParamMaxStderr), func(until int) (largest float64, err error) {
 		for e.n < until && err == nil {
 			err = chunk(until)
 		}

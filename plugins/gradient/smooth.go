@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/xai-go/xai/plugins/internal/game"
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/num"
 )
@@ -71,7 +72,7 @@ func (m SmoothGrad) Explain(ctx context.Context, model sdk.Model, r *sdk.Request
 	e.result.sizes = e.positive || variant != smoothMean
 	f.total = n
 	var x *sdk.Explanation
-	err = rounds(n, p.Float("max_stderr"), func(until int) (largest float64, err error) {
+	err = rounds(n, p.Float(game.ParamMaxStderr), func(until int) (largest float64, err error) {
 		err = f.walk(ctx, until-e.n, func(i int, row []float64) {
 			if m.noise == nil {
 				f.noisy(row, random, deviation)

@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/xai-go/xai/plugins/internal/game"
 )
 
 // class is a set of characters as Python's re reads it: \w, \d and \s hold for
@@ -32,27 +34,20 @@ func (c class) contains(r rune) bool {
 func (m member) contains(r rune) bool {
 	switch m.escape {
 	case 'w':
-		return isWord(r)
+		return game.IsWord(r)
 	case 'W':
-		return !isWord(r)
+		return !game.IsWord(r)
 	case 'd':
 		return unicode.Is(unicode.Nd, r)
 	case 'D':
 		return !unicode.Is(unicode.Nd, r)
 	case 's':
-		return isSpace(r)
+		return game.IsSpace(r)
 	case 'S':
-		return !isSpace(r)
+		return !game.IsSpace(r)
 	}
 	return m.low <= r && r <= m.high
 }
-
-// isWord is Python's \w: str.isalnum, which is every letter and every number,
-// and the underscore. Combining marks are no word characters.
-func isWord(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r) }
-
-// isSpace is Python's str.isspace.
-func isSpace(r rune) bool { return unicode.IsSpace(r) || 0x1c <= r && r <= 0x1f }
 
 // parseClass reads a split expression: one character, one escape or one
 // bracketed class, with an optional +, which changes nothing, as words are what
@@ -168,7 +163,7 @@ func (p *classParser) escape() (member, bool) {
 	case 'v':
 		r = '\v'
 	default:
-		if isWord(r) && r != '_' {
+		if game.IsWord(r) && r != '_' {
 			return member{}, false
 		}
 	}

@@ -56,10 +56,7 @@ func (Method) Info() sdk.Info {
 				Type: sdk.Int, Default: int64(1000), Min: sdk.Bound(2), Max: sdk.Bound(maxSamples), Compat: preset(int64(5000)),
 				Doc: "variants of the input that the linear model is fitted to, the input itself among them",
 			},
-			{
-				Name: "max_stderr", Type: sdk.Float, Default: 0.0, Min: sdk.Bound(0), Max: sdk.Bound(1e9),
-				Doc: "stop as soon as no weight has a larger standard error, and at num_samples in any case; 0 is never",
-			},
+			game.MaxStderr("num_samples"),
 			{
 				Name: "num_features", Aliases: []string{"n_features", "max_features"},
 				Type: sdk.Int, Default: int64(0), Min: sdk.Bound(0), Max: sdk.Bound(maxFeatures), Compat: preset(int64(10)),
@@ -102,10 +99,7 @@ func (Method) Info() sdk.Info {
 				Name: "char_level", Type: sdk.Bool, Default: false,
 				Doc: "compat=lime: features are characters, white space among them, instead of words",
 			},
-			{
-				Name: "top_labels", Type: sdk.Int, Default: int64(0), Min: sdk.Bound(0), Max: sdk.Bound(1000),
-				Doc: "explain this many of the most probable classes too, as attributions class.INDEX, from the same evaluations",
-			},
+			game.TopLabels(),
 		},
 	}
 	for _, p := range game.Params() {
@@ -142,7 +136,7 @@ func resolve(p sdk.Params, m sdk.ModelInfo) (settings, error) {
 	s := settings{
 		compat:    p.String("compat") == "lime",
 		samples:   p.Int("num_samples"),
-		maxStderr: p.Float("max_stderr"),
+		maxStderr: p.Float(game.ParamMaxStderr),
 		features:  p.Int("num_features"),
 		width:     p.Float("kernel_width"),
 		alpha:     p.Float("alpha"),
@@ -151,7 +145,7 @@ func resolve(p sdk.Params, m sdk.ModelInfo) (settings, error) {
 		bow:       p.Bool("bow"),
 		chars:     p.Bool("char_level"),
 		special:   p.String(game.ParamSpecial) == "replace",
-		topLabels: p.Int("top_labels"),
+		topLabels: p.Int(game.ParamTopLabels),
 	}
 	expression := p.String("split_expression")
 	switch {

@@ -28,7 +28,7 @@ func (Kernel) Info() sdk.Info {
 				Type: sdk.Int, Default: int64(0), Min: sdk.Bound(0), Max: sdk.Bound(100_000),
 				Doc: "coalitions beside the input and nothing of it; 0 is 2n+2048 for n units; all of them where there are no more",
 			},
-			maxStderrParam(paramNumSamples),
+			game.MaxStderr(paramNumSamples),
 			sdk.Param{
 				Name: "l1_reg", Type: sdk.String, Default: regNone, Compat: map[string]any{compatSHAP: "num_features(10)"},
 				Doc: "which units may have a value at all, the others get 0: none (all may), num_features(K), aic, bic, auto (aic where less than a fifth of the coalitions is evaluated) or the penalty of a lasso",
@@ -48,7 +48,7 @@ func (Kernel) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 		return nil, err
 	}
 	compat := r.Params.String(paramCompat) == compatSHAP
-	bound := r.Params.Float(paramMaxStderr)
+	bound := r.Params.Float(game.ParamMaxStderr)
 	if compat && bound > 0 {
 		return nil, invalid("max_stderr needs compat=none: the reference draws its whole sample at once")
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/xai-go/xai/plugins/internal/game"
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/num"
 )
@@ -35,11 +36,11 @@ func (Permutation) Info() sdk.Info {
 			Doc:    "the most coalitions that are evaluated, each counted once; 0 is as many as num_samples takes; under compat=shap repeated ones count too, 2n+1 an order of n units",
 		},
 		{
-			Name: paramNumSamples, Aliases: []string{"npermutations", "n_permutations"},
+			Name: paramNumSamples, Aliases: []string{"npermutations", "n_permutations", "nsamples", "n_samples"},
 			Type: sdk.Int, Default: int64(0), Min: sdk.Bound(0), Max: sdk.Bound(100_000),
 			Doc: "orders, each taken forwards and backwards; 0 is 10, or as many as max_evals allows where that is given",
 		},
-		maxStderrParam(paramNumSamples),
+		game.MaxStderr(paramNumSamples),
 		{
 			Name: "order", Type: sdk.Enum, Default: orderAny, Values: []string{orderAny, orderTree},
 			Compat: map[string]any{compatSHAP: orderTree},
@@ -67,7 +68,7 @@ func (Permutation) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*s
 	if r.Params.String("order") == orderTree && (!compat || ofText(r)) {
 		tree = build()
 	}
-	bound := r.Params.Float(paramMaxStderr)
+	bound := r.Params.Float(game.ParamMaxStderr)
 	if compat && bound > 0 {
 		return nil, invalid("max_stderr needs compat=none: the reference draws all of its orders")
 	}

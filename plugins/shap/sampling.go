@@ -24,7 +24,7 @@ func (Sampling) Info() sdk.Info {
 			Compat: map[string]any{compatSHAP: int64(2000), compatCaptum: int64(25)},
 			Doc:    "coalitions that are evaluated; 0 is 2n+2048 for n units, or 16n+2 where that is more; under compat=shap differences of two coalitions, with 0 for 1000n, and under compat=captum orders",
 		},
-		maxStderrParam(paramNumSamples),
+		game.MaxStderr(paramNumSamples),
 	)
 	for i := range all {
 		if all[i].Name == game.ParamFillBy {
@@ -48,7 +48,7 @@ func (Sampling) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.
 		return nil, err
 	}
 	compat := r.Params.String(paramCompat)
-	bound := r.Params.Float(paramMaxStderr)
+	bound := r.Params.Float(game.ParamMaxStderr)
 	if compat != compatNone && bound > 0 {
 		return nil, invalid("max_stderr needs compat=none: the references draw their whole samples")
 	}

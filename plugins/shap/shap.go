@@ -38,8 +38,6 @@ const (
 	paramCompat     = "compat"
 	paramNumSamples = "num_samples"
 	paramMaxEvals   = "max_evals"
-	paramMaxStderr  = "max_stderr"
-	paramTopLabels  = "top_labels"
 )
 
 // The references that the methods replay.
@@ -57,7 +55,7 @@ const (
 	maxEvals   = 1 << 20
 	maxCells   = 1 << 26 // coalitions × players
 	// maxOutputs is how many classes an explanation can look at beside the target.
-	maxOutputs = 1000
+	maxOutputs = game.MaxTopLabels
 	// maxWorth bounds what is remembered of them: a float64 a coalition and output.
 	maxWorth = 1 << 24
 )
@@ -103,7 +101,7 @@ func newProblem(p players, n int, fixed []bool, r *sdk.Request, most int) (*prob
 		return nil, invalid("the input has " + strconv.Itoa(n) + " units and the method takes at most " + strconv.Itoa(most) +
 			": use coarser units (--units sentence) or a shorter text")
 	}
-	g := &problem{players: p, n: n, fixed: fixed, request: r, known: map[string]int{}, labels: r.Params.Int(paramTopLabels)}
+	g := &problem{players: p, n: n, fixed: fixed, request: r, known: map[string]int{}, labels: r.Params.Int(game.ParamTopLabels)}
 	g.shown = g.labels
 	if g.labels != 0 && r.Target.Kind == sdk.KindRegression {
 		return nil, invalid("top_labels needs a classifier and the target is a regression: leave it out")
@@ -343,14 +341,6 @@ func invalid(message string) *sdk.Error { return sdk.NewError(sdk.EInvalid, mess
 // internal wraps an error of the arithmetic.
 func internal(err error) error { return sdk.NewError(sdk.EInternal, err.Error()) }
 
-// maxStderrParam declares max_stderr for a method that another parameter bounds.
-func maxStderrParam(bound string) sdk.Param {
-	return sdk.Param{
-		Name: paramMaxStderr, Type: sdk.Float, Default: 0.0, Min: sdk.Bound(0), Max: sdk.Bound(1e9),
-		Doc: "stop as soon as no value has a larger standard error, and at " + bound + " in any case; 0 is never",
-	}
-}
-
 // params returns a method's parameters: the preset, its own, and those that all
 // methods have.
 func params(presets []string, doc string, own ...sdk.Param) []sdk.Param {
@@ -358,9 +348,6 @@ func params(presets []string, doc string, own ...sdk.Param) []sdk.Param {
 		Name: paramCompat, Type: sdk.Enum, Default: compatNone, Values: append([]string{compatNone}, presets...), Doc: doc,
 	}}
 	all = append(all, own...)
-	all = append(all, sdk.Param{
-		Name: paramTopLabels, Type: sdk.Int, Default: int64(0), Min: sdk.Bound(0), Max: sdk.Bound(maxOutputs),
-		Doc: "explain this many of the most probable classes too, as attributions class.INDEX, from the same evaluations",
-	})
+	all = append(all, game.TopLabels())
 	return append(all, game.Params()...)
 }

@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/xai-go/xai/plugins/internal/game"
@@ -150,7 +149,7 @@ func (s *segments) cut(r *sdk.Request, slow bool) {
 		}
 		u := sdk.Unit{Text: t.Text, Tokens: []int{i}}
 		if inText {
-			u.Text = strings.TrimFunc(r.Text[t.Start:t.End], isSpace)
+			u.Text = strings.TrimFunc(r.Text[t.Start:t.End], game.IsSpace)
 			u.Spans = []sdk.Span{{Start: t.Start, End: t.End}}
 		}
 		separator := inText && t.Special && separates(t.Text)
@@ -193,7 +192,7 @@ func (s *segments) write(keep []uint8) string {
 	if s.pieces {
 		text = strings.ReplaceAll(text, "▁", " ")
 	}
-	return strings.Join(strings.FieldsFunc(text, isSpace), " ")
+	return strings.Join(strings.FieldsFunc(text, game.IsSpace), " ")
 }
 
 // Explanation implements players.
@@ -207,19 +206,13 @@ func (s *segments) Explanation(values, stderr []float64) *sdk.Explanation {
 // tree returns the reference's hierarchy of the segments.
 func (s *segments) tree() *tree { return mergeTree(mergeTokens(s.text), s.separator) }
 
-// isSpace is Python's str.isspace.
-func isSpace(r rune) bool { return unicode.IsSpace(r) || 0x1c <= r && r <= 0x1f }
-
-// isWord is Python's \w.
-func isWord(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r) }
-
 // mergeTokens returns the tokens that the reference's hierarchy scores: segments
 // without white space around them, marked as a continuation where they begin with
 // [A-z] and the segment before them ends in a character of a word.
 func mergeTokens(segments []string) []string {
 	tokens := make([]string, len(segments))
 	for i, s := range segments {
-		tokens[i] = strings.TrimFunc(s, isSpace)
+		tokens[i] = strings.TrimFunc(s, game.IsSpace)
 		if i > 0 && tokens[i-1] != "" && s != "" && 'A' <= s[0] && s[0] <= 'z' && !endsOutside(segments[i-1]) {
 			tokens[i] = "##" + tokens[i]
 		}
@@ -235,14 +228,14 @@ func endsOutside(s string) bool {
 		return false
 	}
 	head := s[:len(s)-n]
-	if !isWord(last) && !strings.Contains(head, "\n") {
+	if !game.IsWord(last) && !strings.Contains(head, "\n") {
 		return true
 	}
 	if last != '\n' {
 		return false
 	}
 	last, n = utf8.DecodeLastRuneInString(head)
-	return n > 0 && !isWord(last) && !strings.Contains(head[:len(head)-n], "\n")
+	return n > 0 && !game.IsWord(last) && !strings.Contains(head[:len(head)-n], "\n")
 }
 
 // mergeTree returns the reference's hierarchy: of all neighbours, the first that have

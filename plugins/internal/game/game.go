@@ -22,6 +22,32 @@ const (
 	ParamSpecial    = "special"
 )
 
+// The names of the parameters that MaxStderr and TopLabels declare.
+const (
+	ParamMaxStderr = "max_stderr"
+	ParamTopLabels = "top_labels"
+)
+
+// MaxTopLabels is how many classes a method explains beside the target at most.
+const MaxTopLabels = 1000
+
+// MaxStderr declares the precision at which a method that samples stops, which another
+// parameter bounds.
+func MaxStderr(bound string) sdk.Param {
+	return sdk.Param{
+		Name: ParamMaxStderr, Type: sdk.Float, Default: 0.0, Min: sdk.Bound(0), Max: sdk.Bound(1e9),
+		Doc: "stop as soon as no value has a larger standard error, and at " + bound + " in any case; 0 is never",
+	}
+}
+
+// TopLabels declares how many classes a method explains beside the target.
+func TopLabels() sdk.Param {
+	return sdk.Param{
+		Name: ParamTopLabels, Type: sdk.Int, Default: int64(0), Min: sdk.Bound(0), Max: sdk.Bound(MaxTopLabels),
+		Doc: "explain this many of the most probable classes too, as attributions class.INDEX, from the same evaluations",
+	}
+}
+
 // auto is the value of ParamFill that leaves the choice to the method.
 const auto = "auto"
 
