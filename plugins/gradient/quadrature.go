@@ -61,7 +61,7 @@ func enough(rule string, n int, factor float64, asCaptum bool) int {
 	default:
 		factor = math.Sqrt(factor)
 	}
-	if steps := math.Ceil(float64(n)*max(factor, 2)/10) * 10; steps <= maxSteps {
+	if steps := float64(math.Ceil(float64(float64(n)*max(factor, 2))/10) * 10); steps <= maxSteps {
 		return int(steps)
 	}
 	if rule == gaussLegendre && n < maxSteps {
