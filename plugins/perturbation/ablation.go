@@ -19,7 +19,7 @@ func (FeatureAblation) Info() sdk.Info {
 		Summary: "What the target loses when a unit is replaced, one unit after the other",
 		Source:  "captum, FeatureAblation",
 		Needs:   []sdk.Need{sdk.NeedForward},
-		Params:  game.Params(),
+		Params:  params(),
 	}
 }
 

@@ -26,16 +26,16 @@ func (Occlusion) Info() sdk.Info {
 		Summary: "What the target loses under a window that slides over the units",
 		Source:  "Zeiler, Fergus 2014, arXiv:1311.2901; captum, Occlusion",
 		Needs:   []sdk.Need{sdk.NeedForward},
-		Params: append([]sdk.Param{
-			{
+		Params: params(
+			sdk.Param{
 				Name: paramWindow, Aliases: []string{"sliding_window_shapes", "window_size"}, Type: sdk.Int, Default: int64(3),
 				Min: sdk.Bound(1), Max: sdk.Bound(1e6), Doc: "units that the window covers",
 			},
-			{
+			sdk.Param{
 				Name: paramStride, Aliases: []string{"strides"}, Type: sdk.Int, Default: int64(1),
 				Min: sdk.Bound(1), Max: sdk.Bound(1e6), Doc: "units by which the window moves on; at most window, so that every unit is covered",
 			},
-		}, game.Params()...),
+		),
 	}
 }
 

@@ -22,6 +22,23 @@ import (
 // Methods returns the methods of the family.
 func Methods() []sdk.Method { return []sdk.Method{FeatureAblation{}, LeaveOneOut{}, Occlusion{}} }
 
+// params declares what the methods after captum's have: its preset, their own
+// parameters and those of all.
+func params(own ...sdk.Param) []sdk.Param {
+	const captum = "captum"
+	all := append([]sdk.Param{{
+		Name: "compat", Type: sdk.Enum, Default: "none", Values: []string{"none", captum},
+		Doc: "captum: the reference's feature masks over tokens, of which each of a unit's is replaced in its place",
+	}}, own...)
+	for _, p := range game.Params() {
+		if p.Name == game.ParamFillBy {
+			p.Compat = map[string]any{captum: "token"}
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
 // maxCells bounds a mask, which has one byte a variant and player.
 const maxCells = 1 << 26
 

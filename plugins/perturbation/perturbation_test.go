@@ -177,6 +177,21 @@ func TestWindows(t *testing.T) {
 	}
 }
 
+// TestPreset: compat=captum replaces tokens in their places.
+func TestPreset(t *testing.T) {
+	for _, m := range []sdk.Method{FeatureAblation{}, Occlusion{}} {
+		for compat, want := range map[string]string{"none": "unit", "captum": "token"} {
+			p, err := sdktest.Params(m.Info(), map[string]string{"compat": compat})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := p.String("fill_by"); got != want {
+				t.Errorf("%s, compat=%s: fill_by=%s", m.Info().Name, compat, got)
+			}
+		}
+	}
+}
+
 // TestDirections: two units that are worth something only together are worth it
 // each when left out, and nothing when added alone.
 func TestDirections(t *testing.T) {
