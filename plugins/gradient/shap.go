@@ -46,18 +46,7 @@ func (GradientSHAP) Info() sdk.Info {
 func (m GradientSHAP) Explain(ctx context.Context, model sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
 	p := r.Params
 	replay := p.String(paramCompat) == captum
-	info := model.Info()
-	automatic := []string{baseZero, baseAverage}
-	switch {
-	case replay:
-		automatic = automatic[:1]
-	case zeroOr(info) == baseAverage:
-		automatic = automatic[1:]
-	}
-	if !replay && info.MaskToken != "" {
-		automatic = append(automatic, baseMask)
-	}
-	names, err := kinds(p, true, automatic...)
+	names, err := kinds(p, true, references(model.Info(), replay)...)
 	if err != nil {
 		return nil, err
 	}
@@ -76,22 +65,9 @@ func (m GradientSHAP) Explain(ctx context.Context, model sdk.Model, r *sdk.Reque
 	if _, err := f.read(ctx, false); err != nil {
 		return nil, err
 	}
-	var bases []baseline
-	draw := -1 // the baseline that is drawn for each sample
-	for _, name := range names {
-		if name == baseVocabulary {
-			if replay {
-				return nil, invalid("baseline=vocabulary needs compat=none: the reference draws from a list of baselines")
-			}
-			draw = len(bases)
-			bases = append(bases, baseline{})
-			continue
-		}
-		all, err := f.baselines(ctx, name, true)
-		if err != nil {
-			return nil, err
-		}
-		bases = append(bases, all...)
+	bases, draw, err := f.gather(ctx, names, replay)
+	if err != nil {
+		return nil, err
 	}
 	strata := len(bases)
 	switch {
@@ -216,4 +192,41 @@ func (m GradientSHAP) Explain(ctx context.Context, model sdk.Model, r *sdk.Reque
 	e.result.complete(x, e.values(-1), output/float64(e.n))
 	diagnose(x, "samples", float64(e.n*each))
 	return x, nil
+}
+
+// references returns the baselines of baseline=auto.
+func references(m sdk.ModelInfo, replay bool) []string {
+	names := []string{baseZero, baseAverage}
+	switch {
+	case replay:
+		names = names[:1]
+	case zeroOr(m) == baseAverage:
+		names = names[1:]
+	}
+	if !replay && m.MaskToken != "" {
+		names = append(names, baseMask)
+	}
+	return names
+}
+
+// gather returns the baselines of those names. That of baseline=vocabulary, which is
+// drawn anew for each sample, is at the index draw, −1 for none, and empty.
+func (f *field) gather(ctx context.Context, names []string, replay bool) (bases []baseline, draw int, err error) {
+	draw = -1
+	for _, name := range names {
+		if name == baseVocabulary {
+			if replay {
+				return nil, draw, invalid("baseline=vocabulary needs compat=none: the reference draws from a list of baselines")
+			}
+			draw = len(bases)
+			bases = append(bases, baseline{})
+			continue
+		}
+		all, err := f.baselines(ctx, name, true)
+		if err != nil {
+			return nil, draw, err
+		}
+		bases = append(bases, all...)
+	}
+	return bases, draw, nil
 }
