@@ -180,20 +180,36 @@ func TestSanity(t *testing.T) {
 func TestSanityTargets(t *testing.T) {
 	models := filepath.Join("..", "testdata", "conformance", "models")
 	pair := "the film was good"
-	host := newHost(t, core.Options{})
+	hosts := map[string]*core.Host{}
+	for _, dtype := range []string{"f32", "f64", "int8"} {
+		hosts[dtype] = newHost(t, core.Options{DType: dtype})
+	}
 	for _, c := range []struct {
-		model string
-		r     core.Request
+		model, dtype string
+		r            core.Request
 	}{
-		{"gpt2-text", core.Request{Input: core.Input{Text: "the film was good"}, Target: "continuation: and not dull", Steps: true}},
-		{"gpt2-text", core.Request{Input: core.Input{Text: "the film was good"}, Method: "saliency"}},
-		{"gpt2-text", core.Request{Input: core.Input{Text: "the film was good"}, Method: "attention-rollout"}},
-		{"bert-text", core.Request{Input: core.Input{Text: "the film was good", Pair: &pair}, Target: "0 - 1", Output: sdk.Logit}},
-		{"distilbert-text", core.Request{Input: core.Input{Text: "the film was good"}, Method: "integrated-gradients", Params: map[string]string{"n_steps": "5"}}},
+		{"gpt2-text", "f32", core.Request{Input: core.Input{Text: "the film was good"}, Target: "continuation: and not dull", Steps: true}},
+		{"gpt2-text", "f32", core.Request{Input: core.Input{Text: "the film was good"}, Method: "saliency"}},
+		{"gpt2-text", "f32", core.Request{Input: core.Input{Text: "the film was good"}, Method: "attention-rollout"}},
+		{"bert-text", "f32", core.Request{Input: core.Input{Text: "the film was good", Pair: &pair}, Target: "0 - 1", Output: sdk.Logit}},
+		{"distilbert-text", "f32", core.Request{Input: core.Input{Text: "the film was good"}, Method: "integrated-gradients", Params: map[string]string{"n_steps": "5"}}},
+		{"bert-text", "f64", core.Request{Input: core.Input{Text: "the film was good"}, Method: "saliency"}},
+		{"bert-text", "int8", core.Request{Input: core.Input{Text: "the film was good"}, Method: "leave-one-out"}},
+		{"bert-qa", "f32", core.Request{Input: core.Input{Text: "was it good ?", Pair: &pair}, Method: "leave-one-out"}},
+		{"xlnet-lm", "f32", core.Request{Input: core.Input{Text: "the film was good"}, Method: "leave-one-out"}},
 	} {
-		t.Run(c.model+" "+c.r.Method+" "+c.r.Target, func(t *testing.T) {
+		t.Run(c.model+" "+c.dtype+" "+c.r.Method+" "+c.r.Target, func(t *testing.T) {
 			c.r.Sanity, c.r.Runtime = true, core.RuntimeNative
-			model := open(t, host, filepath.Join(models, c.model))
+			host := hosts[c.dtype]
+			var model *core.Model
+			switch c.model {
+			case "bert-qa":
+				model = open(t, host, withVocabulary(t, c.model, "bert-text", "vocab.txt"))
+			case "xlnet-lm":
+				model = xlnet(t, core.Options{})
+			default:
+				model = open(t, host, filepath.Join(models, c.model))
+			}
 			x, err := host.Explain(t.Context(), model, c.r)
 			if err != nil {
 				t.Fatal(err)
@@ -209,6 +225,45 @@ func TestSanityTargets(t *testing.T) {
 				last = s.Target
 			}
 		})
+	}
+}
+
+// TestSanityBeside: explanations of the same model at the same time are of its own
+// weights, while the check of another one shuffles copies of them.
+func TestSanityBeside(t *testing.T) {
+	host := newHost(t, core.Options{})
+	model := open(t, host, "builtin:sentiment-en")
+	r := core.Request{Input: core.Input{Text: long}, Method: "leave-one-out", Runtime: core.RuntimeNative}
+	want, err := newHost(t, core.Options{Cache: -1}).Explain(t.Context(), model, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked := make(chan error, 1)
+	go func() {
+		r := r
+		r.Sanity = true
+		x, err := host.Explain(t.Context(), model, r)
+		if err == nil && !cmp.Equal(x.Attributions, want.Attributions) {
+			err = errors.New("what is checked is another explanation")
+		}
+		checked <- err
+	}()
+	for n := 0; ; n++ {
+		x, err := host.Explain(t.Context(), model, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want.Attributions, x.Attributions); diff != "" {
+			t.Fatalf("explanation %d (-alone +beside):\n%s", n, diff)
+		}
+		select {
+		case err := <-checked:
+			if err != nil {
+				t.Error(err)
+			}
+			return
+		default:
+		}
 	}
 }
 

@@ -33,7 +33,7 @@ func (m *Model) Redrawn(ctx context.Context, block int, seed uint64) (*Model, er
 		return nil, err
 	}
 	bytes := tape.RedrawnBytes(m.network, block)
-	if err := m.runners.weigh(ctx, "the weights, and a copy of those that change", bytes); err != nil {
+	if err := m.runners.weigh(ctx, "the weights, and a copy of those that change,", bytes); err != nil {
 		return nil, err
 	}
 	redrawn, err := tape.Redraw(ctx, m.network, block, seed)

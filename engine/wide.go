@@ -28,7 +28,7 @@ func (m *Model) widen(ctx context.Context, r *request) error {
 	}
 	defer func() { m.wide <- wide }()
 	if wide == nil {
-		if err := m.runners.weigh(ctx, "the weights, and those in double precision", tape.WideBytes(m.network)); err != nil {
+		if err := m.runners.weigh(ctx, "the weights, and those in double precision,", tape.WideBytes(m.network)); err != nil {
 			return err
 		}
 		wide = tape.Widen(m.network)

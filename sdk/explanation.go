@@ -41,3 +41,19 @@ type Diagnostic struct {
 	Name  string
 	Value float64
 }
+
+// The names of diagnostics that the host knows the meaning of: whoever writes a
+// method and returns them under these names has them judged, and reported in words.
+// Those of a further attribution begin with its name and a dot.
+const (
+	DiagUnsigned  = "unsigned"          // 1: scores are sizes, which say how much and not which way
+	DiagGap       = "completeness_gap"  // how far the scores are from adding up to value − baseline
+	DiagRelative  = "relative_gap"      // the same as a part of that, of a method that promises no gap
+	DiagR2        = "r2"                // share of the variance of variants that the scores, added up, foretell
+	DiagMaxStderr = "max_stderr"        // the largest standard error
+	DiagCertain   = "certain_top"       // how many of the largest scores are certainly the largest, in order
+	DiagUnsplit   = "unsplit"           // credit that groups of units share evenly, in magnitude
+	DiagEffective = "effective_samples" // of a weighted fit
+	DiagSpecial   = "special_share"     // of attention, that special tokens have
+	DiagSurviving = "surviving_share"   // of a gradient, what summing its components leaves of their magnitudes
+)
