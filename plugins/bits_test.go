@@ -10,6 +10,7 @@ import (
 
 	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/plugins"
+	"github.com/xai-go/xai/sdk"
 )
 
 // settings are what each method runs with beside its defaults, so that the bits of
@@ -56,9 +57,13 @@ func TestModulesGiveTheBitsOfTheirSources(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		for kind, params := range map[string]map[string]string{"default": nil, "other": settings[name]} {
 			t.Run(name+"/"+kind, func(t *testing.T) {
+				var output sdk.Output
+				if params["variant"] == "lrp" { // which starts with a logit
+					output = sdk.Logit
+				}
 				explain := func(runtime string) string {
 					x, err := host.Explain(t.Context(), model, core.Request{
-						Input: core.Input{Text: "Not a bad film, but long."}, Method: name, Params: params, Seed: 7, Runtime: runtime,
+						Input: core.Input{Text: "Not a bad film, but long."}, Method: name, Params: params, Output: output, Seed: 7, Runtime: runtime,
 					})
 					if err != nil {
 						t.Fatal(err)

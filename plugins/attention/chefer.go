@@ -3,6 +3,7 @@ package attention
 import (
 	"context"
 	"math"
+	"slices"
 
 	"github.com/xai-go/xai/sdk"
 )
@@ -91,6 +92,11 @@ func (Chefer) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 	if err != nil {
 		return nil, err
 	}
+	if r.Params.String(paramVariant) == variantFull || slices.Contains(variants[r.Params.String(paramVariant)].rules, sdk.RuleLRPAlpha1) {
+		if err := single(r.Target); err != nil {
+			return nil, err
+		}
+	}
 	name, start, wanted := r.Params.String(paramVariant), r.Params.Int(paramStart), r.Params.Int(paramLayer)
 	steps, all := r.Params.Bool(paramSteps), r.Params.Bool(paramAll)
 	if name == variantFull {
@@ -175,6 +181,18 @@ func (Chefer) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 		e.Tensors = append(e.Tensors, tensor(v.product, products, []string{"layer", "head", "query", "key"}, s.layers, s.heads, s.n, s.n))
 	}
 	return e, nil
+}
+
+// single refuses targets that pass nothing on by LRP: the rule shares out what a
+// logit starts with, and what probabilities and differences start with adds up to 0.
+func single(t sdk.Target) error {
+	if t.Kind == sdk.KindDifference {
+		return invalid("relevance is passed on from one output, and what a difference starts with adds up to 0: explain its two sides one by one")
+	}
+	if t.Output != sdk.Logit {
+		return invalid("relevance is passed on from a logit, and what other scales start with adds up to 0: use --output logit")
+	}
+	return nil
 }
 
 // full attributes the relevance of what the first layer reads, summed over each

@@ -331,6 +331,18 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
+	for _, variant := range []string{variantLRP, variantPartial, variantFull} {
+		for want, target := range map[string]sdk.Target{
+			"use --output logit": {Kind: sdk.KindClass, Output: sdk.Prob, Positions: []int{0}},
+			"one by one":         {Kind: sdk.KindDifference, Output: sdk.Logit, Positions: []int{0}},
+		} {
+			r := request(3, Chefer{}, paramVariant, variant)
+			r.Target = target
+			if _, err := (Chefer{}).Explain(t.Context(), m, r); !errors.Is(err, &sdk.Error{Code: sdk.EInvalid}) || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: error %v, want one that says %q", variant, err, want)
+			}
+		}
+	}
 	for name, c := range map[string]struct {
 		change func(r *sdk.Request)
 		code   sdk.Errno

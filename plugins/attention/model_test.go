@@ -69,7 +69,7 @@ func (r recordedReply) Tensor(name string, index int) (*sdk.Tensor, error) {
 // request is one about n tokens, each of which is a unit, but for the first.
 func request(n int, m sdk.Method, changes ...any) *sdk.Request {
 	r := &sdk.Request{
-		Params: params(m, changes...), Target: sdk.Target{Positions: []int{0}},
+		Params: params(m, changes...), Target: sdk.Target{Output: sdk.Logit, Positions: []int{0}},
 		Progress: func(int, int) error { return nil }, Log: func(sdk.Level, string) {},
 	}
 	for i := range n {
