@@ -55,17 +55,63 @@ func ParseParams(info sdk.Info, given map[string]string) (sdk.Params, error) {
 	return params, nil
 }
 
-func unknownParam(info sdk.Info, name string) error {
+// habits are arguments of other libraries that are no parameters of any method,
+// with what there is for them.
+var habits = map[string]string{
+	"target":       useTarget,
+	"targets":      useTarget,
+	"labels":       useTarget,
+	"label":        useTarget,
+	"class_name":   useTarget,
+	"target_index": useTarget,
+
+	"seed":         useSeed,
+	"random_state": useSeed,
+
+	"output": useOutput,
+	"link":   useOutput,
+
+	"units":        useUnits,
+	"feature_mask": useUnits,
+
+	"batch_size":             inBatches,
+	"internal_batch_size":    inBatches,
+	"perturbations_per_eval": inBatches,
+
+	"return_convergence_delta": "leave it out: where a method has such a gap, the diagnostic " + sdk.DiagGap + " always says it",
+}
+
+const (
+	useTarget = "give it as --target"
+	useSeed   = "give it as --seed"
+	useOutput = "give the scale as --output"
+	useUnits  = "give what gets a score as --units"
+	inBatches = "leave it out: evaluations are batched by the host"
+)
+
+// suggestion returns what to give in the place of a name that the method does not
+// know, empty where nothing comes near.
+func suggestion(info sdk.Info, name string) string {
+	const samples, evaluations = "nsamples n_samples num_samples", "max_evals"
+	if _, ok := info.Param(evaluations); ok && slices.Contains(strings.Fields(samples), name) {
+		return "did you mean " + evaluations + "? "
+	}
+	if there, ok := habits[name]; ok {
+		return there + "; "
+	}
 	var known []string
 	for _, p := range info.Params {
 		known = append(known, p.Name)
 		known = append(known, p.Aliases...)
 	}
-	hint := "see xai methods info " + info.Name
 	if near, ok := nearest.Of(name, known); ok {
-		hint = "did you mean " + near + "? " + hint
+		return "did you mean " + near + "? "
 	}
-	return usage("method "+info.Name+" has no parameter "+strconv.Quote(name), hint)
+	return ""
+}
+
+func unknownParam(info sdk.Info, name string) error {
+	return usage("method "+info.Name+" has no parameter "+strconv.Quote(name), suggestion(info, name)+"see xai methods info "+info.Name)
 }
 
 // parseParam reads one value and checks it against the declaration.

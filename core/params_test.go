@@ -83,6 +83,40 @@ func TestParseParamsRefuses(t *testing.T) {
 	}
 }
 
+// TestParamsOfOtherLibraries: a name that is an argument elsewhere gets what there is
+// for it here, ahead of what is spelt alike.
+func TestParamsOfOtherLibraries(t *testing.T) {
+	evaluations := sdk.Info{Name: "m", Params: []sdk.Param{{Name: "max_evals", Type: sdk.Int, Default: int64(500)}, {Name: "batch_size", Type: sdk.Int, Default: int64(0)}}}
+	for _, test := range []struct {
+		info       sdk.Info
+		name, want string
+	}{
+		{testInfo, "target", "--target"},
+		{testInfo, "labels", "--target"},
+		{testInfo, "random_state", "--seed"},
+		{testInfo, "seed", "--seed"},
+		{testInfo, "link", "--output"},
+		{testInfo, "feature_mask", "--units"},
+		{testInfo, "internal_batch_size", "batched by the host"},
+		{testInfo, "perturbations_per_eval", "batched by the host"},
+		{testInfo, "batch_size", "batched by the host"},
+		{testInfo, "return_convergence_delta", "completeness_gap"},
+		{testInfo, "num_sample", "did you mean num_samples?"},
+		{evaluations, "nsamples", "did you mean max_evals?"},
+		{evaluations, "num_samples", "did you mean max_evals?"},
+		{testInfo, "mask_strings", "did you mean mask_string?"},
+		{testInfo, "colour", "see xai methods info m"},
+	} {
+		_, err := ParseParams(test.info, map[string]string{test.name: "5"})
+		if e, ok := errors.AsType[*Error](err); !ok || !strings.Contains(e.Hint, test.want) || !strings.HasSuffix(e.Hint, "see xai methods info m") {
+			t.Errorf("%s: %v, want a hint at %q", test.name, err, test.want)
+		}
+	}
+	if _, err := ParseParams(evaluations, map[string]string{"batch_size": "5"}); err != nil {
+		t.Errorf("a parameter of the method: %v", err)
+	}
+}
+
 func TestBoundsReadAsTheyAreTyped(t *testing.T) {
 	tests := []struct {
 		name     string

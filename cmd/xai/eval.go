@@ -325,7 +325,7 @@ func (e *assessment) texts(cmd *cobra.Command, args []string) ([]evaluation.Text
 			defer root.Close()
 			documents = root.FS()
 		}
-		if texts, err = evaluation.ReadCorpus(f, f.name, documents); err != nil {
+		if texts, err = evaluation.ReadCorpus(f, f.name, documents, func(message string) { e.log(sdk.Warning, message) }); err != nil {
 			return nil, err
 		}
 	case explained > 0 && !one:

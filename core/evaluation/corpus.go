@@ -8,12 +8,15 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/core/internal/random"
+	"github.com/xai-go/xai/internal/nearest"
 	"github.com/xai-go/xai/sdk/num"
 )
 
@@ -23,6 +26,12 @@ const (
 	maxTexts  = 100_000
 	maxScores = 256 << 20
 )
+
+// maxWarnings bounds how many unknown keys of a corpus are warned of.
+const maxWarnings = 8
+
+// keys are what a line of a corpus may have.
+var keys = []string{"text", "text_pair", "id", "label", "target", "scores", "rationale", "rationale_runes", "evidences"}
 
 // line is a line of a corpus. Of the three ways to say where a rationale is, one
 // is used.
@@ -70,12 +79,13 @@ func (s *scalar) UnmarshalJSON(b []byte) error {
 // and what a human marked in the text as the reason of its label: "rationale",
 // [[start, end], …] in bytes; "rationale_runes", the same in code points; or
 // "evidences", [{"start", "end", "text"}, …] in code points. Other fields are
-// skipped. Lines of ERASER's release, which have an "annotation_id" and no "text", name
+// skipped, and warn, which may be nil, is told of each once. Lines of ERASER's release, which have an "annotation_id" and no "text", name
 // files of documents, which is nil where there are none. name is what errors call the
 // file.
-func ReadCorpus(r io.Reader, name string, documents fs.FS) ([]Text, error) {
+func ReadCorpus(r io.Reader, name string, documents fs.FS, warn func(message string)) ([]Text, error) {
 	var texts []Text
 	lines := make(map[string]int) // id → line
+	skipped := make(map[string]bool)
 	b := bufio.NewReaderSize(r, 1<<16)
 	for at := 1; ; at++ {
 		data, err := readLine(b)
@@ -109,6 +119,17 @@ func ReadCorpus(r io.Reader, name string, documents fs.FS) ([]Text, error) {
 				return nil, wrong(fmt.Sprintf("the id %q is that of line %d, too", t.ID, first), "give each text an id of its own, or none")
 			}
 			lines[t.ID] = at
+			for _, key := range unknownKeys(data) {
+				if warn == nil || skipped[key] || len(skipped) == maxWarnings {
+					continue
+				}
+				skipped[key] = true
+				message := fmt.Sprintf("%s, line %d: the key %.64q is not read", name, at, key)
+				if near, ok := nearest.Of(key, keys); ok {
+					message += "; did you mean " + strconv.Quote(near) + "?"
+				}
+				warn(message)
+			}
 			texts = append(texts, t)
 		}
 		if err == io.EOF {
@@ -218,6 +239,22 @@ func parseLine(data []byte, documents fs.FS) (Text, string) {
 		}
 	}
 	return t, ""
+}
+
+// unknownKeys returns the keys of a line that mean nothing, in order; none of a line
+// of ERASER's release, whose further keys are known to be of no use.
+func unknownKeys(data []byte) []string {
+	var all map[string]json.RawMessage
+	if json.Unmarshal(data, &all) != nil || all["text"] == nil && all["annotation_id"] != nil {
+		return nil
+	}
+	var out []string
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		if !slices.ContainsFunc(keys, func(k string) bool { return strings.EqualFold(k, key) }) {
+			out = append(out, key)
+		}
+	}
+	return out
 }
 
 // problem says what is wrong with JSON.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io/fs"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -518,7 +519,7 @@ func TestReadCorpus(t *testing.T) {
 
 {"id": "b", "text": "größer ist gut", "rationale_runes": [[11, 14]], "target": "POSITIVE", "other": {}}
 {"text": "größer ist gut", "evidences": [{"start": 11, "end": 14, "text": "gut"}], "scores": [1, 2, 3]}
-{"text": "a", "text_pair": "b", "rationale": []}`), "corpus", nil)
+{"text": "a", "text_pair": "b", "rationale": []}`), "corpus", nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -557,12 +558,48 @@ func TestReadCorpus(t *testing.T) {
 		"{\"text\": \"\xff\"}":                                       "is not UTF-8",
 		`{"id": 7, "text": "a"}` + "\n" + `{"id": "7", "text": "b"}`: `line 2: the id "7" is that of line 1`,
 	} {
-		if _, err := ReadCorpus(strings.NewReader(bad), "corpus", nil); core.KindOf(err) != core.KindInput || !strings.Contains(err.Error(), message) {
+		if _, err := ReadCorpus(strings.NewReader(bad), "corpus", nil, nil); core.KindOf(err) != core.KindInput || !strings.Contains(err.Error(), message) {
 			t.Errorf("%s: %v, want %q", bad, err, message)
 		}
 	}
-	if _, err := ReadCorpus(strings.NewReader(strings.Repeat("x", maxLine+1)), "corpus", nil); err == nil || !strings.Contains(err.Error(), "16 MiB") {
+	if _, err := ReadCorpus(strings.NewReader(strings.Repeat("x", maxLine+1)), "corpus", nil, nil); err == nil || !strings.Contains(err.Error(), "16 MiB") {
 		t.Errorf("a long line: %v", err)
+	}
+}
+
+// TestUnknownKeys: what a line has and nothing reads is said once, with what it may
+// have been meant to be.
+func TestUnknownKeys(t *testing.T) {
+	for corpus, want := range map[string][]string{
+		`{"text": "a", "rationales": [[0, 1]]}` + "\n" + `{"text": "b", "rationales": []}`: {`corpus, line 1: the key "rationales" is not read; did you mean "rationale"?`},
+		`{"text": "a"}` + "\n" + `{"text": "b", "colour": 1, "\u001b[2J": 2}`: {
+			`corpus, line 2: the key "\x1b[2J" is not read`, `corpus, line 2: the key "colour" is not read`,
+		},
+		`{"Text": "a", "id": 1, "text_pair": null, "label": "x", "target": "0", "scores": [1], "evidences": []}`: nil,
+		`{"text": "a", "rationale_runes": []}`:                     nil,
+		`{"annotation_id": "a", "evidences": [], "query": "Why?"}`: nil,
+		`{"text": "a", "k1": 1, "k2": 1, "k3": 1, "k4": 1, "k5": 1, "k6": 1, "k7": 1, "k8": 1, "k9": 1}`: {
+			`corpus, line 1: the key "k1" is not read`, `corpus, line 1: the key "k2" is not read`,
+			`corpus, line 1: the key "k3" is not read`, `corpus, line 1: the key "k4" is not read`,
+			`corpus, line 1: the key "k5" is not read`, `corpus, line 1: the key "k6" is not read`,
+			`corpus, line 1: the key "k7" is not read`, `corpus, line 1: the key "k8" is not read`,
+		},
+	} {
+		var got []string
+		warn := func(message string) { got = append(got, message) }
+		if _, err := ReadCorpus(strings.NewReader(corpus), "corpus", fstest.MapFS{"a": {Data: []byte("a")}}, warn); err != nil {
+			t.Errorf("%s: %v", corpus, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", corpus, diff)
+		}
+	}
+	var fields []string
+	for field := range reflect.TypeFor[line]().Fields() {
+		fields = append(fields, field.Tag.Get("json"))
+	}
+	if slices.Sort(fields); !slices.Equal(fields, slices.Sorted(slices.Values(keys))) {
+		t.Errorf("a line has the keys %v", fields)
 	}
 }
 
@@ -571,7 +608,7 @@ func TestReadERASER(t *testing.T) {
 	const review = "a dull  story .\ngrößer\u00a0als \x1cnie .\n"
 	documents := fstest.MapFS{"neg_1.txt": {Data: []byte(review)}, "latin.txt": {Data: []byte("caf\xe9")}, "folder/x": {Data: []byte("x")}}
 	read := func(line string, documents fs.FS) ([]Text, error) {
-		return ReadCorpus(strings.NewReader(line), "val.jsonl", documents)
+		return ReadCorpus(strings.NewReader(line), "val.jsonl", documents, nil)
 	}
 	line := `{"annotation_id": "neg_1.txt", "classification": "NEG", "docids": null, "query": "What?", "evidences": [` +
 		`[{"docid": "neg_1.txt", "start_token": 1, "end_token": 3, "start_sentence": 0, "end_sentence": 1, "text": "dull story"}], ` +
@@ -633,7 +670,7 @@ func FuzzReadCorpus(f *testing.F) {
 	f.Add([]byte(`{"annotation_id": "a", "evidences": [[{"docid": "a", "start_token": 1, "end_token": 2, "text": "b"}]]}`))
 	documents := fstest.MapFS{"a": {Data: []byte("a b\u00a0größer\n")}}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		texts, err := ReadCorpus(bytes.NewReader(data), "corpus", documents)
+		texts, err := ReadCorpus(bytes.NewReader(data), "corpus", documents, nil)
 		if err != nil {
 			return
 		}
