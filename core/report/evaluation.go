@@ -295,7 +295,7 @@ func subjects(e *evaluation.Evaluation) []string {
 	var out []string
 	if len(e.Texts) == 1 {
 		x := &e.Texts[0]
-		out = append(out, fmt.Sprintf("explained: %s = %s, in %s", scalar(&x.Target), number(float64(x.Target.Value)), plural(len(x.Methods[0].Units), "unit")))
+		out = append(out, fmt.Sprintf("explained: %s = %s, in %s", scalar(&x.Target, nil), number(float64(x.Target.Value)), plural(len(x.Methods[0].Units), "unit")))
 	} else {
 		units := 0
 		for i := range e.Texts {
@@ -522,6 +522,7 @@ func settings(e *evaluation.Evaluation) []fact {
 	if intervals(e) {
 		out = append(out, fact(fmt.Sprintf("intervals: %g %% of %d bootstrap samples", 100*s.Confidence, s.Bootstrap)))
 	}
+	out = append(out, fewer(e)...)
 	ran := e.Runs.Explaining.Ran + e.Runs.Measuring.Ran
 	return append(out,
 		fact(fmt.Sprintf("%d rows asked for, %d run: %d to explain, %d to measure", e.Runs.Explaining.Asked+e.Runs.Measuring.Asked, ran, e.Runs.Explaining.Ran, e.Runs.Measuring.Ran)),
@@ -530,6 +531,39 @@ func settings(e *evaluation.Evaluation) []fact {
 		fact(fmt.Sprintf("seed %d", e.Provenance.Seed)),
 		fact(fmt.Sprintf("%.1f s", e.Provenance.WallSeconds)),
 	)
+}
+
+// fewer says how many texts measures had that not all texts of a corpus have, the
+// same number once.
+func fewer(e *evaluation.Evaluation) []fact {
+	var out []fact
+	titles := make(map[string][]string) // by what is said of them
+	var order []string
+	for _, g := range measures {
+		for _, m := range g.list {
+			least, most := len(e.Texts), 0
+			for _, s := range e.Aggregate {
+				if v, ok := s.Measures[m.name]; ok {
+					least, most = min(least, v.Texts), max(most, v.Texts)
+				}
+			}
+			if most == 0 || least == len(e.Texts) {
+				continue
+			}
+			count := strconv.Itoa(least)
+			if least < most {
+				count += " to " + strconv.Itoa(most)
+			}
+			if titles[count] == nil {
+				order = append(order, count)
+			}
+			titles[count] = append(titles[count], m.title)
+		}
+	}
+	for _, count := range order {
+		out = append(out, fact(strings.Join(titles[count], ", ")+": "+count+" of "+plural(len(e.Texts), "text")))
+	}
+	return out
 }
 
 // EvaluationMarkdown writes e as tables of GitHub's Markdown: a row for each method,
