@@ -394,6 +394,17 @@ func TestStopsAtThePrecision(t *testing.T) {
 		if diff := cmp.Diff(e.Attributions[0].Values, same.Attributions[0].Values); diff != "" {
 			t.Errorf("%s: %s", c.method.Info().Name, diff)
 		}
+		// The default of num_samples is no bound of the precision.
+		usual := m.explain(t, c.method, "reduce", c.reduce)
+		limit, samples := diagnostic(t, usual, "max_stderr")/3, diagnostic(t, usual, "samples")
+		e = m.explain(t, c.method, "max_stderr", limit, "reduce", c.reduce)
+		if largest, n := diagnostic(t, e, "max_stderr"), diagnostic(t, e, "samples"); largest > limit || n <= samples {
+			t.Errorf("%s, %s: an error of %v with %v samples, and %v was asked for", c.method.Info().Name, c.reduce, largest, n, limit)
+		}
+		e = m.explain(t, c.method, "max_stderr", 1e-9, "reduce", c.reduce)
+		if n := diagnostic(t, e, "samples"); n != 100*samples {
+			t.Errorf("%s, %s: %v samples for what is out of reach", c.method.Info().Name, c.reduce, n)
+		}
 		e = m.explain(t, c.method, "max_stderr", 1e-9, "num_samples", 40, "reduce", c.reduce)
 		if n := diagnostic(t, e, "samples"); n != 40 {
 			t.Errorf("%s: %v samples of 40", c.method.Info().Name, n)

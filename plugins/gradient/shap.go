@@ -19,9 +19,12 @@ type GradientSHAP struct {
 	from   []int     // its baseline, in tests
 }
 
+// usualPaths is the default of num_samples.
+const usualPaths = 100
+
 // Info implements sdk.Method.
 func (GradientSHAP) Info() sdk.Info {
-	own := sampling(100, 5)
+	own := sampling(usualPaths, 5)
 	own = append(own, sdk.Param{
 		Name: paramBaseline, Aliases: []string{"baselines"}, Type: sdk.String, Default: baseAuto,
 		Doc: "what paths come from, names separated by commas of which samples take one after the other: zero, pad, mask, average, token, text, or vocabulary for other random tokens in every sample; auto is text and token where they are given, else zero (but on XLNet), average and, where the tokenizer has one, mask, and under compat=captum zero alone",
@@ -58,7 +61,7 @@ func (m GradientSHAP) Explain(ctx context.Context, model sdk.Model, r *sdk.Reque
 	if replay {
 		each = 1
 	}
-	n := p.Int("num_samples") / each
+	n := f.samples(usualPaths, each) / each
 	if err := f.checkSamples(n); err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ func (SmoothGrad) Info() sdk.Info {
 			Doc: "take the magnitude of each component of each sample's gradient",
 		},
 	}
-	own = append(own, sampling(50, 5)...)
+	own = append(own, sampling(usualSmooth, 5)...)
 	own = append(own, noiseParams(0.15, 1.0)...)
 	return sdk.Info{
 		Name:    "smoothgrad",
@@ -51,7 +51,7 @@ func (m SmoothGrad) Explain(ctx context.Context, model sdk.Model, r *sdk.Request
 	if err != nil {
 		return nil, err
 	}
-	n := p.Int("num_samples")
+	n := f.samples(usualSmooth, 1)
 	if err := f.checkSamples(n); err != nil {
 		return nil, err
 	}
@@ -109,6 +109,19 @@ func (m SmoothGrad) Explain(ctx context.Context, model sdk.Model, r *sdk.Request
 	}
 	diagnose(x, "samples", float64(e.n))
 	return x, nil
+}
+
+// usualSmooth is the default of num_samples.
+const usualSmooth = 50
+
+// samples returns num_samples, of which each are a draw, or more where that is usual,
+// the default, and max_stderr is given.
+func (f *field) samples(usual, each int) int {
+	n := f.request.Params.Int("num_samples")
+	if n == usual {
+		n = game.Most(f.request.Params, usual, min(maxSamples, each*(maxDraws/f.tokens)))
+	}
+	return n
 }
 
 // checkSamples refuses more samples than memory holds.

@@ -52,6 +52,10 @@ func (Method) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 	if err := s.checkSize(n); err != nil {
 		return nil, err
 	}
+	usual := s.samples
+	if usual == usualSamples {
+		s.samples = game.Most(r.Params, usual, min(maxSamples, maxCells/n))
+	}
 	h, err := newSample(s, r, n)
 	if err != nil {
 		return nil, err
@@ -63,6 +67,9 @@ func (Method) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 	for {
 		if err := ev.run(ctx, h.neighbourhood); err != nil {
 			return nil, err
+		}
+		if s.samples > usual && ev.classes {
+			s.samples = max(h.n, min(s.samples, maxScores/ev.scores.count))
 		}
 		weights = kernel(h.distances(s.metric), s.width)
 		if regression, err = num.NewRegression(h.keep, h.n, n, ev.y, weights); err != nil {

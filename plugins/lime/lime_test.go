@@ -224,6 +224,15 @@ func TestMaxStderr(t *testing.T) {
 	if tight, _, rows := run(stop / 100); len(rows) != len(wholeRows) || diagnostics(tight)["max_stderr"] != stop {
 		t.Errorf("a bound that is not reached took %d rows, and num_samples are %d", len(rows)/6-1, all)
 	}
+	// The default of num_samples does not bound it, but for another it is the same.
+	for samples, most := range map[int]int{1000: 100_000, 1001: 1001} {
+		r := request(text(6), 9, params("num_samples", samples, "max_stderr", stop))
+		m := curved(r)
+		e := explain(t, m, r)
+		if got := diagnostics(e)["max_stderr"]; (got <= stop) != (most > 1001) {
+			t.Errorf("num_samples=%d: an error of %v, and %v was asked for", samples, got, stop)
+		}
+	}
 	if _, err := resolve(params("compat", "lime", "max_stderr", 0.1), sdk.ModelInfo{}); err == nil {
 		t.Error("the reference's sample has no rounds, and max_stderr is taken")
 	}

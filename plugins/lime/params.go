@@ -14,7 +14,11 @@ const (
 	maxSamples  = 100_000
 	maxFeatures = 2000
 	maxCells    = 1 << 25 // samples × features
+	maxScores   = 1 << 24 // samples × classes, where max_stderr says how many samples
 )
+
+// usualSamples is the default of num_samples.
+const usualSamples = 1000
 
 // auto is the value of an enum that leaves the choice to the method.
 const auto = "auto"
@@ -53,7 +57,7 @@ func (Method) Info() sdk.Info {
 			},
 			{
 				Name: "num_samples", Aliases: []string{"nsamples", "n_samples", "n_perturbations"},
-				Type: sdk.Int, Default: int64(1000), Min: sdk.Bound(2), Max: sdk.Bound(maxSamples), Compat: preset(int64(5000)),
+				Type: sdk.Int, Default: int64(usualSamples), Min: sdk.Bound(2), Max: sdk.Bound(maxSamples), Compat: preset(int64(5000)),
 				Doc: "variants of the input that the linear model is fitted to, the input itself among them",
 			},
 			game.MaxStderr("num_samples"),

@@ -66,7 +66,15 @@ func (Kernel) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 		}
 		return g.explanation(func(c int) (estimate, error) { return g.only(c), nil })
 	}
-	samples, err := kernelSamples(r.Params.Int(paramNumSamples), n, compat)
+	samples := r.Params.Int(paramNumSamples)
+	if samples == 0 {
+		room := maxFitted / n
+		if reg.kind != regNone && reg.kind != regFeatures {
+			room = maxAugmented / (2 * n)
+		}
+		samples = g.patient(2*n+2048, room)
+	}
+	samples, err = kernelSamples(samples, n, compat)
 	if err != nil {
 		return nil, err
 	}
@@ -118,9 +126,6 @@ func (Kernel) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 // kernelSamples returns how many coalitions to evaluate beside the input and nothing
 // of it.
 func kernelSamples(samples, n int, compat bool) (int, error) {
-	if samples == 0 {
-		samples = 2*n + 2048
-	}
 	if n <= 30 {
 		samples = min(samples, 1<<n-2)
 	}

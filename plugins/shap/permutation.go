@@ -80,21 +80,16 @@ func (Permutation) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*s
 		}
 		return g.explanation(func(c int) (estimate, error) { return g.only(c), nil })
 	}
-	pairs, evals, err := orderBudget(r.Params, n, compat)
+	pairs, evals, err := g.orderBudget(r.Params, n, compat)
 	if err != nil {
 		return nil, err
 	}
 	if err := g.fits(evals, "num_samples or max_evals"); err != nil {
 		return nil, err
 	}
-	if !compat && tree == nil && g.most() <= evals {
-		t, err := g.enumerate(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return g.explanation(func(c int) (estimate, error) {
-			return estimate{values: t.values(c), stderr: make([]float64, n)}, nil
-		})
+	exact, each := !compat && tree == nil && g.most() <= evals, 2*(n-1)
+	if exact && (bound == 0 || g.most() <= 2+autoPairs*each) {
+		return g.all(ctx)
 	}
 	draw := orders{random: num.NewRand(r.Rand), tree: tree, varying: varying}
 	if compat && tree == nil {
@@ -102,6 +97,9 @@ func (Permutation) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*s
 	}
 	moments := newMoments(g)
 	for next := first(pairs, bound); moments.pairs < pairs; next = moments.pairs {
+		if exact && next*each >= g.most()-g.rows() {
+			return g.all(ctx)
+		}
 		next = min(next, pairs-moments.pairs, max(maxSteps/n, 1))
 		batch, err := g.planOrders(ctx, &draw, next, evals)
 		if err != nil {
@@ -133,9 +131,20 @@ func (Permutation) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*s
 	return e, nil
 }
 
+// all returns the explanation by all coalitions, whose errors are 0.
+func (g *problem) all(ctx context.Context) (*sdk.Explanation, error) {
+	t, err := g.enumerate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return g.explanation(func(c int) (estimate, error) {
+		return estimate{values: t.values(c), stderr: make([]float64, g.n)}, nil
+	})
+}
+
 // orderBudget returns how many orders to draw at most, of n units, and how many
 // coalitions they may have.
-func orderBudget(p sdk.Params, n int, compat bool) (pairs, evals int, err error) {
+func (g *problem) orderBudget(p sdk.Params, n int, compat bool) (pairs, evals int, err error) {
 	pairs, evals = p.Int(paramNumSamples), p.Int(paramMaxEvals)
 	low := func(each int) error {
 		return invalid("max_evals=" + strconv.Itoa(evals) + " is too low for " + strconv.Itoa(n) + " units: one order takes " + strconv.Itoa(each))
@@ -156,7 +165,7 @@ func orderBudget(p sdk.Params, n int, compat bool) (pairs, evals int, err error)
 	}
 	switch {
 	case pairs == 0 && evals == 0:
-		pairs = autoPairs
+		pairs = max(autoPairs, (g.patient(2+autoPairs*each, maxEvals)-2)/each)
 	case pairs == 0: // more than fit where they share coalitions
 		pairs = 4 * (evals / each)
 	}

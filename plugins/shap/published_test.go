@@ -126,6 +126,52 @@ func TestMaxStderr(t *testing.T) {
 	}
 }
 
+// TestMaxStderrAlone: the default number of samples is no bound of the precision that
+// is asked for, and another one is; what cannot be reached ends all the same, with all
+// coalitions where there are few.
+func TestMaxStderrAlone(t *testing.T) {
+	const n = 20
+	few := random(12, 3)
+	f := func(set uint) float64 { return few(set&0xfff^set>>8) + 0.1*few(set>>8) }
+	for _, m := range []sdk.Method{shap.Kernel{}, shap.Permutation{}, shap.Sampling{}} {
+		name := m.Info().Name
+		usual := &formula{f: f}
+		bound := diagnostic(explain(t, m, n, usual, 1), "max_stderr") / 2
+		text := strconv.FormatFloat(bound, 'g', -1, 64)
+		model := &formula{f: f}
+		if worst := diagnostic(explain(t, m, n, model, 1, "max_stderr", text), "max_stderr"); worst > bound || worst == 0 {
+			t.Errorf("%s: an error of %v with %d coalitions, and %v was asked for", name, worst, len(model.asked), bound)
+		}
+		if len(model.asked) <= len(usual.asked) {
+			t.Errorf("%s: %d coalitions, and %d without a bound", name, len(model.asked), len(usual.asked))
+		}
+		least := 2 * (n + 64)
+		if m == (shap.Permutation{}) {
+			least = 2 + 4*2*(n-1)
+		}
+		model = &formula{f: f}
+		explain(t, m, n, model, 1, "max_stderr", "1000")
+		if got := len(model.asked); got > least && got > len(usual.asked) {
+			t.Errorf("%s: %d coalitions for a bound that the first ones reach", name, got)
+		}
+		model = &formula{f: f}
+		if explain(t, m, n, model, 1, "max_stderr", "1e-12"); len(model.asked) > 100_002 {
+			t.Errorf("%s: %d coalitions for a bound that is out of reach", name, len(model.asked))
+		}
+		model = &formula{f: few}
+		e := explain(t, m, 12, model, 1, "max_stderr", "1e-12")
+		if worst := diagnostic(e, "max_stderr"); worst != 0 || len(model.asked) != 1<<12 {
+			t.Errorf("%s: an error of %v with %d of %d coalitions", name, worst, len(model.asked), 1<<12)
+		}
+		golden.Close(t, name, values(e), values(explain(t, shap.Exact{}, 12, &formula{f: few}, 1)), 1e-9)
+	}
+	model := &formula{f: f}
+	explain(t, shap.Permutation{}, n, model, 1, "max_stderr", "1e-12", "num_samples", "10")
+	if most := 2 + 10*2*(n-1); len(model.asked) > most {
+		t.Errorf("%d coalitions of ten orders that were asked for", len(model.asked))
+	}
+}
+
 // TestInteractions: indices of order 2 on a product, whose interactions are known.
 func TestInteractions(t *testing.T) {
 	const n = 4

@@ -73,21 +73,16 @@ func (Sampling) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.
 	case compatCaptum:
 		return g.sampleOrders(ctx, max(samples, 1), num.NewRand(r.Rand))
 	}
+	usual := max(2*n+2048, 2+16*n)
 	if samples == 0 {
-		samples = max(2*n+2048, 2+16*n)
+		samples = g.patient(usual, maxEvals)
 	}
 	samples = min(samples, g.most())
 	if err := g.fits(samples, paramNumSamples); err != nil {
 		return nil, err
 	}
-	if g.most() <= samples {
-		t, err := g.enumerate(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return g.explanation(func(c int) (estimate, error) {
-			return estimate{values: t.values(c), stderr: make([]float64, n)}, nil
-		})
+	if g.most() <= samples && (bound == 0 || g.most() <= usual) {
+		return g.all(ctx)
 	}
 	if samples < 2+8*n {
 		return nil, invalid("num_samples=" + strconv.Itoa(samples) + " is too low for " + strconv.Itoa(n) +
@@ -250,6 +245,9 @@ func (g *problem) sampleDifferences(ctx context.Context, samples int, bound floa
 		}
 		if bound == 0 && goal < total {
 			goal = total
+		}
+		if g.most() <= samples && 2*goal >= g.most()-g.rows() { // four for each new draw
+			return g.all(ctx)
 		}
 		largest, sum := 0.0, 0.0
 		for i := range n {

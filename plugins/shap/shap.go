@@ -54,6 +54,8 @@ const (
 	maxPlayers = 2000
 	maxEvals   = 1 << 20
 	maxCells   = 1 << 26 // coalitions × players
+	// maxPatient is how many coalitions are evaluated for max_stderr unless the user says.
+	maxPatient = 100_000
 	// maxOutputs is how many classes an explanation can look at beside the target.
 	maxOutputs = game.MaxTopLabels
 	// maxWorth bounds what is remembered of them: a float64 a coalition and output.
@@ -324,6 +326,12 @@ func (g *problem) only(c int) estimate {
 		e.values[i] = g.delta(c)
 	}
 	return e
+}
+
+// patient returns how many coalitions to evaluate at most where usual is the default:
+// more under max_stderr, as far as there is room for them.
+func (g *problem) patient(usual, room int) int {
+	return game.Most(g.request.Params, usual, min(room, maxPatient, maxCells/g.n, maxWorth/(1+max(g.labels, 0))))
 }
 
 // fits refuses coalitions that do not fit into memory, where not all that there are

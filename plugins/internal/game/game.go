@@ -31,13 +31,27 @@ const (
 // MaxTopLabels is how many classes a method explains beside the target at most.
 const MaxTopLabels = 1000
 
+// patience is how many times the default of a number of samples are drawn at most where
+// max_stderr is asked for.
+const patience = 100
+
 // MaxStderr declares the precision at which a method that samples stops, which another
-// parameter bounds.
+// parameter bounds. Most says how its default does.
 func MaxStderr(bound string) sdk.Param {
 	return sdk.Param{
 		Name: ParamMaxStderr, Type: sdk.Float, Default: 0.0, Min: sdk.Bound(0), Max: sdk.Bound(1e9),
-		Doc: "stop as soon as no value has a larger standard error, and at " + bound + " in any case; 0 is never",
+		Doc: "stop as soon as no value has a larger standard error, and at " + bound + " in any case, which by default then is up to " + strconv.Itoa(patience) + " times as many; 0 is never",
 	}
+}
+
+// Most returns how many samples a method draws at most whose number of samples is the
+// default, usual: as many, and a hundred times as many, but no more than limit, where
+// max_stderr decides when it stops. Those of a reference are not more than it draws.
+func Most(p sdk.Params, usual, limit int) int {
+	if p.Float(ParamMaxStderr) == 0 || p.String("compat") != "none" {
+		return usual
+	}
+	return max(usual, min(patience*usual, limit))
 }
 
 // TopLabels declares how many classes a method explains beside the target.

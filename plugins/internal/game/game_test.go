@@ -26,6 +26,22 @@ func TestCertain(t *testing.T) {
 	}
 }
 
+// TestMost: the default is no bound where max_stderr is, but for a reference's.
+func TestMost(t *testing.T) {
+	for _, c := range []struct {
+		stderr       float64
+		compat       string
+		limit, usual int
+		want         int
+	}{
+		{0, "none", 5000, 10, 10}, {0.1, "none", 5000, 10, 1000}, {0.1, "none", 500, 10, 500}, {0.1, "none", 5, 10, 10}, {0.1, "captum", 5000, 10, 10},
+	} {
+		if got := Most(sdk.Params{ParamMaxStderr: c.stderr, "compat": c.compat}, c.usual, c.limit); got != c.want {
+			t.Errorf("%+v: %d", c, got)
+		}
+	}
+}
+
 // TestTokens: the tokens of a text are players with their places in it, and are dropped
 // one by one; those of token ids are the request's units.
 func TestTokens(t *testing.T) {
