@@ -196,7 +196,7 @@ func (g *reference) explained(t *testing.T, name string, e *sdk.Explanation, a s
 		if v != 0 {
 			used++
 		}
-		if (v != 0) != (a.Stderr[j] > 0) {
+		if (v != 0) != (a.Stderr[j] > 0) || (v == 0) != math.IsNaN(a.Stderr[j]) {
 			t.Errorf("feature %d has the weight %v and the standard error %v", j, v, a.Stderr[j])
 		}
 	}

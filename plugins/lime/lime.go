@@ -34,7 +34,7 @@ func Methods() []sdk.Method { return []sdk.Method{Method{}} }
 
 // Explain implements sdk.Method. The attribution of a unit is its weight in the
 // linear model: what keeping it adds to the target. A unit that the selection
-// left out has weight and standard error 0. The baseline is the target with
+// left out has the weight 0 and no standard error (NaN). The baseline is the target with
 // every feature dropped; it takes no part in the fit.
 func (Method) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
 	s, err := resolve(r.Params, m.Info())

@@ -2,6 +2,7 @@ package lime
 
 import (
 	"math"
+	"slices"
 
 	"github.com/xai-go/xai/plugins/internal/game"
 	"github.com/xai-go/xai/sdk"
@@ -66,9 +67,10 @@ func (s settings) stderr(h *neighbourhood, f *num.Fit, y0 float64, regression *n
 // onInput returns the fit's value on the input, where every feature is 1.
 func onInput(f *num.Fit) float64 { return f.Intercept + num.Sum(f.Coef) }
 
-// report appends the surrogate to the explanation, over n units.
+// report appends the surrogate to the explanation, over n units, of which those that the
+// selection left out have no standard error.
 func (f *surrogate) report(e *sdk.Explanation, name, prefix string, n int) {
-	a := sdk.Attribution{Name: name, Over: sdk.OverUnits, Values: make([]float64, n), Stderr: make([]float64, n)}
+	a := sdk.Attribution{Name: name, Over: sdk.OverUnits, Values: make([]float64, n), Stderr: slices.Repeat([]float64{math.NaN()}, n)}
 	for i, column := range f.Columns {
 		a.Values[column], a.Stderr[column] = f.Coef[i], f.stderr[i]
 	}

@@ -3,6 +3,7 @@ package shap
 import (
 	"context"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/xai-go/xai/plugins/internal/game"
@@ -190,7 +191,13 @@ func (d *design) solve(ctx context.Context, c int, reg regularisation) (estimate
 		return e, err
 	}
 	if len(columns) == 0 { // as in the reference
+		e.stderr = nil
 		return e, nil
+	}
+	for j := range e.stderr {
+		if !slices.Contains(columns, j) {
+			e.stderr[j] = math.NaN()
+		}
 	}
 	p := len(columns) - 1
 	last := columns[p]

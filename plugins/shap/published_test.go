@@ -172,6 +172,30 @@ func TestMaxStderrAlone(t *testing.T) {
 	}
 }
 
+// TestLeftOut: what the selection leaves out has the value 0 and no standard error, and
+// the largest is that of the others.
+func TestLeftOut(t *testing.T) {
+	const n = 16
+	f := random(n, 3)
+	for _, params := range [][]string{{"num_samples", "300"}, {"max_stderr", "0.02"}, {"num_samples", "300", "compat", "shap"}} {
+		e := explain(t, shap.Kernel{}, n, &formula{f: f}, 1, append(params, "l1_reg", "num_features(3)")...)
+		a, left, worst := e.Attributions[0], 0, 0.0
+		for i, s := range a.Stderr {
+			if math.IsNaN(s) != (a.Values[i] == 0) {
+				t.Errorf("%v: the value %v has the error %v", params, a.Values[i], s)
+			}
+			if math.IsNaN(s) {
+				left++
+			} else {
+				worst = math.Max(worst, s)
+			}
+		}
+		if got := diagnostic(e, "max_stderr"); left != n-3 || got != worst || worst == 0 {
+			t.Errorf("%v: %d are left out, and the largest error is said to be %v, and is %v", params, left, got, worst)
+		}
+	}
+}
+
 // TestInteractions: indices of order 2 on a product, whose interactions are known.
 func TestInteractions(t *testing.T) {
 	const n = 4

@@ -243,7 +243,7 @@ func (g *problem) lookAtAll(ctx context.Context) error {
 // estimate is what a method finds for one output.
 type estimate struct {
 	values      []float64
-	stderr      []float64 // nil where nothing was sampled
+	stderr      []float64 // nil where nothing was sampled; NaN of what a selection left out
 	diagnostics []sdk.Diagnostic
 }
 
@@ -251,7 +251,9 @@ type estimate struct {
 func (e estimate) worst() float64 {
 	worst := 0.0
 	for _, v := range e.stderr {
-		worst = max(worst, v)
+		if v > worst { // not max: what was left out has NaN
+			worst = v
+		}
 	}
 	return worst
 }

@@ -271,7 +271,7 @@ func otherRows(name string, n int) error {
 }
 
 // Explanation returns the result that attributes a value to each player, with
-// standard errors or without (nil).
+// standard errors or without (nil); a player has none of its own where it is NaN.
 func (g *Game) Explanation(values, stderr []float64) *sdk.Explanation {
 	e := &sdk.Explanation{Attributions: []sdk.Attribution{{Name: "attributions", Over: sdk.OverUnits, Values: values, Stderr: stderr}}}
 	if g.own {
@@ -349,10 +349,17 @@ func R2(values []float64, origin float64, n int, coalition func(i int) (keep []u
 // Certain returns the diagnostics of values with standard errors: the largest
 // error, and how many of the values that are largest, in absolute terms, are
 // certainly that, in this order: each further from all smaller ones than two standard
-// errors of their difference.
+// errors of their difference. An error that is NaN is that of a value which a selection
+// left out: it is 0, and was not estimated.
 func Certain(values, stderr []float64) []sdk.Diagnostic {
 	sizes := Magnitudes(values)
 	order := Largest(sizes, -1)
+	stderr = slices.Clone(stderr)
+	for i, e := range stderr {
+		if math.IsNaN(e) {
+			stderr[i] = 0
+		}
+	}
 	apart := func(i, j int) bool {
 		return sizes[i]-sizes[j] > 2*math.Sqrt(float64(stderr[i]*stderr[i])+float64(stderr[j]*stderr[j]))
 	}

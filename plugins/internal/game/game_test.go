@@ -1,6 +1,8 @@
 package game
 
 import (
+	"math"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -17,9 +19,13 @@ func TestCertain(t *testing.T) {
 		"ties":          {[]float64{1, 1, 3}, []float64{0, 0, 0}, 1},
 		"none":          {[]float64{1, 1.1}, []float64{0.1, 0.1}, 0},
 		"a small one's": {[]float64{1, 0.8, 0.7}, []float64{0.01, 0.01, 0.5}, 0},
+		"one left out":  {[]float64{9, 0, 4}, []float64{0.1, math.NaN(), 0.1}, 3},
 		"the first":     {[]float64{9, 5, 4}, []float64{0.1, 1.5, 0.1}, 1},
 	} {
 		d := Certain(c.values, c.stderr)
+		if worst := d[0].Value; math.IsNaN(worst) || slices.ContainsFunc(c.stderr, func(e float64) bool { return e > worst }) {
+			t.Errorf("%s: the largest error of %v is said to be %v", name, c.stderr, worst)
+		}
 		if d[1].Name != "certain_top" || d[1].Value != c.want {
 			t.Errorf("%s: %+v, want %v", name, d[1], c.want)
 		}
