@@ -78,8 +78,8 @@ const (
 	// Yan, who define completeness, advise to integrate until it is within 5 %
 	// (arXiv:1703.01365, section 5).
 	DoubtGapPart = 0.05
-	// DoubtTogetherPart is the same for methods that promise nothing: where more than
-	// half is amiss, units act together more than one at a time.
+	// DoubtTogetherPart is the same for methods that take one unit at a time and promise
+	// no sum: where more than half is amiss, units act together more than alone.
 	DoubtTogetherPart = 0.5
 	// DoubtR2 is the share of the variance below which what the scores leave out is
 	// more than what they hold.
@@ -251,7 +251,7 @@ func (j *judged) complete() {
 	moved, some := j.moved()
 	relative, promised := j.diagnostic(DiagRelative)
 	gap, ok := j.diagnostic(DiagGap)
-	if _, surrogate := j.diagnostic(DiagR2); !some || surrogate {
+	if !some || j.fitted() {
 		return
 	}
 	switch {
@@ -260,6 +260,16 @@ func (j *judged) complete() {
 	case !promised && ok && math.Abs(gap) > DoubtTogetherPart*math.Abs(moved):
 		j.add(DoubtTogether, "The scores add up to %s, and the whole input moves the output by %s: units act together, or stand in for each other, which no score of one at a time shows.", figure(moved+gap), figure(moved))
 	}
+}
+
+// fitted reports whether the scores were fitted to what the model says of variants, or
+// are averages over them, so that r² judges them: other methods that have one take a
+// unit at a time, or add up.
+func (j *judged) fitted() bool {
+	_, surrogate := j.diagnostic(DiagR2)
+	_, fit := j.diagnostic(DiagEffective)
+	_, sampled := j.diagnostic(DiagMaxStderr)
+	return surrogate && (fit || sampled)
 }
 
 func (j *judged) fidelity() {
@@ -309,7 +319,11 @@ func (j *judged) certainty() {
 		}
 	}
 	if v, ok := j.diagnostic(DiagEffective); ok && v < float64(DoubtSamplesPerUnit*len(j.values)) {
-		j.add(DoubtSamples, "The fit rests on %s effective samples for %d units: use more samples, or a wider kernel.", figure(v), len(j.values))
+		units := "one unit"
+		if n := len(j.values); n != 1 {
+			units = strconv.Itoa(n) + " units"
+		}
+		j.add(DoubtSamples, "The fit rests on %s effective samples for %s: use more samples, or a wider kernel.", figure(v), units)
 	}
 }
 

@@ -95,6 +95,14 @@ func TestDoubts(t *testing.T) {
 		{"tolerable gap", func(x *Explanation) { without(x, "r2"); x.Diagnostics["relative_gap"] = 0.05 }, nil, ""},
 		{"gap of a surrogate", func(x *Explanation) { x.Diagnostics["completeness_gap"] = -0.4 }, nil, ""},
 		{"together", func(x *Explanation) { without(x, "r2"); x.Diagnostics["completeness_gap"] = -0.4 }, []DoubtCode{DoubtTogether}, "add up to 0.05, and the whole input moves the output by 0.45"},
+		{"together, whatever r² says", func(x *Explanation) {
+			without(x, "effective_samples", "max_stderr", "certain_top")
+			x.Diagnostics["completeness_gap"] = -0.4
+		}, []DoubtCode{DoubtTogether}, "add up to 0.05"},
+		{"samples, judged by r²", func(x *Explanation) {
+			without(x, "effective_samples")
+			x.Diagnostics["completeness_gap"] = -0.4
+		}, nil, ""},
 		{"mostly alone", func(x *Explanation) { without(x, "r2"); x.Diagnostics["completeness_gap"] = -0.2 }, nil, ""},
 		{"fidelity", func(x *Explanation) { x.Diagnostics["r2"] = 0.42 }, []DoubtCode{DoubtFidelity}, "42 %"},
 		{"no fidelity", func(x *Explanation) { x.Diagnostics["r2"] = -1.07 }, []DoubtCode{DoubtFidelity}, "no better than a constant (r² -1.07)"},

@@ -164,6 +164,10 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 	if err := x.fill(result, s, ""); err != nil {
 		return nil, methodError(info.Name, err)
 	}
+	same := func(a, b Unit) bool { return slices.Equal(a.Tokens, b.Tokens) }
+	if r.Units != UnitsWord && r.Log != nil && !s.enc.raw && !slices.EqualFunc(unitRefs(s.units), x.Input.Units, same) {
+		r.Log(sdk.Warning, "with these settings the method "+info.Name+" cuts the text into units of its own, not those that were asked for ("+r.Units+")")
+	}
 	x.Target.Steps = s.steps()
 	if r.Steps {
 		if err := s.eachStep(ctx, x, ready.run, request); err != nil {

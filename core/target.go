@@ -246,6 +246,19 @@ func (g grammar) scalars(expr string) ([]scalar, error) {
 	if g.task != arch.SequenceClassification && strings.Count(expr, " - ") > 1 {
 		return nil, usage("the target "+strconv.Quote(expr)+" is more than a difference of two", "xai activations --grad-of takes longer sums, as logits[b,i,j] + …")
 	}
+	if g.task == arch.SequenceClassification && len(expr) <= 256 { // a minus without its spaces is part of a label
+		for i := range expr {
+			if expr[i] != '-' {
+				continue
+			}
+			a, b := strings.TrimSpace(expr[:i]), strings.TrimSpace(expr[i+1:])
+			_, errA := g.class(a)
+			_, errB := g.class(b)
+			if errA == nil && errB == nil {
+				return nil, usage("the model has no class "+strconv.Quote(expr), "a difference has spaces around its minus: "+a+" - "+b)
+			}
+		}
+	}
 	return nil, err
 }
 
@@ -293,6 +306,8 @@ func (g grammar) placed(expr string) (scalar, error) {
 	wrong := func(reason string) (scalar, error) {
 		hint := "write it as token:ID@POS"
 		switch g.task {
+		case arch.MaskedLM:
+			hint += ", where POS is the place of the mask among the tokens; xai tokenize numbers them"
 		case arch.CausalLM:
 			hint += ", or continuation:TEXT for what comes behind the input"
 		case arch.PermutationLM:
@@ -335,6 +350,13 @@ func (g grammar) placed(expr string) (scalar, error) {
 			if _, named := g.token(before); named {
 				return wrong(noPosition(after))
 			}
+		}
+		if pieces := g.pieces(token); !ok && len(pieces) > 1 {
+			hint := "name one of them: " + strings.Join(pieces[:min(len(pieces), 8)], ", ")
+			if g.task == arch.CausalLM || g.task == arch.PermutationLM && g.behind {
+				hint = "as what comes behind the input it is continuation:" + token
+			}
+			return s, usage("the target "+strconv.Quote(expr)+" is "+strconv.Itoa(len(pieces))+" tokens of the model, not one", hint)
 		}
 		if !ok {
 			return wrong("names no token of the model, whose ids are 0 to " + strconv.Itoa(g.outputs-1))
@@ -441,6 +463,24 @@ func (g grammar) token(name string) (int, bool) {
 		id = enc.Tokens[0].ID
 	}
 	return int(id), int(id) < g.outputs
+}
+
+// pieces returns the tokens of a text as targets name them; nil where it cannot be
+// told.
+func (g grammar) pieces(text string) []string {
+	if _, err := strconv.Atoi(text); err == nil || g.tokenizer == nil {
+		return nil
+	}
+	enc, err := g.tokenizer.Encode(text, tokenizer.Options{NoSpecial: true})
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, id := range enc.IDs() {
+		name, _ := g.tokenizer.Token(id)
+		out = append(out, "token:"+name)
+	}
+	return out
 }
 
 // text returns the text that a token stands for: without a tokenizer, its id.

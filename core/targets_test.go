@@ -668,7 +668,8 @@ func TestTargetsRefuse(t *testing.T) {
 		want   string
 	}{
 		{gpt, text, "token:9999@0", KindUsage, "no token"},
-		{gpt, text, "token:nosuchtoken", KindUsage, "no token"},
+		{gpt, text, "token:nosuchtoken", KindUsage, "is 10 tokens of the model, not one (as what comes behind the input it is continuation:nosuchtoken)"},
+		{mlm, text, "token:good", KindUsage, "POS is the place of the mask"},
 		{gpt, text, "token:5@77", KindUsage, "77"},
 		{gpt, text, "token:5@-77", KindUsage, "-77"},
 		{gpt, text, "3", KindUsage, "names no position"},

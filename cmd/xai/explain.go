@@ -59,7 +59,7 @@ whose log-probabilities add up. --steps explains each token of it too.
 
 Formats: term is for people; json has everything and csv the scores, with offsets
 into the text; safetensors has the numbers as tensors. With -o, the file's ending
-chooses the format where --format does not.`,
+chooses the format where --format does not: .txt is the report for people.`,
 		Example: examples(
 			`xai explain "A gripping, beautifully shot film."`, "the default model and method",
 			`xai explain -m ./my-bert -M lime -p num_samples=5000 --seed 1 --file review.txt`, "a model folder, a method with a parameter, a text from a file",
@@ -94,6 +94,9 @@ chooses the format where --format does not.`,
 // formats are the formats of an explanation.
 var formats = []string{"term", "json", "csv", "safetensors"}
 
+// reports are further endings of files that a report for people is written to.
+var reports = []string{"txt", "text", "log", "out", "ans", "md"}
+
 // run runs the command.
 func (e *explanation) run(cmd *cobra.Command, args []string) error {
 	ctx := cmd.Context()
@@ -108,6 +111,8 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 			format = ending
 		case ending == "html" || ending == "svg":
 			return usage("use term, json, csv or safetensors", "this version writes no %s", ending)
+		case ending != "" && !slices.Contains(reports, ending):
+			return usage("end it with .txt, .json, .csv or .safetensors, or name one with --format", "the ending .%s of %s names no format", ending, e.file)
 		}
 	}
 	if _, terminal := terminalWidth(e.stdout); terminal && format == "safetensors" && e.file == "" {

@@ -206,6 +206,69 @@ func TestTermSizes(t *testing.T) {
 	}
 }
 
+// TestTermSizesAreBare: a size has no sign, and what knows no class names none.
+func TestTermSizesAreBare(t *testing.T) {
+	e := explain("A good film", unit{"good", 0.5}, unit{"film", 0.25})
+	e.Method.Needs = []sdk.Need{sdk.NeedAttentions}
+	for _, c := range []struct {
+		needs []sdk.Need
+		class bool
+	}{
+		{[]sdk.Need{sdk.NeedAttentions}, false},
+		{[]sdk.Need{sdk.NeedAttentions, sdk.NeedGradients}, true},
+		{[]sdk.Need{sdk.NeedGradients}, true},
+	} {
+		e.Method.Needs, e.Diagnostics["unsigned"] = c.needs, 1
+		got := strings.Join(strings.Fields(render(t, Term{}, e, nil)), " ")
+		if strings.Contains(got, "+") || !strings.Contains(got, "good[0.500]") || !strings.Contains(got, "1 0.500 █") {
+			t.Errorf("%v: a size has a sign:\n%s", c.needs, got)
+		}
+		if class := strings.Contains(got, "matters to the probability of POSITIVE"); class != c.class || class == strings.Contains(got, "knows no class") {
+			t.Errorf("%v: the legend says\n%s", c.needs, got)
+		}
+	}
+}
+
+// TestTermSteps: what the host words has no line of its own below a step.
+func TestTermSteps(t *testing.T) {
+	e := explain("A good film", unit{"good", 0.5}, unit{"film", 0.25})
+	e.Attributions = append(e.Attributions, core.Attribution{Name: "step.0", Over: "units", Values: []core.Float{0.5, 0.25}})
+	e.Diagnostics["step.0.unsigned"], e.Diagnostics["step.0.r2"] = 1, 0.5
+	e.Tensors = []core.Tensor{{Name: "interactions", Axes: []string{"unit", "unit"}}, {Name: "other"}}
+	got := render(t, Term{}, e, nil)
+	if strings.Contains(got, "unsigned") || !strings.Contains(got, "r2 0.5") || !strings.Contains(got, "1  0.500  █") {
+		t.Errorf("it says\n%s", got)
+	}
+	if !strings.Contains(got, "  also: interactions [unit, unit], other [] (in --format json or safetensors)\n") {
+		t.Errorf("it hides tensors:\n%s", got)
+	}
+}
+
+// TestScalar: a target at a token names it.
+func TestScalar(t *testing.T) {
+	tokens := []core.Token{{Text: "[CLS]"}, {Text: "the"}, {Text: " film\x1b"}, {}}
+	for _, c := range []struct{ kind, expr, label, want string }{
+		{"class", "1", "POSITIVE", `POSITIVE`},
+		{"class", "3@1", "LABEL_3", `LABEL_3 at token 1 ("the")`},
+		{"class", "3@-3", "LABEL_3", `LABEL_3 at token 1 ("the")`},
+		{"class", "3@3", "LABEL_3", `LABEL_3 at token 3`},
+		{"class", "3@9", "LABEL_3", `LABEL_3 at token 9`},
+		{"start", "start@2", "start", `start at token 2 ("film␛")`},
+		{"span", "span:1-2", "the film", `"the film"`},
+		{"token", "token:5@-1", " good", `" good"`},
+		{"token", "token:5@1", "good", `"good" at token 1 ("the")`},
+		{"continuation", "continuation:good@1", "good@1", `"good@1"`},
+		{"difference", "1 - 0", "A - B", `A - B`},
+		{"difference", "start@1 - end@2", "start - end", `start at token 1 ("the") - end at token 2 ("film␛")`},
+		{"difference", "token:5@1 - token:6@-1", `"a" - "b"`, `"a" at token 1 ("the") - "b"`},
+		{"difference", "1@1 - 2@3", "A - a - B", `A - a - B, at token 1 ("the") - at token 3`},
+	} {
+		if got := scalar(&core.Target{Kind: c.kind, Expr: c.expr, Label: c.label, Output: "prob"}, tokens); got != "probability of "+c.want {
+			t.Errorf("%s: %s, want %s", c.expr, got, c.want)
+		}
+	}
+}
+
 // TestTermSanity shows how the scores change with the model.
 func TestTermSanity(t *testing.T) {
 	e := explain("A good film", unit{"A", -0.1}, unit{"good", 0.5}, unit{"film", 0.25})

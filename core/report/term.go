@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,26 +43,31 @@ func (t Term) Explanation(w io.Writer, e *core.Explanation, p *core.Prediction) 
 	if p != nil {
 		classes = t.predicted(&b, p)
 	}
-	t.target(&b, &e.Target, classes)
+	t.target(&b, e, classes)
 	for i, a := range e.Attributions {
 		rows := rowsOf(&e.Input, a)
 		scale := largest(rows)
+		format := signed
+		if e.Unsigned(a.Name) {
+			format = unsigned
+		}
 		if i == 0 {
 			b.WriteByte('\n')
-			t.texts(&b, e, rows, scale)
+			t.texts(&b, e, rows, scale, format)
 			if e.Unsigned(a.Name) {
-				t.sizes(&b, &e.Target, scale)
+				t.sizes(&b, e, scale)
 			} else {
-				t.legend(&b, &e.Target, scale)
+				t.legend(&b, e, scale)
 			}
-			t.table(&b, rows, scale, t.Top)
+			t.table(&b, rows, scale, t.Top, format)
 			continue
 		}
 		fmt.Fprintf(&b, "\n  %s\n", t.Level.Bold(title(a.Name, &e.Target, classes)))
-		t.table(&b, rows, scale, min(t.Top, 5))
+		t.table(&b, rows, scale, min(t.Top, 5), format)
 		t.facts(&b, others(e.Diagnostics, a.Name+"."))
 	}
 	b.WriteByte('\n')
+	t.tensors(&b, e)
 	t.sanity(&b, e)
 	t.doubts(&b, e)
 	t.facts(&b, diagnostics(e))
@@ -106,13 +112,14 @@ func (t Term) predicted(b *strings.Builder, p *core.Prediction) Classes {
 }
 
 // target writes what was explained, where the line of classes does not say it.
-func (t Term) target(b *strings.Builder, target *core.Target, classes Classes) {
+func (t Term) target(b *strings.Builder, e *core.Explanation, classes Classes) {
+	target := &e.Target
 	switch {
 	case target.Kind == sdk.KindClass && target.Output == "prob" && len(classes) > 0 && classes[0].index == target.Index,
 		target.Kind == sdk.KindRegression && len(classes) > 0:
 		return
 	}
-	b.WriteString(t.Paragraph(fmt.Sprintf("explained: %s = %s", scalar(target), number(float64(target.Value))), "  "))
+	b.WriteString(t.Paragraph(fmt.Sprintf("explained: %s = %s", scalar(target, e.Input.Tokens), number(float64(target.Value))), "  "))
 }
 
 // title names a further attribution: "POSITIVE (class.1)" where it belongs to a
@@ -131,11 +138,12 @@ func title(name string, target *core.Target, classes Classes) string {
 	return Line(name)
 }
 
-// scalar names what was explained, for example "probability of POSITIVE".
-func scalar(t *core.Target) string {
+// scalar names what was explained, for example "probability of POSITIVE", or of
+// something at a place "probability of LABEL_1 at token 2 ("film")".
+func scalar(t *core.Target, tokens []core.Token) string {
 	name := Line(t.Label)
 	switch t.Kind {
-	case "token", "continuation", "step", "span":
+	case sdk.KindToken, sdk.KindContinuation, sdk.KindStep, sdk.KindSpan:
 		name = Line(strconv.Quote(t.Label))
 	}
 	if t.Kind == sdk.KindRegression {
@@ -144,6 +152,7 @@ func scalar(t *core.Target) string {
 	if name == "" {
 		name = fmt.Sprintf("class %d", t.Index)
 	}
+	name = placed(name, t, tokens)
 	switch t.Output {
 	case "prob":
 		return "probability of " + name
@@ -151,6 +160,49 @@ func scalar(t *core.Target) string {
 		return "log-probability of " + name
 	}
 	return t.Output + " of " + name
+}
+
+// placed adds to the name of a target the tokens that it is read at.
+func placed(name string, t *core.Target, tokens []core.Token) string {
+	const minus = " - "
+	if t.Kind != sdk.KindDifference {
+		return name + place(t.Expr, tokens)
+	}
+	first, second, _ := strings.Cut(t.Expr, minus)
+	a, b, found := strings.Cut(name, minus)
+	at := []string{place(first, tokens), place(second, tokens)}
+	switch {
+	case at[0] == "" && at[1] == "":
+		return name
+	case found && !strings.Contains(b, minus):
+		return a + at[0] + minus + b + at[1]
+	}
+	return name + "," + at[0] + minus + strings.TrimSpace(at[1]) // a label has a minus of its own
+}
+
+// at are the targets that are read at a token.
+var at = regexp.MustCompile(`^(token:\d+|\d+|start|end)@(-?\d{1,9})$`)
+
+// place says which token a target is read at, with a space before it: nothing of
+// what comes behind the text, and of a target that has no such place.
+func place(expr string, tokens []core.Token) string {
+	match := at.FindStringSubmatch(expr)
+	if match == nil || strings.HasPrefix(expr, "token:") && match[2] == "-1" {
+		return ""
+	}
+	position, _ := strconv.Atoi(match[2])
+	if position < 0 {
+		position += len(tokens)
+	}
+	if position < 0 || position >= len(tokens) {
+		return " at token " + match[2]
+	}
+	const width = 20
+	s := fmt.Sprintf(" at token %d", position)
+	if text := strings.TrimSpace(tokens[position].Text); text != "" {
+		s += " (" + strconv.Quote(clip(text, width)) + ")"
+	}
+	return s
 }
 
 // row is one score with what it belongs to.
@@ -207,7 +259,7 @@ func largest(rows []row) float64 {
 }
 
 // texts writes the text, or both texts of a pair, with every unit coloured.
-func (t Term) texts(b *strings.Builder, e *core.Explanation, rows []row, scale float64) {
+func (t Term) texts(b *strings.Builder, e *core.Explanation, rows []row, scale float64, format func(float64, int) string) {
 	texts := []string{e.Input.Text}
 	if e.Input.TextPair != nil {
 		texts = append(texts, *e.Input.TextPair)
@@ -222,7 +274,7 @@ func (t Term) texts(b *strings.Builder, e *core.Explanation, rows []row, scale f
 			if math.IsNaN(v) || math.Abs(v) < faint*scale {
 				return ""
 			}
-			return "[" + signed(v, decimals) + "]"
+			return "[" + format(v, decimals) + "]"
 		}
 	}
 	for seq, text := range texts {
@@ -310,9 +362,9 @@ func (t Term) dropped(b *strings.Builder, tokens []core.Token, done string) {
 }
 
 // legend says what the colours, or the marks, mean.
-func (t Term) legend(b *strings.Builder, target *core.Target, scale float64) {
+func (t Term) legend(b *strings.Builder, e *core.Explanation, scale float64) {
 	most := unsigned(scale, decimals(scale))
-	what := scalar(target)
+	what := scalar(&e.Target, e.Input.Tokens)
 	b.WriteByte('\n')
 	if t.Level == NoColour {
 		s := fmt.Sprintf("[+] raises the %s, [-] lowers it; unmarked: under %.0f %% of the largest, %s", what, 100*faint, most)
@@ -341,8 +393,11 @@ func (t Term) legend(b *strings.Builder, target *core.Target, scale float64) {
 }
 
 // sizes says what the colours, or the marks, mean where scores are sizes.
-func (t Term) sizes(b *strings.Builder, target *core.Target, scale float64) {
-	s := fmt.Sprintf("The larger a score, the more the unit matters to the %s by this method, which does not say whether it raises or lowers it", scalar(target))
+func (t Term) sizes(b *strings.Builder, e *core.Explanation, scale float64) {
+	s := "The larger a score, the more the model reads of the unit by this method, which knows no class and does not say whether it raises or lowers the output"
+	if !slices.Contains(e.Method.Needs, sdk.NeedAttentions) || slices.Contains(e.Method.Needs, sdk.NeedGradients) {
+		s = fmt.Sprintf("The larger a score, the more the unit matters to the %s by this method, which does not say whether it raises or lowers it", scalar(&e.Target, e.Input.Tokens))
+	}
 	most := unsigned(scale, decimals(scale))
 	if t.Level == NoColour {
 		s += fmt.Sprintf("; unmarked: under %.0f %% of the largest, %s", 100*faint, most)
@@ -356,7 +411,7 @@ func (t Term) sizes(b *strings.Builder, target *core.Target, scale float64) {
 // table lists the largest scores. The word stands last: after it nothing can
 // be moved by a word that is written from right to left, nor misaligned by a
 // terminal that disagrees on its width.
-func (t Term) table(b *strings.Builder, rows []row, scale float64, top int) {
+func (t Term) table(b *strings.Builder, rows []row, scale float64, top int, format func(float64, int) string) {
 	order := make([]int, len(rows))
 	for i := range order {
 		order[i] = i
@@ -374,7 +429,7 @@ func (t Term) table(b *strings.Builder, rows []row, scale float64, top int) {
 	scoreWidth, errorWidth := 0, 0
 	for i, at := range order {
 		r := rows[at]
-		scores[i] = signed(r.value, d)
+		scores[i] = format(r.value, d)
 		scoreWidth = max(scoreWidth, len(scores[i]))
 		if !math.IsNaN(r.stderr) {
 			errors[i] = " ±" + unsigned(r.stderr, d)
@@ -396,7 +451,7 @@ func (t Term) table(b *strings.Builder, rows []row, scale float64, top int) {
 		for _, at := range rest {
 			sum += rows[at].value
 		}
-		b.WriteString("  " + t.Level.Dim(fmt.Sprintf("… and %d more, %s together", len(rest), signed(sum, d))) + "\n")
+		b.WriteString("  " + t.Level.Dim(fmt.Sprintf("… and %d more, %s together", len(rest), format(sum, d))) + "\n")
 	}
 }
 
@@ -426,6 +481,18 @@ func (t Term) doubts(b *strings.Builder, e *core.Explanation) {
 			mark = "    "
 		}
 	}
+}
+
+// tensors names the further results, which have no place on a terminal.
+func (t Term) tensors(b *strings.Builder, e *core.Explanation) {
+	if len(e.Tensors) == 0 {
+		return
+	}
+	names := make([]string, len(e.Tensors))
+	for i, tensor := range e.Tensors {
+		names[i] = Line(fmt.Sprintf("%s [%s]", tensor.Name, strings.Join(tensor.Axes, ", ")))
+	}
+	b.WriteString(t.Paragraph("also: "+strings.Join(names, ", ")+" (in --format json or safetensors)", "  "))
 }
 
 // sanity plots how the scores keep their order as the model loses its weights.
@@ -491,7 +558,6 @@ func diagnostics(e *core.Explanation) []fact {
 	for _, name := range []string{
 		core.DiagR2, core.DiagGap, core.DiagEvaluations, core.DiagUnique, core.DiagCacheHits, core.DiagForwards, core.DiagGradients,
 		core.DiagFloat32Value, core.DiagFloat32Variants, core.DiagFloat32Mean, core.DiagFloat32Largest, core.DiagFloat32Attributed,
-		core.DiagUnsigned,
 	} {
 		delete(rest, name)
 	}
@@ -522,7 +588,7 @@ func rounding(e *core.Explanation) []fact {
 func others(d core.Diagnostics, prefix string) []fact {
 	var out []fact
 	for _, name := range slices.Sorted(maps.Keys(d)) {
-		if short, ok := strings.CutPrefix(name, prefix); ok {
+		if short, ok := strings.CutPrefix(name, prefix); ok && short != core.DiagUnsigned {
 			out = append(out, fact(strings.ReplaceAll(Line(short), "_", " ")+" "+number(float64(d[name]))))
 		}
 	}
@@ -603,7 +669,7 @@ func signed(v float64, decimals int) string {
 	return s
 }
 
-// unsigned formats v, which is not negative, without a sign.
+// unsigned formats v without a plus.
 func unsigned(v float64, decimals int) string {
 	return strings.TrimLeft(signed(v, decimals), "+ ")
 }
