@@ -10,6 +10,7 @@ import (
 
 	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/plugins"
+	"github.com/xai-go/xai/sdk"
 )
 
 func main() {
@@ -25,7 +26,15 @@ func main() {
 	}
 	defer model.Close()
 	text := "The acting is superb, the story is not."
-	x, err := host.Explain(ctx, model, core.Request{Input: core.Input{Text: text}, Method: "lime"})
+	x, err := host.Explain(ctx, model, core.Request{
+		Input:  core.Input{Text: text},
+		Method: "lime",                                                     // the default
+		Params: map[string]string{"num_samples": "2000", "fill": "delete"}, // as after -p; the rest has its defaults
+		Target: "POSITIVE - NEGATIVE",                                      // "": what the model answers
+		Output: sdk.Logit,                                                  // "": the probability
+		Units:  core.UnitsWord,                                             // the default
+		Seed:   7,
+	})
 	if err != nil {
 		log.Fatal(err)
 	}
