@@ -8,6 +8,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/xai-go/xai/core"
+	"github.com/xai-go/xai/plugins"
 )
 
 // TestGuide runs the commands of docs/activations.md, one after another in one
@@ -56,4 +59,36 @@ func places(text string) []string {
 		lines = append(lines, number.ReplaceAllString(strings.Join(strings.Fields(line), " "), "#"))
 	}
 	return lines
+}
+
+// TestComingFrom holds the commands of docs/coming-from.md, which stand before a
+// text, to the methods and their parameters.
+func TestComingFrom(t *testing.T) {
+	guide, err := os.ReadFile("../../docs/coming-from.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, err := core.New(core.Options{Methods: core.Builtin(plugins.Builtin()), BuiltinOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer host.Close()
+	commands := regexp.MustCompile("`xai explain ([^`]*)`").FindAllStringSubmatch(string(guide), -1)
+	if len(commands) < 25 {
+		t.Fatalf("the guide has %d commands", len(commands))
+	}
+	for _, command := range commands {
+		method, params := "", map[string]string{}
+		for _, flag := range regexp.MustCompile(`-([Mp]) (\S+)`).FindAllStringSubmatch(command[1], -1) {
+			if flag[1] == "M" {
+				method = flag[2]
+				continue
+			}
+			name, value, _ := strings.Cut(flag[2], "=")
+			params[name] = value
+		}
+		if _, err := host.Params(method, params); method == "" || err != nil {
+			t.Errorf("%s: %v", command[0], err)
+		}
+	}
 }
