@@ -57,7 +57,9 @@ func kinds(p sdk.Params, several bool, automatic ...string) ([]string, error) {
 		names = strings.Split(names[0], ",")
 	}
 	for i, name := range names {
-		names[i] = strings.TrimSpace(name)
+		if names[i] = strings.TrimSpace(name); names[i] == "0" {
+			names[i] = baseZero
+		}
 	}
 	if slices.Equal(names, []string{baseAuto}) {
 		names = nil

@@ -293,7 +293,7 @@ func TestRefused(t *testing.T) {
 		"twice":              {GradientSHAP{}, []any{"baseline", "zero, pad, zero"}, "zero twice"},
 		"no fill":            {IntegratedGradients{}, []any{"baseline", "mask"}, "use baseline=zero"},
 		"empty lines":        {GradientSHAP{}, []any{"baseline_text", "\n\n"}, "empty lines alone"},
-		"too few":            {GradientSHAP{}, []any{"num_samples", 3, "baseline", "zero,average"}, "use 4 or more"},
+		"too few":            {GradientSHAP{}, []any{"num_samples", 3, "baseline", "zero,average"}, "use 4 or more, baseline=zero"},
 		"a missing layer":    {Saliency{}, []any{"layer", "blocks.7.hook_out"}, "layer=blocks.7.hook_out names no point: "},
 		"a long layer":       {InputXGradient{}, []any{"layer", strings.Repeat("a", 256)}, "layer has 256 bytes"},
 		"an output":          {GradientSHAP{}, []any{"layer", "logits"}, "layer=logits has not one row of values for each"},
@@ -408,6 +408,17 @@ func TestStopsAtThePrecision(t *testing.T) {
 		e = m.explain(t, c.method, "max_stderr", 1e-9, "num_samples", 40, "reduce", c.reduce)
 		if n := diagnostic(t, e, "samples"); n != 40 {
 			t.Errorf("%s: %v samples of 40", c.method.Info().Name, n)
+		}
+	}
+}
+
+// TestZeroAsANumber: other libraries write the baseline of zeros as 0.
+func TestZeroAsANumber(t *testing.T) {
+	m := newCurve(func(x []float64) (float64, []float64) { return x[0] * x[0], []float64{2 * x[0]} }, 3)
+	for _, method := range []sdk.Method{IntegratedGradients{}, GradientSHAP{}} {
+		want := m.explain(t, method, "baseline", "zero")
+		if diff := cmp.Diff(want.Attributions, m.explain(t, method, "baseline", "0").Attributions); diff != "" {
+			t.Errorf("%s: %s", method.Info().Name, diff)
 		}
 	}
 }

@@ -30,8 +30,8 @@ func (IntegratedGradients) Info() sdk.Info {
 		},
 		{
 			Name: paramBaseline, Aliases: []string{"baselines"}, Type: sdk.Enum, Default: baseAuto,
-			Values: []string{baseAuto, baseZero, basePad, baseMask, baseAverage, baseToken, baseText},
-			Doc:    "what the path comes from: zero vectors, the padding or the mask token, the mean word embedding of the vocabulary, a token or a text; auto is text or token where one is given, else zero, but on XLNet average",
+			Values: []string{baseAuto, baseZero, basePad, baseMask, baseAverage, baseToken, baseText, "0"},
+			Doc:    "what the path comes from: zero vectors (0 too), the padding or the mask token, the mean word embedding of the vocabulary, a token or a text; auto is text or token where one is given, else zero, but on XLNet average",
 		},
 	}
 	own = append(own, baselineParams("the text of baseline=text: of as many tokens as the input, or of one, which stands at every position")...)

@@ -27,7 +27,7 @@ func (GradientSHAP) Info() sdk.Info {
 	own := sampling(usualPaths, 5)
 	own = append(own, sdk.Param{
 		Name: paramBaseline, Aliases: []string{"baselines"}, Type: sdk.String, Default: baseAuto,
-		Doc: "what paths come from, names separated by commas of which samples take one after the other: zero, pad, mask, average, token, text, or vocabulary for other random tokens in every sample; auto is text and token where they are given, else zero (but on XLNet), average and, where the tokenizer has one, mask, and under compat=captum zero alone",
+		Doc: "what paths come from, names separated by commas of which samples take one after the other: zero (or 0), pad, mask, average, token, text, or vocabulary for other random tokens in every sample; auto is text and token where they are given, else zero (but on XLNet), average and, where the tokenizer has one, mask, and under compat=captum zero alone",
 	})
 	own = append(own, baselineParams("the texts of baseline=text, one a line: their tokens take the places of the input's, of which those that are left are padded; one of a single token stands at every position")...)
 	own = append(own, noiseParams(0, 0.0)...)
@@ -77,7 +77,11 @@ func (m GradientSHAP) Explain(ctx context.Context, model sdk.Model, r *sdk.Reque
 	case strata*f.size() > maxCells*4:
 		return nil, invalid("the input and its " + strconv.Itoa(strata) + " baselines do not fit into memory: give fewer baselines, or a shorter text")
 	case !replay && n < strata:
-		return nil, invalid("num_samples=" + strconv.Itoa(p.Int("num_samples")) + " is too few for " + strconv.Itoa(strata) + " baselines, each of which takes two: use " + strconv.Itoa(2*strata) + " or more")
+		hint := "use " + strconv.Itoa(2*strata) + " or more"
+		if strata > 1 {
+			hint += ", baseline=zero, which takes 2, or compat=captum, which draws its one baseline's samples one by one"
+		}
+		return nil, invalid("num_samples=" + strconv.Itoa(p.Int("num_samples")) + " is too few for " + strconv.Itoa(strata) + " baselines, each of which takes two: " + hint)
 	}
 	random := num.NewRand(r.Rand)
 	var words *num.MT19937 // a stream of their own, so that nothing depends on how many are drawn at a time

@@ -23,7 +23,7 @@ func (Kernel) Info() sdk.Info {
 		Summary: "Shapley values from a weighted fit to a sample of coalitions",
 		Source:  "Lundberg, Lee 2017, arXiv:1705.07874; Covert, Lee 2021, arXiv:2012.01536; shap/shap",
 		Needs:   []sdk.Need{sdk.NeedForward},
-		Params: params([]string{compatSHAP}, "shap: the players are the tokens, as in the reference, whatever the units of the request; its sample, random stream and default of l1_reg",
+		Params: params([]string{compatSHAP}, "shap: the players are the tokens, as in the reference, whatever the units of the request; its sample, random stream and default of l1_reg; captum's draws come from PyTorch's random stream and are not replayed",
 			sdk.Param{
 				Name: paramNumSamples, Aliases: []string{"nsamples", "n_samples"},
 				Type: sdk.Int, Default: int64(0), Min: sdk.Bound(0), Max: sdk.Bound(100_000),

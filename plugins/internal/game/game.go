@@ -78,7 +78,7 @@ func Params() []sdk.Param {
 		},
 		{
 			Name: ParamFillToken, Type: sdk.Int, Default: int64(-1), Min: sdk.Bound(-1), Max: sdk.Bound(1<<31 - 1),
-			Doc: "the id of the token of fill=token; -1 is none",
+			Doc: "the id of the token of fill=token; -1 is none; the tokenizer's own [MASK] or [PAD] is fill=mask or fill=pad",
 		},
 		{
 			Name: ParamFillBy, Type: sdk.Enum, Default: "unit", Values: []string{"unit", "token"},
