@@ -319,11 +319,7 @@ func (j *judged) certainty() {
 		}
 	}
 	if v, ok := j.diagnostic(DiagEffective); ok && v < float64(DoubtSamplesPerUnit*len(j.values)) {
-		units := "one unit"
-		if n := len(j.values); n != 1 {
-			units = strconv.Itoa(n) + " units"
-		}
-		j.add(DoubtSamples, "The fit rests on %s effective samples for %s: use more samples, or a wider kernel.", figure(v), units)
+		j.add(DoubtSamples, "The fit rests on %s effective samples for %s: use more samples, or a wider kernel.", figure(v), count(len(j.values), "unit"))
 	}
 }
 

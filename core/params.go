@@ -1,6 +1,7 @@
 package core
 
 import (
+	"errors"
 	"math"
 	"slices"
 	"strconv"
@@ -119,12 +120,21 @@ func parseParam(p sdk.Param, text string) (any, error) {
 	wrong := func(want string) error {
 		return usage("parameter "+p.Name+" is "+strconv.Quote(text), "it must be "+want+bounds(p))
 	}
+	word := func(want string) error { // which may have a number here, or be another parameter's
+		if p.Doc != "" {
+			return usage("parameter "+p.Name+" is "+strconv.Quote(text), "it must be "+want+bounds(p)+": "+p.Doc)
+		}
+		return wrong(want)
+	}
 	inside := func(v float64) bool {
 		return (p.Min == nil || v >= *p.Min) && (p.Max == nil || v <= *p.Max)
 	}
 	switch p.Type {
 	case sdk.Int:
 		v, err := strconv.ParseInt(text, 10, 64)
+		if _, number := strconv.ParseFloat(text, 64); errors.Is(number, strconv.ErrSyntax) {
+			return nil, word("an integer")
+		}
 		if err != nil || !inside(float64(v)) {
 			return nil, wrong("an integer")
 		}
@@ -150,6 +160,8 @@ func parseParam(p sdk.Param, text string) (any, error) {
 		hint := "it must be one of " + strings.Join(p.Values, ", ")
 		if near, ok := nearest.Of(text, p.Values); ok {
 			hint = "did you mean " + near + "? " + hint
+		} else if p.Doc != "" {
+			hint += ": " + p.Doc
 		}
 		return nil, usage("parameter "+p.Name+" is "+strconv.Quote(text), hint)
 	}

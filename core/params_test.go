@@ -83,6 +83,26 @@ func TestParseParamsRefuses(t *testing.T) {
 	}
 }
 
+// TestParamsSayWhatTheyAre: what is no number, or in no list, is answered with what the
+// parameter means.
+func TestParamsSayWhatTheyAre(t *testing.T) {
+	info := sdk.Info{Name: "m", Params: []sdk.Param{
+		{Name: "num_samples", Type: sdk.Int, Default: int64(0), Doc: "coalitions; 0 is 2n+2048"},
+		{Name: "preset", Type: sdk.Enum, Default: "none", Values: []string{"none", "shap"}, Doc: "captum's draws are not replayed"},
+	}}
+	for _, test := range []struct{ name, value, want string }{
+		{"num_samples", "auto", "it must be an integer: coalitions; 0 is 2n+2048"},
+		{"num_samples", "1.5", "it must be an integer"},
+		{"preset", "captum", "it must be one of none, shap: captum's draws are not replayed"},
+		{"preset", "shpa", "did you mean shap? it must be one of none, shap"},
+	} {
+		_, err := ParseParams(info, map[string]string{test.name: test.value})
+		if e, ok := errors.AsType[*Error](err); !ok || e.Hint != test.want {
+			t.Errorf("%s=%s: %v, want the hint %q", test.name, test.value, err, test.want)
+		}
+	}
+}
+
 // TestParamsOfOtherLibraries: a name that is an argument elsewhere gets what there is
 // for it here, ahead of what is spelt alike.
 func TestParamsOfOtherLibraries(t *testing.T) {
