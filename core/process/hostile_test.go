@@ -97,7 +97,7 @@ func TestHostile(t *testing.T) {
 // it fills the log.
 func TestEndless(t *testing.T) {
 	leavesNothing(t)
-	limits := process.Limits{Timeout: 4 * time.Second, MemoryBytes: 3 << 30}
+	limits := process.Limits{Timeout: 10 * time.Second, MemoryBytes: 3 << 30}
 	all := map[string]func() came{}
 	for _, name := range []string{
 		"hello-silent", "hello-slow", "hello-mute", "raw-hang", "raw-progress", "raw-log", "raw-deaf", "raw-stderr", "raw-stdout",
