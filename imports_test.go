@@ -95,11 +95,12 @@ var rules = []rule{
 	// The harness that measures the engine beside ONNX Runtime.
 	{"bench/machine", nil, nil},
 	{"bench/onnx", nil, nil},
-	{"bench/ort", nil, nil},
+	{"bench/lines", nil, nil},
+	{"bench/ort", []string{"bench/lines"}, nil},
 	{"bench/model", []string{"bench/onnx", "engine/checkpoint/safetensors", "internal/virtual"}, nil},
 	{"bench/growth", []string{"engine", "engine/point", "internal/virtual"}, nil},
 	{"bench/overhead", []string{"core", "core/builtin", "core/process", "internal/virtual", "plugins"}, nil},
-	{"bench/peers", []string{"bench/machine", "bench/model", "core", "core/builtin", "engine", "internal/virtual", "plugins", "sdk"}, nil},
+	{"bench/peers", []string{"bench/lines", "bench/machine", "bench/model", "core", "core/builtin", "engine", "internal/virtual", "plugins", "sdk"}, nil},
 	{"bench", []string{"bench/machine", "bench/model", "bench/ort", "engine", "engine/point", "internal/virtual"}, nil},
 
 	// What several folders share, and tools of tests. Leaves all of them.

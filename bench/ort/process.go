@@ -1,28 +1,21 @@
 package ort
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
+
+	"github.com/xai-go/xai/bench/lines"
 )
 
 // Process is a running ONNX Runtime. It is used by one goroutine at a time.
 type Process struct {
-	command *exec.Cmd
-	in      io.WriteCloser
-	out     *bufio.Reader
-	says    bytes.Buffer // what it writes to stderr
-	scratch string       // folder for outputs
+	*lines.Process
+	scratch string // folder for outputs
 }
 
 // Start starts a process. It ends with ctx, or when it is closed.
@@ -31,34 +24,17 @@ func (r *Runtime) Start(ctx context.Context) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{scratch: scratch, command: exec.CommandContext(ctx, "node", "--input-type=commonjs", "--eval", string(program))}
-	p.command.Dir = r.dir // where require finds the package
-	p.command.Stderr = &p.says
-	var out io.ReadCloser
-	if p.in, err = p.command.StdinPipe(); err == nil {
-		if out, err = p.command.StdoutPipe(); err == nil {
-			err = p.command.Start()
-		}
-	}
+	command := exec.CommandContext(ctx, "node", "--input-type=commonjs", "--eval", string(program))
+	command.Dir = r.dir // where require finds the package
+	started, err := lines.Start("ONNX Runtime's process", command)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(scratch))
 	}
-	p.out = bufio.NewReader(out)
-	return p, nil
+	return &Process{started, scratch}, nil
 }
 
 // Close ends the process. The error says what it wrote before it failed.
-func (p *Process) Close() error {
-	p.in.Close() // which fails if the process has ended; Wait says why it has
-	err := p.command.Wait()
-	if err != nil {
-		err = fmt.Errorf("ONNX Runtime's process: %w\n%s", err, strings.TrimSpace(p.says.String()))
-	}
-	return errors.Join(err, os.RemoveAll(p.scratch))
-}
-
-// PID returns the number under which the system knows the process.
-func (p *Process) PID() int { return p.command.Process.Pid }
+func (p *Process) Close() error { return errors.Join(p.Process.Close(), os.RemoveAll(p.scratch)) }
 
 // Load opens a model under a name, with all of its graph optimisations, for as
 // many threads.
@@ -131,28 +107,5 @@ func (p *Process) Output(job, output string) ([]float32, error) {
 
 // do sends a command and waits for its answer.
 func (p *Process) do(command map[string]any, answer any) error {
-	line, err := json.Marshal(command)
-	if err != nil {
-		return err
-	}
-	_, err = p.in.Write(append(line, '\n'))
-	if err == nil {
-		line, err = p.out.ReadBytes('\n')
-	}
-	if err != nil {
-		return fmt.Errorf("ONNX Runtime's process has ended: %w", err)
-	}
-	var failed struct {
-		Error string `json:"error"`
-	}
-	if err := json.Unmarshal(line, &failed); err != nil {
-		return fmt.Errorf("ONNX Runtime's process says %q: %w", line, err)
-	}
-	if failed.Error != "" {
-		return fmt.Errorf("ONNX Runtime: %v %v: %s", command["do"], command["session"], failed.Error)
-	}
-	if answer == nil {
-		return nil
-	}
-	return json.Unmarshal(line, answer)
+	return p.Do(command, answer, command["do"], command["session"])
 }

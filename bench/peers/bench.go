@@ -380,7 +380,7 @@ func (b *bench) compare(ctx context.Context, w workload) (*Case, error) {
 		}})
 	}
 	c.Sides = make([]Side, len(sides))
-	before, _ := machine.Read(os.Getpid(), b.peers.pid())
+	before, _ := machine.Read(os.Getpid(), b.peers.PID())
 	for round := range b.rounds {
 		for i := range sides {
 			if round%2 == 1 { // so that a drift of the machine favours nobody
@@ -396,7 +396,7 @@ func (b *bench) compare(ctx context.Context, w workload) (*Case, error) {
 			s.Times = append(s.Times, milliseconds(took))
 		}
 	}
-	if after, ok := machine.Read(os.Getpid(), b.peers.pid()); ok {
+	if after, ok := machine.Read(os.Getpid(), b.peers.PID()); ok {
 		share := machine.Others(before, after)
 		c.Others = &share
 	}

@@ -1,19 +1,16 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
+
+	"github.com/xai-go/xai/bench/lines"
 )
 
 // setting is what decides how fast PyTorch's products of matrices are.
@@ -51,11 +48,8 @@ func (s setting) String() string {
 // process is a running Python with the peers. It is used by one goroutine at a
 // time.
 type process struct {
-	command *exec.Cmd
-	in      io.WriteCloser
-	out     *bufio.Reader
-	says    tail // what it writes to stderr
-	scratch string
+	*lines.Process
+	scratch string // folder of its programs
 }
 
 // start starts a process. It ends with ctx, or when it is closed.
@@ -70,40 +64,23 @@ func (p *python) start(ctx context.Context, s setting) (*process, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(scratch))
 	}
-	started := &process{scratch: scratch, command: exec.CommandContext(ctx, p.program[0], slices.Concat(p.program[1:], []string{filepath.Join(scratch, "serve.py")})...)}
-	started.command.Stderr = &started.says
-	started.command.Env = s.environment()
+	command := exec.CommandContext(ctx, p.program[0], slices.Concat(p.program[1:], []string{filepath.Join(scratch, "serve.py")})...)
+	command.Env = s.environment()
 	if p.path != nil {
-		started.command.Env = append(started.command.Env, "PYTHONPATH="+strings.Join(p.path, string(os.PathListSeparator)))
+		command.Env = append(command.Env, "PYTHONPATH="+strings.Join(p.path, string(os.PathListSeparator)))
 	}
 	if cache, err := os.UserCacheDir(); err == nil { // nothing is written into checkouts
-		started.command.Env = append(started.command.Env, "PYTHONPYCACHEPREFIX="+filepath.Join(cache, "xai", "bench", "pycache"))
+		command.Env = append(command.Env, "PYTHONPYCACHEPREFIX="+filepath.Join(cache, "xai", "bench", "pycache"))
 	}
-	var out io.ReadCloser
-	if started.in, err = started.command.StdinPipe(); err == nil {
-		if out, err = started.command.StdoutPipe(); err == nil {
-			err = started.command.Start()
-		}
-	}
+	started, err := lines.Start("the peers' process", command)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(scratch))
 	}
-	started.out = bufio.NewReader(out)
-	return started, nil
+	return &process{started, scratch}, nil
 }
 
-// close ends the process. The error says what it wrote before it failed.
-func (p *process) close() error {
-	p.in.Close() // which fails if the process has ended; Wait says why it has
-	err := p.command.Wait()
-	if err != nil {
-		err = fmt.Errorf("the peers' process: %w\n%s", err, p.says.text())
-	}
-	return errors.Join(err, os.RemoveAll(p.scratch))
-}
-
-// pid returns the number under which the system knows the process.
-func (p *process) pid() int { return p.command.Process.Pid }
+// close ends the process.
+func (p *process) close() error { return errors.Join(p.Close(), os.RemoveAll(p.scratch)) }
 
 // command is a line that the process is told.
 type command map[string]any
@@ -137,53 +114,4 @@ type explained struct {
 }
 
 // do sends a command and waits for its answer.
-func (p *process) do(c command, answer any) error {
-	line, err := json.Marshal(c)
-	if err != nil {
-		return err
-	}
-	_, err = p.in.Write(append(line, '\n'))
-	if err == nil {
-		line, err = p.out.ReadBytes('\n')
-	}
-	if err != nil {
-		return fmt.Errorf("the peers' process has ended: %w\n%s", err, p.says.text())
-	}
-	var failed struct {
-		Error string `json:"error"`
-	}
-	if err := json.Unmarshal(line, &failed); err != nil {
-		return fmt.Errorf("the peers' process says %q: %w", line, err)
-	}
-	if failed.Error != "" {
-		return fmt.Errorf("the peers' process: %v %v: %s", c["do"], c["method"], failed.Error)
-	}
-	if answer == nil {
-		return nil
-	}
-	return json.Unmarshal(line, answer)
-}
-
-// tail keeps the end of what is written to it. It is safe for concurrent use.
-type tail struct {
-	mutex sync.Mutex
-	end   bytes.Buffer
-}
-
-const tailBytes = 4 << 10
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.mutex.Lock()
-	defer t.mutex.Unlock()
-	t.end.Write(p)
-	if more := t.end.Len() - tailBytes; more > 0 {
-		t.end.Next(more)
-	}
-	return len(p), nil
-}
-
-func (t *tail) text() string {
-	t.mutex.Lock()
-	defer t.mutex.Unlock()
-	return strings.TrimSpace(t.end.String())
-}
+func (p *process) do(c command, answer any) error { return p.Do(c, answer, c["do"], c["method"]) }

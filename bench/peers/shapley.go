@@ -315,7 +315,7 @@ func errorsOf(p *Precision, estimate func(seed int) ([]float64, int, error)) (St
 
 // timed has all estimators take turns on the model.
 func (b *bench) timed(all []estimator) error {
-	before, _ := machine.Read(os.Getpid(), b.peers.pid())
+	before, _ := machine.Read(os.Getpid(), b.peers.PID())
 	for round := range b.rounds {
 		for i := range all {
 			if round%2 == 1 {
@@ -333,7 +333,7 @@ func (b *bench) timed(all []estimator) error {
 			r.Timed, r.TimedEvaluations = append(r.Timed, milliseconds(took)), evaluations
 		}
 	}
-	if after, ok := machine.Read(os.Getpid(), b.peers.pid()); ok {
+	if after, ok := machine.Read(os.Getpid(), b.peers.PID()); ok {
 		share := machine.Others(before, after)
 		b.report.Precision.Others = &share
 	}
