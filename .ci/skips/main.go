@@ -42,6 +42,7 @@ func exists(path string) bool {
 
 func main() {
 	var failed, passed, skipped int
+	var left []string
 	output := map[string]*strings.Builder{} // of each running test
 	in := bufio.NewScanner(os.Stdin)
 	in.Buffer(nil, 64<<20)
@@ -64,6 +65,15 @@ func main() {
 		case "fail":
 			failed++
 			fmt.Printf("FAIL %s\n%s", key, output[key])
+			if e.Test == "" { // those that it left running have no end of their own
+				for running, said := range output {
+					if strings.HasPrefix(running, e.Package+" ") && running != key {
+						fmt.Printf("LEFT %s\n%s", running, said)
+						left = append(left, running)
+						delete(output, running)
+					}
+				}
+			}
 		case "pass":
 			passed++
 			if e.Test == "" {
@@ -89,6 +99,9 @@ func main() {
 		os.Exit(1)
 	}
 	fmt.Printf("%d passed, %d skipped with reason, %d failed\n", passed, skipped, failed)
+	for _, running := range left {
+		fmt.Println("did not end:", running)
+	}
 	if failed > 0 || passed == 0 {
 		os.Exit(1)
 	}
