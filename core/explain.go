@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/engine/arch"
+	"github.com/xai-go/xai/registry"
 	"github.com/xai-go/xai/sdk"
 )
 
@@ -66,60 +68,202 @@ type Request struct {
 // Explain runs a method on one input of the model. It returns an *Error, or the
 // context's error when the caller gave up.
 func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, error) {
-	start := time.Now()
+	clock := newLaps(r.Trace)
 	done, err := h.begin()
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	if r.Method == "" {
-		r.Method = DefaultMethod
-	}
-	if r.Units == "" {
-		r.Units = UnitsWord
-	}
-	trace := r.Trace
-	if trace == nil {
-		trace = func(string, time.Duration) {}
-	}
-	entry, info, err := h.Method(r.Method)
+	entry, info, params, err := h.settle(m, &r)
 	if err != nil {
-		return nil, err
-	}
-	params, err := ParseParams(info, r.Params)
-	if err != nil {
-		return nil, err
-	}
-	if err := m.explainable(r.Input); err != nil {
-		return nil, err
-	}
-	if err := m.offers(info); err != nil {
 		return nil, err
 	}
 	ready, err := h.ready(ctx, entry, info, &r)
 	if err != nil {
 		return nil, err
 	}
-	loaded := time.Now()
-	trace("load", loaded.Sub(start))
-
+	clock.lap("load")
 	s, err := m.session(ctx, &r)
 	if err != nil {
 		return nil, err
 	}
-	encoded := time.Now()
-	trace("encode", encoded.Sub(loaded))
+	clock.lap("encode")
 	ref, err := m.Ref(ctx) // ahead of the run, so that a file that changed costs no work
 	if err != nil {
 		return nil, err
 	}
-	hashed := time.Now()
-	trace("hash", hashed.Sub(encoded))
+	clock.lap("hash")
 
-	value := s.value()
-	request := s.request(value)
-	request.Seed, request.Params, request.Log = r.Seed, params, r.Log
-	request.Progress = func(done, total int) error {
+	request := s.request()
+	request.Seed, request.Params, request.Log, request.Progress = r.Seed, params, r.Log, s.report(ctx)
+	if m.float32 != nil {
+		s.sample = new(sample)
+	}
+	result, took, err := ready.run(ctx, s, request)
+	if err != nil {
+		return nil, methodError(info.Name, err)
+	}
+	clock.share("forward", s.forward)
+	clock.lap("method")
+
+	x := s.explanation(request, result)
+	x.Model = ref
+	x.Method = MethodRef{
+		Name: info.Name, Version: info.Version, SHA256: ready.sha256, Runtime: r.Runtime, ABI: entry.ABI,
+		Needs: slices.Concat([]sdk.Need{}, info.Needs), Signer: entry.Signer, Params: s.settled(params),
+	}
+	x.Provenance.Fuel, x.Provenance.BytesIn, x.Provenance.BytesOut = took.fuel, took.BytesIn, took.BytesOut
+	x.Provenance.Sandbox, x.Provenance.Dev = ready.sandbox, h.options.Dev && !entry.Embedded
+	if !s.enc.raw {
+		x.Provenance.Units = r.Units
+	}
+	if err := s.complete(ctx, x, result, request, &r, ready.run, clock); err != nil {
+		return nil, methodError(info.Name, err)
+	}
+	x.Doubts = doubts(x)
+	x.Provenance.WallSeconds = time.Since(clock.start).Seconds()
+	return x, nil
+}
+
+// settle fills in the defaults of a request, and returns its method and the
+// parameters; the model has what the method needs, and answers such an input.
+func (h *Host) settle(m *Model, r *Request) (registry.Entry, sdk.Info, sdk.Params, error) {
+	r.Method = cmp.Or(r.Method, DefaultMethod)
+	r.Units = cmp.Or(r.Units, UnitsWord)
+	entry, info, err := h.Method(r.Method)
+	if err != nil {
+		return entry, info, nil, err
+	}
+	params, err := ParseParams(info, r.Params)
+	if err != nil {
+		return entry, info, nil, err
+	}
+	if err := m.explainable(r.Input); err != nil {
+		return entry, info, nil, err
+	}
+	return entry, info, params, m.offers(info)
+}
+
+// explanation is what the session itself says of a result: neither who made it nor
+// what it cost.
+func (s *session) explanation(request *sdk.Request, result *sdk.Explanation) *Explanation {
+	t := request.Target
+	return &Explanation{
+		Schema: Schema,
+		Input:  s.enc.ref(s.units),
+		Target: Target{
+			Expr: t.Expr, Kind: t.Kind, Index: t.Index, Label: t.Label, Output: string(t.Output),
+			Value: Float(t.Value), Baseline: (*Float)(result.Baseline), Positions: t.Positions, Steps: s.steps(),
+		},
+		Tensors:     make([]Tensor, 0, len(result.Tensors)),
+		Diagnostics: make(Diagnostics),
+		Provenance:  Provenance{XAI: Version, Kernel: s.model.engine.Kernel(), DType: string(s.model.engine.Info().DType), Seed: request.Seed},
+	}
+}
+
+// complete fills in the scores, and what else was asked for that takes further runs
+// of the method: the steps of a continuation, the difference to float32, the check
+// of sanity.
+func (s *session) complete(ctx context.Context, x *Explanation, result *sdk.Explanation, request *sdk.Request, r *Request, run runFunc, clock *laps) error {
+	if err := x.fill(result, s, ""); err != nil {
+		return err
+	}
+	same := func(a, b Unit) bool { return slices.Equal(a.Tokens, b.Tokens) }
+	if r.Units != UnitsWord && r.Log != nil && !s.enc.raw && !slices.EqualFunc(unitRefs(s.units), x.Input.Units, same) {
+		r.Log(sdk.Warning, "with these settings the method "+r.Method+" cuts the text into units of its own, not those that were asked for ("+r.Units+")")
+	}
+	if r.Steps {
+		if err := s.eachStep(ctx, x, run, request); err != nil {
+			return err
+		}
+	}
+	s.count(x.Diagnostics)
+	again := func(s *session, value float64) (*sdk.Explanation, error) {
+		again := *request
+		again.Target, again.Log = s.describe(value), nil
+		again.Progress = func(int, int) error { return ctx.Err() }
+		e, _, err := run(ctx, s, &again)
+		return e, err
+	}
+	clock.begin()
+	if s.model.float32 != nil {
+		changes, err := s.inFloat32(ctx, *r, result, again)
+		if err != nil {
+			return err
+		}
+		maps.Copy(x.Diagnostics, changes)
+		clock.lap("float32")
+	}
+	if r.Sanity {
+		var err error
+		if x.Sanity, err = s.checkSanity(ctx, *r, result, again); err != nil {
+			return err
+		}
+		clock.lap("sanity")
+	}
+	return nil
+}
+
+// count says what the run asked of the model, and what of the input it did not see.
+func (s *session) count(d Diagnostics) {
+	d[DiagEvaluations] = Float(s.evaluations)
+	d[DiagUnique] = Float(s.unique)
+	d[DiagCacheHits] = Float(s.hits)
+	d[DiagForwards] = Float(s.forwards)
+	d[DiagGradients] = Float(s.gradients)
+	if n := s.model.unknown(s.enc.tokens); n > 0 {
+		d[DiagUnknown] = Float(n)
+	}
+	if s.truncated > 0 {
+		d[DiagTruncated] = Float(s.truncated)
+	}
+}
+
+// laps tells how long each phase of a run took, where somebody asked.
+type laps struct {
+	start, last time.Time
+	trace       func(phase string, d time.Duration)
+}
+
+func newLaps(trace func(string, time.Duration)) *laps {
+	if trace == nil {
+		trace = func(string, time.Duration) {}
+	}
+	now := time.Now()
+	return &laps{now, now, trace}
+}
+
+// begin begins a phase, behind what belongs to none.
+func (l *laps) begin() { l.last = time.Now() }
+
+// lap ends a phase, and begins the next.
+func (l *laps) lap(phase string) {
+	now := time.Now()
+	l.trace(phase, now.Sub(l.last))
+	l.last = now
+}
+
+// share tells of a phase that took d of the time since the last one ended.
+func (l *laps) share(phase string, d time.Duration) {
+	l.trace(phase, d)
+	l.last = l.last.Add(d)
+}
+
+// request describes the input and the target to a method.
+func (s *session) request() *sdk.Request {
+	r := &sdk.Request{Tokens: s.enc.tokens, Units: s.units, Target: s.describe(s.value())}
+	if !s.enc.raw {
+		r.Text = s.enc.kept[0]
+		if len(s.enc.kept) == 2 {
+			r.TextPair = &s.enc.kept[1]
+		}
+	}
+	return r
+}
+
+// report passes on what a method counts, until the caller gives up.
+func (s *session) report(ctx context.Context) func(done, total int) error {
+	return func(done, total int) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -128,102 +272,6 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 		}
 		return nil
 	}
-	if m.float32 != nil {
-		s.sample = new(sample)
-	}
-	result, took, err := ready.run(ctx, s, request)
-	if err != nil {
-		return nil, methodError(info.Name, err)
-	}
-	total := time.Since(hashed)
-	trace("forward", s.forward)
-	trace("method", total-s.forward)
-
-	x := &Explanation{
-		Schema: Schema,
-		Model:  ref,
-		Method: MethodRef{
-			Name: info.Name, Version: info.Version, SHA256: ready.sha256, Runtime: r.Runtime, ABI: entry.ABI,
-			Needs: slices.Concat([]sdk.Need{}, info.Needs), Signer: entry.Signer, Params: s.settled(params),
-		},
-		Input: s.enc.ref(s.units),
-		Target: Target{
-			Expr: request.Target.Expr, Kind: request.Target.Kind, Index: request.Target.Index, Label: request.Target.Label,
-			Output: string(request.Target.Output), Value: Float(value), Baseline: (*Float)(result.Baseline), Positions: request.Target.Positions,
-		},
-		Tensors:     make([]Tensor, 0, len(result.Tensors)),
-		Diagnostics: make(Diagnostics),
-		Provenance: Provenance{
-			XAI: Version, Kernel: m.engine.Kernel(), DType: string(m.engine.Info().DType), Seed: r.Seed,
-			Fuel: took.fuel, BytesIn: took.BytesIn, BytesOut: took.BytesOut, Sandbox: ready.sandbox, Dev: h.options.Dev && !entry.Embedded,
-		},
-	}
-	if !s.enc.raw {
-		x.Provenance.Units = r.Units
-	}
-	if err := x.fill(result, s, ""); err != nil {
-		return nil, methodError(info.Name, err)
-	}
-	same := func(a, b Unit) bool { return slices.Equal(a.Tokens, b.Tokens) }
-	if r.Units != UnitsWord && r.Log != nil && !s.enc.raw && !slices.EqualFunc(unitRefs(s.units), x.Input.Units, same) {
-		r.Log(sdk.Warning, "with these settings the method "+info.Name+" cuts the text into units of its own, not those that were asked for ("+r.Units+")")
-	}
-	x.Target.Steps = s.steps()
-	if r.Steps {
-		if err := s.eachStep(ctx, x, ready.run, request); err != nil {
-			return nil, methodError(info.Name, err)
-		}
-	}
-	x.Diagnostics[DiagEvaluations] = Float(s.evaluations)
-	x.Diagnostics[DiagUnique] = Float(s.unique)
-	x.Diagnostics[DiagCacheHits] = Float(s.hits)
-	x.Diagnostics[DiagForwards] = Float(s.forwards)
-	x.Diagnostics[DiagGradients] = Float(s.gradients)
-	if n := m.unknown(s.enc.tokens); n > 0 {
-		x.Diagnostics[DiagUnknown] = Float(n)
-	}
-	if s.truncated > 0 {
-		x.Diagnostics[DiagTruncated] = Float(s.truncated)
-	}
-	again := func(s *session, value float64) (*sdk.Explanation, error) {
-		again := *request
-		again.Target, again.Log = s.describe(value), nil
-		again.Progress = func(int, int) error { return ctx.Err() }
-		e, _, err := ready.run(ctx, s, &again)
-		return e, err
-	}
-	if m.float32 != nil {
-		begin := time.Now()
-		changes, err := s.inFloat32(ctx, r, result, again)
-		if err != nil {
-			return nil, methodError(info.Name, err)
-		}
-		maps.Copy(x.Diagnostics, changes)
-		trace("float32", time.Since(begin))
-	}
-	if r.Sanity {
-		begin := time.Now()
-		if x.Sanity, err = s.checkSanity(ctx, r, result, again); err != nil {
-			return nil, methodError(info.Name, err)
-		}
-		trace("sanity", time.Since(begin))
-	}
-	x.Doubts = doubts(x)
-	x.Provenance.WallSeconds = time.Since(start).Seconds()
-	return x, nil
-}
-
-// request describes the input and the target, whose value is that of the unchanged
-// input, to a method.
-func (s *session) request(value float64) *sdk.Request {
-	r := &sdk.Request{Tokens: s.enc.tokens, Units: s.units, Target: s.describe(value)}
-	if !s.enc.raw {
-		r.Text = s.enc.kept[0]
-		if len(s.enc.kept) == 2 {
-			r.TextPair = &s.enc.kept[1]
-		}
-	}
-	return r
 }
 
 // settled returns the parameters with the fill that the method asked for in the

@@ -126,11 +126,13 @@ func (r row) hiding(drop []bool) row {
 // all of them or none, and so with what is for two streams.
 func batch(rows []row) engine.Input {
 	var in engine.Input
-	types, mask := false, false
+	types, mask, embeds := false, false, 0
 	for _, r := range rows {
 		types = types || r.types != nil
 		mask = mask || r.mask != nil
+		embeds += len(r.embeds)
 	}
+	in.Embeds = slices.Grow(in.Embeds, embeds)
 	for _, r := range rows {
 		in.PositionIDs = append(in.PositionIDs, r.positions...)
 		if r.targets != nil {

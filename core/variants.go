@@ -30,7 +30,7 @@ func (m *Model) Variants(ctx context.Context, r Request) (*Variants, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Variants{s, s.request(s.value())}, nil
+	return &Variants{s, s.request()}, nil
 }
 
 // Request describes the input: its text as far as the model reads it, its

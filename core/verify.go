@@ -224,119 +224,149 @@ func (h *Host) Verify(ctx context.Context, m *Model, x *Explanation, r Request) 
 
 // compare fills in the differences.
 func (v *Verification) compare(was, is *Explanation) {
-	text := func(what string, a, b any) {
-		if x, y := fmt.Sprint(a), fmt.Sprint(b); x != y {
-			x, y = between(x, y)
-			v.Differences = append(v.Differences, Difference{what, x, y, math.NaN()})
-		}
+	v.text("model.architecture", was.Model.Architecture, is.Model.Architecture)
+	v.text("model.task", was.Model.Task, is.Model.Task)
+	v.text("model.sha256", was.Model.SHA256, is.Model.SHA256)
+	v.text("model.tokenizer_sha256", was.Model.TokenizerSHA256, is.Model.TokenizerSHA256)
+	v.methods(was.Method, is.Method)
+	v.text("input.input_ids", was.Input.InputIDs, is.Input.InputIDs)
+	v.lists("input.units", texts(was.Input.Units, unitText), texts(is.Input.Units, unitText))
+	v.lists("input.tokens", texts(was.Input.Tokens, tokenText), texts(is.Input.Tokens, tokenText))
+	v.lists("input.dropped", texts(was.Input.Dropped, tokenText), texts(is.Input.Dropped, tokenText))
+	v.targets(was.Target, is.Target)
+	v.origins(was.Provenance, is.Provenance)
+	a, b := resultNames(was), resultNames(is)
+	if v.text("results", a, b); !slices.Equal(a, b) {
+		return
 	}
-	values := func(what string, a, b []Float) {
-		if d, same := distance(a, b); !same {
-			v.Differences = append(v.Differences, Difference{what, shorten(fmt.Sprint(a)), shorten(fmt.Sprint(b)), d})
-		}
+	for i, a := range was.Attributions {
+		v.values(a.Name, a.Values, is.Attributions[i].Values)
+		v.values(a.Name+".stderr", a.Stderr, is.Attributions[i].Stderr)
 	}
-	text("model.architecture", was.Model.Architecture, is.Model.Architecture)
-	text("model.task", was.Model.Task, is.Model.Task)
-	text("model.sha256", was.Model.SHA256, is.Model.SHA256)
-	text("model.tokenizer_sha256", was.Model.TokenizerSHA256, is.Model.TokenizerSHA256)
-	text("method.version", was.Method.Version, is.Method.Version)
-	text("method.sha256", was.Method.SHA256, is.Method.SHA256)
-	text("method.signer", was.Method.Signer, is.Method.Signer)
-	text("method.runtime", was.Method.Runtime, is.Method.Runtime)
-	text("method.abi", was.Method.ABI, is.Method.ABI)
-	text("method.needs", was.Method.Needs, is.Method.Needs)
-	for _, name := range slices.Sorted(maps.Keys(is.Method.Params)) {
-		text("method.params."+name, paramText(was.Method.Params[name]), paramText(is.Method.Params[name]))
+	for i, t := range was.Tensors {
+		v.values(t.Name, t.Values, is.Tensors[i].Values)
 	}
-	text("input.input_ids", was.Input.InputIDs, is.Input.InputIDs)
-	each := func(what string, a, b []string) {
-		if len(a) != len(b) {
-			text(what, strconv.Itoa(len(a))+" of them", strconv.Itoa(len(b))+" of them")
+	v.diagnostics(was.Diagnostics, is.Diagnostics)
+	v.sanity(was.Sanity, is.Sanity)
+}
+
+// text compares two values by what is printed of them.
+func (v *Verification) text(what string, was, is any) {
+	if x, y := fmt.Sprint(was), fmt.Sprint(is); x != y {
+		x, y = between(x, y)
+		v.Differences = append(v.Differences, Difference{what, x, y, math.NaN()})
+	}
+}
+
+// lists compares two lists, up to where they first differ.
+func (v *Verification) lists(what string, was, is []string) {
+	if len(was) != len(is) {
+		v.text(what, strconv.Itoa(len(was))+" of them", strconv.Itoa(len(is))+" of them")
+		return
+	}
+	for i := range was {
+		if was[i] != is[i] {
+			v.text(what, was[i], is[i])
 			return
 		}
-		for i := range a {
-			if a[i] != b[i] {
-				text(what, a[i], b[i])
-				return
-			}
-		}
 	}
-	each("input.units", texts(was.Input.Units, unitText), texts(is.Input.Units, unitText))
-	each("input.tokens", texts(was.Input.Tokens, tokenText), texts(is.Input.Tokens, tokenText))
-	each("input.dropped", texts(was.Input.Dropped, tokenText), texts(is.Input.Dropped, tokenText))
-	target := func(t Target) string {
+}
+
+// values compares numbers, bit for bit.
+func (v *Verification) values(what string, was, is []Float) {
+	if d, same := distance(was, is); !same {
+		v.Differences = append(v.Differences, Difference{what, shorten(fmt.Sprint(was)), shorten(fmt.Sprint(is)), d})
+	}
+}
+
+func (v *Verification) methods(was, is MethodRef) {
+	v.text("method.version", was.Version, is.Version)
+	v.text("method.sha256", was.SHA256, is.SHA256)
+	v.text("method.signer", was.Signer, is.Signer)
+	v.text("method.runtime", was.Runtime, is.Runtime)
+	v.text("method.abi", was.ABI, is.ABI)
+	v.text("method.needs", was.Needs, is.Needs)
+	for _, name := range slices.Sorted(maps.Keys(is.Params)) {
+		v.text("method.params."+name, paramText(was.Params[name]), paramText(is.Params[name]))
+	}
+}
+
+func (v *Verification) targets(was, is Target) {
+	what := func(t Target) string {
 		return strings.TrimSpace(t.Kind+" "+strconv.Itoa(t.Index)+" "+t.Label) + " " + t.Output
 	}
-	text("target", target(was.Target), target(is.Target))
-	values("target.value", []Float{was.Target.Value}, []Float{is.Target.Value})
 	steps := func(t Target) (list []Float) {
 		for _, s := range t.Steps {
 			list = append(list, s.Value)
 		}
 		return list
 	}
-	values("target.steps", steps(was.Target), steps(is.Target))
 	baseline := func(t Target) []Float {
 		if t.Baseline == nil {
 			return nil
 		}
 		return []Float{*t.Baseline}
 	}
-	values("target.baseline", baseline(was.Target), baseline(is.Target))
-	names := func(x *Explanation) (out []string) {
-		for _, a := range x.Attributions {
-			out = append(out, a.Name+" over "+a.Over)
-		}
-		for _, t := range x.Tensors {
-			out = append(out, fmt.Sprint(t.Name, t.Axes, t.Shape))
-		}
-		return out
-	}
-	text("provenance.units", was.Provenance.Units, is.Provenance.Units)
-	text("provenance.dev", was.Provenance.Dev, is.Provenance.Dev)
-	values("provenance.bytes_in", []Float{Float(was.Provenance.BytesIn)}, []Float{Float(is.Provenance.BytesIn)})
-	values("provenance.bytes_out", []Float{Float(was.Provenance.BytesOut)}, []Float{Float(is.Provenance.BytesOut)})
+	v.text("target", what(was), what(is))
+	v.values("target.value", []Float{was.Value}, []Float{is.Value})
+	v.values("target.steps", steps(was), steps(is))
+	v.values("target.baseline", baseline(was), baseline(is))
+}
+
+// origins compares where two explanations come from: what may be another elsewhere
+// apart from what may not.
+func (v *Verification) origins(was, is Provenance) {
+	v.text("provenance.units", was.Units, is.Units)
+	v.text("provenance.dev", was.Dev, is.Dev)
+	v.values("provenance.bytes_in", []Float{Float(was.BytesIn)}, []Float{Float(is.BytesIn)})
+	v.values("provenance.bytes_out", []Float{Float(was.BytesOut)}, []Float{Float(is.BytesOut)})
 	for _, d := range []Difference{
-		{"provenance.xai", was.Provenance.XAI, is.Provenance.XAI, math.NaN()},
-		{"provenance.sandbox", was.Provenance.Sandbox, is.Provenance.Sandbox, math.NaN()},
+		{"provenance.xai", was.XAI, is.XAI, math.NaN()},
+		{"provenance.sandbox", was.Sandbox, is.Sandbox, math.NaN()},
 	} {
 		if d.Was != d.Is {
 			v.Elsewhere = append(v.Elsewhere, d)
 		}
 	}
-	if a, b := names(was), names(is); !slices.Equal(a, b) {
-		text("results", a, b)
-		return
-	}
-	for i, a := range was.Attributions {
-		values(a.Name, a.Values, is.Attributions[i].Values)
-		values(a.Name+".stderr", a.Stderr, is.Attributions[i].Stderr)
-	}
-	for i, t := range was.Tensors {
-		values(t.Name, t.Values, is.Tensors[i].Values)
-	}
-	for _, name := range slices.Sorted(maps.Keys(was.Diagnostics)) { // a newer version may have more
+}
+
+func (v *Verification) diagnostics(was, is Diagnostics) {
+	for _, name := range slices.Sorted(maps.Keys(was)) { // a newer version may have more
 		if name == DiagCacheHits || name == DiagForwards {
 			continue // of what the model had run before
 		}
 		var now []Float
-		if v, ok := is.Diagnostics[name]; ok {
-			now = []Float{v}
+		if d, ok := is[name]; ok {
+			now = []Float{d}
 		}
-		values("diagnostics."+name, []Float{was.Diagnostics[name]}, now)
+		v.values("diagnostics."+name, []Float{was[name]}, now)
 	}
-	stages := func(x *Explanation) (targets, ranks []Float) {
-		if x.Sanity != nil {
-			for _, s := range x.Sanity.Stages {
-				targets, ranks = append(targets, s.Target), append(ranks, s.Values, s.Magnitudes)
+}
+
+func (v *Verification) sanity(was, is *Sanity) {
+	stages := func(s *Sanity) (targets, ranks []Float) {
+		if s != nil {
+			for _, stage := range s.Stages {
+				targets, ranks = append(targets, stage.Target), append(ranks, stage.Values, stage.Magnitudes)
 			}
 		}
 		return targets, ranks
 	}
 	targets, ranks := stages(was)
 	targetsNow, ranksNow := stages(is)
-	values("sanity.target", targets, targetsNow)
-	values("sanity.ranks", ranks, ranksNow)
+	v.values("sanity.target", targets, targetsNow)
+	v.values("sanity.ranks", ranks, ranksNow)
+}
+
+// resultNames names the attributions and tensors of an explanation, with their forms.
+func resultNames(x *Explanation) (names []string) {
+	for _, a := range x.Attributions {
+		names = append(names, a.Name+" over "+a.Over)
+	}
+	for _, t := range x.Tensors {
+		names = append(names, fmt.Sprint(t.Name, t.Axes, t.Shape))
+	}
+	return names
 }
 
 // distance returns the largest difference of two lists as a part of their

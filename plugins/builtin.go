@@ -6,7 +6,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"embed"
-	"io"
+	"encoding/binary"
 	"io/fs"
 	"sync"
 
@@ -70,5 +70,9 @@ func load(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return io.ReadAll(r)
+	// The length stands at the end (RFC 1952).
+	size := binary.LittleEndian.Uint32(packed[len(packed)-4:])
+	module := bytes.NewBuffer(make([]byte, 0, int(size)+bytes.MinRead))
+	_, err = module.ReadFrom(r)
+	return module.Bytes(), err
 }

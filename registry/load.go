@@ -44,10 +44,11 @@ func (l Loader) Module(ctx context.Context, e Entry) ([]byte, error) {
 		return nil, err
 	}
 	defer c.Close()
-	// What grows while it is read fails its hash.
-	module, err := io.ReadAll(io.LimitReader(withContext(ctx, c), MaxModule+1))
-	if err != nil {
-		return nil, c.failed(err)
+	module := c.whole
+	if module == nil {
+		if module, err = c.readAll(ctx); err != nil {
+			return nil, c.failed(err)
+		}
 	}
 	sum := sha256.Sum256(module)
 	if err := c.verify(hex.EncodeToString(sum[:]), bytes.NewReader(module)); err != nil {
@@ -137,6 +138,7 @@ func (l Loader) AsIs(ctx context.Context, e Entry) (Entry, error) {
 // opened is content that was opened and is not yet verified.
 type opened struct {
 	io.ReadSeekCloser
+	whole     []byte // what it reads, where that is in memory already
 	entry     Entry
 	artifact  Artifact
 	content   Content
@@ -160,7 +162,8 @@ func (l Loader) open(e Entry, a Artifact, content Content) (*opened, error) {
 		} else if err != nil {
 			return nil, c.failed(err)
 		}
-		c.ReadSeekCloser, c.place, c.signature = unclosed{bytes.NewReader(module)}, a.URL, a.URL+signature.Suffix
+		c.ReadSeekCloser, c.whole = unclosed{bytes.NewReader(module)}, module
+		c.place, c.signature = a.URL, a.URL+signature.Suffix
 		c.sign = func() ([]byte, error) { return l.Builtin(at.Name + signature.Suffix) }
 		return c, nil
 	}
@@ -183,6 +186,20 @@ func (l Loader) open(e Entry, a Artifact, content Content) (*opened, error) {
 	}
 	c.ReadSeekCloser = f
 	return c, nil
+}
+
+// readAll reads a module. What grows meanwhile fails its hash.
+func (c *opened) readAll(ctx context.Context) ([]byte, error) {
+	size, err := c.Seek(0, io.SeekEnd)
+	if err == nil {
+		_, err = c.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return nil, err
+	}
+	module := bytes.NewBuffer(make([]byte, 0, min(size, MaxModule)+bytes.MinRead))
+	_, err = module.ReadFrom(io.LimitReader(withContext(ctx, c), MaxModule+1))
+	return module.Bytes(), err
 }
 
 func (c *opened) failed(err error) error {

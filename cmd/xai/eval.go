@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -130,15 +129,9 @@ func (e *assessment) run(cmd *cobra.Command, args []string) error {
 	if e.file == "-" {
 		e.file = ""
 	}
-	format := e.format
-	if format == "" {
-		format = "term"
-		switch ending := strings.TrimPrefix(strings.ToLower(filepath.Ext(e.file)), "."); {
-		case ending == "md":
-			format = "markdown"
-		case slices.Contains(evaluationFormats, ending):
-			format = ending
-		}
+	format, err := formatOf(e.format, e.file, evaluationFormats)
+	if err != nil {
+		return err
 	}
 	options, err := e.options(cmd)
 	if err != nil {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -94,26 +92,15 @@ chooses the format where --format does not: .txt is the report for people.`,
 // formats are the formats of an explanation.
 var formats = []string{"term", "json", "csv", "safetensors"}
 
-// reports are further endings of files that a report for people is written to.
-var reports = []string{"txt", "text", "log", "out", "ans", "md"}
-
 // run runs the command.
 func (e *explanation) run(cmd *cobra.Command, args []string) error {
 	ctx := cmd.Context()
 	if e.file == "-" {
 		e.file = "" // standard output, as other tools have it
 	}
-	format := e.format
-	if format == "" {
-		format = "term"
-		switch ending := strings.TrimPrefix(strings.ToLower(filepath.Ext(e.file)), "."); {
-		case slices.Contains(formats, ending):
-			format = ending
-		case ending == "html" || ending == "svg":
-			return usage("use term, json, csv or safetensors", "this version writes no %s", ending)
-		case ending != "" && !slices.Contains(reports, ending):
-			return usage("end it with .txt, .json, .csv or .safetensors, or name one with --format", "the ending .%s of %s names no format", ending, e.file)
-		}
+	format, err := formatOf(e.format, e.file, formats)
+	if err != nil {
+		return err
 	}
 	if _, terminal := terminalWidth(e.stdout); terminal && format == "safetensors" && e.file == "" {
 		return usage("name a file with -o", "safetensors is a binary format and standard output is a terminal")
@@ -125,7 +112,6 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 		Method: e.method, Target: e.target, Output: sdk.Output(e.outputScale), Steps: e.steps, Sanity: e.sanity, Units: e.units,
 		Seed: e.seed, Runtime: e.runtime, Timeout: e.timeout, Fuel: int64(e.fuel), Log: e.log,
 	}
-	var err error
 	if request.Params, err = pairs(e.params); err != nil {
 		return err
 	}

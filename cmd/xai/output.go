@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/core/report"
@@ -65,6 +67,28 @@ func resolve(name string) string {
 		name = link
 	}
 	return name
+}
+
+// reports are further endings of files that a report for people is written to.
+var reports = []string{"txt", "text", "log", "out", "ans", "md"}
+
+// formatOf returns the format of a result: the one given, else the one of formats
+// that the ending of the file's name says, else term.
+func formatOf(given, file string, formats []string) (string, error) {
+	ending := strings.TrimPrefix(strings.ToLower(filepath.Ext(file)), ".")
+	switch {
+	case given != "":
+		return given, nil
+	case slices.Contains(formats, ending):
+		return ending, nil
+	case ending == "md" && slices.Contains(formats, "markdown"):
+		return "markdown", nil
+	case ending == "" || slices.Contains(reports, ending):
+		return "term", nil
+	case ending == "html" || ending == "svg":
+		return "", usage("use one of "+strings.Join(formats, ", "), "this version writes no %s", ending)
+	}
+	return "", usage("name one with --format: "+strings.Join(formats, ", "), "the ending .%s of %s names no format", ending, file)
 }
 
 // deliver writes what f lays out: to out, in the plain form that files have, or to

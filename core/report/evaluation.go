@@ -578,85 +578,23 @@ func EvaluationMarkdown(w io.Writer, e *evaluation.Evaluation) error {
 	for i, m := range e.Methods {
 		names[i] = markdownCode(m.Label)
 	}
-	bold := false
-	table := func(head []string, rows [][]string) {
-		b.WriteString("\n|")
-		for _, s := range head {
-			b.WriteString(" " + s + " |")
-		}
-		b.WriteString("\n|---|" + strings.Repeat("---:|", len(head)-1) + "\n")
-		for _, r := range rows {
-			if !slices.ContainsFunc(r, func(s string) bool { return s != "" }) {
-				continue
-			}
-			b.WriteByte('|')
-			for _, s := range r {
-				b.WriteString(" " + s + " |")
-			}
-			b.WriteByte('\n')
-		}
-	}
-	empty := true
-	for _, g := range groups(e) {
-		empty = false
-		const most = 6
-		parts := (len(g.columns) + most - 1) / most
+	all := groups(e)
+	for _, g := range all {
+		parts := (len(g.columns) + mostColumns - 1) / mostColumns
 		for part := range parts {
-			columns := g.columns[part*len(g.columns)/parts : (part+1)*len(g.columns)/parts]
-			head, random := []string{g.title}, []string{"random"}
-			for _, c := range columns {
-				head, random = append(head, c.title), append(random, c.random)
-				if c.own {
-					head, random = append(head, "at random"), append(random, "")
-				}
-			}
-			var rows [][]string
-			for i := range e.Aggregate {
-				row := []string{names[i]}
-				for _, c := range columns {
-					x := c.cells[i]
-					s := x.value
-					if x.leads {
-						s, bold = "**"+s+"**", true
-					}
-					if x.interval != "" {
-						s += "<br>" + x.interval
-					}
-					row = append(row, s)
-					if c.own {
-						row = append(row, cmp.Or(x.random, "–"))
-					}
-				}
-				rows = append(rows, row)
-			}
-			if slices.ContainsFunc(random[1:], func(s string) bool { return s != "" }) {
-				rows = append(rows, random)
-			}
-			table(head, rows)
+			head, rows := g.markdown(g.columns[part*len(g.columns)/parts:(part+1)*len(g.columns)/parts], names)
+			markdownTable(&b, head, rows)
 		}
 	}
-	if empty {
+	if len(all) == 0 {
 		b.WriteString("\n" + strings.ToUpper(nothingMeasured[:1]) + nothingMeasured[1:] + ".\n")
 	}
 	if len(e.Agreement) > 0 {
-		many := len(e.Methods) >= manyMethods
-		head, rows := matrix(e)
-		if many {
-			for i := range rows {
-				rows[i][0] = fmt.Sprintf("[%d] %s", i+1, names[i])
-			}
-		} else {
-			quoted := make(map[string]string)
-			for i, m := range e.Methods {
-				quoted[m.Label] = names[i]
-			}
-			head, rows = pairs(e, quoted)
-		}
-		head[0] = agreementTitle(many)
-		table(head, rows)
+		head, rows := markdownAgreement(e, names)
+		markdownTable(&b, head, rows)
 	}
 	b.WriteByte('\n')
-	if bold {
+	if slices.ContainsFunc(all, group.leads) {
 		b.WriteString("Bold: " + strings.TrimPrefix(leading(e), "* ") + ".\n")
 	}
 	var facts []string
@@ -666,6 +604,88 @@ func EvaluationMarkdown(w io.Writer, e *evaluation.Evaluation) error {
 	b.WriteString(strings.Join(facts, " · ") + "\n")
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// mostColumns is how many measures a table of Markdown has at most.
+const mostColumns = 6
+
+// markdown returns the head and the rows of a table of some of the columns.
+func (g group) markdown(columns []column, names []string) (head []string, rows [][]string) {
+	head, random := []string{g.title}, []string{"random"}
+	for _, c := range columns {
+		head, random = append(head, c.title), append(random, c.random)
+		if c.own {
+			head, random = append(head, "at random"), append(random, "")
+		}
+	}
+	for i, name := range names {
+		row := []string{name}
+		for _, c := range columns {
+			x := c.cells[i]
+			s := x.value
+			if x.leads {
+				s = "**" + s + "**"
+			}
+			if x.interval != "" {
+				s += "<br>" + x.interval
+			}
+			row = append(row, s)
+			if c.own {
+				row = append(row, cmp.Or(x.random, "–"))
+			}
+		}
+		rows = append(rows, row)
+	}
+	if slices.ContainsFunc(random[1:], func(s string) bool { return s != "" }) {
+		rows = append(rows, random)
+	}
+	return head, rows
+}
+
+// leads reports whether one of the values is marked as the best.
+func (g group) leads() bool {
+	return slices.ContainsFunc(g.columns, func(c column) bool {
+		return slices.ContainsFunc(c.cells, func(x score) bool { return x.leads })
+	})
+}
+
+// markdownAgreement returns the table of agreement: of pairs, or a matrix where there
+// are many methods.
+func markdownAgreement(e *evaluation.Evaluation, names []string) (head []string, rows [][]string) {
+	many := len(e.Methods) >= manyMethods
+	if many {
+		head, rows = matrix(e)
+		for i := range rows {
+			rows[i][0] = fmt.Sprintf("[%d] %s", i+1, names[i])
+		}
+	} else {
+		quoted := make(map[string]string)
+		for i, m := range e.Methods {
+			quoted[m.Label] = names[i]
+		}
+		head, rows = pairs(e, quoted)
+	}
+	head[0] = agreementTitle(many)
+	return head, rows
+}
+
+// markdownTable writes the rows that are not empty under their head.
+func markdownTable(b *strings.Builder, head []string, rows [][]string) {
+	b.WriteString("\n|")
+	for _, s := range head {
+		b.WriteString(" " + s + " |")
+	}
+	b.WriteString("\n|---|" + strings.Repeat("---:|", len(head)-1) + "\n")
+	for _, r := range rows {
+		if !slices.ContainsFunc(r, func(s string) bool { return s != "" }) {
+			continue
+		}
+		b.WriteByte('|')
+		for _, s := range r {
+			b.WriteString(" " + s + " |")
+		}
+		b.WriteByte('\n')
+	}
 }
 
 // markdownText returns a line in which nothing is markup.

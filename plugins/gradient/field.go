@@ -217,7 +217,9 @@ func (f *field) substitute(point string, values []float64, shape []int) *sdk.For
 // rows.
 func (f *field) walk(ctx context.Context, n int, fill func(i int, row []float64), each func(i int, gradient []float64)) error {
 	size := f.size()
-	block := min(n, max(1, blockCells/max(size, 1)))
+	most := max(1, blockCells/max(size, 1))
+	calls := max(1, (n+most-1)/most)
+	block := (n + calls - 1) / calls // as many in each call
 	rows, gradient := make([]float64, block*size), make([]float64, size)
 	for start := 0; start < n; start += block {
 		count := min(block, n-start)

@@ -83,122 +83,151 @@ func (m GradientSHAP) Explain(ctx context.Context, model sdk.Model, r *sdk.Reque
 		}
 		return nil, invalid("num_samples=" + strconv.Itoa(p.Int("num_samples")) + " is too few for " + strconv.Itoa(strata) + " baselines, each of which takes two: " + hint)
 	}
-	random := num.NewRand(r.Rand)
-	var words *num.MT19937 // a stream of their own, so that nothing depends on how many are drawn at a time
-	if draw >= 0 {
-		words = num.NewMT19937(random.Uint64())
+	w := m.paths(f, r, bases, draw, n, each, replay)
+	var x *sdk.Explanation
+	err = rounds(n, p.Float(game.ParamMaxStderr), func(until int) (largest float64, err error) {
+		for w.estimate.n < until && err == nil {
+			err = w.chunk(ctx, until)
+		}
+		if err == nil {
+			err = w.random.Err()
+		}
+		if err != nil {
+			return 0, err
+		}
+		x, largest = w.estimate.explanation()
+		return largest, nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	place := func(int) float64 { return random.Float64() }
-	base := func(k int) int { return k % strata }
+	if err := w.estimate.diagnose(ctx, x); err != nil {
+		return nil, err
+	}
+	w.estimate.result.complete(x, w.estimate.values(-1), w.output/float64(w.estimate.n))
+	diagnose(x, "samples", float64(w.estimate.n*each))
+	return x, nil
+}
+
+// paths are the samples, and what they are drawn with.
+type paths struct {
+	*field
+	estimate  *samples
+	each      int // rows of a sample
+	bases     []baseline
+	draw      int             // the baseline that is drawn anew for each sample, −1 for none
+	base      func(k int) int // of sample k
+	place     func(k int) float64
+	random    *num.Rand
+	words     *num.MT19937 // a stream of their own, so that nothing depends on how many are drawn at a time
+	deviation float64      // of the noise
+	output    float64      // Σ of the baselines' outputs
+}
+
+// paths prepares n samples.
+func (m GradientSHAP) paths(f *field, r *sdk.Request, bases []baseline, draw, n, each int, replay bool) *paths {
+	w := &paths{field: f, each: each, bases: bases, draw: draw, random: num.NewRand(r.Rand), deviation: f.deviation()}
+	if draw >= 0 {
+		w.words = num.NewMT19937(w.random.Uint64())
+	}
+	strata := len(bases)
+	w.base = func(k int) int { return k % len(bases) }
+	w.place = func(int) float64 { return w.random.Float64() }
 	if replay { // NumPy's stream, as captum draws from it
 		stream := num.NewMT19937(r.Seed)
 		order := make([]int64, n)
 		if strata > 1 {
 			order = stream.RandInt(0, int64(strata), n)
 		}
-		base = func(k int) int { return int(order[k]) }
-		place = func(int) float64 { return stream.Float64() }
+		w.base = func(k int) int { return int(order[k]) }
+		w.place = func(int) float64 { return stream.Float64() }
 		strata = 1
 	}
 	if m.places != nil {
-		place = func(k int) float64 { return m.places[k] }
-		base = func(k int) int { return m.from[k] }
+		w.base = func(k int) int { return m.from[k] }
+		w.place = func(k int) float64 { return m.places[k] }
 		strata = 1
 	}
-
-	deviation := f.deviation()
-	e := newSamples(newResult(r, p.String(paramReduce)), smoothMean, n, f.size(), strata)
+	w.estimate = newSamples(newResult(r, r.Params.String(paramReduce)), smoothMean, n, f.size(), strata)
 	f.total = n * each
-	output := 0.0 // Σ of the baselines' outputs
-	var x *sdk.Explanation
-	chunk := func(until int) error {
-		start := e.n
-		from := make(map[int]baseline) // what each sample of the chunk comes from, where it is drawn
-		if draw >= 0 {
-			until = min(until, start+strata*max(1, blockCells/max(each*f.size(), 1)))
-			var drawn []int
-			for k := start; k < until; k++ {
-				if base(k) == draw {
-					drawn = append(drawn, k)
-				}
-			}
-			all, err := f.drawn(ctx, words, len(drawn))
-			if err != nil {
-				return err
-			}
-			for i, k := range drawn {
-				from[k] = all[i]
-			}
-		}
-		origin := func(k int) baseline {
-			if base(k) == draw {
-				return from[k]
-			}
-			return bases[base(k)]
-		}
-		at := make([]float64, until-start)  // the place of each sample
-		ends := make(map[int][]float64)     // the input of each, with noise; of those in the block
-		sample := make([]float64, f.size()) // Σ over the rows of one
-		return f.walk(ctx, each*(until-start), func(i int, row []float64) {
-			k := i / each
-			if i%each == 0 {
-				at[k] = place(start + k)
-				if deviation > 0 {
-					ends[k] = make([]float64, f.size())
-					f.noisy(ends[k], random, deviation)
-				}
-			}
-			alpha, b, end := at[k], origin(start+k).values, f.values
-			if i%each == 1 {
-				alpha = 1 - alpha
-			}
-			if deviation > 0 {
-				end = ends[k]
-			}
-			for j, x := range end {
-				row[j] = b[j] + float64(alpha*(x-b[j]))
-			}
-		}, func(i int, gradient []float64) {
-			k := i / each
-			b, end := origin(start+k), f.values
-			if deviation > 0 {
-				end = ends[k]
-			}
-			if i%each == 0 {
-				clear(sample)
-			}
-			for j, g := range gradient {
-				sample[j] += float64(g * (end[j] - b.values[j]) / float64(each))
-			}
-			if i%each == each-1 {
-				delete(ends, k)
-				output += b.output
-				e.add(sample)
-			}
-		})
+	return w
+}
+
+// chunk takes samples until there are so many; not as many at once where the baselines
+// of each would have to be held.
+func (w *paths) chunk(ctx context.Context, until int) error {
+	start := w.estimate.n
+	if w.draw >= 0 {
+		until = min(until, start+len(w.bases)*max(1, blockCells/max(w.each*w.size(), 1)))
 	}
-	err = rounds(n, p.Float(game.ParamMaxStderr), func(until int) (largest float64, err error) {
-		for e.n < until && err == nil {
-			err = chunk(until)
+	from, err := w.origins(ctx, start, until)
+	if err != nil {
+		return err
+	}
+	at := make([]float64, until-start)  // the place of each sample
+	ends := make(map[int][]float64)     // the input of each, with noise; of those in the block
+	sample := make([]float64, w.size()) // Σ over the rows of one
+	return w.walk(ctx, w.each*(until-start), func(i int, row []float64) {
+		k := i / w.each
+		if i%w.each == 0 {
+			at[k] = w.place(start + k)
+			if w.deviation > 0 {
+				ends[k] = make([]float64, w.size())
+				w.noisy(ends[k], w.random, w.deviation)
+			}
 		}
-		if err == nil {
-			err = random.Err()
+		alpha, b, end := at[k], from[k].values, w.values
+		if i%w.each == 1 {
+			alpha = 1 - alpha
 		}
-		if err != nil {
-			return 0, err
+		if w.deviation > 0 {
+			end = ends[k]
 		}
-		x, largest = e.explanation()
-		return largest, nil
+		for j, x := range end {
+			row[j] = b[j] + float64(alpha*(x-b[j]))
+		}
+	}, func(i int, gradient []float64) {
+		k := i / w.each
+		b, end := from[k], w.values
+		if w.deviation > 0 {
+			end = ends[k]
+		}
+		if i%w.each == 0 {
+			clear(sample)
+		}
+		for j, g := range gradient {
+			sample[j] += float64(g * (end[j] - b.values[j]) / float64(w.each))
+		}
+		if i%w.each == w.each-1 {
+			delete(ends, k)
+			w.output += b.output
+			w.estimate.add(sample)
+		}
 	})
+}
+
+// origins returns what each of some samples comes from.
+func (w *paths) origins(ctx context.Context, start, until int) ([]baseline, error) {
+	from := make([]baseline, until-start)
+	var fresh []int
+	for k := range from {
+		if i := w.base(start + k); i != w.draw {
+			from[k] = w.bases[i]
+		} else {
+			fresh = append(fresh, k)
+		}
+	}
+	if len(fresh) == 0 {
+		return from, nil
+	}
+	all, err := w.drawn(ctx, w.words, len(fresh))
 	if err != nil {
 		return nil, err
 	}
-	if err := e.diagnose(ctx, x); err != nil {
-		return nil, err
+	for i, k := range fresh {
+		from[k] = all[i]
 	}
-	e.result.complete(x, e.values(-1), output/float64(e.n))
-	diagnose(x, "samples", float64(e.n*each))
-	return x, nil
+	return from, nil
 }
 
 // references returns the baselines of baseline=auto.

@@ -233,38 +233,57 @@ func combinations(n, k int, visit func(members []int) bool) {
 	}
 }
 
-// sampleLikeReference returns the reference's design with its random stream:
+// referenceDesign is shap's design of its Kernel explainer, with its random stream:
 // coalitions of all sizes that the number of samples allows to enumerate, each with
 // its complement, then random ones, of which each repetition adds to the weight.
+type referenceDesign struct {
+	*design
+	paired int // sizes that have a complement of another size
+	mask   []uint8
+}
+
+// sampleLikeReference returns the reference's design.
 func (g *problem) sampleLikeReference(ctx context.Context, samples int, random *num.MT19937) (*design, error) {
 	n := g.n
-	d := &design{problem: g, share: shareOf(samples, n)}
-	sizes, paired := n/2, (n-1)/2 // how many there are, and how many have a complement of another size
-	weight := make([]float64, sizes)
+	d := &referenceDesign{design: &design{problem: g, share: shareOf(samples, n)}, paired: (n - 1) / 2, mask: make([]uint8, n)}
+	weight := make([]float64, n/2) // of the sizes 1 …
 	for i := range weight {
 		weight[i] = float64(n-1) / float64((i+1)*(n-i-1))
-		if i < paired {
+		if i < d.paired {
 			weight[i] = float64(2 * weight[i])
 		}
 	}
 	normalise(weight)
-	add := func(mask []uint8, w float64) int {
-		d.rows, d.weights = append(d.rows, g.row(mask)), append(d.weights, w)
-		return len(d.rows) - 1
+	if complete := d.enumerate(weight, samples); complete < len(weight) {
+		d.draw(weight, complete, samples-len(d.rows), random)
 	}
-	flip := func(mask []uint8) {
-		for j := range mask {
-			mask[j] ^= 1
-		}
+	return d.design, ctx.Err()
+}
+
+// add takes the coalition of the mask.
+func (d *referenceDesign) add(w float64) int {
+	d.rows, d.weights = append(d.rows, d.row(d.mask)), append(d.weights, w)
+	return len(d.rows) - 1
+}
+
+// addComplement takes what the mask leaves out.
+func (d *referenceDesign) addComplement(w float64) int {
+	for j := range d.mask {
+		d.mask[j] ^= 1
 	}
-	mask := make([]uint8, n)
-	complete, left, choose := 0, float64(samples), 1.0
+	return d.add(w)
+}
+
+// enumerate takes all coalitions of the smallest sizes, and their complements, as long
+// as the samples suffice, and returns how many sizes those are.
+func (d *referenceDesign) enumerate(weight []float64, samples int) (complete int) {
+	left, choose := float64(samples), 1.0
 	remaining := slices.Clone(weight)
-	for ; complete < sizes; complete++ {
+	for ; complete < len(weight); complete++ {
 		size := complete + 1
-		choose = math.Round(float64(choose*float64(n-size+1)) / float64(size))
+		choose = math.Round(float64(choose*float64(d.n-size+1)) / float64(size))
 		subsets, w := choose, weight[complete]/choose
-		if complete < paired {
+		if complete < d.paired {
 			subsets, w = float64(2*subsets), float64(w/2)
 		}
 		if float64(left*remaining[complete])/subsets < 1-1e-8 {
@@ -276,58 +295,58 @@ func (g *problem) sampleLikeReference(ctx context.Context, samples int, random *
 				remaining[i] /= 1 - r
 			}
 		}
-		combinations(n, size, func(members []int) bool {
-			clear(mask)
+		combinations(d.n, size, func(members []int) bool {
+			clear(d.mask)
 			for _, j := range members {
-				mask[j] = 1
+				d.mask[j] = 1
 			}
-			at := [2]int{add(mask, w), -1}
-			if complete < paired {
-				flip(mask)
-				at[1] = add(mask, w)
+			at := [2]int{d.add(w), -1}
+			if complete < d.paired {
+				at[1] = d.addComplement(w)
 			}
 			d.clusters = append(d.clusters, cluster{at: at, draws: 1, stratum: -1})
 			return true
 		})
 	}
-	if complete == sizes {
-		return d, ctx.Err()
-	}
+	return complete
+}
+
+// draw takes so many random coalitions of the sizes that are not complete, which share
+// what is left of the weight.
+func (d *referenceDesign) draw(weight []float64, complete, open int, random *num.MT19937) {
 	d.strata = []stratum{{left: 1}}
 	rest := slices.Clone(weight)
-	for i := range paired {
+	for i := range d.paired {
 		rest[i] = float64(rest[i] / 2)
 	}
 	rest = rest[complete:]
 	normalise(rest)
-	fixed, open := len(d.rows), samples-len(d.rows)
+	fixed := len(d.rows)
 	seen := map[string]int{} // coalition → cluster
 	for _, i := range choices(random, rest, 4*open) {
 		if open <= 0 {
 			break
 		}
-		clear(mask)
+		clear(d.mask)
 		size := i + complete + 1
-		for _, j := range random.Permutation(n)[:size] {
-			mask[j] = 1
+		for _, j := range random.Permutation(d.n)[:size] {
+			d.mask[j] = 1
 		}
-		k := g.key(mask)
-		at, again := seen[k]
-		if again {
+		k := d.key(d.mask)
+		if at, again := seen[k]; again {
 			c := &d.clusters[at]
 			c.draws++
 			d.weights[c.at[0]]++
-			if open > 0 && size <= paired {
+			if size <= d.paired {
 				d.weights[c.at[0]+1]++ // the row that follows, whatever it is
 			}
 			continue
 		}
-		c := cluster{at: [2]int{add(mask, 1), -1}, draws: 1}
+		c := cluster{at: [2]int{d.add(1), -1}, draws: 1}
 		seen[k] = len(d.clusters)
 		open--
-		if open > 0 && size <= paired {
-			flip(mask)
-			c.at[1] = add(mask, 1)
+		if open > 0 && size <= d.paired {
+			c.at[1] = d.addComplement(1)
 			open--
 		}
 		d.clusters = append(d.clusters, c)
@@ -336,7 +355,6 @@ func (g *problem) sampleLikeReference(ctx context.Context, samples int, random *
 	for i := fixed; i < len(d.weights); i++ {
 		d.weights[i] = float64(d.weights[i] * (num.Sum(weight[complete:]) / sum))
 	}
-	return d, ctx.Err()
 }
 
 // shareOf returns which share of all coalitions of n players so many are; of more than

@@ -154,92 +154,133 @@ func (s *differences) estimate(c int) estimate {
 // golden is the fractional part of the golden ratio, whose multiples spread evenly.
 const golden = 0.6180339887498949
 
-// sampleDifferences draws coalitions for each player: of a size that runs evenly over
-// all, and as a pair with that of all others that are neither in it nor the player.
-// The first draws are spread evenly, the later ones in proportion to the standard
-// deviation of a player's, which makes the sum of the variances least (Neyman).
+// neyman draws coalitions for each player: of a size that runs evenly over all, and as
+// a pair with that of all others that are neither in it nor the player. The first draws
+// are spread evenly, the later ones in proportion to the standard deviation of a
+// player's, which makes the sum of the variances least (Neyman).
+type neyman struct {
+	*differences
+	samples int // the most coalitions
+	random  *num.Rand
+	offset  []float64 // in [0,1), where a player's sizes begin
+	planned []int     // draws of each player
+	order   []int     // of the players, shuffled over and over
+	mask    []uint8
+}
+
+// draw is what a player adds to a coalition, and to its complement: the rows with and
+// without the player of the one, then of the other.
+type draw struct {
+	player int
+	rows   [4]int
+}
+
+func newNeyman(g *problem, samples int, random *num.Rand) *neyman {
+	s := &neyman{
+		differences: newDifferences(g), samples: samples, random: random,
+		offset: make([]float64, g.n), planned: make([]int, g.n), order: make([]int, g.n), mask: make([]uint8, g.n),
+	}
+	for i := range g.n {
+		s.order[i], s.offset[i] = i, random.Float64()
+	}
+	return s
+}
+
+// plan draws for a player, unless the coalitions would be too many.
+func (s *neyman) plan(i int) (draw, bool) {
+	u := s.offset[i] + float64(golden*float64(s.planned[i]))
+	size := int(float64((u - math.Floor(u)) * float64(s.n)))
+	clear(s.mask)
+	for j, taken := 0, 0; taken < size; j++ {
+		k := j + s.random.IntN(s.n-j)
+		s.order[j], s.order[k] = s.order[k], s.order[j]
+		if s.order[j] != i {
+			s.mask[s.order[j]] = 1
+			taken++
+		}
+	}
+	d := draw{player: i}
+	before := s.rows()
+	for k := range d.rows {
+		if s.mask[i] = 1 - uint8(k%2); k == 2 {
+			for j := range s.mask {
+				if j != i {
+					s.mask[j] ^= 1
+				}
+			}
+		}
+		d.rows[k] = s.row(s.mask)
+	}
+	if s.rows() > s.samples {
+		s.forget(before)
+		return d, false
+	}
+	s.planned[i]++
+	return d, true
+}
+
+// round draws for each player until it has as many draws as wanted, and reports
+// whether there was room for all of them.
+func (s *neyman) round(ctx context.Context, want []int) (bool, error) {
+	var draws []draw
+	open := true
+	for more := true; open && more; { // one for each in turn, so that none is left behind
+		more = false
+		for i := range s.n {
+			if err := ctx.Err(); err != nil {
+				return false, err
+			}
+			if open && s.planned[i] < want[i] {
+				d, ok := s.plan(i)
+				if open = ok; ok {
+					draws, more = append(draws, d), true
+				}
+			}
+		}
+	}
+	if err := s.random.Err(); err != nil {
+		return false, err
+	}
+	if err := s.run(ctx); err != nil {
+		return false, err
+	}
+	for _, d := range draws {
+		s.add(d.player, [2]int{d.rows[0], d.rows[1]}, [2]int{d.rows[2], d.rows[3]})
+	}
+	return open, nil
+}
+
+// shares returns the part of the draws that each player should have.
+func (s *neyman) shares() []float64 {
+	largest, sum := 0.0, 0.0
+	for i := range s.n {
+		largest = max(largest, s.deviation(i))
+	}
+	share := make([]float64, s.n)
+	for i := range share { // a player that has not differed yet still may
+		if share[i] = max(s.deviation(i), float64(0.1*largest)); largest == 0 {
+			share[i] = 1
+		}
+		sum += share[i]
+	}
+	for i := range share {
+		share[i] /= sum
+	}
+	return share
+}
+
+// sampleDifferences draws until the standard errors are within the bound, where there
+// is one, or as much as the samples allow.
 func (g *problem) sampleDifferences(ctx context.Context, samples int, bound float64, random *num.Rand) (*sdk.Explanation, error) {
-	n := g.n
-	s := newDifferences(g)
-	offset := make([]float64, n)
-	order := make([]int, n)
-	planned := make([]int, n)
-	for i := range n {
-		order[i], offset[i] = i, random.Float64()
-	}
-	type draw struct {
-		player int
-		rows   [4]int
-	}
-	mask := make([]uint8, n)
-	// plan draws for a player, unless the coalitions would be too many.
-	plan := func(i int) (draw, bool) {
-		u := offset[i] + float64(golden*float64(planned[i]))
-		size := int(float64((u - math.Floor(u)) * float64(n)))
-		clear(mask)
-		for j, taken := 0, 0; taken < size; j++ {
-			k := j + random.IntN(n-j)
-			order[j], order[k] = order[k], order[j]
-			if order[j] != i {
-				mask[order[j]] = 1
-				taken++
-			}
-		}
-		d := draw{player: i}
-		before := g.rows()
-		for k := range d.rows { // with and without the player, then in the complement
-			if mask[i] = 1 - uint8(k%2); k == 2 {
-				for j := range mask {
-					if j != i {
-						mask[j] ^= 1
-					}
-				}
-			}
-			d.rows[k] = g.row(mask)
-		}
-		if g.rows() > samples {
-			g.forget(before)
-			return d, false
-		}
-		planned[i]++
-		return d, true
-	}
-	round := func(want []int) (bool, error) {
-		var draws []draw
-		open := true
-		for more := true; open && more; { // one for each in turn, so that none is left behind
-			more = false
-			for i := range n {
-				if err := ctx.Err(); err != nil {
-					return false, err
-				}
-				if open && planned[i] < want[i] {
-					d, ok := plan(i)
-					if open = ok; ok {
-						draws, more = append(draws, d), true
-					}
-				}
-			}
-		}
-		if err := random.Err(); err != nil {
-			return false, err
-		}
-		if err := g.run(ctx); err != nil {
-			return false, err
-		}
-		for _, d := range draws {
-			s.add(d.player, [2]int{d.rows[0], d.rows[1]}, [2]int{d.rows[2], d.rows[3]})
-		}
-		return open, nil
-	}
+	s := newNeyman(g, samples, random)
 	total := samples / 4 // draws, each of four coalitions where none is known
-	each := min(max(total/(2*n), 2), 25)
-	want := make([]int, n)
+	each := min(max(total/(2*g.n), 2), 25)
+	want := make([]int, g.n)
 	for i := range want {
 		want[i] = each
 	}
-	open, err := round(want)
-	for goal := 2 * each * n; err == nil && open; goal *= 2 {
+	open, err := s.round(ctx, want)
+	for goal := 2 * each * g.n; err == nil && open; goal *= 2 {
 		if bound > 0 && s.estimate(0).worst() <= bound || goal > 8*total {
 			break
 		}
@@ -249,21 +290,10 @@ func (g *problem) sampleDifferences(ctx context.Context, samples int, bound floa
 		if g.most() <= samples && 2*goal >= g.most()-g.rows() { // four for each new draw
 			return g.all(ctx)
 		}
-		largest, sum := 0.0, 0.0
-		for i := range n {
-			largest = max(largest, s.deviation(i))
+		for i, share := range s.shares() {
+			want[i] = max(want[i], int(float64(float64(goal)*share)))
 		}
-		share := make([]float64, n)
-		for i := range share { // a player that has not differed yet still may
-			if share[i] = max(s.deviation(i), float64(0.1*largest)); largest == 0 {
-				share[i] = 1
-			}
-			sum += share[i]
-		}
-		for i := range want {
-			want[i] = max(want[i], int(float64(goal)*(share[i]/sum)))
-		}
-		open, err = round(want)
+		open, err = s.round(ctx, want)
 	}
 	if err != nil {
 		return nil, err
@@ -329,10 +359,195 @@ func positionsOf(r *sdk.Request, players []sdk.Unit) []int {
 	return positions
 }
 
-// sampleDifferencesLikeReference is shap's SamplingExplainer with its random stream:
-// for each player random orders of all tokens, special ones among them, in which those
-// behind the player are dropped; a first round of at most 100 a player, a second in
-// proportion to the variances over all outputs; and a correction of the sum.
+// referenceRounds are shap's SamplingExplainer with its random stream: for each player
+// random orders of all tokens, special ones among them, in which those behind the
+// player are dropped.
+type referenceRounds struct {
+	*differences       // of all rounds, for the errors
+	positions    []int // the token of each player
+	player       []int // of each token, or −1
+	random       *num.MT19937
+	means        []float64 // [width,n], of the rounds so far
+	variances    []float64 // [width,n]
+	count        []int     // draws of each player
+}
+
+func newReferenceRounds(g *problem, positions []int, tokens int, random *num.MT19937) *referenceRounds {
+	s := &referenceRounds{differences: newDifferences(g), positions: positions, player: make([]int, tokens), random: random}
+	for i := range s.player {
+		s.player[i] = -1
+	}
+	for i, t := range positions {
+		s.player[t] = i
+	}
+	return s
+}
+
+// round draws so often for each player, and merges what comes out with the rounds
+// before, in proportion to the draws.
+func (s *referenceRounds) round(ctx context.Context, count []int) error {
+	rows := make([][][2]int, s.n)
+	for i := range s.n {
+		order := make([]int, len(s.player))
+		for k := range order {
+			order[k] = k
+		}
+		for range count[i] {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			shuffled := make([]int, len(order))
+			for k, from := range s.random.Permutation(len(order)) {
+				shuffled[k] = order[from]
+			}
+			order = shuffled
+			rows[i] = append(rows[i], s.pair(i, order))
+		}
+	}
+	if err := s.run(ctx); err != nil {
+		return err
+	}
+	one := newDifferences(s.problem)
+	for i, pairs := range rows {
+		for _, pair := range pairs {
+			one.add(i, pair)
+			s.add(i, pair)
+		}
+	}
+	for i := range one.m2 {
+		if d := one.draws[i%s.n]; d > 0 {
+			one.m2[i] /= d
+		}
+	}
+	if s.count == nil {
+		s.means, s.variances, s.count = one.mean, one.m2, slices.Clone(count)
+		return nil
+	}
+	for i := range s.means {
+		if a, b := float64(s.count[i%s.n]), float64(count[i%s.n]); b > 0 {
+			s.means[i] = (float64(s.means[i]*a) + float64(one.mean[i]*b)) / (a + b)
+			s.variances[i] = (float64(s.variances[i]*a) + float64(one.m2[i]*b)) / (a + b)
+		}
+	}
+	for i := range s.count {
+		s.count[i] += count[i]
+	}
+	return nil
+}
+
+// pair returns the rows with and without player i of those before it in an order of
+// the tokens.
+func (s *referenceRounds) pair(i int, order []int) [2]int {
+	mask := make([]uint8, s.n)
+	for _, t := range order {
+		if t == s.positions[i] {
+			break
+		}
+		if j := s.player[t]; j >= 0 {
+			mask[j] = 1
+		}
+	}
+	off := s.row(mask)
+	mask[i] = 1
+	return [2]int{s.row(mask), off}
+}
+
+// evenly spreads draws over the players, in pairs.
+func (s *referenceRounds) evenly(draws int) []int {
+	count := make([]int, s.n)
+	for i := range count {
+		if count[i] = 2 * (draws / (2 * s.n)); i < draws%(2*s.n)/2 {
+			count[i] += 2
+		}
+	}
+	return count
+}
+
+// byVariance spreads draws over the players in proportion to their variances over all
+// outputs, in pairs. The variances become shares of each output's sum, on which the
+// later rounds go on, as the reference's do.
+func (s *referenceRounds) byVariance(draws int) []int {
+	n := s.n
+	outputs := []int{0}
+	if s.width > 1 {
+		outputs = nil
+		for c := 1; c < s.width; c++ {
+			outputs = append(outputs, c)
+		}
+	}
+	everywhere := 0.0
+	for _, c := range outputs {
+		everywhere += num.Sum(s.variances[c*n : (c+1)*n])
+	}
+	for c := range s.width {
+		of := s.variances[c*n : (c+1)*n]
+		sum := num.Sum(of)
+		if everywhere == 0 { // one for each token
+			sum = float64(len(s.player))
+			for i := range of {
+				of[i] = 1
+			}
+		}
+		for i := range of {
+			if sum > 0 {
+				of[i] /= sum
+			}
+		}
+	}
+	count := make([]int, n)
+	planned := 0
+	for i := range count {
+		share := 0.0
+		for _, c := range outputs {
+			share += s.variances[c*n+i]
+		}
+		count[i] = int(float64(share/float64(len(outputs))) * float64(draws))
+		count[i] += count[i] % 2
+		planned += count[i]
+	}
+	for i := 0; i < n && planned != draws; i++ {
+		if change := 2; planned > draws {
+			count[i] -= change
+			planned -= change
+		} else {
+			count[i] += change
+			planned += change
+		}
+	}
+	for i := range count {
+		count[i] = max(count[i], 0)
+	}
+	return count
+}
+
+// estimate returns the means, corrected to add up as the reference does it: by the
+// shares of the standard errors.
+func (s *referenceRounds) estimate(c int) estimate {
+	e := s.plain(c)
+	at, to := c*s.n, (c+1)*s.n
+	values, v := slices.Clone(s.means[at:to]), slices.Clone(s.variances[at:to])
+	gap := s.delta(c) - num.Sum(values)
+	top := 0.0
+	for i := range v {
+		v[i] /= math.Sqrt(float64(s.count[i]))
+		top = max(top, v[i])
+	}
+	if top > 0 {
+		for i := range v {
+			v[i] = float64(v[i] / top * 1e6)
+		}
+		sum := num.Sum(v)
+		for i := range v {
+			values[i] += float64(gap * (v[i] - float64(v[i]*sum)/(1+sum)))
+		}
+	}
+	e.values = values
+	return e
+}
+
+// sampleDifferencesLikeReference is shap's SamplingExplainer: a first round of at most
+// 100 draws a player, a second in proportion to the variances, and a correction of the
+// sum.
 func (g *problem) sampleDifferencesLikeReference(ctx context.Context, samples int, positions []int, tokens int, random *num.MT19937) (*sdk.Explanation, error) {
 	n := g.n
 	if samples == 0 {
@@ -347,158 +562,16 @@ func (g *problem) sampleDifferencesLikeReference(ctx context.Context, samples in
 	if err := g.lookAtAll(ctx); err != nil {
 		return nil, err
 	}
-	player := make([]int, tokens)
-	for i := range player {
-		player[i] = -1
-	}
-	for i, t := range positions {
-		player[t] = i
-	}
-	s := newDifferences(g) // of both rounds, for the errors
-	mask := make([]uint8, n)
-	// round draws and returns the means and variances [width,n].
-	round := func(count []int) (mean, variance []float64, err error) {
-		rows := make([][][2]int, n)
-		for i := range n {
-			order := make([]int, tokens)
-			for k := range order {
-				order[k] = k
-			}
-			for range count[i] {
-				if err := ctx.Err(); err != nil {
-					return nil, nil, err
-				}
-				shuffled := make([]int, tokens)
-				for k, from := range random.Permutation(tokens) {
-					shuffled[k] = order[from]
-				}
-				order = shuffled
-				clear(mask)
-				for _, t := range order {
-					if t == positions[i] {
-						break
-					}
-					if j := player[t]; j >= 0 {
-						mask[j] = 1
-					}
-				}
-				off := g.row(mask)
-				mask[i] = 1
-				rows[i] = append(rows[i], [2]int{g.row(mask), off})
-			}
-		}
-		if err := g.run(ctx); err != nil {
-			return nil, nil, err
-		}
-		one := newDifferences(g)
-		for i, pairs := range rows {
-			for _, pair := range pairs {
-				one.add(i, pair)
-				s.add(i, pair)
-			}
-		}
-		variance = slices.Clone(one.m2)
-		for i := range variance {
-			if d := one.draws[i%n]; d > 0 {
-				variance[i] /= d
-			}
-		}
-		return one.mean, variance, nil
-	}
-	first, second := samples, 0
-	if first > 100*n {
-		first, second = 100*n, samples-100*n
-	}
-	count := make([]int, n)
-	for i := range count {
-		if count[i] = 2 * (first / (2 * n)); i < first%(2*n)/2 {
-			count[i] += 2
-		}
-	}
-	mean, variance, err := round(count)
-	if err != nil {
+	s := newReferenceRounds(g, positions, tokens, random)
+	first := min(samples, 100*n)
+	if err := s.round(ctx, s.evenly(first)); err != nil {
 		return nil, err
 	}
-	outputs := []int{0} // that decide on the second round
-	if g.width > 1 {
-		outputs = nil
-		for c := 1; c < g.width; c++ {
-			outputs = append(outputs, c)
-		}
-	}
-	everywhere := 0.0
-	for _, c := range outputs {
-		everywhere += num.Sum(variance[c*n : (c+1)*n])
-	}
-	for c := range g.width {
-		of := variance[c*n : (c+1)*n]
-		sum := num.Sum(of)
-		if everywhere == 0 { // one for each token
-			sum = float64(tokens)
-			for i := range of {
-				of[i] = 1
-			}
-		}
-		for i := range of {
-			if sum > 0 {
-				of[i] /= sum
-			}
-		}
-	}
-	more := make([]int, n)
-	planned := 0
-	for i := range more {
-		share := 0.0
-		for _, c := range outputs {
-			share += variance[c*n+i]
-		}
-		more[i] = int(float64(share/float64(len(outputs))) * float64(second))
-		more[i] += more[i] % 2
-		planned += more[i]
-	}
-	for i := 0; i < n && planned != second; i++ {
-		if change := 2; planned > second {
-			more[i] -= change
-			planned -= change
-		} else {
-			more[i] += change
-			planned += change
-		}
-	}
-	if second > 0 {
-		for i := range more {
-			more[i] = max(more[i], 0)
-		}
-		again, spread, err := round(more)
-		if err != nil {
+	count := s.byVariance(samples - first)
+	if samples > first {
+		if err := s.round(ctx, count); err != nil {
 			return nil, err
 		}
-		for i := range mean {
-			if a, b := float64(count[i%n]), float64(more[i%n]); b > 0 {
-				mean[i] = (float64(mean[i]*a) + float64(again[i]*b)) / (a + b)
-				variance[i] = (float64(variance[i]*a) + float64(spread[i]*b)) / (a + b)
-			}
-		}
 	}
-	return g.explanation(func(c int) (estimate, error) {
-		e := s.plain(c)
-		values, v := slices.Clone(mean[c*n:(c+1)*n]), slices.Clone(variance[c*n:(c+1)*n])
-		gap := g.delta(c) - num.Sum(values)
-		top := 0.0
-		for i := range v {
-			v[i] /= math.Sqrt(float64(count[i] + more[i]))
-			top = max(top, v[i])
-		}
-		if top > 0 {
-			for i := range v {
-				v[i] = float64(v[i] / top * 1e6)
-			}
-			sum := num.Sum(v)
-			for i := range v {
-				values[i] += float64(gap * (v[i] - float64(v[i]*sum)/(1+sum)))
-			}
-		}
-		e.values = values
-		return e, nil
-	})
+	return g.explanation(func(c int) (estimate, error) { return s.estimate(c), nil })
 }
