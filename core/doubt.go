@@ -242,6 +242,9 @@ func (j *judged) baseline() {
 		}
 	}
 	_, path := j.diagnostic(DiagRelative) // which leads across the steep part
+	if j.Method.Params["multiply"] == false {
+		path = true // too, of whose gradients the mean alone was asked for
+	}
 	if probability && !path && slices.Contains(j.Method.Needs, sdk.NeedGradients) && (value >= DoubtSaturatedAt || value <= 1-DoubtSaturatedAt) {
 		j.add(DoubtSaturated, "The probability, %s, is near the end of its scale, where gradients are nothing but small: the output logit has no end.", figure(value))
 	}

@@ -87,6 +87,10 @@ func TestDoubts(t *testing.T) {
 			x.Target.Value, x.Diagnostics["relative_gap"] = 0.999, 0
 			x.Method.Needs = []sdk.Need{sdk.NeedGradients}
 		}, nil, ""},
+		{"saturated at the end of a path, without its sum", func(x *Explanation) {
+			x.Target.Value, x.Target.Baseline, x.Method.Params["multiply"] = 0.999, nil, false
+			x.Method.Needs = []sdk.Need{sdk.NeedGradients}
+		}, nil, ""},
 
 		{"gap", func(x *Explanation) {
 			without(x, "r2")

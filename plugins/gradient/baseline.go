@@ -49,6 +49,17 @@ func baselineParams(text string) []sdk.Param {
 	}
 }
 
+// paramMultiply is the parameter of methods that go a path.
+const paramMultiply = "multiply"
+
+// multiply declares it.
+func multiply() sdk.Param {
+	return sdk.Param{
+		Name: paramMultiply, Aliases: []string{"multiply_by_inputs"}, Type: sdk.Bool, Default: true,
+		Doc: "multiply the mean gradient of each component by what lies between the baseline and the input; false: return that mean itself, a slope, whose values do not add up to value - baseline",
+	}
+}
+
 // kinds returns the baselines of a request, several where a comma separates their
 // names. What no baseline would read is refused.
 func kinds(p sdk.Params, several bool, automatic ...string) ([]string, error) {

@@ -38,7 +38,7 @@ func (IntegratedGradients) Info() sdk.Info {
 	own = append(own, sdk.Param{
 		Name: "max_gap", Type: sdk.Float, Default: 0.0, Min: sdk.Bound(0), Max: sdk.Bound(1),
 		Doc: "double n_steps, up to 4096, until the attributions sum to value - baseline but for this part of it; 0 does not",
-	})
+	}, multiply())
 	return sdk.Info{
 		Name:    "integrated-gradients",
 		Version: "1.0.0",
@@ -51,12 +51,16 @@ func (IntegratedGradients) Info() sdk.Info {
 
 // Explain implements sdk.Method. The attribution of a component is the difference
 // of the input and the baseline there, times the mean of the gradient on the line
-// between them. Their sum is what the target is above its value at the baseline.
+// between them. Their sum is what the target is above its value at the baseline. With
+// multiply=false it is that mean alone, which is a slope, and no sum is promised.
 func (IntegratedGradients) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
 	p := r.Params
 	n, rule := p.Int("n_steps"), p.String("ig_method")
 	if n < 2 && (rule == trapezoid || rule == riemannTrapezoid) {
 		return nil, invalid("the trapezoidal rule has two ends: use n_steps=2 or more")
+	}
+	if !p.Bool(paramMultiply) && p.Float("max_gap") > 0 {
+		return nil, invalid("max_gap has no effect with multiply=false, whose values have no sum to miss: leave it out, or use more n_steps")
 	}
 	automatic := zeroOr(m.Info())
 	if p.String(paramCompat) == captum {
@@ -85,6 +89,12 @@ func (IntegratedGradients) Explain(ctx context.Context, m sdk.Model, r *sdk.Requ
 		if err != nil {
 			return nil, err
 		}
+		if !p.Bool(paramMultiply) {
+			e := s.explanation(values)
+			s.cancels(e, values)
+			diagnose(e, "n_steps", float64(n))
+			return e, nil
+		}
 		gap, whole := math.Abs(num.Sum(values)-(r.Target.Value-b.output)), math.Abs(r.Target.Value-b.output)
 		if limit := p.Float("max_gap"); limit > 0 && gap > float64(limit*whole) && n < maxSteps {
 			n = min(2*n, maxSteps)
@@ -106,7 +116,8 @@ func (IntegratedGradients) Explain(ctx context.Context, m sdk.Model, r *sdk.Requ
 	}
 }
 
-// integrate returns the attribution of each component.
+// integrate returns the attribution of each component: the gradient's mean on the way
+// from the baseline, times the difference from it unless multiply=false.
 func (f *field) integrate(ctx context.Context, from []float64, rule string, n int, asCaptum bool) ([]float64, error) {
 	places, weights := quadrature(rule, n, asCaptum)
 	mean := make([]float64, f.size())
@@ -123,8 +134,10 @@ func (f *field) integrate(ctx context.Context, from []float64, rule string, n in
 	if err != nil {
 		return nil, err
 	}
-	for j, b := range from {
-		mean[j] = float64(mean[j] * (f.values[j] - b))
+	if f.request.Params.Bool(paramMultiply) {
+		for j, b := range from {
+			mean[j] = float64(mean[j] * (f.values[j] - b))
+		}
 	}
 	return mean, nil
 }

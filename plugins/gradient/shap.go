@@ -31,6 +31,7 @@ func (GradientSHAP) Info() sdk.Info {
 	})
 	own = append(own, baselineParams("the texts of baseline=text, one a line: their tokens take the places of the input's, of which those that are left are padded; one of a single token stands at every position")...)
 	own = append(own, noiseParams(0, 0.0)...)
+	own = append(own, multiply())
 	return sdk.Info{
 		Name:    "gradient-shap",
 		Version: "1.0.0",
@@ -45,7 +46,8 @@ func (GradientSHAP) Info() sdk.Info {
 // between a baseline and the input, times what lies between them; unless the
 // reference is replayed, it is the mean of that and of the one at 1−α, in which
 // what is linear in α cancels. Their mean is estimated for each baseline by
-// itself, the baselines taking turns.
+// itself, the baselines taking turns. With multiply=false a sample is the gradient
+// alone.
 func (m GradientSHAP) Explain(ctx context.Context, model sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
 	p := r.Params
 	replay := p.String(paramCompat) == captum
@@ -104,7 +106,11 @@ func (m GradientSHAP) Explain(ctx context.Context, model sdk.Model, r *sdk.Reque
 	if err := w.estimate.diagnose(ctx, x); err != nil {
 		return nil, err
 	}
-	w.estimate.result.complete(x, w.estimate.values(-1), w.output/float64(w.estimate.n))
+	if values := w.estimate.values(-1); w.multiply {
+		w.estimate.result.complete(x, values, w.output/float64(w.estimate.n))
+	} else {
+		w.estimate.result.cancels(x, values)
+	}
 	diagnose(x, "samples", float64(w.estimate.n*each))
 	return x, nil
 }
@@ -120,13 +126,14 @@ type paths struct {
 	place     func(k int) float64
 	random    *num.Rand
 	words     *num.MT19937 // a stream of their own, so that nothing depends on how many are drawn at a time
+	multiply  bool         // gradients by what lies between the baseline and the input
 	deviation float64      // of the noise
 	output    float64      // Σ of the baselines' outputs
 }
 
 // paths prepares n samples.
 func (m GradientSHAP) paths(f *field, r *sdk.Request, bases []baseline, draw, n, each int, replay bool) *paths {
-	w := &paths{field: f, each: each, bases: bases, draw: draw, random: num.NewRand(r.Rand), deviation: f.deviation()}
+	w := &paths{field: f, each: each, bases: bases, draw: draw, random: num.NewRand(r.Rand), multiply: r.Params.Bool(paramMultiply), deviation: f.deviation()}
 	if draw >= 0 {
 		w.words = num.NewMT19937(w.random.Uint64())
 	}
@@ -196,7 +203,10 @@ func (w *paths) chunk(ctx context.Context, until int) error {
 			clear(sample)
 		}
 		for j, g := range gradient {
-			sample[j] += float64(g * (end[j] - b.values[j]) / float64(w.each))
+			if w.multiply {
+				g = float64(g * (end[j] - b.values[j]))
+			}
+			sample[j] += float64(g / float64(w.each))
 		}
 		if i%w.each == w.each-1 {
 			delete(ends, k)
