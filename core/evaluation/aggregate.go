@@ -56,21 +56,11 @@ func (r *run) interval(s sample, draws *num.Rand, statistic func(means []float64
 	return out
 }
 
+// first is the statistic of a single column.
 func first(means []float64) float64 { return means[0] }
 
 // macroF1 is ERASER's F1 over a corpus: of the mean precision and the mean recall.
 func macroF1(means []float64) float64 { return metric.F1(means[0], means[1]) }
-
-// Direction returns 1 for a measure of which more is better, −1 where less is, and 0
-// where neither is.
-func Direction(measure string) float64 { return directions[measure] }
-
-var directions = map[string]float64{
-	comprehensiveness: 1, sufficiency: -1, logOdds: -1, logOddsRatio: -1, deletion: -1, insertion: 1, decisionFlip: -1, looKendall: 1,
-	infidelity: -1, infidelityNormalised: -1, embeddingInfidelity: -1, embeddingInfidelityNormalised: -1,
-	sensitivityMax: -1, embeddingSensitivity: -1,
-	auprc: 1, averagePrecision: 1, rocAUC: 1, tokenF1: 1, tokenIOU: 1, iouPrecision: 1, iouRecall: 1, iouF1: 1,
-}
 
 // columnsOf returns the values that a measure of a corpus is made of, one column or
 // more, and how.
@@ -81,112 +71,143 @@ func columnsOf(name string) (columns []string, statistic func(means []float64) f
 	return []string{name}, first
 }
 
+// pairsOf returns what two methods got by the columns of a measure on the texts that
+// have it of both: a row for each text, with the columns of the one and then of the other.
+func (r *run) pairsOf(name string, columns []string, one, other int) sample {
+	var pairs sample
+	for _, t := range r.result.Texts {
+		a, b := t.Methods[one].Values, t.Methods[other].Values
+		if !has(a, name) || !has(b, name) {
+			continue
+		}
+		var row []float64
+		for _, values := range []map[string]core.Float{a, b} {
+			for _, c := range columns {
+				row = append(row, float64(values[c]))
+			}
+		}
+		pairs = append(pairs, row)
+	}
+	return pairs
+}
+
+// has reports whether there is a value of that name.
+func has(values map[string]core.Float, name string) bool {
+	_, ok := values[name]
+	return ok
+}
+
+// difference returns the statistic of pairs: that of the first half of the means less
+// that of the second.
+func difference(statistic func(means []float64) float64) func(means []float64) float64 {
+	return func(means []float64) float64 {
+		n := len(means) / 2
+		return statistic(means[:n]) - statistic(means[n:])
+	}
+}
+
 // compare says of each measure which method is the best, and how far the others are
 // behind it: on the texts that have both.
 func (r *run) compare() {
-	e := r.result
-	for name, sign := range directions {
+	all := r.result.Aggregate
+	for _, info := range Measures {
+		if info.Direction == 0 {
+			continue
+		}
 		best := -1
-		for k, s := range e.Aggregate {
-			m, ok := s.Measures[name]
-			if ok && (best < 0 || sign*float64(m.Mean) > sign*float64(e.Aggregate[best].Measures[name].Mean)) {
+		for k, s := range all {
+			m, ok := s.Measures[info.Name]
+			if ok && (best < 0 || info.Direction*float64(m.Mean) > info.Direction*float64(all[best].Measures[info.Name].Mean)) {
 				best = k
 			}
 		}
-		columns, statistic := columnsOf(name)
+		columns, statistic := columnsOf(info.Name)
 		others := false
-		for k, s := range e.Aggregate {
-			m, ok := s.Measures[name]
+		for k, s := range all {
+			m, ok := s.Measures[info.Name]
 			if !ok || k == best {
 				continue
 			}
 			others = true
-			var both sample
-			for _, t := range e.Texts {
-				a, b := t.Methods[best].Values, t.Methods[k].Values
-				if _, ok := a[name]; !ok {
-					continue
-				}
-				if _, ok := b[name]; !ok {
-					continue
-				}
-				var row []float64
-				for _, values := range []map[string]core.Float{a, b} {
-					for _, c := range columns {
-						row = append(row, float64(values[c]))
-					}
-				}
-				both = append(both, row)
-			}
-			if len(both) == 0 {
+			pairs := r.pairsOf(info.Name, columns, best, k)
+			if len(pairs) == 0 {
 				continue
 			}
-			behind := r.interval(both, r.random(-1, "bootstrap of "+name), func(means []float64) float64 {
-				n := len(means) / 2
-				return sign * (statistic(means[:n]) - statistic(means[n:]))
-			})
+			ahead := difference(statistic)
+			behind := r.interval(pairs, r.bootstrap(info.Name), func(means []float64) float64 { return info.Direction * ahead(means) })
 			m.Behind = &behind
-			s.Measures[name] = m
+			s.Measures[info.Name] = m
 		}
 		if others {
-			m := e.Aggregate[best].Measures[name]
+			m := all[best].Measures[info.Name]
 			m.Best = true
-			e.Aggregate[best].Measures[name] = m
+			all[best].Measures[info.Name] = m
 		}
 	}
 }
 
+// bootstrap returns the numbers by which texts are drawn for the intervals of a
+// measure: the same texts for every method, so that they can be compared.
+func (r *run) bootstrap(name string) *num.Rand { return r.random(-1, "bootstrap of "+name) }
+
 // aggregate makes the summaries over all texts.
 func (r *run) aggregate() {
-	e := r.result
-	for k, method := range e.Methods {
-		summary := Summary{Method: method.Label, Measures: map[string]Measure{}}
-		for _, t := range e.Texts {
-			summary.Runs.plus(t.Methods[k].Runs)
-		}
-		names := map[string]bool{}
-		for _, t := range e.Texts {
-			for name := range t.Methods[k].Values {
-				names[name] = true
-			}
-		}
-		for name := range names {
-			columns, statistic := columnsOf(name)
-			var own, random, both sample
-			for _, t := range e.Texts {
-				result := t.Methods[k]
-				if _, ok := result.Values[name]; !ok {
-					continue
-				}
-				var mine, theirs []float64
-				for _, c := range columns {
-					mine = append(mine, float64(result.Values[c]))
-					if s, ok := result.Random[c]; ok {
-						theirs = append(theirs, float64(s.Mean))
-					}
-				}
-				own = append(own, mine)
-				if len(theirs) == len(mine) {
-					random, both = append(random, theirs), append(both, append(slices.Clone(mine), theirs...))
-				}
-			}
-			// The same texts are drawn for every method, so that they can be
-			// compared.
-			draws := func() *num.Rand { return r.random(-1, "bootstrap of "+name) }
-			m := Measure{Interval: r.interval(own, draws(), statistic)}
-			if len(random) > 0 {
-				beside := r.interval(random, draws(), statistic)
-				gain := r.interval(both, draws(), func(means []float64) float64 {
-					n := len(means) / 2
-					return statistic(means[:n]) - statistic(means[n:])
-				})
-				m.Random, m.Gain = &beside, &gain
-			}
-			summary.Measures[name] = m
-		}
-		e.Aggregate = append(e.Aggregate, summary)
+	for k := range r.result.Methods {
+		r.result.Aggregate = append(r.result.Aggregate, r.summary(k))
 	}
 	r.compare()
+	r.agree()
+}
+
+// summary returns what the k-th method got over all texts.
+func (r *run) summary(k int) Summary {
+	s := Summary{Method: r.result.Methods[k].Label, Measures: map[string]Measure{}}
+	for _, t := range r.result.Texts {
+		s.Runs.plus(t.Methods[k].Runs)
+	}
+	for _, t := range r.result.Texts {
+		for name := range t.Methods[k].Values {
+			if _, ok := s.Measures[name]; !ok {
+				s.Measures[name] = r.measureOf(k, name)
+			}
+		}
+	}
+	return s
+}
+
+// measureOf returns what the k-th method got by a measure over the texts that have it.
+func (r *run) measureOf(k int, name string) Measure {
+	columns, statistic := columnsOf(name)
+	var own, random, both sample
+	for _, t := range r.result.Texts {
+		result := t.Methods[k]
+		if !has(result.Values, name) {
+			continue
+		}
+		var mine, theirs []float64
+		for _, c := range columns {
+			mine = append(mine, float64(result.Values[c]))
+			if s, ok := result.Random[c]; ok {
+				theirs = append(theirs, float64(s.Mean))
+			}
+		}
+		own = append(own, mine)
+		if len(theirs) == len(mine) {
+			random, both = append(random, theirs), append(both, append(slices.Clone(mine), theirs...))
+		}
+	}
+	m := Measure{Interval: r.interval(own, r.bootstrap(name), statistic)}
+	if len(random) > 0 {
+		beside := r.interval(random, r.bootstrap(name), statistic)
+		gain := r.interval(both, r.bootstrap(name), difference(statistic))
+		m.Random, m.Gain = &beside, &gain
+	}
+	return m
+}
+
+// agree says how each pair of methods agrees over all texts.
+func (r *run) agree() {
+	e := r.result
 	for b := range e.Methods {
 		for a := range b {
 			values := map[string]sample{}
@@ -205,7 +226,7 @@ func (r *run) aggregate() {
 			}
 			g := Agreement{A: e.Methods[a].Label, B: e.Methods[b].Label, Over: map[string]Interval{}}
 			for name, s := range values {
-				g.Over[name] = r.interval(s, r.random(-1, "bootstrap of "+name), first)
+				g.Over[name] = r.interval(s, r.bootstrap(name), first)
 			}
 			e.Agreement = append(e.Agreement, g)
 		}

@@ -38,7 +38,7 @@ func settings(t *testing.T, preset string, measures ...string) Settings {
 // lime is a method with few samples.
 var lime = Method{Name: "lime", Params: map[string]string{"num_samples": "60"}}
 
-// evaluate runs lime in process.
+// evaluate runs lime in process. Results have measures that are listed, and no other.
 func evaluate(t *testing.T, h *core.Host, m *core.Model, texts []Text, o Options) *Evaluation {
 	t.Helper()
 	if len(o.Methods) == 0 && !texts[0].scored() {
@@ -48,6 +48,13 @@ func evaluate(t *testing.T, h *core.Host, m *core.Model, texts []Text, o Options
 	e, err := Run(t.Context(), h, m, texts, o)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, s := range e.Aggregate {
+		for name := range s.Measures {
+			if !slices.ContainsFunc(Measures, func(m MeasureInfo) bool { return m.Name == name }) {
+				t.Errorf("the measure %s is not listed", name)
+			}
+		}
 	}
 	return e
 }
@@ -192,10 +199,7 @@ func TestLeads(t *testing.T) {
 		same.Best || !same.Leads() || same.Behind.Mean != 0 || worse.Leads() || worse.Behind.Mean != best.Mean-worse.Mean || !(worse.Behind.Low > 0) {
 		t.Errorf("%+v, %+v, %+v", best, same, worse)
 	}
-	for name := range directions {
-		if !slices.Contains([]string{comprehensiveness, sufficiency, logOdds, logOddsRatio, deletion, insertion, decisionFlip, looKendall}, name) {
-			continue
-		}
+	for _, name := range []string{comprehensiveness, sufficiency, logOdds, logOddsRatio, deletion, insertion, decisionFlip, looKendall} {
 		leads := 0
 		for k := range e.Aggregate {
 			v := at(k, name)

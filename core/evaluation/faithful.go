@@ -11,22 +11,6 @@ import (
 	"github.com/xai-go/xai/sdk/num"
 )
 
-// The measures, by the names that results have them under.
-const (
-	comprehensiveness    = "comprehensiveness"
-	sufficiency          = "sufficiency"
-	logOdds              = "log_odds"
-	logOddsRatio         = "log_odds_ratio"
-	deletion             = "deletion_auc"
-	insertion            = "insertion_auc"
-	decisionFlip         = "decision_flip"
-	infidelity           = "infidelity"
-	infidelityNormalised = "infidelity_normalised"
-	looKendall           = "loo_kendall"
-	gini                 = "gini"
-	entropy              = "entropy"
-)
-
 // measured is what the measures of one order of units are.
 type measured struct {
 	values map[string]float64

@@ -323,7 +323,7 @@ func TestPlausibilityCase(t *testing.T) {
 		for name, v := range map[string]core.Float{
 			"auprc_eraser": got[auprc], "average_precision": got[averagePrecision], "roc_auc": got[rocAUC],
 			"token_f1_topk": got[tokenF1], "token_iou_topk": got[tokenIOU], "entropy_abs": got[entropy], "gini_abs": got[gini],
-			"kendall_tau_b": agree[kendall], "spearman": agree[spearman], "pearson": agree[pearson], "cosine": agree[cosine],
+			"kendall_tau_b": agree[KendallTauB], "spearman": agree[Spearman], "pearson": agree[Pearson], "cosine": agree[Cosine],
 		} {
 			golden.Close(t, name+at, []float64{float64(v)}, c.Want(t, name+at), c.Outputs[name+at].F64Atol)
 		}

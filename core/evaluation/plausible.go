@@ -1,27 +1,11 @@
 package evaluation
 
 import (
+	"math"
 	"slices"
 
 	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/core/metric"
-)
-
-// The measures of plausibility and agreement.
-const (
-	auprc            = "auprc"
-	averagePrecision = "average_precision"
-	rocAUC           = "roc_auc"
-	tokenF1          = "token_f1"
-	tokenIOU         = "token_iou"
-	iouPrecision     = "iou_precision"
-	iouRecall        = "iou_recall"
-	iouF1            = "iou_f1"
-	kendall          = "kendall_tau_b"
-	spearman         = "spearman"
-	pearson          = "pearson"
-	cosine           = "cosine"
-	topOverlap       = "top_overlap"
 )
 
 // overlapThreshold is ERASER's: a span finds another one where their intersection
@@ -109,11 +93,11 @@ func meanShare(texts []Text) float64 {
 // agreement compares the scores of two methods on the same units.
 func agreement(a, b []float64) map[string]core.Float {
 	k := max(1, metric.Ceil.Counts(len(a), []float64{agreementShare})[0])
-	out := map[string]core.Float{topOverlap: core.Float(metric.Overlap(a, b, k))}
+	out := map[string]core.Float{TopOverlap: core.Float(metric.Overlap(a, b, k))}
 	for name, v := range map[string]float64{
-		kendall: metric.Kendall(a, b), spearman: metric.Spearman(a, b), pearson: metric.Pearson(a, b), cosine: metric.Cosine(a, b),
+		KendallTauB: metric.Kendall(a, b), Spearman: metric.Spearman(a, b), Pearson: metric.Pearson(a, b), Cosine: metric.Cosine(a, b),
 	} {
-		if v == v { // NaN where one of them is constant, or 0
+		if !math.IsNaN(v) { // as it is where one of them is constant, or 0
 			out[name] = core.Float(v)
 		}
 	}

@@ -13,14 +13,6 @@ import (
 	"github.com/xai-go/xai/sdk"
 )
 
-// The measures that perturb embeddings, or that explain neighbours.
-const (
-	sensitivityMax                = "sensitivity_max"
-	embeddingInfidelity           = "embedding_infidelity"
-	embeddingInfidelityNormalised = "embedding_infidelity_normalised"
-	embeddingSensitivity          = "embedding_sensitivity_max"
-)
-
 // paramDetailed is the parameter that has a gradient method return what it
 // attributes to every component of every token, and the tensor's name.
 const paramDetailed = "embedding_attributions"

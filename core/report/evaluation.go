@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -15,55 +14,15 @@ import (
 	"github.com/xai-go/xai/core/evaluation"
 )
 
-// measure is a measure of an evaluation: its name in results, and what people call it.
-type measure struct{ name, title string }
-
 // arrow says which way a measure is better, empty where neither is.
-func (m measure) arrow() string {
-	switch d := evaluation.Direction(m.name); {
-	case d > 0:
+func arrow(m evaluation.MeasureInfo) string {
+	switch {
+	case m.Direction > 0:
 		return "↑"
-	case d < 0:
+	case m.Direction < 0:
 		return "↓"
 	}
 	return ""
-}
-
-// measures are in the order in which they are shown, by group.
-var measures = []struct {
-	group string
-	list  []measure
-}{
-	{"faithfulness", []measure{
-		{"comprehensiveness", "comprehensiveness"},
-		{"sufficiency", "sufficiency"},
-		{"log_odds", "log-odds"},
-		{"log_odds_ratio", "log-odds ratio"},
-		{"deletion_auc", "deletion AUC"},
-		{"insertion_auc", "insertion AUC"},
-		{"decision_flip", "decision flip"},
-		{"loo_kendall", "τ with leave-one-out"},
-		{"infidelity", "infidelity"},
-		{"infidelity_normalised", "infidelity, scaled"},
-		{"embedding_infidelity", "infidelity, noise"},
-		{"embedding_infidelity_normalised", "infidelity, noise, scaled"},
-	}},
-	{"stability", []measure{
-		{"sensitivity_max", "max sensitivity"},
-		{"embedding_sensitivity_max", "max sensitivity, noise"},
-	}},
-	{"plausibility", []measure{
-		{"auprc", "AUPRC"},
-		{"average_precision", "average precision"},
-		{"roc_auc", "ROC AUC"},
-		{"token_f1", "token F1"},
-		{"token_iou", "token IOU"},
-		{"iou_f1", "IOU F1"},
-	}},
-	{"sparsity", []measure{
-		{"gini", "Gini"},
-		{"entropy", "entropy"},
-	}},
 }
 
 // manyMethods is from how many methods on these are rows and measures columns.
@@ -97,7 +56,7 @@ func (t Term) Evaluation(w io.Writer, e *evaluation.Evaluation) error {
 	t.agreement(&b, e, names, many)
 	b.WriteByte('\n')
 	if starred {
-		b.WriteString(t.Paragraph(leading(e), "  ") + "\n")
+		b.WriteString(t.Paragraph("* "+leading(e), "  ") + "\n")
 	}
 	t.facts(&b, settings(e))
 	_, err := io.WriteString(w, b.String())
@@ -109,9 +68,9 @@ const nothingMeasured = "none of these measures is defined for these methods on 
 // leading says what the mark of a value means.
 func leading(e *evaluation.Evaluation) string {
 	if !intervals(e) {
-		return "* the best of the methods"
+		return "the best of the methods"
 	}
-	return fmt.Sprintf("* the best of the methods, or not certainly worse: 0 lies within the %g %% interval of the difference", 100*e.Settings.Confidence)
+	return fmt.Sprintf("the best of the methods, or not certainly worse: 0 lies within the %g %% interval of the difference", 100*e.Settings.Confidence)
 }
 
 // intervals reports whether means have any.
@@ -145,16 +104,16 @@ type group struct {
 // took where there are several.
 func groups(e *evaluation.Evaluation) []group {
 	var out []group
-	for _, g := range measures {
-		var columns []column
-		for _, m := range g.list {
-			if c, ok := columnOf(e, m); ok {
-				columns = append(columns, c)
-			}
+	for _, m := range evaluation.Measures {
+		c, ok := columnOf(e, m)
+		if !ok || m.Title == "" {
+			continue
 		}
-		if len(columns) > 0 {
-			out = append(out, group{g.group, columns})
+		if len(out) == 0 || out[len(out)-1].title != m.Topic {
+			out = append(out, group{title: m.Topic})
 		}
+		g := &out[len(out)-1]
+		g.columns = append(g.columns, c)
 	}
 	if len(e.Aggregate) < 2 {
 		return out
@@ -180,12 +139,12 @@ func groups(e *evaluation.Evaluation) []group {
 const tied = 0.01
 
 // columnOf returns a measure, and whether any method has it.
-func columnOf(e *evaluation.Evaluation, m measure) (column, bool) {
-	c := column{title: strings.TrimSpace(m.title + " " + m.arrow())}
+func columnOf(e *evaluation.Evaluation, m evaluation.MeasureInfo) (column, bool) {
+	c := column{title: strings.TrimSpace(m.Title + " " + arrow(m))}
 	several, found := len(e.Texts) > 1, false
 	var first *evaluation.Interval // of random orders
 	for i := range e.Aggregate {
-		v, ok := e.Aggregate[i].Measures[m.name]
+		v, ok := e.Aggregate[i].Measures[m.Name]
 		if !ok {
 			c.cells = append(c.cells, score{value: "–"})
 			continue
@@ -196,14 +155,14 @@ func columnOf(e *evaluation.Evaluation, m measure) (column, bool) {
 		}
 		if v.Random != nil {
 			x.random = figure(float64(v.Random.Mean))
-			if spread, ok := e.Texts[0].Methods[i].Random[m.name]; ok && !several {
+			if spread, ok := e.Texts[0].Methods[i].Random[m.Name]; ok && !several {
 				x.random += " ±" + figure(float64(spread.SD))
 			}
 		}
 		if !found {
 			c.random, first = x.random, v.Random
 		}
-		c.own = c.own || x.random != c.random && (v.Random == nil || first == nil || strings.HasPrefix(m.name, "infidelity") ||
+		c.own = c.own || x.random != c.random && (v.Random == nil || first == nil || m.OfScores ||
 			math.Abs(float64(v.Random.Mean-first.Mean)) > tied)
 		found = true
 		c.cells = append(c.cells, x)
@@ -448,7 +407,7 @@ func agreementTitle(many bool) string {
 func pairs(e *evaluation.Evaluation, names map[string]string) (head []string, rows [][]string) {
 	for _, a := range e.Agreement {
 		row, intervals := []string{names[a.A] + " · " + names[a.B]}, []string{""}
-		for _, name := range []string{"kendall_tau_b", "spearman", "top_overlap"} {
+		for _, name := range []string{evaluation.KendallTauB, evaluation.Spearman, evaluation.TopOverlap} {
 			i, ok := a.Over[name]
 			if !ok {
 				row, intervals = append(row, "–"), append(intervals, "")
@@ -481,7 +440,7 @@ func matrix(e *evaluation.Evaluation) (head []string, rows [][]string) {
 		rows = append(rows, row)
 	}
 	for _, a := range e.Agreement {
-		if v, ok := a.Over["kendall_tau_b"]; ok {
+		if v, ok := a.Over[evaluation.KendallTauB]; ok {
 			i, j := place[a.A], place[a.B]
 			s := fmt.Sprintf("%.2f", float64(v.Mean))
 			rows[i][1+j], rows[j][1+i] = s, s
@@ -539,231 +498,27 @@ func fewer(e *evaluation.Evaluation) []fact {
 	var out []fact
 	titles := make(map[string][]string) // by what is said of them
 	var order []string
-	for _, g := range measures {
-		for _, m := range g.list {
-			least, most := len(e.Texts), 0
-			for _, s := range e.Aggregate {
-				if v, ok := s.Measures[m.name]; ok {
-					least, most = min(least, v.Texts), max(most, v.Texts)
-				}
+	for _, m := range evaluation.Measures {
+		least, most := len(e.Texts), 0
+		for _, s := range e.Aggregate {
+			if v, ok := s.Measures[m.Name]; ok {
+				least, most = min(least, v.Texts), max(most, v.Texts)
 			}
-			if most == 0 || least == len(e.Texts) {
-				continue
-			}
-			count := strconv.Itoa(least)
-			if least < most {
-				count += " to " + strconv.Itoa(most)
-			}
-			if titles[count] == nil {
-				order = append(order, count)
-			}
-			titles[count] = append(titles[count], m.title)
 		}
+		if most == 0 || least == len(e.Texts) || m.Title == "" {
+			continue
+		}
+		count := strconv.Itoa(least)
+		if least < most {
+			count += " to " + strconv.Itoa(most)
+		}
+		if titles[count] == nil {
+			order = append(order, count)
+		}
+		titles[count] = append(titles[count], m.Title)
 	}
 	for _, count := range order {
 		out = append(out, fact(strings.Join(titles[count], ", ")+": "+count+" of "+plural(len(e.Texts), "text")))
 	}
 	return out
-}
-
-// EvaluationMarkdown writes e as tables of GitHub's Markdown: a row for each method,
-// one for random orders, and a column for each measure, six in a table at most. The
-// best values, and those that are not certainly worse, are bold.
-func EvaluationMarkdown(w io.Writer, e *evaluation.Evaluation) error {
-	var b strings.Builder
-	for _, s := range subjects(e) {
-		b.WriteString(markdownText(strings.ToUpper(s[:1])+s[1:]) + ".\n")
-	}
-	names := make([]string, len(e.Methods))
-	for i, m := range e.Methods {
-		names[i] = markdownCode(m.Label)
-	}
-	all := groups(e)
-	for _, g := range all {
-		parts := (len(g.columns) + mostColumns - 1) / mostColumns
-		for part := range parts {
-			head, rows := g.markdown(g.columns[part*len(g.columns)/parts:(part+1)*len(g.columns)/parts], names)
-			markdownTable(&b, head, rows)
-		}
-	}
-	if len(all) == 0 {
-		b.WriteString("\n" + strings.ToUpper(nothingMeasured[:1]) + nothingMeasured[1:] + ".\n")
-	}
-	if len(e.Agreement) > 0 {
-		head, rows := markdownAgreement(e, names)
-		markdownTable(&b, head, rows)
-	}
-	b.WriteByte('\n')
-	if slices.ContainsFunc(all, group.leads) {
-		b.WriteString("Bold: " + strings.TrimPrefix(leading(e), "* ") + ".\n")
-	}
-	var facts []string
-	for _, f := range settings(e) {
-		facts = append(facts, markdownText(string(f)))
-	}
-	b.WriteString(strings.Join(facts, " · ") + "\n")
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-// mostColumns is how many measures a table of Markdown has at most.
-const mostColumns = 6
-
-// markdown returns the head and the rows of a table of some of the columns.
-func (g group) markdown(columns []column, names []string) (head []string, rows [][]string) {
-	head, random := []string{g.title}, []string{"random"}
-	for _, c := range columns {
-		head, random = append(head, c.title), append(random, c.random)
-		if c.own {
-			head, random = append(head, "at random"), append(random, "")
-		}
-	}
-	for i, name := range names {
-		row := []string{name}
-		for _, c := range columns {
-			x := c.cells[i]
-			s := x.value
-			if x.leads {
-				s = "**" + s + "**"
-			}
-			if x.interval != "" {
-				s += "<br>" + x.interval
-			}
-			row = append(row, s)
-			if c.own {
-				row = append(row, cmp.Or(x.random, "–"))
-			}
-		}
-		rows = append(rows, row)
-	}
-	if slices.ContainsFunc(random[1:], func(s string) bool { return s != "" }) {
-		rows = append(rows, random)
-	}
-	return head, rows
-}
-
-// leads reports whether one of the values is marked as the best.
-func (g group) leads() bool {
-	return slices.ContainsFunc(g.columns, func(c column) bool {
-		return slices.ContainsFunc(c.cells, func(x score) bool { return x.leads })
-	})
-}
-
-// markdownAgreement returns the table of agreement: of pairs, or a matrix where there
-// are many methods.
-func markdownAgreement(e *evaluation.Evaluation, names []string) (head []string, rows [][]string) {
-	many := len(e.Methods) >= manyMethods
-	if many {
-		head, rows = matrix(e)
-		for i := range rows {
-			rows[i][0] = fmt.Sprintf("[%d] %s", i+1, names[i])
-		}
-	} else {
-		quoted := make(map[string]string)
-		for i, m := range e.Methods {
-			quoted[m.Label] = names[i]
-		}
-		head, rows = pairs(e, quoted)
-	}
-	head[0] = agreementTitle(many)
-	return head, rows
-}
-
-// markdownTable writes the rows that are not empty under their head.
-func markdownTable(b *strings.Builder, head []string, rows [][]string) {
-	b.WriteString("\n|")
-	for _, s := range head {
-		b.WriteString(" " + s + " |")
-	}
-	b.WriteString("\n|---|" + strings.Repeat("---:|", len(head)-1) + "\n")
-	for _, r := range rows {
-		if !slices.ContainsFunc(r, func(s string) bool { return s != "" }) {
-			continue
-		}
-		b.WriteByte('|')
-		for _, s := range r {
-			b.WriteString(" " + s + " |")
-		}
-		b.WriteByte('\n')
-	}
-}
-
-// markdownText returns a line in which nothing is markup.
-func markdownText(s string) string {
-	var b strings.Builder
-	for _, r := range Line(s) {
-		if strings.ContainsRune("\\`*_[]<>|#&~", r) {
-			b.WriteByte('\\')
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
-
-// markdownCode returns a line as code in a table.
-func markdownCode(s string) string {
-	return "`" + strings.NewReplacer("`", "'", "|", "\\|").Replace(Line(s)) + "`"
-}
-
-// EvaluationCSV writes one record for each measure of each method on each text,
-// and over all of them, where text is empty (RFC 4180: a header, CRLF). The
-// columns low and high are the interval over texts; of one text, random is the
-// mean over the random orders and random_sd their standard deviation. The rows of
-// agreement have both methods in the column method, with " · " between them.
-func EvaluationCSV(w io.Writer, e *evaluation.Evaluation) error {
-	var b strings.Builder
-	b.WriteString("text,method,measure,value,low,high,random,random_low,random_high,random_sd,gain,gain_low,gain_high,texts\r\n")
-	record := func(fields ...string) {
-		for k, f := range fields {
-			if k > 0 {
-				b.WriteByte(',')
-			}
-			b.WriteString(quote(f, k < 2))
-		}
-		b.WriteString("\r\n")
-	}
-	interval := func(i *evaluation.Interval) (mean, low, high string) {
-		if i == nil {
-			return "", "", ""
-		}
-		if math.IsNaN(float64(i.Low)) {
-			return shortest(i.Mean), "", ""
-		}
-		return shortest(i.Mean), shortest(i.Low), shortest(i.High)
-	}
-	for i := range e.Texts {
-		x := &e.Texts[i]
-		for _, r := range x.Methods {
-			for _, name := range slices.Sorted(maps.Keys(r.Values)) {
-				random, sd := "", ""
-				if s, ok := r.Random[name]; ok {
-					random, sd = shortest(s.Mean), shortest(s.SD)
-				}
-				record(x.ID, r.Method, name, shortest(r.Values[name]), "", "", random, "", "", sd, "", "", "", "")
-			}
-		}
-		for _, a := range x.Agreement {
-			for _, name := range slices.Sorted(maps.Keys(a.Values)) {
-				record(x.ID, a.A+" · "+a.B, name, shortest(a.Values[name]), "", "", "", "", "", "", "", "", "", "")
-			}
-		}
-	}
-	for _, s := range e.Aggregate {
-		for _, name := range slices.Sorted(maps.Keys(s.Measures)) {
-			m := s.Measures[name]
-			v, low, high := interval(&m.Interval)
-			random, randomLow, randomHigh := interval(m.Random)
-			gain, gainLow, gainHigh := interval(m.Gain)
-			record("", s.Method, name, v, low, high, random, randomLow, randomHigh, "", gain, gainLow, gainHigh, strconv.Itoa(m.Texts))
-		}
-	}
-	for _, a := range e.Agreement {
-		for _, name := range slices.Sorted(maps.Keys(a.Over)) {
-			i := a.Over[name]
-			v, low, high := interval(&i)
-			record("", a.A+" · "+a.B, name, v, low, high, "", "", "", "", "", "", "", strconv.Itoa(i.Texts))
-		}
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }

@@ -1,5 +1,6 @@
-// Package report writes explanations, predictions and tokenizations: for a
-// terminal ([Term]), and for programs ([JSON], [CSV], [Safetensors]).
+// Package report writes explanations, evaluations, predictions, activations and
+// tokenizations: for a terminal ([Term]), for programs ([JSON], [CSV],
+// [EvaluationCSV], [Safetensors]), and for a page ([EvaluationMarkdown]).
 //
 // Values are written as the method returned them; scaling them to colours and
 // bars is the business of the terminal alone. The same result gives the same

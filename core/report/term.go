@@ -222,13 +222,13 @@ func rowsOf(in *core.InputRef, a core.Attribution) []row {
 			r.stderr = float64(a.Stderr[i])
 		}
 		switch {
-		case a.Over == "units" && i < len(in.Units):
+		case a.Over == sdk.OverUnits && i < len(in.Units):
 			u := in.Units[i]
 			r.text = u.Text
 			if r.spans = u.Spans; len(r.spans) == 0 {
 				r.spans = []core.Span{{Sequence: u.Sequence, Start: u.Start, End: u.End}}
 			}
-		case a.Over == "tokens" && i < len(in.Tokens):
+		case a.Over == sdk.OverTokens && i < len(in.Tokens):
 			k := in.Tokens[i]
 			if k.Special && v == 0 {
 				continue
