@@ -57,8 +57,8 @@ func (h *Host) entry(name string) (registry.Entry, error) {
 	e, err := list.Find(name)
 	if missing, ok := errors.AsType[*registry.NotFoundError](err); ok {
 		hint := "see xai methods list"
-		if missing.Nearest != "" {
-			hint = "did you mean " + missing.Nearest + "? " + hint
+		if said := meant(name, missing.Nearest, list.Entries); said != "" {
+			hint = said + " " + hint
 		}
 		return e, &Error{Kind: KindUsage, Msg: "there is no method " + strconv.Quote(name), Hint: hint, Err: err}
 	}
