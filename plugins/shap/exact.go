@@ -55,11 +55,7 @@ func (Exact) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Exp
 	}
 	n, most := len(units.Players), r.Params.Int(paramMaxEvals)
 	if n >= bits.Len(maxEvals) || 1<<n > most {
-		advice := "use permutation-shap or kernel-shap, or coarser units (--units sentence)"
-		if n < bits.Len(maxEvals) {
-			advice = "use permutation-shap or kernel-shap, coarser units (--units sentence), or -p max_evals=" + strconv.Itoa(1<<n)
-		}
-		return nil, invalid("the input has " + strconv.Itoa(n) + " units, and all their coalitions are 2^" + strconv.Itoa(n) + ", more than max_evals: " + advice)
+		return nil, tooMany(r, n, most)
 	}
 	g, err := newProblem(units, n, nil, r, n)
 	if err != nil {
@@ -89,6 +85,20 @@ func (Exact) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Exp
 		e.Tensors = append(e.Tensors, sdk.NamedTensor{Name: name, Axes: []string{"unit", "unit"}, Tensor: *sdk.NewTensor(matrix, n, n)})
 	}
 	return e, nil
+}
+
+// tooMany returns the error of an input with more coalitions than may be evaluated. It
+// names all that helps.
+func tooMany(r *sdk.Request, n, most int) error {
+	advice := "use partition-shap, permutation-shap or kernel-shap, "
+	if r.Params.String(paramCompat) == compatSHAP { // whose players are the tokens
+		advice += "compat=none with "
+	}
+	advice += "coarser units (--units sentence), "
+	if n < bits.Len(maxEvals) {
+		advice += "-p max_evals=" + strconv.Itoa(1<<n) + ", "
+	}
+	return invalid("the input has " + strconv.Itoa(n) + " units, and all their coalitions are 2^" + strconv.Itoa(n) + ", more than max_evals=" + strconv.Itoa(most) + ": " + advice + "or a shorter text")
 }
 
 // table has the row of every coalition, which is a number with a bit a player.

@@ -344,3 +344,23 @@ func TestTargetsWithoutClasses(t *testing.T) {
 		}
 	}
 }
+
+// TestTooManyUnits: the error of exact-shap names all that helps, and nothing that
+// does not.
+func TestTooManyUnits(t *testing.T) {
+	for _, c := range []struct {
+		n      int
+		params []string
+		want   string
+	}{
+		{15, nil, "the input has 15 units, and all their coalitions are 2^15, more than max_evals=16384: use partition-shap, permutation-shap or kernel-shap, coarser units (--units sentence), -p max_evals=32768, or a shorter text"},
+		{20, []string{"max_evals", "1000"}, "2^20, more than max_evals=1000: use partition-shap, permutation-shap or kernel-shap, coarser units (--units sentence), -p max_evals=1048576, or a shorter text"},
+		{21, nil, "use partition-shap, permutation-shap or kernel-shap, coarser units (--units sentence), or a shorter text"},
+		{30, []string{"compat", "shap"}, "2^30, more than max_evals=100000: use partition-shap, permutation-shap or kernel-shap, compat=none with coarser units (--units sentence), or a shorter text"},
+	} {
+		_, err := try(shap.Exact{}, c.n, &formula{f: func(uint) float64 { return 0 }}, 1, c.params...)
+		if err == nil || !strings.HasSuffix(err.Error(), c.want) {
+			t.Errorf("%d units: %v, want %q", c.n, err, c.want)
+		}
+	}
+}
