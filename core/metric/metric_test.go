@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -270,7 +269,12 @@ func TestInfidelity(t *testing.T) {
 	if v := metric.MaxSensitivity([]float64{0, 0}, [][]float64{{3, 4}}); v != 5 {
 		t.Errorf("sensitivity of nothing %v", v)
 	}
-	if !strings.HasPrefix(fmt.Sprint(metric.LogOdds(0.5)), "0") {
-		t.Errorf("log odds %v", metric.LogOdds(0.5))
+}
+
+func TestLogOdds(t *testing.T) {
+	for p, want := range map[float64]float64{0: math.Inf(-1), 0.2: -math.Log(4), 0.5: 0, 0.75: math.Log(3), 1: math.Inf(1)} {
+		if v := metric.LogOdds(p); v != want && !(math.Abs(v-want) < 1e-15) {
+			t.Errorf("the log odds of %v are %v, want %v", p, v, want)
+		}
 	}
 }

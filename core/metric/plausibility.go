@@ -7,27 +7,27 @@ import (
 
 // thresholds are the true and the false positives with all units chosen that score
 // at least as much as each distinct score, the largest first.
-type thresholds struct{ hits, misses []float64 }
+type thresholds struct{ truePositives, falsePositives []float64 }
 
 func cut(truth []bool, scores []float64) thresholds {
 	var t thresholds
-	hits, misses := 0.0, 0.0
+	right, wrong := 0.0, 0.0
 	order := Order(scores)
 	for i, j := range order {
 		if truth[j] {
-			hits++
+			right++
 		} else {
-			misses++
+			wrong++
 		}
 		if i+1 == len(order) || scores[order[i+1]] != scores[j] {
-			t.hits, t.misses = append(t.hits, hits), append(t.misses, misses)
+			t.truePositives, t.falsePositives = append(t.truePositives, right), append(t.falsePositives, wrong)
 		}
 	}
 	return t
 }
 
 // positives is the number of units that are true.
-func (t thresholds) positives() float64 { return t.hits[len(t.hits)-1] }
+func (t thresholds) positives() float64 { return t.truePositives[len(t.truePositives)-1] }
 
 // AUPRC returns the area under the curve of precision over recall, by trapezoids
 // between the distinct scores and the point of recall 0 and precision 1, as ERASER
@@ -35,11 +35,11 @@ func (t thresholds) positives() float64 { return t.hits[len(t.hits)-1] }
 func AUPRC(truth []bool, scores []float64) float64 {
 	t := cut(truth, scores)
 	area, recall, precision := 0.0, 0.0, 1.0
-	for i, h := range t.hits {
-		r, p := h/t.positives(), h/(h+t.misses[i])
+	for i, right := range t.truePositives {
+		r, p := right/t.positives(), right/(right+t.falsePositives[i])
 		area += (r - recall) * (p + precision) / 2
 		recall, precision = r, p
-		if h == t.positives() {
+		if right == t.positives() {
 			break // what follows has the same recall
 		}
 	}
@@ -51,9 +51,9 @@ func AUPRC(truth []bool, scores []float64) float64 {
 func AveragePrecision(truth []bool, scores []float64) float64 {
 	t := cut(truth, scores)
 	sum, before := 0.0, 0.0
-	for i, h := range t.hits {
-		sum += (h - before) / t.positives() * h / (h + t.misses[i])
-		before = h
+	for i, right := range t.truePositives {
+		sum += (right - before) / t.positives() * right / (right + t.falsePositives[i])
+		before = right
 	}
 	return sum
 }
@@ -63,12 +63,12 @@ func AveragePrecision(truth []bool, scores []float64) float64 {
 // is NaN where all units are true, or none.
 func ROCAUC(truth []bool, scores []float64) float64 {
 	t := cut(truth, scores)
-	area, hits, misses := 0.0, 0.0, 0.0
-	for i, h := range t.hits {
-		area += (t.misses[i] - misses) * (h + hits) / 2
-		hits, misses = h, t.misses[i]
+	area, right, wrong := 0.0, 0.0, 0.0
+	for i, more := range t.truePositives {
+		area += (t.falsePositives[i] - wrong) * (more + right) / 2
+		right, wrong = more, t.falsePositives[i]
 	}
-	return area / (t.positives() * misses)
+	return area / (t.positives() * wrong)
 }
 
 // Top returns which units are among the k with the largest scores.
@@ -100,6 +100,7 @@ func TokenIOU(truth, chosen []bool) float64 {
 	return both / either
 }
 
+// overlap counts the units that are in both sets, and those that are in either.
 func overlap(a, b []bool) (both, either float64) {
 	for i := range a {
 		if a[i] && b[i] {
@@ -150,7 +151,7 @@ func PartialMatch(truth, predicted []Span, threshold float64) Match {
 	return Match{len(predicted), hits(predicted, truth), len(truth), hits(truth, predicted)}
 }
 
-// iou returns the intersection of two spans over their union.
+// iou returns the intersection of two spans over their union, 0 of two empty ones.
 func iou(a, b Span) float64 {
 	both := max(0, min(a.End, b.End)-max(a.Start, b.Start))
 	either := a.End - a.Start + b.End - b.Start - both
