@@ -45,8 +45,9 @@ type Request struct {
 	// before and behind them. Each run has the method's limits to itself, and the
 	// changed weights their part of the memory budget.
 	Sanity bool
-	// Units is UnitsToken, UnitsWord, UnitsSentence, or spans:… as ParseUnits has
-	// it; words.
+	// Units is UnitsToken, UnitsWord, UnitsSentence, or spans:… as ParseUnits has it.
+	// The empty string stands for words too, and says that nobody asked for them: a
+	// method that cuts the text into units of its own does so without a warning.
 	Units   string
 	Seed    uint64
 	Runtime string        // RuntimeWASM or RuntimeNative; what the registry says
@@ -115,7 +116,7 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 	x.Provenance.Fuel, x.Provenance.BytesIn, x.Provenance.BytesOut = took.fuel, took.BytesIn, took.BytesOut
 	x.Provenance.Sandbox, x.Provenance.Dev = ready.sandbox, h.options.Dev && !entry.Embedded
 	if !s.enc.raw {
-		x.Provenance.Units = r.Units
+		x.Provenance.Units = r.units()
 	}
 	if err := s.complete(ctx, x, result, request, &r, ready.run, clock); err != nil {
 		return nil, methodError(info.Name, err)
@@ -129,7 +130,6 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 // parameters; the model has what the method needs, and answers such an input.
 func (h *Host) settle(m *Model, r *Request) (registry.Entry, sdk.Info, sdk.Params, error) {
 	r.Method = cmp.Or(r.Method, DefaultMethod)
-	r.Units = cmp.Or(r.Units, UnitsWord)
 	entry, info, err := h.Method(r.Method)
 	if err != nil {
 		return entry, info, nil, err
@@ -143,6 +143,9 @@ func (h *Host) settle(m *Model, r *Request) (registry.Entry, sdk.Info, sdk.Param
 	}
 	return entry, info, params, m.offers(info)
 }
+
+// units returns how the text is cut.
+func (r *Request) units() string { return cmp.Or(r.Units, UnitsWord) }
 
 // explanation is what the session itself says of a result: neither who made it nor
 // what it cost.
@@ -169,7 +172,7 @@ func (s *session) complete(ctx context.Context, x *Explanation, result *sdk.Expl
 		return err
 	}
 	same := func(a, b Unit) bool { return slices.Equal(a.Tokens, b.Tokens) }
-	if r.Units != UnitsWord && r.Log != nil && !s.enc.raw && !slices.EqualFunc(unitRefs(s.units), x.Input.Units, same) {
+	if r.Units != "" && r.Log != nil && !s.enc.raw && !slices.EqualFunc(unitRefs(s.units), x.Input.Units, same) {
 		r.Log(sdk.Warning, "with these settings the method "+r.Method+" cuts the text into units of its own, not those that were asked for ("+r.Units+")")
 	}
 	if r.Steps {
@@ -288,7 +291,7 @@ func (s *session) settled(params sdk.Params) sdk.Params {
 // session prepares a run: it encodes the input, cuts it into units, settles the
 // target, and evaluates the unchanged input.
 func (m *Model) session(ctx context.Context, r *Request) (*session, error) {
-	given, err := parseUnits(r.Units)
+	given, err := parseUnits(r.units())
 	if err != nil {
 		return nil, err
 	}
@@ -297,7 +300,7 @@ func (m *Model) session(ctx context.Context, r *Request) (*session, error) {
 		return nil, err
 	}
 	s := &session{model: m, enc: enc, progress: r.Progress, known: make(map[rowKey]int)}
-	if err := s.cut(r.Units, given); err != nil {
+	if err := s.cut(r.units(), given); err != nil {
 		return nil, err
 	}
 	if err := s.aim(ctx, r); err != nil {

@@ -20,9 +20,6 @@ type Variants struct {
 // it, which settles the target. Of the request, Input, Target, Output, Units and
 // Progress count.
 func (m *Model) Variants(ctx context.Context, r Request) (*Variants, error) {
-	if r.Units == "" {
-		r.Units = UnitsWord
-	}
 	if err := m.explainable(r.Input); err != nil {
 		return nil, err
 	}

@@ -138,6 +138,9 @@ func (x *Explanation) Again(raw *Raw) (Request, error) {
 	if x.Provenance.Units == "" && raw == nil {
 		return r, &Error{Kind: KindUsage, Msg: "the explanation is of token ids, which it does not hold all of", Hint: "name the file that it was made of with --inputs"}
 	}
+	if r.Units == UnitsWord { // whether they were asked for, it does not say
+		r.Units = ""
+	}
 	for name, v := range x.Method.Params {
 		if r.Params[name] = paramText(v); r.Params[name] == "" && v != "" {
 			return r, &Error{Kind: KindInput, Msg: "the parameter " + strconv.Quote(name) + " of the explanation is neither a string, a number nor a truth value", Hint: "give a file that xai explain --format json wrote"}

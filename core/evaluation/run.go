@@ -38,20 +38,23 @@ type Text struct {
 	Scores []float64
 }
 
-// Options say what is run.
+// Options say what is run. Those that core.Request has too mean what they do there, and
+// are given to every explanation.
 type Options struct {
 	Settings
 	Methods []Method // none where texts bring scores
-	Target  string
+	Target  string   // of texts that name none
 	Output  sdk.Output
-	Units   string
+	Units   string // UnitsWord where it is empty
 	Seed    uint64
 	Runtime string
-	Timeout time.Duration
-	Fuel    int64
-	// Progress is told how much is done of how much.
+	Timeout time.Duration // of each explanation
+	Fuel    int64         // of each explanation
+	// Progress is told how much is done of how much: one call at a time, from any
+	// goroutine.
 	Progress func(done, total int)
-	Log      func(level sdk.Level, message string)
+	// Log receives what methods log, and why a measure is left out.
+	Log func(level sdk.Level, message string)
 }
 
 // scored reports whether the text brings scores.
@@ -60,7 +63,8 @@ func (t *Text) scored() bool { return t.Given != nil || t.Scores != nil }
 // given is the label of scores that were given as a list.
 const given = "scores"
 
-// Run evaluates methods, or given scores, on texts.
+// Run evaluates methods, or given scores, on texts. What a
+// user can do something about is a *core.Error.
 func Run(ctx context.Context, h *core.Host, m *core.Model, texts []Text, o Options) (*Evaluation, error) {
 	begin := time.Now()
 	if err := o.Check(); err != nil {
@@ -69,12 +73,13 @@ func Run(ctx context.Context, h *core.Host, m *core.Model, texts []Text, o Optio
 	if len(texts) == 0 {
 		return nil, input("there is no text to evaluate on", "give a text, or a corpus with one at least")
 	}
+	asked := o.Units
 	o.Units = cmp.Or(o.Units, core.UnitsWord)
 	ref, err := m.Ref(ctx)
 	if err != nil {
 		return nil, err
 	}
-	r := &run{host: h, model: m, Options: o, share: meanShare(texts)}
+	r := &run{host: h, model: m, Options: o, asked: asked, share: meanShare(texts)}
 	r.result = &Evaluation{Schema: Schema, Model: ref, Settings: o.Settings}
 	r.Methods = slices.Clone(o.Methods)
 	for i, method := range o.Methods {
@@ -134,6 +139,7 @@ type run struct {
 	host  *core.Host
 	model *core.Model
 	Options
+	asked  string  // units, where somebody asked for any
 	share  float64 // of words that are marked, over the corpus
 	result *Evaluation
 
@@ -322,7 +328,7 @@ func (r *run) explain(ctx context.Context, i int, d *document, method Method) (*
 	for k, w := range d.windows {
 		request := core.Request{
 			Input: w.input, Method: method.Name, Params: params, Target: w.Request().Target.Expr, Output: w.Request().Target.Output,
-			Units: r.Units, Seed: r.Seed, Runtime: r.Runtime, Timeout: r.Timeout, Fuel: r.Fuel, Log: r.Log,
+			Units: r.asked, Seed: r.Seed, Runtime: r.Runtime, Timeout: r.Timeout, Fuel: r.Fuel, Log: r.Log,
 		}
 		if progress != nil {
 			request.Progress = func(done, total int) { progress(k*total+done, len(d.windows)*total) }
