@@ -34,9 +34,10 @@ func card(t *testing.T, family catalog.Family, method string) (all, of string) {
 }
 
 // TestCards: the card of a method has each of its parameters, what an explanation
-// costs, and when it misleads; other names of a parameter, and what it may be, may
-// stand with another method of the family.
+// costs, who described it and when, and when it misleads; other names of a parameter,
+// and what it may be, may stand with another method of the family.
 func TestCards(t *testing.T) {
+	author, year, preprint := regexp.MustCompile(`\p{Lu}[\p{L}-]+`), regexp.MustCompile(`\b(19|20)\d\d\b`), regexp.MustCompile(`arXiv:[0-9.]+`)
 	cost, misleads := regexp.MustCompile(`(?i)evaluation|gradient|forward`), regexp.MustCompile(`(?i)mislead`)
 	for _, f := range catalog.Families {
 		for _, m := range f.Methods {
@@ -49,6 +50,17 @@ func TestCards(t *testing.T) {
 				}
 				if !cost.MatchString(text) || !misleads.MatchString(text) {
 					t.Error("the card does not say what it costs, or when it misleads")
+				}
+				for paper := range strings.SplitSeq(preprint.ReplaceAllString(info.Source, ""), ";") {
+					published := year.FindString(paper)
+					if published == "" { // a repository
+						continue
+					}
+					for _, name := range append(author.FindAllString(paper, -1), published) {
+						if !strings.Contains(text, name) {
+							t.Errorf("the card does not name %s of %s", name, paper)
+						}
+					}
 				}
 				for _, p := range info.Params {
 					if !says(text, p.Name) {
