@@ -63,6 +63,14 @@ type runes struct {
 // scalar is a string, or a number as it is written.
 type scalar string
 
+// text returns what was written, nothing where nothing was.
+func (s *scalar) text() string {
+	if s == nil {
+		return ""
+	}
+	return string(*s)
+}
+
 // UnmarshalJSON implements json.Unmarshaler.
 func (s *scalar) UnmarshalJSON(b []byte) error {
 	if len(b) > 0 && b[0] == '"' {
@@ -79,9 +87,10 @@ func (s *scalar) UnmarshalJSON(b []byte) error {
 // and what a human marked in the text as the reason of its label: "rationale",
 // [[start, end], …] in bytes; "rationale_runes", the same in code points; or
 // "evidences", [{"start", "end", "text"}, …] in code points. Other fields are
-// skipped, and warn, which may be nil, is told of each once. Lines of ERASER's release, which have an "annotation_id" and no "text", name
-// files of documents, which is nil where there are none. name is what errors call the
-// file.
+// skipped, and warn, which may be nil, is told of each once. Lines of ERASER's release,
+// which have an "annotation_id" and no "text", name files of documents, which is nil
+// where there are none. name is what errors call the file. Errors are *core.Error, of
+// core.KindInput where the corpus is wrong, and those of r.
 func ReadCorpus(r io.Reader, name string, documents fs.FS, warn func(message string)) ([]Text, error) {
 	var texts []Text
 	lines := make(map[string]int) // id → line
@@ -177,11 +186,7 @@ func parseLine(data []byte, documents fs.FS) (Text, string) {
 		return Text{}, `it has no "text"`
 	}
 	t := Text{Input: core.Input{Text: *l.Text, Pair: l.Pair}}
-	for to, from := range map[*string]*scalar{&t.ID: l.ID, &t.Label: l.Label, &t.Target: l.Target} {
-		if from != nil {
-			*to = string(*from)
-		}
-	}
+	t.ID, t.Label, t.Target = l.ID.text(), l.Label.text(), l.Target.text()
 	if l.Scores != nil {
 		t.Scores = []float64{}
 		for _, v := range *l.Scores {

@@ -82,7 +82,7 @@ func (o outcome) predicted() int {
 // them together, which is the class that is most probable on the whole unless one
 // is named.
 func open(ctx context.Context, m *core.Model, in core.Input, o *Options, target, long string) (*document, error) {
-	spans := [][2]int{{0, len(in.Text)}}
+	spans := []Range{{0, len(in.Text)}}
 	if in.Raw == nil && in.Pair == nil && long == LongWindows && m.Info().Task == arch.SequenceClassification {
 		var err error
 		if spans, err = windows(m, in.Text); err != nil {
@@ -92,9 +92,9 @@ func open(ctx context.Context, m *core.Model, in core.Input, o *Options, target,
 	d := &document{}
 	tokens := 0
 	for _, span := range spans {
-		w := &window{start: span[0], end: span[1], input: in}
+		w := &window{start: span.Start, end: span.End, input: in}
 		if len(spans) > 1 {
-			w.input = core.Input{Text: in.Text[span[0]:span[1]]}
+			w.input = core.Input{Text: in.Text[span.Start:span.End]}
 		}
 		var err error
 		if w.Variants, err = m.Variants(ctx, core.Request{Input: w.input, Target: target, Output: o.Output, Units: o.Units}); err != nil {
@@ -139,10 +139,10 @@ func (d *document) whole(ctx context.Context) (outcome, error) {
 // windows cuts a text into stretches that fit the model: one where all of it
 // does. They end with a sentence where sentences fit, with a word where they do
 // not.
-func windows(m *core.Model, text string) ([][2]int, error) {
+func windows(m *core.Model, text string) ([]Range, error) {
 	tok, limit := m.Tokenizer(), m.MaxTokens()
 	if tok == nil || limit == 0 {
-		return [][2]int{{0, len(text)}}, nil
+		return []Range{{0, len(text)}}, nil
 	}
 	counts := func(s string) (int, error) {
 		e, err := tok.Encode(s, tokenizer.Options{})
@@ -152,13 +152,13 @@ func windows(m *core.Model, text string) ([][2]int, error) {
 		return len(e.Tokens), nil
 	}
 	if n, err := counts(text); err != nil || n <= limit {
-		return [][2]int{{0, len(text)}}, err
+		return []Range{{0, len(text)}}, err
 	}
-	var out [][2]int
+	var out []Range
 	start, end := 0, 0 // the window under construction
 	finish := func() {
 		if strings.ContainsFunc(text[start:end], func(r rune) bool { return !unicode.IsSpace(r) && !unicode.Is(unicode.C, r) }) {
-			out = append(out, [2]int{start, end})
+			out = append(out, Range{start, end})
 		}
 		start = end
 	}
@@ -231,68 +231,92 @@ func sameUnits(a, b *players) bool {
 }
 
 // evaluate returns what the model says of variants of the document: keep says
-// which units each of them has.
+// which units each of them has. Each window is read once for each set of its units.
 func (p *players) evaluate(ctx context.Context, keep [][]bool, fill sdk.Fill) ([]outcome, error) {
 	out := make([]outcome, len(keep))
 	first := 0
 	for w, units := range p.units {
-		window := p.windows[w]
-		var rows []uint8
-		places := make([]int, len(keep)) // of each variant among the distinct ones
-		known := make(map[string]int)
-		for v, kept := range keep {
-			row := make([]uint8, len(units))
-			for i := range row {
-				if kept[first+i] {
-					row[i] = 1
-				}
-			}
-			place, ok := known[string(row)]
-			if !ok {
-				place = len(known)
-				known[string(row)] = place
-				rows = append(rows, row...)
-			}
-			places[v] = place
-		}
+		rows, places := distinct(keep, first, len(units))
 		first += len(units)
-		f := &sdk.Forward{Units: sdk.NewTensor(rows, len(known), len(units)), Fill: fill}
+		f := &sdk.Forward{Units: rows, Fill: fill}
 		if p.own[w] {
 			f.Over = units
 		}
-		reply, err := window.Forward(ctx, f)
-		if err != nil {
-			return nil, modelError(err)
-		}
-		values, err := reply.Tensor(sdk.ReplyTarget, 0)
+		window := p.windows[w]
+		answers, err := window.outcomes(ctx, f)
 		if err != nil {
 			return nil, err
-		}
-		target, err := sdk.Values[float64](values)
-		if err != nil {
-			return nil, err
-		}
-		var probs []float64
-		if classes := len(window.Info().Labels); classes > 0 && window.Request().Target.Kind != sdk.KindRegression {
-			if t, err := reply.Tensor(sdk.ReplyProbs, 0); err == nil && len(t.Shape) == 2 && t.Shape[1] == classes {
-				if probs, err = sdk.Values[float64](t); err != nil {
-					return nil, err
-				}
-			}
 		}
 		for v, place := range places {
-			out[v].value += window.weight * target[place]
-			if probs == nil {
-				continue
+			answer := answers[place]
+			out[v].value += window.weight * answer.value
+			if answer.probs != nil && out[v].probs == nil {
+				out[v].probs = make([]float64, len(answer.probs))
 			}
-			classes := len(probs) / len(known)
-			if out[v].probs == nil {
-				out[v].probs = make([]float64, classes)
-			}
-			for c, x := range probs[place*classes : (place+1)*classes] {
+			for c, x := range answer.probs {
 				out[v].probs[c] += window.weight * x
 			}
 		}
+	}
+	return out, nil
+}
+
+// distinct returns the sets that variants have of n units, from the first on, each once,
+// [sets,n]; and which of them each variant has.
+func distinct(keep [][]bool, first, n int) (rows *sdk.Tensor, places []int) {
+	var all []uint8
+	places = make([]int, len(keep))
+	known := make(map[string]int)
+	for v, kept := range keep {
+		row := make([]uint8, n)
+		for i := range row {
+			if kept[first+i] {
+				row[i] = 1
+			}
+		}
+		place, ok := known[string(row)]
+		if !ok {
+			place = len(known)
+			known[string(row)] = place
+			all = append(all, row...)
+		}
+		places[v] = place
+	}
+	return sdk.NewTensor(all, len(known), n), places
+}
+
+// outcomes returns what the model says of the rows that f asks for.
+func (w *window) outcomes(ctx context.Context, f *sdk.Forward) ([]outcome, error) {
+	reply, err := w.Forward(ctx, f)
+	if err != nil {
+		return nil, modelError(err)
+	}
+	values, err := reply.Tensor(sdk.ReplyTarget, 0)
+	if err != nil {
+		return nil, err
+	}
+	target, err := sdk.Values[float64](values)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]outcome, len(target))
+	for i, v := range target {
+		out[i].value = v
+	}
+	classes := len(w.Info().Labels)
+	if classes == 0 || w.Request().Target.Kind == sdk.KindRegression {
+		return out, nil
+	}
+	t, err := reply.Tensor(sdk.ReplyProbs, 0)
+	if err != nil || len(t.Shape) != 2 || t.Shape[1] != classes {
+		return out, nil // of a model that does not classify texts
+	}
+	probs, err := sdk.Values[float64](t)
+	if err != nil {
+		return nil, err
+	}
+	for i := range out {
+		out[i].probs = probs[i*classes : (i+1)*classes]
 	}
 	return out, nil
 }

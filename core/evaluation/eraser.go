@@ -37,10 +37,7 @@ func parseAnnotation(data []byte, documents fs.FS) (Text, string) {
 	if err := json.Unmarshal(data, &a); err != nil {
 		return Text{}, "it is no annotation of ERASER's: " + problem(err)
 	}
-	t := Text{ID: string(*a.ID), Marked: true}
-	if a.Class != nil {
-		t.Label = string(*a.Class)
-	}
+	t := Text{ID: a.ID.text(), Label: a.Class.text(), Marked: true}
 	name := t.ID
 	if len(a.Documents) > 0 {
 		name = a.Documents[0]

@@ -42,7 +42,7 @@ const (
 // Settings say how explanations are measured.
 type Settings struct {
 	Preset   string   `json:"preset"`
-	Measures []string `json:"measures"`
+	Measures []string `json:"measures"` // some of Groups
 	// Fill is what a removed unit becomes, as methods name it.
 	Fill     string `json:"fill"`
 	FillText string `json:"fill_text,omitempty"`
@@ -70,7 +70,8 @@ type Settings struct {
 	// Confidence what they cover.
 	Bootstrap  int     `json:"bootstrap"`
 	Confidence float64 `json:"confidence"`
-	Long       string  `json:"long"`
+	// Long is LongWindows or LongCut.
+	Long string `json:"long"`
 }
 
 // Presets lists the conventions that Preset knows.
