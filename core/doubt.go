@@ -58,6 +58,7 @@ const (
 	DiagEffective = sdk.DiagEffective
 	DiagSpecial   = sdk.DiagSpecial
 	DiagSurviving = sdk.DiagSurviving
+	DiagBaseline  = "baseline" // of a further attribution that is of a class: its target's baseline, where the explanation has it
 )
 
 // From where on a diagnostic is a doubt.

@@ -601,7 +601,7 @@ func (x *Explanation) fill(result *sdk.Explanation, s *session, prefix string) e
 			name = strings.TrimSuffix(prefix, ".")
 		}
 		x.Attributions = append(x.Attributions, Attribution{
-			Name: name, Over: a.Over,
+			Name: name, Over: a.Over, Target: s.classOf(name),
 			Values: Floats(spread(a.Over, a.Values)), Stderr: Floats(spread(a.Over, a.Stderr)),
 		})
 	}
@@ -614,6 +614,13 @@ func (x *Explanation) fill(result *sdk.Explanation, s *session, prefix string) e
 	}
 	for _, d := range result.Diagnostics {
 		x.Diagnostics[prefix+d.Name] = Float(d.Value)
+	}
+	for _, a := range x.Attributions {
+		name := a.Name + "." + DiagBaseline
+		if v, ok := x.Diagnostics[name]; ok && a.Target != nil {
+			a.Target.Baseline = &v
+			delete(x.Diagnostics, name)
+		}
 	}
 	return nil
 }

@@ -121,12 +121,15 @@ type Step struct {
 	Baseline *Float `json:"baseline"`
 }
 
-// Attribution holds one value a unit or a token, as Over says.
+// Attribution holds one value a unit or a token, as Over says. Target is the scalar
+// that it explains where it is of a class that a method explains beside the target, as
+// class.0 is; the scalars of steps are in Target.Steps of the explanation.
 type Attribution struct {
 	Name   string  `json:"name"`
 	Over   string  `json:"over"`
 	Values []Float `json:"values"`
 	Stderr []Float `json:"stderr,omitempty"`
+	Target *Target `json:"target,omitempty"`
 }
 
 // Tensor is a further result of the method, row-major.

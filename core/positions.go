@@ -2,6 +2,8 @@ package core
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/xai-go/xai/sdk"
 )
@@ -13,6 +15,24 @@ func (s *session) describe(value float64) sdk.Target {
 	return sdk.Target{
 		Kind: t.kind, Expr: t.expr, Index: t.index, Label: s.label(), Output: t.output, Value: value, Positions: s.positions(),
 		Second: t.second, SecondLabel: t.secondLabel,
+	}
+}
+
+// classOf returns the class of a text that an attribution is of by its name, class.N,
+// with its value on the unchanged input; nil of any other name.
+func (s *session) classOf(name string) *Target {
+	index, ok := strings.CutPrefix(name, "class.")
+	class, err := strconv.Atoi(index)
+	if !ok || err != nil || index != strconv.Itoa(class) || !s.target.whole || class < 0 || class >= len(s.model.labels) {
+		return nil
+	}
+	t, err := s.model.questions().parse(strconv.Itoa(class), s.target.output)
+	if err != nil {
+		return nil
+	}
+	return &Target{
+		Expr: t.expr, Kind: t.kind, Index: t.index, Label: t.label, Output: string(t.output),
+		Value: Float(t.value(s.answers[0].values, s.scale)), Positions: s.positions(),
 	}
 }
 

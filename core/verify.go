@@ -236,13 +236,18 @@ func (v *Verification) compare(was, is *Explanation) {
 	v.lists("input.units", texts(was.Input.Units, unitText), texts(is.Input.Units, unitText))
 	v.lists("input.tokens", texts(was.Input.Tokens, tokenText), texts(is.Input.Tokens, tokenText))
 	v.lists("input.dropped", texts(was.Input.Dropped, tokenText), texts(is.Input.Dropped, tokenText))
-	v.targets(was.Target, is.Target)
+	v.targets("target", was.Target, is.Target)
 	v.origins(was.Provenance, is.Provenance)
 	a, b := resultNames(was), resultNames(is)
 	if v.text("results", a, b); !slices.Equal(a, b) {
 		return
 	}
 	for i, a := range was.Attributions {
+		if now := is.Attributions[i].Target; a.Target != nil && now != nil { // earlier versions had none
+			v.targets(a.Name+".target", *a.Target, *now)
+		} else if a.Target != nil {
+			v.text(a.Name+".target", a.Target.Expr, "")
+		}
 		v.values(a.Name, a.Values, is.Attributions[i].Values)
 		v.values(a.Name+".stderr", a.Stderr, is.Attributions[i].Stderr)
 	}
@@ -294,7 +299,7 @@ func (v *Verification) methods(was, is MethodRef) {
 	}
 }
 
-func (v *Verification) targets(was, is Target) {
+func (v *Verification) targets(name string, was, is Target) {
 	what := func(t Target) string {
 		return strings.TrimSpace(t.Kind+" "+strconv.Itoa(t.Index)+" "+t.Label) + " " + t.Output
 	}
@@ -310,10 +315,10 @@ func (v *Verification) targets(was, is Target) {
 		}
 		return []Float{*t.Baseline}
 	}
-	v.text("target", what(was), what(is))
-	v.values("target.value", []Float{was.Value}, []Float{is.Value})
-	v.values("target.steps", steps(was), steps(is))
-	v.values("target.baseline", baseline(was), baseline(is))
+	v.text(name, what(was), what(is))
+	v.values(name+".value", []Float{was.Value}, []Float{is.Value})
+	v.values(name+".steps", steps(was), steps(is))
+	v.values(name+".baseline", baseline(was), baseline(is))
 }
 
 // origins compares where two explanations come from: what may be another elsewhere

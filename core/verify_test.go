@@ -51,6 +51,7 @@ func TestVerifyRepeatsTheRun(t *testing.T) {
 		"settings":   {Params: map[string]string{"num_samples": "150", "fill": "delete", "kernel_width": "3.5e-1"}, Units: "token", Seed: 1<<64 - 1, Output: "logprob"},
 		"difference": {Params: map[string]string{"num_samples": "150"}, Target: "POSITIVE - NEGATIVE", Output: "logit"},
 		"preset":     {Params: map[string]string{"compat": "lime", "num_samples": "150"}},
+		"classes":    {Params: map[string]string{"num_samples": "150", "top_labels": "2"}},
 		"native":     {Params: map[string]string{"num_samples": "150"}, Runtime: core.RuntimeNative},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -66,7 +67,7 @@ func TestVerifyRepeatsTheRun(t *testing.T) {
 func TestVerifySeesWhatChanged(t *testing.T) {
 	host := newHost(t, core.Options{})
 	m := open(t, host, "builtin:sentiment-en")
-	base := core.Request{Input: core.Input{Text: sentence}, Params: map[string]string{"num_samples": "150"}}
+	base := core.Request{Input: core.Input{Text: sentence}, Params: map[string]string{"num_samples": "150", "top_labels": "2"}}
 	for name, c := range map[string]struct {
 		change func(x *core.Explanation)
 		want   string // the first difference
@@ -97,6 +98,10 @@ func TestVerifySeesWhatChanged(t *testing.T) {
 		"what it read":       {func(x *core.Explanation) { x.Provenance.BytesIn++ }, "provenance.bytes_in", false},
 		"what it wrote":      {func(x *core.Explanation) { x.Provenance.BytesOut++ }, "provenance.bytes_out", false},
 		"how it was cut":     {func(x *core.Explanation) { x.Provenance.Units = "sentence" }, "input.units", false},
+		"a class's value":    {func(x *core.Explanation) { x.Attributions[2].Target.Value = 0 }, "class.0.target.value", false},
+		"a class's label":    {func(x *core.Explanation) { x.Attributions[1].Target.Label = "BAD" }, "class.1.target", false},
+		"a class's baseline": {func(x *core.Explanation) { x.Attributions[2].Target.Baseline = &x.Target.Value }, "class.0.target.baseline", false},
+		"a class of a total": {func(x *core.Explanation) { x.Attributions[0].Target = &x.Target }, "attributions.target", false},
 		"a result's name":    {func(x *core.Explanation) { x.Attributions[0].Name = "other" }, "results", false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -107,6 +112,20 @@ func TestVerifySeesWhatChanged(t *testing.T) {
 				t.Errorf("passes %t, differences %+v; want %s", v.Passed(), v.Differences, c.want)
 			}
 		})
+	}
+}
+
+// TestVerifyEarlierClasses: explanations of earlier versions, whose classes have no
+// targets of their own, repeat.
+func TestVerifyEarlierClasses(t *testing.T) {
+	host := newHost(t, core.Options{})
+	m := open(t, host, "builtin:sentiment-en")
+	x := receipt(t, host, m, core.Request{Input: core.Input{Text: sentence}, Params: map[string]string{"num_samples": "150", "top_labels": "2"}})
+	for i := range x.Attributions {
+		x.Attributions[i].Target = nil
+	}
+	if v := verify(t, host, m, x); !v.SameBits {
+		t.Errorf("differences %+v", v.Differences)
 	}
 }
 

@@ -244,6 +244,23 @@ func TestTermSteps(t *testing.T) {
 	}
 }
 
+// TestTermClasses: a further class has its value and its baseline beside its scores.
+func TestTermClasses(t *testing.T) {
+	e := explain("A good film", unit{"good", 0.5}, unit{"film", 0.25})
+	low := core.Float(0.4)
+	e.Attributions = append(e.Attributions,
+		core.Attribution{Name: "class.0", Over: "units", Values: []core.Float{0.5, 0.25}, Target: &core.Target{Label: "BAD\x1b", Value: 0.0277, Baseline: &low}},
+		core.Attribution{Name: "class.2", Over: "units", Values: []core.Float{0.5, 0.25}, Target: &core.Target{Index: 2, Value: 0.125}},
+	)
+	e.Diagnostics["class.0.r2"] = 0.5
+	got := render(t, Term{}, e, nil)
+	for _, want := range []string{"\n  BAD␛ (class.0) = 0.0277\n", "\n  baseline 0.4 · r2 0.5\n", "\n  class.2 = 0.125\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("it lacks %q:\n%s", want, got)
+		}
+	}
+}
+
 // TestScalar: a target at a token names it.
 func TestScalar(t *testing.T) {
 	tokens := []core.Token{{Text: "[CLS]"}, {Text: "the"}, {Text: " film\x1b"}, {}}

@@ -62,9 +62,9 @@ func (t Term) Explanation(w io.Writer, e *core.Explanation, p *core.Prediction) 
 			t.table(&b, rows, scale, t.Top, format)
 			continue
 		}
-		fmt.Fprintf(&b, "\n  %s\n", t.Level.Bold(title(a.Name, &e.Target, classes)))
+		fmt.Fprintf(&b, "\n  %s\n", t.Level.Bold(title(a, &e.Target, classes)))
 		t.table(&b, rows, scale, min(t.Top, 5), format)
-		t.facts(&b, others(e.Diagnostics, a.Name+"."))
+		t.facts(&b, append(baseline(a.Target), others(e.Diagnostics, a.Name+".")...))
 	}
 	b.WriteByte('\n')
 	t.tensors(&b, e)
@@ -122,9 +122,16 @@ func (t Term) target(b *strings.Builder, e *core.Explanation, classes Classes) {
 	b.WriteString(t.Paragraph(fmt.Sprintf("explained: %s = %s", scalar(target, e.Input.Tokens), number(float64(target.Value))), "  "))
 }
 
-// title names a further attribution: "POSITIVE (class.1)" where it belongs to a
-// class whose label is known, and likewise a token of a continuation.
-func title(name string, target *core.Target, classes Classes) string {
+// title names a further attribution: "POSITIVE (class.1) = 0.98" where it belongs to a
+// class whose label and value are known, and likewise a token of a continuation.
+func title(a core.Attribution, target *core.Target, classes Classes) string {
+	name := a.Name
+	if a.Target != nil {
+		if a.Target.Label != "" {
+			name = a.Target.Label + " (" + name + ")"
+		}
+		return Line(name + " = " + number(float64(a.Target.Value)))
+	}
 	for i, s := range target.Steps {
 		if name == fmt.Sprintf("step.%d", i) {
 			return Line(fmt.Sprintf("%q (%s) = %s", s.Text, name, number(float64(s.Value))))
@@ -550,9 +557,7 @@ func diagnostics(e *core.Explanation) []fact {
 		}
 		out = append(out, fact(s))
 	}
-	if e.Target.Baseline != nil {
-		out = append(out, fact("baseline "+number(float64(*e.Target.Baseline))))
-	}
+	out = append(out, baseline(&e.Target)...)
 	out = append(out, fact(fmt.Sprintf("%.2f s", e.Provenance.WallSeconds)))
 	rest := maps.Clone(e.Diagnostics)
 	for _, name := range []string{
@@ -565,6 +570,14 @@ func diagnostics(e *core.Explanation) []fact {
 		maps.DeleteFunc(rest, func(name string, _ core.Float) bool { return strings.HasPrefix(name, a.Name+".") })
 	}
 	return append(out, others(rest, "")...)
+}
+
+// baseline says what a target is at the method's baseline, where there is one.
+func baseline(t *core.Target) []fact {
+	if t == nil || t.Baseline == nil {
+		return nil
+	}
+	return []fact{fact("baseline " + number(float64(*t.Baseline)))}
 }
 
 // rounding says what 8 bits change, where they do.
