@@ -38,7 +38,6 @@ const (
 
 // variant says what is made of each layer, and of all.
 type variant struct {
-	name    string
 	rules   []sdk.Rule // by which the target is passed back to attention
 	product string     // the tensor of what is weighed, head by head
 	through bool       // all layers, one after the other; else one
@@ -46,12 +45,13 @@ type variant struct {
 }
 
 var variants = map[string]variant{
-	variantGeneric: {variantGeneric, []sdk.Rule{sdk.RuleGradient}, "attention_x_gradient", true, false},
-	variantRollout: {variantRollout, []sdk.Rule{sdk.RuleGradient}, "attention_x_gradient", true, false},
-	variantLRP:     {variantLRP, []sdk.Rule{sdk.RuleGradient, sdk.RuleLRPAlpha1}, "attention_relevance", true, true},
-	variantCAM:     {variantCAM, []sdk.Rule{sdk.RuleGradient}, "attention_x_gradient", false, false},
-	variantProduct: {variantProduct, []sdk.Rule{sdk.RuleGradient}, "attention_x_gradient", false, false},
-	variantPartial: {variantPartial, []sdk.Rule{sdk.RuleLRPAlpha1}, "attention_relevance", false, false},
+	variantGeneric: {rules: []sdk.Rule{sdk.RuleGradient}, product: "attention_x_gradient", through: true},
+	variantRollout: {rules: []sdk.Rule{sdk.RuleGradient}, product: "attention_x_gradient", through: true},
+	variantLRP:     {rules: []sdk.Rule{sdk.RuleGradient, sdk.RuleLRPAlpha1}, product: "attention_relevance", through: true, apart: true},
+	variantCAM:     {rules: []sdk.Rule{sdk.RuleGradient}, product: "attention_x_gradient"},
+	variantProduct: {rules: []sdk.Rule{sdk.RuleGradient}, product: "attention_x_gradient"},
+	variantPartial: {rules: []sdk.Rule{sdk.RuleLRPAlpha1}, product: "attention_relevance"},
+	variantFull:    {rules: []sdk.Rule{sdk.RuleLRPAlpha1}},
 }
 
 // Info implements sdk.Method.
@@ -92,95 +92,79 @@ func (Chefer) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 	if err != nil {
 		return nil, err
 	}
-	if r.Params.String(paramVariant) == variantFull || slices.Contains(variants[r.Params.String(paramVariant)].rules, sdk.RuleLRPAlpha1) {
-		if err := single(r.Target); err != nil {
-			return nil, err
-		}
+	w, err := s.weighing()
+	if err != nil {
+		return nil, err
 	}
-	name, start, wanted := r.Params.String(paramVariant), r.Params.Int(paramStart), r.Params.Int(paramLayer)
-	steps, all := r.Params.Bool(paramSteps), r.Params.Bool(paramAll)
-	if name == variantFull {
-		if start != 0 || steps || all || wanted != -1 || r.Params.Int(paramPosition) != -1 {
-			return nil, invalid("start_layer, layer, steps, all and position have no effect with variant=" + name + ", which is of tokens: leave them out")
-		}
+	if w.name == variantFull {
 		return s.full(ctx)
 	}
-	v := variants[name]
+	if err := s.every(ctx, w.rules, w.visit); err != nil {
+		return nil, err
+	}
+	row := s.row(w.relevance)
 	switch {
-	case v.through && wanted != -1:
-		return nil, invalid("layer has no effect with variant=" + name + ", which goes through all layers: use start_layer")
-	case !v.through && (start != 0 || steps):
-		return nil, invalid("start_layer and steps have no effect with variant=" + name + ", which is of one layer: use layer")
-	}
-	w := &weighing{n: s.n, variant: v, relevance: identity(s.n)}
-	var importance, history, products []float64
-	if err := s.through(start); err != nil {
-		return nil, err
-	}
-	if all {
-		if err := s.bounded(paramAll, s.layers*m.Info().Heads); err != nil {
-			return nil, err
-		}
-	}
-	if steps {
-		if err := s.bounded(paramSteps, s.layers-start); err != nil {
-			return nil, err
-		}
-	}
-	at, err := s.layer(wanted)
-	if err != nil {
-		return nil, err
-	}
-	err = s.every(ctx, v.rules, func(l *layer) error {
-		weight := w.weigh(l, func(product, weighed []float64) {
-			size := 0.0
-			for _, v := range weighed {
-				size += v
-			}
-			importance = append(importance, math.Abs(size))
-			if all {
-				products = append(products, product...)
-			}
-		})
-		if !v.through {
-			if l.index == at {
-				w.relevance = weight
-			}
-			return nil
-		}
-		if l.index < start {
-			return nil
-		}
-		w.add(weight)
-		if steps {
-			history = append(history, w.relevance...)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	matrix := w.relevance
-	row := s.row(matrix)
-	switch {
-	case name == variantGeneric: // less the identity from which it started
+	case w.name == variantGeneric: // less the identity from which it started
 		for _, at := range s.positions {
 			row[at] -= 1 / float64(len(s.positions))
 		}
-	case v.apart:
-		row = s.row(s.apart(matrix))
+	case w.apart:
+		row = s.row(s.apart(w.relevance))
 	}
 	e := s.sizes(row)
 	e.Tensors = append(e.Tensors,
-		square("relevance", matrix, s.n),
-		tensor("head_importance", importance, []string{"layer", "head"}, s.layers, s.heads))
-	if steps {
-		e.Tensors = append(e.Tensors, tensor("relevance_steps", history, []string{"layer", "query", "key"}, s.layers-start, s.n, s.n))
+		square("relevance", w.relevance, s.n),
+		tensor("head_importance", w.importance, []string{"layer", "head"}, s.layers, s.heads))
+	if w.steps {
+		e.Tensors = append(e.Tensors, tensor("relevance_steps", w.history, []string{"layer", "query", "key"}, s.layers-w.start, s.n, s.n))
 	}
-	if all {
-		e.Tensors = append(e.Tensors, tensor(v.product, products, []string{"layer", "head", "query", "key"}, s.layers, s.heads, s.n, s.n))
+	if w.all {
+		e.Tensors = append(e.Tensors, tensor(w.product, w.products, []string{"layer", "head", "query", "key"}, s.layers, s.heads, s.n, s.n))
 	}
 	return e, nil
+}
+
+// weighing reads the parameters of a variant, and refuses what would have no effect or
+// cannot be.
+func (s *source) weighing() (*weighing, error) {
+	p := s.request.Params
+	name := p.String(paramVariant)
+	w := &weighing{
+		n: s.n, name: name, variant: variants[name], relevance: identity(s.n),
+		start: p.Int(paramStart), steps: p.Bool(paramSteps), all: p.Bool(paramAll),
+	}
+	layer := p.Int(paramLayer)
+	if slices.Contains(w.rules, sdk.RuleLRPAlpha1) {
+		if err := single(s.request.Target); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case name == variantFull && (w.start != 0 || w.steps || w.all || layer != -1 || p.Int(paramPosition) != -1):
+		return nil, invalid("start_layer, layer, steps, all and position have no effect with variant=" + name + ", which is of tokens: leave them out")
+	case name == variantFull:
+		return w, nil
+	case w.through && layer != -1:
+		return nil, invalid("layer has no effect with variant=" + name + ", which goes through all layers: use start_layer")
+	case !w.through && (w.start != 0 || w.steps):
+		return nil, invalid("start_layer and steps have no effect with variant=" + name + ", which is of one layer: use layer")
+	}
+	if err := s.through(w.start); err != nil {
+		return nil, err
+	}
+	if w.all {
+		if err := s.bounded(paramAll, s.layers*s.model.Info().Heads); err != nil {
+			return nil, err
+		}
+	}
+	if w.steps {
+		if err := s.bounded(paramSteps, s.layers-w.start); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	w.at, err = s.layer(layer)
+	return w, err
 }
 
 // single refuses targets that pass nothing on by LRP: the rule shares out what a
@@ -234,9 +218,40 @@ func (s *source) full(ctx context.Context) (*sdk.Explanation, error) {
 
 // weighing gathers the relevance of layers.
 type weighing struct {
-	n         int
-	variant   variant
-	relevance []float64
+	variant
+	name       string
+	n          int // tokens
+	start, at  int // the first layer of those that are gone through; the one of a variant of one
+	steps, all bool
+
+	relevance  []float64 // [n,n]
+	importance []float64 // [layer,head]
+	history    []float64 // the relevance after each layer, where steps is set
+	products   []float64 // what is weighed of each layer and head, where all is set
+}
+
+// visit takes in a layer.
+func (w *weighing) visit(l *layer) error {
+	weight := w.weigh(l, func(product, weighed []float64) {
+		size := 0.0
+		for _, v := range weighed {
+			size += v
+		}
+		w.importance = append(w.importance, math.Abs(size))
+		if w.all {
+			w.products = append(w.products, product...)
+		}
+	})
+	switch {
+	case !w.through && l.index == w.at:
+		w.relevance = weight
+	case w.through && l.index >= w.start:
+		w.add(weight)
+		if w.steps {
+			w.history = append(w.history, w.relevance...)
+		}
+	}
+	return nil
 }
 
 // weigh returns what the variant makes of a layer: one matrix of all heads. each
@@ -245,7 +260,7 @@ func (w *weighing) weigh(l *layer, each func(product, weighed []float64)) []floa
 	out := make([]float64, w.n*w.n)
 	a, g, product := make([]float64, len(out)), make([]float64, len(out)), make([]float64, len(out))
 	for h := range l.heads {
-		switch w.variant.name {
+		switch w.name {
 		case variantPartial:
 			l.read(l.back[sdk.RuleLRPAlpha1], h, 0, a)
 			for i, v := range a {
@@ -259,7 +274,7 @@ func (w *weighing) weigh(l *layer, each func(product, weighed []float64)) []floa
 			l.pattern(h, a)
 		}
 		l.read(l.back[sdk.RuleGradient], h, 0, g)
-		if w.variant.name == variantCAM {
+		if w.name == variantCAM {
 			mean := 0.0
 			for _, v := range g {
 				mean += v
@@ -271,11 +286,11 @@ func (w *weighing) weigh(l *layer, each func(product, weighed []float64)) []floa
 		}
 		for i, v := range a {
 			product[i] = float64(v * g[i])
-			if w.variant.name != variantCAM {
+			if w.name != variantCAM {
 				out[i] += max(product[i], 0)
 			}
 		}
-		if w.variant.name == variantLRP {
+		if w.name == variantLRP {
 			each(a, product)
 		} else {
 			each(product, product)
@@ -289,7 +304,7 @@ func (w *weighing) weigh(l *layer, each func(product, weighed []float64)) []floa
 
 // add takes a layer's matrix into the relevance.
 func (w *weighing) add(weight []float64) {
-	if w.variant.name != variantGeneric {
+	if w.name != variantGeneric {
 		rolling{n: w.n, residual: true, normalise: true}.augment(weight)
 		w.relevance = multiply(weight, w.relevance, w.n)
 		return

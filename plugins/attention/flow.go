@@ -11,7 +11,8 @@ import (
 // Flow takes the attention of all layers for a flow network: an edge joins a token
 // at one layer to each token at the layer below, and its capacity is the augmented
 // attention Â, rows of (A + I) over their sums. The value of a token of the input is
-// the largest flow that reaches it from the top: Abnar and Zuidema, ACL 2020. The zero value is ready, and safe for concurrent use.
+// the largest flow that reaches it from the top: Abnar and Zuidema, ACL 2020. The zero
+// value is ready, and safe for concurrent use.
 type Flow struct{}
 
 const (
@@ -29,6 +30,9 @@ const (
 	autoEdges = 1 << 26 // up to which auto computes all queries
 	maxEdges  = 1 << 31
 )
+
+// maxNetwork bounds the edges of a network, each of which takes 24 bytes.
+const maxNetwork = 1 << 22
 
 // Info implements sdk.Method.
 func (Flow) Info() sdk.Info {
@@ -114,9 +118,6 @@ func (Flow) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Expl
 	e.Tensors = append(e.Tensors, square("flow", share, s.n), square("max_flow", flows, s.n))
 	return e, nil
 }
-
-// maxNetwork bounds the edges of a network, each of which takes 24 bytes.
-const maxNetwork = 1 << 22
 
 // queries returns the positions from which there are flows.
 func (s *source) queries(which string, layers int) ([]int, error) {
@@ -252,7 +253,8 @@ func (g *network) levels(source int) bool {
 	return false
 }
 
-// push sends at most limit from a node to the sink, by nodes of ascending levels.
+// push sends at most limit from a node to the sink, by one way along nodes of ascending
+// levels, and returns how much that was: 0 where no way is left.
 func (g *network) push(node int, limit float64) float64 {
 	if node == g.sink {
 		return limit

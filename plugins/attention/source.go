@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/xai-go/xai/plugins/internal/game"
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/num"
 )
@@ -41,7 +42,7 @@ func newSource(m sdk.Model, r *sdk.Request) (*source, error) {
 		return nil, invalid("the input has " + strconv.Itoa(s.n) + " tokens and the matrices of attention are kept of at most " + strconv.Itoa(maxTokens) + ": give a shorter text")
 	}
 	if len(r.Units) == 0 {
-		return nil, invalid("the input has no units to attribute to: give a text with at least one word")
+		return nil, game.NoUnits()
 	}
 	if at := r.Params.Int(paramPosition); at >= 0 {
 		s.positions = []int{at}
@@ -143,6 +144,7 @@ func (l *layer) entropies() []float64 {
 	return out
 }
 
+// entropy returns −Σ p·ln p, in nats.
 func entropy(p []float64) float64 {
 	sum := 0.0
 	for _, v := range p {
@@ -159,7 +161,7 @@ const attentions = "attentions"
 // every visits all layers, the first one first. They are asked for in one call,
 // and one by one where that is more than the host keeps.
 func (s *source) every(ctx context.Context, rules []sdk.Rule, visit func(*layer) error) error {
-	replies, err := s.ask(ctx, rules, attentions)
+	a, err := s.ask(ctx, rules, attentions)
 	if code, ok := codeOf(err); ok && (code == sdk.EQuota || code == sdk.ENoMem) {
 		for l := range s.layers {
 			if err := s.one(ctx, rules, l, visit); err != nil {
@@ -171,7 +173,7 @@ func (s *source) every(ctx context.Context, rules []sdk.Rule, visit func(*layer)
 	if err != nil {
 		return err
 	}
-	_, err = replies[0].Tensor(attentions, s.layers)
+	_, err = a.replies[0].Tensor(attentions, s.layers)
 	if code, ok := codeOf(err); !ok || code != sdk.ERange {
 		if err == nil {
 			err = twoStreams(sdk.EUnsupported)
@@ -179,7 +181,7 @@ func (s *source) every(ctx context.Context, rules []sdk.Rule, visit func(*layer)
 		return err
 	}
 	for l := range s.layers {
-		if err := s.visit(ctx, replies, rules, attentions, l, l, visit); err != nil {
+		if err := s.take(ctx, a, l, l, visit); err != nil {
 			return err
 		}
 	}
@@ -204,28 +206,36 @@ func twoStreams(code sdk.Errno) error {
 // one visits one layer.
 func (s *source) one(ctx context.Context, rules []sdk.Rule, l int, visit func(*layer) error) error {
 	name := attentions + "[" + strconv.Itoa(l) + "]"
-	replies, err := s.ask(ctx, rules, name)
+	a, err := s.ask(ctx, rules, name)
 	if code, ok := codeOf(err); ok && code == sdk.EName {
 		return twoStreams(code) // whose layers have two names each
 	}
 	if err != nil {
 		return err
 	}
-	return s.visit(ctx, replies, rules, name, 0, l, visit)
+	return s.take(ctx, a, 0, l, visit)
 }
 
-// ask runs the unchanged input: once for each rule, or once without any. The first
-// reply keeps the patterns that a name stands for, and each what its rule passes
-// back to them.
-func (s *source) ask(ctx context.Context, rules []sdk.Rule, name string) ([]sdk.Reply, error) {
+// answers are what the host says of the unchanged input: one reply for each rule, or
+// one without any. The first keeps the patterns that a name stands for, and each what
+// its rule passes back to them.
+type answers struct {
+	name    string
+	rules   []sdk.Rule
+	replies []sdk.Reply
+}
+
+// ask runs the unchanged input.
+func (s *source) ask(ctx context.Context, rules []sdk.Rule, name string) (answers, error) {
+	a := answers{name: name, rules: rules}
 	if len(rules) == 0 {
 		reply, err := s.model.Forward(ctx, s.whole(name))
-		return []sdk.Reply{reply}, err
+		a.replies = []sdk.Reply{reply}
+		return a, err
 	}
-	var replies []sdk.Reply
 	for i, rule := range rules {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return a, err
 		}
 		f := s.whole(name)
 		f.Rule = rule
@@ -234,11 +244,37 @@ func (s *source) ask(ctx context.Context, rules []sdk.Rule, name string) ([]sdk.
 		}
 		reply, err := sdk.Gradient(ctx, s.model, f, name)
 		if err != nil {
+			return a, err
+		}
+		a.replies = append(a.replies, reply)
+	}
+	return a, nil
+}
+
+// layer reads the layer of that index, which is the one at a place of the name's.
+func (a answers) layer(at, index, n int) (*layer, error) {
+	pattern, err := a.replies[0].Tensor(a.name, at)
+	if err != nil {
+		return nil, err
+	}
+	l := &layer{index: index, n: n, a: pattern, back: map[sdk.Rule]*sdk.Tensor{}}
+	tensors := []*sdk.Tensor{pattern}
+	for i, rule := range a.rules {
+		if l.back[rule], err = a.replies[i].Tensor(sdk.Grad(a.name), at); err != nil {
 			return nil, err
 		}
-		replies = append(replies, reply)
+		tensors = append(tensors, l.back[rule])
 	}
-	return replies, nil
+	for _, t := range tensors {
+		if d := t.DType(); len(t.Shape) != 4 || t.Shape[0] != 1 || t.Shape[1] < 1 || t.Shape[2] != n || t.Shape[3] != n || d != sdk.F32 && d != sdk.F64 {
+			return nil, sdk.NewError(sdk.EUnsupported, "the model's attention is not from each token of the input to each: rows of earlier segments and cut sequences cannot be explained by it")
+		}
+		if t.Shape[1] != pattern.Shape[1] {
+			return nil, sdk.NewError(sdk.EInternal, "the host's gradient of attention has another number of heads")
+		}
+	}
+	l.heads = pattern.Shape[1]
+	return l, nil
 }
 
 // whole is a forward of the unchanged input that keeps some points.
@@ -250,40 +286,24 @@ func (s *source) whole(points ...string) *sdk.Forward {
 	return &sdk.Forward{Masks: sdk.NewTensor(keep, 1, s.n), Points: points}
 }
 
-// visit visits a layer, which is the one at a place of the replies of ask.
-func (s *source) visit(ctx context.Context, replies []sdk.Reply, rules []sdk.Rule, name string, at, index int, visit func(*layer) error) error {
+// take visits the layer of that index, which is at a place of what was asked for, and
+// takes in the entropy of its rows.
+func (s *source) take(ctx context.Context, a answers, at, index int, visit func(*layer) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	a, err := replies[0].Tensor(name, at)
+	l, err := a.layer(at, index, s.n)
 	if err != nil {
 		return err
 	}
-	l := &layer{index: index, n: s.n, a: a, back: map[sdk.Rule]*sdk.Tensor{}}
-	tensors := []*sdk.Tensor{a}
-	for i, rule := range rules {
-		if l.back[rule], err = replies[i].Tensor(sdk.Grad(name), at); err != nil {
-			return err
-		}
-		tensors = append(tensors, l.back[rule])
-	}
-	for _, t := range tensors {
-		if d := t.DType(); len(t.Shape) != 4 || t.Shape[0] != 1 || t.Shape[1] < 1 || t.Shape[2] != s.n || t.Shape[3] != s.n || d != sdk.F32 && d != sdk.F64 {
-			return sdk.NewError(sdk.EUnsupported, "the model's attention is not from each token of the input to each: rows of earlier segments and cut sequences cannot be explained by it")
-		}
-		if t.Shape[1] != a.Shape[1] {
-			return sdk.NewError(sdk.EInternal, "the host's gradient of attention has another number of heads")
-		}
-	}
-	l.heads = a.Shape[1]
 	if s.heads != 0 && l.heads != s.heads {
 		return sdk.NewError(sdk.EUnsupported, "the layers of the model have different numbers of heads")
 	}
 	s.heads = l.heads
 	row := make([]float64, s.n)
 	for h := range l.heads {
-		for _, at := range s.positions {
-			l.read(a, h, at, row)
+		for _, position := range s.positions {
+			l.read(l.a, h, position, row)
 			s.entropy += entropy(row)
 			s.rows++
 		}
@@ -345,8 +365,8 @@ func (s *source) explanation(row []float64, unsigned float64) *sdk.Explanation {
 		e.Diagnostics = append(e.Diagnostics, sdk.Diagnostic{Name: "attention_entropy", Value: s.entropy / float64(s.rows)})
 	}
 	e.Diagnostics = append(e.Diagnostics,
-		sdk.Diagnostic{Name: "special_share", Value: share},
-		sdk.Diagnostic{Name: "unsigned", Value: unsigned})
+		sdk.Diagnostic{Name: sdk.DiagSpecial, Value: share},
+		sdk.Diagnostic{Name: sdk.DiagUnsigned, Value: unsigned})
 	return e
 }
 
@@ -367,6 +387,7 @@ func (s *stack) add(t *sdk.Tensor) {
 	}
 }
 
+// tensor names what was collected, [layers,heads,n,n].
 func (s *stack) tensor(name string, layers, heads, n int) sdk.NamedTensor {
 	axes := []string{"layer", "head", "query", "key"}
 	if s.f64 != nil {
