@@ -34,8 +34,8 @@ func Methods() []sdk.Method { return []sdk.Method{Method{}} }
 
 // Explain implements sdk.Method. The attribution of a unit is its weight in the
 // linear model: what keeping it adds to the target. A unit that the selection
-// left out has the weight 0 and no standard error (NaN). The baseline is the target with
-// every feature dropped; it takes no part in the fit.
+// left out has the weight 0 and no standard error (NaN). The baseline is the
+// target with every feature dropped; it takes no part in the fit.
 func (Method) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
 	s, err := resolve(r.Params, m.Info())
 	if err != nil {
@@ -61,36 +61,16 @@ func (Method) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 		return nil, err
 	}
 	ev := evaluations{model: m, forward: sdk.Forward{Over: over, Fill: s.fill}, target: r.Target, classes: s.topLabels > 0}
-	var weights []float64
-	var regression *num.Regression
-	var fit *surrogate
-	for {
-		if err := ev.run(ctx, h.neighbourhood); err != nil {
-			return nil, err
-		}
-		if s.samples > usual && ev.classes {
-			s.samples = max(h.n, min(s.samples, maxScores/ev.scores.count))
-		}
-		weights = kernel(h.distances(s.metric), s.width)
-		if regression, err = num.NewRegression(h.keep, h.n, n, ev.y, weights); err != nil {
-			return nil, sdk.NewError(sdk.EInternal, err.Error())
-		}
-		if fit, err = s.fit(h.neighbourhood, weights, ev.y, regression); err != nil {
-			return nil, err
-		}
-		if h.n == s.samples || slices.Max(fit.stderr) <= s.maxStderr {
-			break
-		}
-		if err := h.extend(min(2*h.n, s.samples)); err != nil {
-			return nil, err
-		}
+	f, err := s.approximate(ctx, h, &ev, usual)
+	if err != nil {
+		return nil, err
 	}
 	e := &sdk.Explanation{
 		Units:       own,
 		Baseline:    &ev.baseline,
-		Diagnostics: []sdk.Diagnostic{{Name: "effective_samples", Value: effective(weights)}},
+		Diagnostics: []sdk.Diagnostic{{Name: sdk.DiagEffective, Value: effective(f.weights)}},
 	}
-	fit.report(e, "attributions", "", n)
+	f.surrogate.report(e, "attributions", "", n)
 	a := e.Attributions[0]
 	e.Diagnostics = append(e.Diagnostics, game.Gap(a.Values, ev.y[0], ev.baseline))
 	e.Diagnostics = append(e.Diagnostics, game.Certain(a.Values, a.Stderr)...)
@@ -99,19 +79,55 @@ func (Method) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 			return nil, err
 		}
 		y := ev.scores.column(class)
-		regression, err := regression.WithTarget(y)
+		regression, err := f.regression.WithTarget(y)
 		if err != nil {
 			return nil, sdk.NewError(sdk.EInternal, err.Error())
 		}
-		fit, err := s.fit(h.neighbourhood, weights, y, regression)
+		surrogate, err := s.fit(h.neighbourhood, f.weights, y, regression)
 		if err != nil {
 			return nil, err
 		}
 		name := "class." + strconv.Itoa(class)
-		fit.report(e, name, name+".", n)
+		surrogate.report(e, name, name+".", n)
 	}
 	game.SpreadTokens(r, e)
 	return e, nil
+}
+
+// fitted is the surrogate of a sample, with the weights of the sample's rows and the
+// regression that it comes from.
+type fitted struct {
+	weights    []float64
+	regression *num.Regression
+	surrogate  *surrogate
+}
+
+// approximate evaluates the sample and fits the surrogate to it. Under max_stderr the
+// sample grows until the errors are small enough, or it has as many rows as there may be:
+// more than usual only as far as there is room for the outputs of all classes.
+func (s settings) approximate(ctx context.Context, h *sample, ev *evaluations, usual int) (fitted, error) {
+	for most := s.samples; ; {
+		if err := ev.run(ctx, h.neighbourhood); err != nil {
+			return fitted{}, err
+		}
+		if most > usual && ev.classes {
+			most = max(h.n, min(most, maxScores/ev.scores.count))
+		}
+		f := fitted{weights: kernel(h.distances(s.metric), s.width)}
+		var err error
+		if f.regression, err = num.NewRegression(h.keep, h.n, h.features, ev.y, f.weights); err != nil {
+			return f, sdk.NewError(sdk.EInternal, err.Error())
+		}
+		if f.surrogate, err = s.fit(h.neighbourhood, f.weights, ev.y, f.regression); err != nil {
+			return f, err
+		}
+		if h.n == most || slices.Max(f.surrogate.stderr) <= s.maxStderr {
+			return f, nil
+		}
+		if err := h.extend(min(2*h.n, most)); err != nil {
+			return f, err
+		}
+	}
 }
 
 // evaluations are what the model says of the samples.

@@ -68,7 +68,7 @@ func (s settings) stderr(h *neighbourhood, f *num.Fit, y0 float64, regression *n
 func onInput(f *num.Fit) float64 { return f.Intercept + num.Sum(f.Coef) }
 
 // report appends the surrogate to the explanation, over n units, of which those that the
-// selection left out have no standard error.
+// selection left out have the weight 0 and no standard error (NaN).
 func (f *surrogate) report(e *sdk.Explanation, name, prefix string, n int) {
 	a := sdk.Attribution{Name: name, Over: sdk.OverUnits, Values: make([]float64, n), Stderr: slices.Repeat([]float64{math.NaN()}, n)}
 	for i, column := range f.Columns {
@@ -76,7 +76,7 @@ func (f *surrogate) report(e *sdk.Explanation, name, prefix string, n int) {
 	}
 	e.Attributions = append(e.Attributions, a)
 	e.Diagnostics = append(e.Diagnostics,
-		sdk.Diagnostic{Name: prefix + "r2", Value: f.R2},
+		sdk.Diagnostic{Name: prefix + sdk.DiagR2, Value: f.R2},
 		sdk.Diagnostic{Name: prefix + "intercept", Value: f.Intercept},
 		sdk.Diagnostic{Name: prefix + "local_pred", Value: onInput(f.Fit)})
 }

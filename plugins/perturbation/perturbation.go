@@ -43,12 +43,12 @@ func params(own ...sdk.Param) []sdk.Param {
 const maxCells = 1 << 26
 
 // coalitions are those of an explanation with their worth: first all players, then
-// one for each range of them, and last nobody, unless the model reads no empty input.
+// one for each range of them, and last nobody, unless the model cannot read that.
 type coalitions struct {
 	players int
-	keep    []uint8
-	worth   []float64
-	empty   bool // nobody is among them
+	keep    []uint8   // [coalitions,players]
+	worth   []float64 // of each coalition
+	empty   bool      // nobody is among them
 }
 
 // with adds a coalition that has all players, or none, but for from to until-1.
@@ -65,14 +65,18 @@ func (c *coalitions) with(others uint8, from, until int) {
 // of returns the worth of the coalition of range i.
 func (c *coalitions) of(i int) float64 { return c.worth[1+i] }
 
+// whole returns the worth of all players.
 func (c *coalitions) whole() float64 { return c.worth[0] }
 
-// nothing is the worth of nobody, where empty is set.
+// nothing returns the worth of nobody, where empty is set.
 func (c *coalitions) nothing() float64 { return c.worth[len(c.worth)-1] }
 
-// run evaluates, between the whole input and nothing of it, one coalition for each
-// range of players: without the range, or under alone of nothing else. What ranges
-// take away can be told without nothing of the input, where the model reads no such.
+// run evaluates the whole input, one coalition for each range of players, and nothing of
+// the input. The coalition of a range is all players but for it, or under alone it and
+// nobody else. What ranges take away can be told without the worth of nothing, so that
+// a model which cannot read an empty input is explained all the same; what they add
+// alone cannot. It is an *sdk.Error of code EInvalid where the masks do not fit into
+// memory; other errors are the host's.
 func run(ctx context.Context, g *game.Game, ranges [][2]int, alone bool) (*coalitions, error) {
 	n := len(g.Players)
 	if (len(ranges)+2)*n > maxCells {
@@ -106,10 +110,10 @@ func singles(n int) [][2]int {
 	return ranges
 }
 
-// explained returns an explanation with its baseline, the worth of nothing, and how
-// far the values are from adding up to what the whole is worth beyond it, where nothing
-// was evaluated; and with how well they tell what each coalition is worth, from the
-// whole, or under alone from nothing.
+// explained returns the explanation of the players' values: where the worth of nothing
+// is known, with that as its baseline, and how far the values are from adding up to what
+// the whole is worth beyond it; and with how well they tell what each coalition is worth,
+// counted from the whole, or under alone from nothing.
 func explained(g *game.Game, values []float64, c *coalitions, alone bool) *sdk.Explanation {
 	e := g.Explanation(values, nil)
 	if c.empty {
@@ -121,7 +125,7 @@ func explained(g *game.Game, values []float64, c *coalitions, alone bool) *sdk.E
 	if alone {
 		origin = c.nothing()
 	}
-	e.Diagnostics = append(e.Diagnostics, sdk.Diagnostic{Name: "r2", Value: game.R2(values, origin, len(c.worth), func(i int) (keep []uint8, worth, weight float64) {
+	e.Diagnostics = append(e.Diagnostics, sdk.Diagnostic{Name: sdk.DiagR2, Value: game.R2(values, origin, len(c.worth), func(i int) (keep []uint8, worth, weight float64) {
 		return c.keep[i*c.players : (i+1)*c.players], c.worth[i], 1
 	})})
 	return e
