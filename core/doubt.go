@@ -12,7 +12,7 @@ import (
 // Doubt is a reason not to trust an explanation, or not all of it.
 type Doubt struct {
 	Code DoubtCode `json:"code"` // for programs; one explanation has each once at most
-	Text string    `json:"text"` // one or two sentences for people
+	Text string    `json:"text"` // a few sentences for people
 }
 
 // DoubtCode says what a Doubt is about. The codes do not change; a later version may
@@ -138,12 +138,23 @@ type judged struct {
 }
 
 // doubts returns what speaks against an explanation, by its values and diagnostics
-// alone: those that a result has when it is read again are the same.
+// alone: those that a result has when it is read again are the same. They are of its
+// first attribution, and of those of steps.
 func doubts(x *Explanation) []Doubt {
-	j := &judged{Explanation: x, doubts: []Doubt{}}
 	if len(x.Attributions) == 0 {
-		return j.doubts
+		return []Doubt{}
 	}
+	j := judge(x)
+	j.sanity()
+	j.scores()
+	j.rounding()
+	j.input()
+	return withSteps(x, j.doubts)
+}
+
+// judge returns an explanation as the rules look at its first attribution.
+func judge(x *Explanation) *judged {
+	j := &judged{Explanation: x, doubts: []Doubt{}}
 	a := x.Attributions[0]
 	for i, v := range a.Values {
 		if a.Over == sdk.OverTokens && i < len(x.Input.Tokens) && (x.Input.Tokens[i].Special || x.Input.Tokens[i].Fixed) && v == 0 {
@@ -160,16 +171,17 @@ func doubts(x *Explanation) []Doubt {
 			j.largest = size
 		}
 	}
-	j.sanity()
+	return j
+}
+
+// scores applies the rules that look at one attribution and its diagnostics.
+func (j *judged) scores() {
 	j.same()
 	j.baseline()
 	j.complete()
 	j.fidelity()
 	j.certainty()
 	j.attention()
-	j.rounding()
-	j.input()
-	return j.doubts
 }
 
 // fixed reports whether a unit consists of tokens that take no part.

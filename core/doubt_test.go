@@ -194,6 +194,9 @@ func TestDoubts(t *testing.T) {
 			var codes []DoubtCode
 			for _, d := range got {
 				codes = append(codes, d.Code)
+				if !slices.Contains(doubtOrder, d.Code) {
+					t.Errorf("%s has no place in the order", d.Code)
+				}
 				if d.Text == "" || !strings.HasSuffix(d.Text, ".") || strings.Contains(d.Text, "%!") {
 					t.Errorf("%s: %q is no sentence", d.Code, d.Text)
 				}
