@@ -133,7 +133,8 @@ type owen struct {
 // difference is what a part adds in a context, on its way to the part's halves.
 type difference struct {
 	node          int
-	without, with int // rows: the context, and the context with the part
+	context       int // row
+	without, with int // rows of the worth of the context, and of that with the part
 	weight        float64
 	priority      float64
 	number        int // in the order of their coming, which decides between equals
@@ -167,7 +168,7 @@ func (o *owen) descend(ctx context.Context) error {
 			return err
 		}
 	}
-	o.push(o.tree.root(), empty, full, 1)
+	o.push(o.tree.root(), empty, empty, full, 1)
 	for len(o.queue) > 0 {
 		batch := o.next()
 		if len(batch) == 0 {
@@ -228,32 +229,55 @@ func (o *owen) halves(node, without int) (l, r int) {
 	return rows[0], rows[1]
 }
 
-// halved is a difference with the rows of its context with each half.
+// halved is a difference with the rows of its context with each half, and those of
+// their worth.
 type halved struct {
 	difference
-	left, right int
+	withLeft, withRight int
+	left, right         int
 }
 
 // next takes the differences of a round from the queue; none where the budget is
 // used up.
 func (o *owen) next() []halved {
 	var batch []halved
+	last, worth := -1, -1 // rows of the coalition before in the round, and of its worth
 	for asked := 0; len(o.queue) > 0 && asked < o.batch; asked += 2 {
 		if o.counting && o.counted >= o.budget {
 			break
 		}
 		d := heap.Pop(&o.queue).(difference)
 		rows := o.rows()
-		l, r := o.halves(d.node, d.without)
+		l, r := o.halves(d.node, d.context)
 		if !o.counting && o.rows() > o.budget {
 			o.forget(rows)
 			heap.Push(&o.queue, d)
 			break
 		}
 		o.counted += 2
-		batch = append(batch, halved{d, l, r})
+		h := halved{difference: d, withLeft: l, withRight: r}
+		worth = o.seen(l, last, worth)
+		h.left = worth
+		worth = o.seen(r, l, worth)
+		h.right, last = worth, r
+		batch = append(batch, h)
 	}
 	return batch
+}
+
+// seen returns the row of a coalition's worth: its own, but that of the coalition
+// before where the reference sees no difference between the two.
+func (o *owen) seen(row, last, worth int) int {
+	if o.unseen == nil || last < 0 {
+		return row
+	}
+	a, b := o.mask(row), o.mask(last)
+	for i := range a {
+		if a[i] != b[i] && !o.fixed[i] && !o.unseen[i] {
+			return row
+		}
+	}
+	return worth
 }
 
 // split shares a difference between the halves of its part.
@@ -273,17 +297,17 @@ func (o *owen) split(h halved) {
 		}
 	}
 	if o.context != contextPresent {
-		o.push(c[0], h.without, h.left, weight)
-		o.push(c[1], h.without, h.right, weight)
+		o.push(c[0], h.context, h.without, h.left, weight)
+		o.push(c[1], h.context, h.without, h.right, weight)
 	}
 	if o.context != contextAbsent {
-		o.push(c[0], h.right, h.with, weight)
-		o.push(c[1], h.left, h.with, weight)
+		o.push(c[0], h.withRight, h.right, h.with, weight)
+		o.push(c[1], h.withLeft, h.left, h.with, weight)
 	}
 }
 
 // push adds a difference to the queue, or to the credit of a player.
-func (o *owen) push(node, without, with int, weight float64) {
+func (o *owen) push(node, context, without, with int, weight float64) {
 	if node < o.n {
 		o.add(node, without, with, weight)
 		return
@@ -297,7 +321,7 @@ func (o *owen) push(node, without, with int, weight float64) {
 	for k := from; k < until; k++ {
 		largest = max(largest, math.Abs(o.at(with, k)-o.at(without, k)))
 	}
-	heap.Push(&o.queue, difference{node, without, with, weight, float64(largest * weight), o.pushed})
+	heap.Push(&o.queue, difference{node, context, without, with, weight, float64(largest * weight), o.pushed})
 	o.pushed++
 }
 

@@ -72,7 +72,7 @@ func (Permutation) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*s
 	if compat && bound > 0 {
 		return nil, invalid("max_stderr needs compat=none: the reference draws all of its orders")
 	}
-	varying := g.varying()
+	varying := slices.DeleteFunc(g.varying(), func(i int) bool { return g.unseen != nil && g.unseen[i] })
 	n := len(varying)
 	if n < 2 && !compat {
 		if err := g.run(ctx); err != nil {
@@ -264,10 +264,15 @@ func (g *problem) planOrders(ctx context.Context, draw *orders, count, evals int
 
 // along visits the coalitions of an order: of its first 0, 1, … players, and then of
 // all but these. Players that are not in the order take part in those that begin
-// with all.
+// with all, unless they are unseen.
 func (g *problem) along(order []int, visit func(mask []uint8)) {
 	for _, start := range []int{empty, full} {
 		mask := slices.Clone(g.mask(start))
+		for i, unseen := range g.unseen {
+			if unseen {
+				mask[i] = 0
+			}
+		}
 		visit(mask)
 		for _, i := range order {
 			mask[i] ^= 1

@@ -83,6 +83,7 @@ type problem struct {
 	players
 	n       int
 	fixed   []bool // players that take part in every coalition; nil for none
+	unseen  []bool // those of whom the reference thinks so, and drops them all the same; nil for none
 	request *sdk.Request
 
 	known map[string]int // coalition, a bit a player → row

@@ -52,6 +52,9 @@ func textProblem(m sdk.Model, r *sdk.Request) (*problem, func() *tree, error) {
 			return nil, nil, err
 		}
 		g, err := newProblem(s, len(s.text), s.fixed, r, maxPlayers)
+		if err == nil && slices.Contains(s.unseen, true) {
+			g.unseen = s.unseen
+		}
 		return g, s.tree, err
 	}
 	if r.Params.String(paramSegments) != segmentsOffsets || r.Params.String(paramCollapse) != collapseAuto {
@@ -75,11 +78,12 @@ type segments struct {
 	model    sdk.Model
 	text     []string
 	fixed    []bool
+	unseen   []bool // dropped with a mask in their place, and thought never to be
 	units    []sdk.Unit
 	mask     string
 	collapse bool
 	pieces   bool // they are spelled as SentencePiece does
-	// separator is the token that keeps texts apart, where the text spells it out.
+	// separator is the token that keeps texts apart, where there is one.
 	separator string
 }
 
@@ -125,15 +129,26 @@ func newSegments(m sdk.Model, r *sdk.Request) (*segments, error) {
 // belongs to the token before it, and special tokens are empty. Of a slow one it has
 // the tokens alone, and writes a space before each that begins a word; special tokens
 // are empty there too, the one for unknown words among them, but not those that mask
-// or keep texts apart.
+// or, ahead of the last token, keep texts apart.
+//
+// The reference tells special tokens at the ends from how many an empty text has: half
+// of them are before the text, and half behind it. Of XLNet, which has two behind it,
+// it keeps the first token of the text, whatever that is, and does not keep the
+// separator unless that has a text of its own.
 func (s *segments) cut(r *sdk.Request, slow bool) {
 	s.pieces = slow && slices.ContainsFunc(r.Tokens, func(t sdk.Token) bool { return strings.Contains(t.Text, "▁") })
 	info := s.model.Info()
+	before, after := around(r.Tokens)
 	for i, t := range r.Tokens {
 		text := ""
 		inText := t.Start < t.End // and not put around it by the tokenizer
 		switch {
-		case slow && (!inText || slices.Contains(info.SpecialIDs, t.ID) && t.Text != info.MaskToken && !separates(t.Text)):
+		case slow && t.Special && separates(t.Text) && i+1 < len(r.Tokens):
+			text = t.Text
+			if !s.pieces && i > 0 {
+				text = " " + text
+			}
+		case slow && (!inText || slices.Contains(info.SpecialIDs, t.ID) && t.Text != info.MaskToken):
 		case slow && s.pieces:
 			text = t.Text
 		case slow:
@@ -152,12 +167,31 @@ func (s *segments) cut(r *sdk.Request, slow bool) {
 			u.Text = strings.TrimFunc(r.Text[t.Start:t.End], game.IsSpace)
 			u.Spans = []sdk.Span{{Start: t.Start, End: t.End}}
 		}
-		separator := inText && t.Special && separates(t.Text)
+		fixed := t.Fixed || !inText && !t.Special || i < before || i >= len(r.Tokens)-after
+		separator := t.Special && separates(t.Text)
 		if separator {
 			s.separator = t.Text
+			fixed = fixed || text == t.Text
 		}
-		s.text, s.fixed, s.units = append(s.text, text), append(s.fixed, !inText || separator || t.Fixed), append(s.units, u)
+		s.text, s.fixed, s.units = append(s.text, text), append(s.fixed, fixed), append(s.units, u)
+		s.unseen = append(s.unseen, separator && !fixed)
 	}
+}
+
+// around returns how many tokens the reference keeps at the beginning and the end:
+// those that the tokenizer puts there, but half of them at each end where that can be.
+func around(tokens []sdk.Token) (before, after int) {
+	put := func(t sdk.Token) bool { return t.Start >= t.End && t.Special }
+	for before < len(tokens) && put(tokens[before]) {
+		before++
+	}
+	for after < len(tokens)-before && put(tokens[len(tokens)-1-after]) {
+		after++
+	}
+	if all := before + after; all%2 == 0 {
+		return all / 2, all / 2
+	}
+	return before, after
 }
 
 // separates reports whether a special token keeps texts apart.

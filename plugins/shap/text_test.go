@@ -1,12 +1,17 @@
 package shap_test
 
 import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xai-go/xai/internal/golden"
 	"github.com/xai-go/xai/plugins/shap"
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/sdktest"
@@ -184,7 +189,7 @@ func TestHierarchyOfIDs(t *testing.T) {
 func TestSlowTokens(t *testing.T) {
 	for pieces, want := range map[string][]string{
 		"<cls>|one|X|##s|[MASK]|<sep>": {"", " one", "", "s", " [MASK]", ""},
-		"▁one|s|▁X|[MASK]|<sep>|<cls>": {"▁one", "s", "▁X", "[MASK]", "", ""},
+		"▁one|s|▁X|[MASK]|<sep>|<cls>": {"▁one", "s", "▁X", "[MASK]", "<sep>", ""},
 	} {
 		text := strings.NewReplacer("▁", " ", "##", "", "|", "").Replace(pieces)
 		r := tokens(t, strings.ReplaceAll(pieces, "▁", "Ġ"), text, "compat", "shap", "segments", "tokens")
@@ -204,16 +209,132 @@ func TestSlowTokens(t *testing.T) {
 	}
 }
 
-// TestSeparator: a separator that the text spells out is in every coalition.
+// TestSeparator: a separator that the text spells out is in every coalition where its
+// segment is the token and nothing else, as shap 0.42.1 has it.
 func TestSeparator(t *testing.T) {
-	r := tokens(t, "<cls>|one|two|[SEP]|three|<sep>", "one two [SEP] three", "compat", "shap")
-	r.Tokens[3].Special = true
-	_, _, _, write, err := shap.Segments(&formula{mask: "[MASK]"}, r)
-	if err != nil {
-		t.Fatal(err)
+	for _, c := range []struct{ text, segments, want string }{
+		{"one two [SEP] three", "offsets", "[MASK] [MASK] [MASK] [MASK]"},
+		{"one two [SEP]three", "offsets", "[MASK] [MASK][SEP] [MASK]"},
+		{"one two [SEP]three", "tokens", "[MASK] [MASK] [MASK] [MASK]"},
+	} {
+		r := tokens(t, "<cls>|one|two|[SEP]|three|<sep>", c.text, "compat", "shap", "segments", c.segments)
+		r.Tokens[3].Special = true
+		_, _, _, write, err := shap.Segments(&formula{mask: "[MASK]"}, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := write(make([]uint8, 6)); got != c.want {
+			t.Errorf("%s, %s: %q, want %q", c.text, c.segments, got, c.want)
+		}
 	}
-	if got, want := write(make([]uint8, 6)), "[MASK] [MASK][SEP] [MASK]"; got != want {
-		t.Errorf("%q, want %q", got, want)
+}
+
+// wordy is a model whose target is a function of a text's words, of how many are
+// masked, and of whether the last one is.
+type wordy struct{ texts map[string]bool }
+
+func (*wordy) Info() sdk.ModelInfo {
+	return sdk.ModelInfo{MaskToken: "<mask>", SpecialIDs: []int32{6, 7}}
+}
+
+var wordyPieces = regexp.MustCompile(`<mask>|<sep>|\w+|,`)
+
+func (*wordy) of(text string) float64 {
+	has, v, last := map[string]bool{}, 0.0, ""
+	masks := 0.0
+	for _, last = range wordyPieces.FindAllString(text, -1) {
+		has[last] = true
+		switch last {
+		case "<mask>":
+			masks++
+		case "<sep>":
+			v += 0.07
+		}
+	}
+	for word, weight := range map[string]float64{"one": 0.5, "two": -0.25, "but": 0.125, "three": 1, ",": -0.375, "four": 0.75} {
+		if has[word] {
+			v += weight
+		}
+	}
+	if has["two"] && has["three"] {
+		v += 0.6
+	}
+	if has["one"] && has["four"] && has["but"] {
+		v -= 0.9
+	}
+	if last == "<mask>" {
+		v += 0.3
+	}
+	return v + 0.01*masks*masks
+}
+
+func (m *wordy) Forward(_ context.Context, f *sdk.Forward) (sdk.Reply, error) {
+	y := make([]float64, len(f.Texts))
+	for i, text := range f.Texts {
+		y[i] = m.of(text)
+		m.texts[text] = true
+	}
+	return answer{sdk.ReplyTarget: sdk.NewTensor(y, len(y)), sdk.ReplyProbs: sdk.NewTensor(y, len(y), 1)}, nil
+}
+
+// TestSpecialTokensBehind: XLNet's tokenizer puts <sep> and <cls> behind the text, of
+// which the reference takes one to stand before it. Base values and values are those
+// of shap 0.42.1's Text masker with its PartitionExplainer and PermutationExplainer, of
+// a tokenizer that cuts words and punctuation so, with offsets and without, and the
+// function of wordy.
+func TestSpecialTokensBehind(t *testing.T) {
+	const text = "one two but three, four"
+	for _, c := range []struct {
+		segments string
+		method   sdk.Method
+		params   []string
+		base     float64
+		want     []float64
+	}{
+		{"offsets", shap.Partition{}, nil, 1.16, []float64{-0.006874999999999992, -0.003124999999999961, -0.38499999999999995, 1.24, -0.43499999999999983, 0.09000000000000002, -0.21000000000000002, 0}},
+		{"offsets", shap.Partition{}, []string{"max_evals", "20"}, 1.16, []float64{0.013166666666666715, 0.013166666666666715, -0.0068333333333332885, 0.614, -0.22349999999999987, -0.09749999999999998, -0.02250000000000002, 0}},
+		{"offsets", shap.Partition{}, []string{"fixed_context", "1"}, 1.16, []float64{-0.050166666666666776, 0.2898333333333333, -0.8351666666666665, 1.5365000000000002, -0.4385, -0.22749999999999998, -0.07750000000000007, 0.09249999999999999}},
+		{"offsets", shap.Permutation{}, []string{"max_evals", "60"}, 1.16, []float64{0, -0.019999999999999997, -0.3949999999999999, 1.2300000000000002, -0.44499999999999995, 0.23000000000000007, 0, 0}},
+		{"tokens", shap.Partition{}, nil, 0.82, []float64{0, 0, -0.37499999999999994, 1.2499999999999998, -0.425, 0.24999999999999992, 0, 0}},
+		{"tokens", shap.Partition{}, []string{"max_evals", "20"}, 0.82, []float64{0.0015000000000000135, 0.0015000000000000135, 0.14587500000000003, 0.5146250000000001, -0.21349999999999994, 0.2075, 0.04250000000000001, 0}},
+		{"tokens", shap.Partition{}, []string{"fixed_context", "1"}, 0.82, []float64{-0.06949999999999999, 0.2705000000000001, -0.8644999999999998, 1.5105, -0.29450000000000004, -0.05749999999999994, 0.10249999999999998, 0.10249999999999998}},
+		{"tokens", shap.Permutation{}, []string{"max_evals", "60"}, 0.82, []float64{0, 0, -0.37499999999999983, 1.25, -0.42499999999999993, 0.25, 0, 0}},
+	} {
+		name := fmt.Sprint(c.method.Info().Name, " ", c.segments, " ", c.params)
+		r := tokens(t, "Ġone|Ġtwo|Ġbut|Ġthree|,|Ġfour|<sep>|<cls>", " "+text, "compat", "shap")
+		r.Text = text
+		given := map[string]string{"compat": "shap", "segments": c.segments}
+		for i := 0; i < len(c.params); i += 2 {
+			given[c.params[i]] = c.params[i+1]
+		}
+		var err error
+		if r.Params, err = sdktest.Params(c.method.Info(), given); err != nil {
+			t.Fatal(err)
+		}
+		for i := range r.Tokens { // offsets without the space before a word
+			token := &r.Tokens[i]
+			if piece, ok := strings.CutPrefix(token.Text, "Ġ"); ok {
+				token.Text = "▁" + piece
+			} else {
+				token.Start = max(token.Start-1, 0)
+			}
+			token.End = max(token.End-1, 0)
+		}
+		m := &wordy{texts: map[string]bool{}}
+		r.Target, r.Rand = sdk.Target{Kind: sdk.KindClass, Output: sdk.Prob, Value: m.of(text)}, rand.NewChaCha8([32]byte{1})
+		e, err := c.method.Explain(t.Context(), m, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden.Close(t, name, values(e), c.want, 1e-12)
+		golden.Close(t, name+" base", []float64{*e.Baseline}, []float64{c.base}, 1e-12)
+		first, full := "one <mask> <mask> <mask> <mask> <mask> <mask>", text
+		if c.segments == "tokens" {
+			first, full = "one <mask> <mask> <mask> <mask> <mask><sep>", text+"<sep>"
+		}
+		if !m.texts[first] || !m.texts[full] {
+			t.Errorf("%s: the texts %v are without %q or %q", name, m.texts, first, full)
+		}
 	}
 }
 
