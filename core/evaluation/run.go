@@ -63,8 +63,8 @@ func (t *Text) scored() bool { return t.Given != nil || t.Scores != nil }
 // given is the label of scores that were given as a list.
 const given = "scores"
 
-// Run evaluates methods, or given scores, on texts. What a
-// user can do something about is a *core.Error.
+// Run evaluates methods, or given scores, on texts. What a user can do something about
+// is a *core.Error.
 func Run(ctx context.Context, h *core.Host, m *core.Model, texts []Text, o Options) (*Evaluation, error) {
 	begin := time.Now()
 	if err := o.Check(); err != nil {
@@ -201,9 +201,62 @@ func (r *Runs) plus(other Runs) {
 	r.Measuring.Ran += other.Measuring.Ran
 }
 
+// subject is a text under evaluation.
+type subject struct {
+	*document
+	number  int // among the texts
+	text    Text
+	all     []*players // what was measured so far
+	counted int64      // rows that are counted already
+	result  TextResult
+}
+
 // text evaluates every method on the i-th text.
 func (r *run) text(ctx context.Context, i int, t Text) error {
-	var d *document
+	x, err := r.open(ctx, i, t)
+	if err != nil {
+		return err
+	}
+	r.accuracy(t.Label, x.result.Predicted)
+	if t.scored() {
+		r.runs = &Runs{}
+		p, ref, err := x.given(&t)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(r.Methods, func(m Method) bool { return m.Label == ref.Label }) {
+			ref.Label += " (given)"
+		}
+		r.name(len(x.all), ref)
+		if err := r.score(ctx, x, ref.Label, p, nil); err != nil {
+			return err
+		}
+	}
+	for _, method := range r.Methods {
+		var e *explained
+		r.runs = &Runs{}
+		err := r.counted(&r.runs.Explaining, func() (err error) {
+			e, err = r.explain(ctx, i, x.document, method)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		r.name(len(x.all), e.ref)
+		if err := r.score(ctx, x, method.Label, e.players, e.values); err != nil {
+			return err
+		}
+	}
+	if r.Has(Agreements) {
+		x.agree()
+	}
+	r.result.Texts = append(r.result.Texts, x.result)
+	return nil
+}
+
+// open prepares the i-th text: as the explanation that it brings was made, where it
+// brings one.
+func (r *run) open(ctx context.Context, i int, t Text) (*subject, error) {
 	long, target := r.Long, cmp.Or(t.Target, r.Target)
 	o := r.Options
 	if t.Given != nil {
@@ -213,16 +266,18 @@ func (r *run) text(ctx context.Context, i int, t Text) error {
 		target, o.Output = t.Given.Target.Expr, sdk.Output(t.Given.Target.Output)
 		o.Units = cmp.Or(t.Given.Provenance.Units, o.Units)
 	}
+	var d *document
 	err := r.counted(&r.result.Runs.Measuring, func() (err error) {
 		d, err = open(ctx, r.model, t.Input, &o, target, long)
 		return err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	asked := d.asked() // of what is counted already
-	r.result.Runs.Measuring.Asked += asked
-	out := TextResult{ID: t.ID, Text: t.Input.Text, TextPair: t.Input.Pair, Label: t.Label, Target: d.target(), Rationale: t.Ranges}
+	x := &subject{document: d, number: i, text: t, counted: d.asked()}
+	r.result.Runs.Measuring.Asked += x.counted
+	out := &x.result
+	*out = TextResult{ID: t.ID, Text: t.Input.Text, TextPair: t.Input.Pair, Label: t.Label, Target: d.target(), Rationale: t.Ranges}
 	if d.output.probs != nil {
 		out.Predicted = r.model.Info().Labels[d.output.predicted()]
 	}
@@ -230,69 +285,46 @@ func (r *run) text(ctx context.Context, i int, t Text) error {
 		out.Windows = append(out.Windows, Window{w.start, w.end, len(w.Request().Tokens), w.weight})
 		out.Dropped += w.Dropped()
 	}
-	r.accuracy(t.Label, out.Predicted)
+	return x, nil
+}
 
-	var all []*players
-	add := func(label string, p *players, own map[string]float64) error {
-		all = append(all, p)
-		var result Result
-		err := r.counted(&r.runs.Measuring, func() (err error) {
-			result, err = r.measure(ctx, i, label, p, &t)
-			return err
-		})
-		for name, v := range own {
-			if !math.IsNaN(v) {
-				result.Values[name] = core.Float(v)
-			}
-		}
-		r.runs.Measuring.Asked += d.asked() - asked
-		asked = d.asked()
-		result.Runs = *r.runs
-		r.result.Runs.plus(result.Runs)
-		out.Methods = append(out.Methods, result)
-		r.done++
+// score measures the scores of a method, or given ones, and adds own, the measures that
+// took further explanations.
+func (r *run) score(ctx context.Context, x *subject, label string, p *players, own map[string]float64) error {
+	x.all = append(x.all, p)
+	var result Result
+	err := r.counted(&r.runs.Measuring, func() (err error) {
+		result, err = r.measure(ctx, x.number, label, p, &x.text)
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	if t.scored() {
-		r.runs = &Runs{}
-		p, ref, err := d.given(&t)
-		if err != nil {
-			return err
-		}
-		if slices.ContainsFunc(r.Methods, func(m Method) bool { return m.Label == ref.Label }) {
-			ref.Label += " (given)"
-		}
-		r.name(len(all), ref)
-		if err := add(ref.Label, p, nil); err != nil {
-			return err
+	for name, v := range own {
+		if !math.IsNaN(v) {
+			result.Values[name] = core.Float(v)
 		}
 	}
-	for _, method := range r.Methods {
-		var x *explained
-		r.runs = &Runs{}
-		err := r.counted(&r.runs.Explaining, func() (err error) {
-			x, err = r.explain(ctx, i, d, method)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		r.name(len(all), x.ref)
-		if err := add(method.Label, x.players, x.values); err != nil {
-			return err
-		}
-	}
-	if r.Has(Agreements) {
-		for b := range all {
-			for a := range b {
-				if sameUnits(all[a], all[b]) {
-					out.Agreement = append(out.Agreement, Agreement{A: out.Methods[a].Method, B: out.Methods[b].Method, Values: agreement(all[a].scores, all[b].scores)})
-				}
+	r.runs.Measuring.Asked += x.asked() - x.counted
+	x.counted = x.asked()
+	result.Runs = *r.runs
+	r.result.Runs.plus(result.Runs)
+	x.result.Methods = append(x.result.Methods, result)
+	r.done++
+	return nil
+}
+
+// agree says how each pair of methods agrees that have scored the same units.
+func (x *subject) agree() {
+	for b := range x.all {
+		for a := range b {
+			if sameUnits(x.all[a], x.all[b]) {
+				x.result.Agreement = append(x.result.Agreement, Agreement{
+					A: x.result.Methods[a].Method, B: x.result.Methods[b].Method, Values: agreement(x.all[a].scores, x.all[b].scores),
+				})
 			}
 		}
 	}
-	r.result.Texts = append(r.result.Texts, out)
-	return nil
 }
 
 // name notes which methods were run.
