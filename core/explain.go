@@ -377,8 +377,8 @@ func (s *session) aim(ctx context.Context, r *Request) error {
 	if err != nil {
 		return err
 	}
-	if n := int64(s.enc.row.n + most); m.engine.Info().Task == arch.PermutationLM {
-		if err := m.allows(fmt.Sprintf("the marks of what %d tokens see", n), n*n); err != nil {
+	if m.engine.Info().Task == arch.PermutationLM {
+		if err := m.marks(s.enc.row.n + most); err != nil {
 			return err
 		}
 	}
@@ -431,6 +431,9 @@ func (s *session) preferred(ctx context.Context, in Input) (string, error) {
 			return "", err
 		}
 		if r, err = s.goesOn(t); err != nil {
+			return "", err
+		}
+		if err := m.marks(r.n); err != nil {
 			return "", err
 		}
 		q.row = r.predicting(1)

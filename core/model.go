@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"sync/atomic"
@@ -107,6 +108,11 @@ func (m *Model) allows(what string, need int64) error {
 		return nil
 	}
 	return engineError(m.id, &engine.MemoryError{What: what, Need: need, Budget: m.memory})
+}
+
+// marks refuses a text of n tokens of which what each sees does not fit: [n,n] bytes.
+func (m *Model) marks(n int) error {
+	return m.allows(fmt.Sprintf("the marks of what %d tokens see", n), int64(n)*int64(n))
 }
 
 // Close releases the model's threads.

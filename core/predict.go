@@ -214,7 +214,7 @@ func (m *Model) next(in Input) (*encoded, error) {
 		return nil, m.tooLong(n)
 	}
 	e.dropped = nil
-	if err := m.allows(fmt.Sprintf("the marks of what %d tokens see", n), int64(n)*int64(n)); err != nil {
+	if err := m.marks(n); err != nil {
 		return nil, err
 	}
 	e.row.targets, e.row.hidden = []int{n - 1}, make([]uint8, n*n)
