@@ -196,6 +196,11 @@ func parseLine(data []byte, documents fs.FS) (Text, string) {
 			t.Scores = append(t.Scores, *v)
 		}
 	}
+	return t, l.mark(&t)
+}
+
+// mark sets what a human marked in the text, and returns what is wrong with it.
+func (l *line) mark(t *Text) string {
 	ways := 0
 	for _, there := range []bool{l.Bytes != nil, l.Runes != nil, l.Evidences != nil} {
 		if there {
@@ -203,7 +208,7 @@ func parseLine(data []byte, documents fs.FS) (Text, string) {
 		}
 	}
 	if ways > 1 {
-		return t, "it says where its rationale is in more than one way"
+		return "it says where its rationale is in more than one way"
 	}
 	t.Marked = ways > 0
 	add := func(start, end int, inRunes bool) bool {
@@ -223,27 +228,28 @@ func parseLine(data []byte, documents fs.FS) (Text, string) {
 		}
 		for _, r := range *list {
 			if len(r) != 2 {
-				return t, "its rationale has a range that is not [start, end]"
+				return "its rationale has a range that is not [start, end]"
 			}
 			if !add(r[0], r[1], list == l.Runes) {
-				return t, outside
+				return outside
 			}
 		}
 	}
-	if l.Evidences != nil {
-		for _, e := range *l.Evidences {
-			if e.Start == nil || e.End == nil {
-				return t, `its evidences have no "start" and "end" in characters`
-			}
-			if !add(*e.Start, *e.End, true) {
-				return t, outside
-			}
-			if last := t.Ranges[len(t.Ranges)-1]; e.Text != nil && *e.Text != t.Input.Text[last.Start:last.End] {
-				return t, fmt.Sprintf("the evidence at %d is not the text that is there", *e.Start)
-			}
+	if l.Evidences == nil {
+		return ""
+	}
+	for _, e := range *l.Evidences {
+		if e.Start == nil || e.End == nil {
+			return `its evidences have no "start" and "end" in characters`
+		}
+		if !add(*e.Start, *e.End, true) {
+			return outside
+		}
+		if last := t.Ranges[len(t.Ranges)-1]; e.Text != nil && *e.Text != t.Input.Text[last.Start:last.End] {
+			return fmt.Sprintf("the evidence at %d is not the text that is there", *e.Start)
 		}
 	}
-	return t, ""
+	return ""
 }
 
 // unknownKeys returns the keys of a line that mean nothing, in order; none of a line
