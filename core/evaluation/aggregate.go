@@ -30,16 +30,22 @@ func spreadOf(values []float64) (Spread, bool) {
 type sample [][]float64 // one column or more for each text
 
 // interval returns a statistic of the columns' means with its bootstrap interval:
-// the percentiles of what it is of as many texts drawn with replacement.
+// the percentiles of what it is of as many texts drawn with replacement. What is not
+// defined of a text, NaN, is left out of that column's mean, which is 0 of nothing.
 func (r *run) interval(s sample, draws *num.Rand, statistic func(means []float64) float64) Interval {
 	of := func(pick func(i int) int) float64 {
-		means := make([]float64, len(s[0]))
+		sums, counts := make([]float64, len(s[0])), make([]float64, len(s[0]))
 		for i := range s {
 			for c, v := range s[pick(i)] {
-				means[c] += v / float64(len(s))
+				if !math.IsNaN(v) {
+					sums[c], counts[c] = sums[c]+v, counts[c]+1
+				}
 			}
 		}
-		return statistic(means)
+		for c := range sums {
+			sums[c] /= max(counts[c], 1)
+		}
+		return statistic(sums)
 	}
 	out := Interval{Mean: core.Float(of(func(i int) int { return i })), Low: core.Float(math.NaN()), High: core.Float(math.NaN()), Texts: len(s)}
 	if len(s) < 2 || r.Bootstrap < 2 {
@@ -83,12 +89,20 @@ func (r *run) pairsOf(name string, columns []string, one, other int) sample {
 		var row []float64
 		for _, values := range []map[string]core.Float{a, b} {
 			for _, c := range columns {
-				row = append(row, float64(values[c]))
+				row = append(row, valueOf(values, c))
 			}
 		}
 		pairs = append(pairs, row)
 	}
 	return pairs
+}
+
+// valueOf returns a value, NaN where it is not defined.
+func valueOf(values map[string]core.Float, name string) float64 {
+	if v, ok := values[name]; ok {
+		return float64(v)
+	}
+	return math.NaN()
 }
 
 // has reports whether there is a value of that name.
@@ -185,14 +199,15 @@ func (r *run) measureOf(k int, name string) Measure {
 			continue
 		}
 		var mine, theirs []float64
+		_, beside := result.Random[name]
 		for _, c := range columns {
-			mine = append(mine, float64(result.Values[c]))
+			mine, theirs = append(mine, valueOf(result.Values, c)), append(theirs, math.NaN())
 			if s, ok := result.Random[c]; ok {
-				theirs = append(theirs, float64(s.Mean))
+				theirs[len(theirs)-1] = float64(s.Mean)
 			}
 		}
 		own = append(own, mine)
-		if len(theirs) == len(mine) {
+		if beside {
 			random, both = append(random, theirs), append(both, append(slices.Clone(mine), theirs...))
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xai-go/xai/core"
+	"github.com/xai-go/xai/core/metric"
 	"github.com/xai-go/xai/internal/golden"
 	"github.com/xai-go/xai/sdk"
 )
@@ -695,4 +696,35 @@ func FuzzReadScores(f *testing.F) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestSpansOverTexts holds the score of spans over a corpus to ERASER's, which leaves
+// texts of which nothing is predicted out of the precision.
+func TestSpansOverTexts(t *testing.T) {
+	s := settings(t, "eraser", "plausibility")
+	s.Positive, s.Bootstrap = true, 0
+	truth := []bool{true, true, false, false, true, false}
+	r := &run{Options: Options{Settings: s}, share: 0.5, result: &Evaluation{}}
+	var matches []metric.Match
+	for _, scores := range [][]float64{{3, 2, 0, 0, 1, 0}, {-1, -2, -3, -4, -5, -6}, {0, 0, 3, 2, 1, 0}, {3, 0, 0, 2, 0, 0}} {
+		values := map[string]float64{}
+		r.plausible(truth, scores, metric.Order(scores), values)
+		result := Result{Values: map[string]core.Float{}}
+		for name, v := range values {
+			result.Values[name] = core.Float(v)
+		}
+		r.result.Texts = append(r.result.Texts, TextResult{Methods: []Result{result}})
+		chosen := make([]bool, len(truth))
+		for _, i := range metric.Order(scores)[:3] {
+			chosen[i] = scores[i] > 0
+		}
+		matches = append(matches, metric.PartialMatch(metric.Spans(truth), metric.Spans(chosen), overlapThreshold))
+	}
+	_, want := metric.IOUF1(matches)
+	if got := r.measureOf(0, iouF1).Mean; math.Abs(float64(got)-want) > 1e-15 {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if m := r.measureOf(0, iouPrecision); m.Texts != 3 {
+		t.Errorf("the precision is of %d texts, not of the 3 of which anything is predicted", m.Texts)
+	}
 }

@@ -64,7 +64,11 @@ func (r *run) plausible(truth []bool, scores []float64, order []int, values map[
 	values[tokenF1], values[tokenIOU] = metric.TokenF1(truth, chosen), metric.TokenIOU(truth, chosen)
 	match := metric.PartialMatch(metric.Spans(truth), metric.Spans(chosen), overlapThreshold)
 	values[iouF1] = match.F1()
-	values[iouPrecision], values[iouRecall] = match.Rates()
+	precision, recall := match.Rates()
+	values[iouRecall] = recall
+	if match.Predicted > 0 { // ERASER leaves out texts of which nothing is predicted
+		values[iouPrecision] = precision
+	}
 }
 
 // meanShare returns the mean share of marked words over the texts that have a
