@@ -89,6 +89,7 @@ func (Method) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 		}
 		name := "class." + strconv.Itoa(class)
 		surrogate.report(e, name, name+".", n)
+		e.Diagnostics = append(e.Diagnostics, sdk.Diagnostic{Name: name + ".baseline", Value: ev.empty[class]})
 	}
 	game.SpreadTokens(r, e)
 	return e, nil
@@ -138,6 +139,7 @@ type evaluations struct {
 	classes  bool      // scores is wanted
 	y        []float64 // the target's value, of each sample
 	scores   classes   // of each sample
+	empty    []float64 // the outputs of every class with every feature dropped
 	baseline float64   // the target's value with every feature dropped
 }
 
@@ -168,7 +170,7 @@ func (ev *evaluations) run(ctx context.Context, h *neighbourhood) error {
 		}
 	}
 	if done == 0 {
-		ev.baseline = y[h.n]
+		ev.baseline, ev.empty = y[h.n], slices.Clone(scores.values[h.n*scores.count:])
 	}
 	ev.y = append(ev.y, y[:h.n-done]...)
 	ev.scores.count = scores.count

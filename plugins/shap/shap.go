@@ -289,6 +289,9 @@ func (g *problem) explanation(find func(c int) (estimate, error)) (*sdk.Explanat
 		if found.stderr != nil {
 			diagnostics = append(diagnostics, game.Certain(found.values, found.stderr)...)
 		}
+		if c > 0 {
+			diagnostics = append(diagnostics, sdk.Diagnostic{Name: "baseline", Value: g.at(empty, c)})
+		}
 		for _, d := range append(diagnostics, found.diagnostics...) {
 			e.Diagnostics = append(e.Diagnostics, sdk.Diagnostic{Name: prefix + d.Name, Value: d.Value})
 		}
