@@ -129,7 +129,7 @@ func (d *document) whole(ctx context.Context) (outcome, error) {
 	for _, w := range d.windows {
 		p.add(w.Request().Units, w)
 	}
-	out, err := p.evaluate(ctx, [][]bool{p.without()}, sdk.Fill{Kind: sdk.FillDelete})
+	out, err := p.evaluate(ctx, 1, func(int) []bool { return p.without() }, sdk.Fill{Kind: sdk.FillDelete})
 	if err != nil {
 		return outcome{}, err
 	}
@@ -230,9 +230,35 @@ func sameUnits(a, b *players) bool {
 	return slices.EqualFunc(a.units, b.units, func(x, y []sdk.Unit) bool { return slices.EqualFunc(x, y, sameUnit) })
 }
 
+// maxKept bounds what is remembered at once of which units variants have, in bytes, and
+// perVariant is what each takes besides its units.
+const (
+	maxKept    = 4 << 20
+	perVariant = 64
+)
+
 // evaluate returns what the model says of variants of the document: keep says
-// which units each of them has. Each window is read once for each set of its units.
-func (p *players) evaluate(ctx context.Context, keep [][]bool, fill sdk.Fill) ([]outcome, error) {
+// which units the v-th of them has, and is asked for one after the other.
+func (p *players) evaluate(ctx context.Context, variants int, keep func(v int) []bool, fill sdk.Fill) ([]outcome, error) {
+	out := make([]outcome, 0, variants)
+	most := max(1, maxKept/(p.n+perVariant))
+	for first := 0; first < variants; first += most {
+		kept := make([][]bool, min(most, variants-first))
+		for i := range kept {
+			kept[i] = keep(first + i)
+		}
+		some, err := p.together(ctx, kept, fill)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, some...)
+	}
+	return out, nil
+}
+
+// together evaluates variants at once: keep says which units each of them has. Each
+// window is read once for each set of its units.
+func (p *players) together(ctx context.Context, keep [][]bool, fill sdk.Fill) ([]outcome, error) {
 	out := make([]outcome, len(keep))
 	first := 0
 	for w, units := range p.units {

@@ -2,6 +2,7 @@ package evaluation
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 
@@ -55,15 +56,13 @@ func (p *players) faithfulness(ctx context.Context, s *Settings, order []int, po
 	all := slices.Concat(grid, ks)
 	slices.Sort(all)
 	all = slices.Compact(all)
-	keep := make([][]bool, 0, 2*len(all))
-	for _, k := range all {
-		without, only := make([]bool, p.n), make([]bool, p.n)
+	out, err := p.evaluate(ctx, 2*len(all), func(v int) []bool { // without the first k, and only these
+		keep := make([]bool, p.n)
 		for rank, unit := range order {
-			without[unit], only[unit] = rank >= k, rank < k
+			keep[unit] = (rank >= all[v/2]) == (v%2 == 0)
 		}
-		keep = append(keep, without, only)
-	}
-	out, err := p.evaluate(ctx, keep, s.fill())
+		return keep
+	}, s.fill())
 	if err != nil {
 		return m, err
 	}
@@ -114,17 +113,21 @@ type drops struct {
 	changes []float64
 }
 
+// maxDrawn bounds how many units all sets may have together.
+const maxDrawn = 1 << 26
+
 // drop evaluates the absence of random sets of units: their size is uniform in 1
 // … n, and so is the set of that size.
 func (p *players) drop(ctx context.Context, s *Settings, r *num.Rand) (*drops, error) {
+	if s.Samples > maxDrawn/max(1, p.n) {
+		return nil, input(fmt.Sprintf("%d sets of up to %d units are more than can be remembered", s.Samples, p.n), "draw fewer sets, or score coarser units")
+	}
 	d := &drops{}
-	var keep [][]bool
 	for range s.Samples {
 		set := r.Perm(p.n)[:1+r.IntN(p.n)]
-		d.sets = append(d.sets, set)
-		keep = append(keep, p.without(set...))
+		d.sets = append(d.sets, slices.Clone(set))
 	}
-	out, err := p.evaluate(ctx, keep, s.fill())
+	out, err := p.evaluate(ctx, s.Samples, func(v int) []bool { return p.without(d.sets[v]...) }, s.fill())
 	if err != nil {
 		return nil, err
 	}
@@ -161,11 +164,7 @@ func (d *drops) infidelity(scores []float64, values map[string]float64) {
 
 // leaveOneOut returns what the absence of each unit alone changes.
 func (p *players) leaveOneOut(ctx context.Context, fill sdk.Fill) ([]float64, error) {
-	var keep [][]bool
-	for u := range p.n {
-		keep = append(keep, p.without(u))
-	}
-	out, err := p.evaluate(ctx, keep, fill)
+	out, err := p.evaluate(ctx, p.n, func(u int) []bool { return p.without(u) }, fill)
 	changes := make([]float64, len(out))
 	for i, o := range out {
 		changes[i] = p.output.value - o.value
