@@ -20,10 +20,12 @@ import (
 	"github.com/xai-go/xai/sdk/num"
 )
 
-// The bounds of a corpus: bytes of a line, texts, and bytes of all scores.
+// The bounds of a corpus: bytes of a line, texts, bytes of all texts, and bytes of all
+// scores.
 const (
 	maxLine   = 16 << 20
 	maxTexts  = 100_000
+	maxText   = 256 << 20
 	maxScores = 256 << 20
 )
 
@@ -95,6 +97,7 @@ func ReadCorpus(r io.Reader, name string, documents fs.FS, warn func(message str
 	var texts []Text
 	lines := make(map[string]int) // id → line
 	skipped := make(map[string]bool)
+	total := 0 // bytes of the texts
 	b := bufio.NewReaderSize(r, 1<<16)
 	for at := 1; ; at++ {
 		data, err := readLine(b)
@@ -120,6 +123,9 @@ func ReadCorpus(r io.Reader, name string, documents fs.FS, warn func(message str
 			}
 			if msg != "" {
 				return nil, wrong(msg, `a line is an object such as {"text": "…", "label": "…", "rationale": [[0, 5]]}`)
+			}
+			if total += len(t.Input.Text); total > maxText {
+				return nil, wrong(fmt.Sprintf("the texts have more than %d MiB together", maxText>>20), "evaluate on a part of them")
 			}
 			if t.ID == "" {
 				t.ID = strconv.Itoa(at)
@@ -211,9 +217,16 @@ func (l *line) mark(t *Text) string {
 		return "it says where its rationale is in more than one way"
 	}
 	t.Marked = ways > 0
+	var runes []int32 // where each code point begins
+	if l.Runes != nil || l.Evidences != nil {
+		runes = runeStarts(t.Input.Text)
+	}
 	add := func(start, end int, inRunes bool) bool {
 		if inRunes {
-			start, end = byteOf(t.Input.Text, start), byteOf(t.Input.Text, end)
+			if start < 0 || end < start || end >= len(runes) {
+				return false
+			}
+			start, end = int(runes[start]), int(runes[end])
 		}
 		if start < 0 || end < start || end > len(t.Input.Text) {
 			return false
@@ -279,18 +292,13 @@ func problem(err error) string {
 	return err.Error()
 }
 
-// byteOf returns the byte at which the n-th code point of a text begins, -1 where
-// there is none.
-func byteOf(text string, n int) int {
-	at := 0
-	for ; n > 0 && at < len(text); n-- {
-		_, size := utf8.DecodeRuneInString(text[at:])
-		at += size
+// runeStarts returns the bytes at which the code points of a text begin, and its end.
+func runeStarts(text string) []int32 {
+	starts := make([]int32, 0, len(text)+1)
+	for at := range text {
+		starts = append(starts, int32(at))
 	}
-	if n != 0 {
-		return -1
-	}
-	return at
+	return append(starts, int32(len(text)))
 }
 
 // Sample returns n texts drawn at random without replacement, in the order of the

@@ -59,7 +59,10 @@ func parseAnnotation(data []byte, documents fs.FS) (Text, string) {
 		return t, msg
 	}
 	t.Input.Text = text
-	tokens := tokensOf(text)
+	var tokens []Range
+	if len(a.Evidences) > 0 {
+		tokens = tokensOf(text)
+	}
 	for _, group := range a.Evidences {
 		for _, e := range group {
 			if e.Start == nil || e.End == nil {
@@ -83,6 +86,9 @@ func readDocument(documents fs.FS, name string) (string, string) {
 	what := "the document " + strconv.Quote(name)
 	if documents == nil || !fs.ValidPath(name) {
 		return "", what + " of the annotation is missing: a folder docs with it stands beside the corpus"
+	}
+	if info, err := fs.Stat(documents, name); err == nil && !info.Mode().IsRegular() {
+		return "", what + " in the folder docs cannot be read: it is no file" // a pipe would be waited for
 	}
 	f, err := documents.Open(name)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"math"
 	"reflect"
@@ -13,6 +14,7 @@ import (
 	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/core/metric"
@@ -666,6 +668,82 @@ func TestReadScores(t *testing.T) {
 		if _, err := ReadScores(strings.NewReader(bad), "scores"); core.KindOf(err) != core.KindInput {
 			t.Errorf("%s: %v", bad, err)
 		}
+	}
+}
+
+// TestLargeCorpora: as many ranges as a line holds, in code points of a long text, are
+// found at once; a document that is no file is refused, and so are more bytes of
+// documents than the bound, of which a corpus may name one again and again.
+func TestLargeCorpora(t *testing.T) {
+	const n = 200_000
+	var line strings.Builder
+	fmt.Fprintf(&line, `{"text": "%s", "rationale_runes": [[0, 1]`, strings.Repeat("ö ", n))
+	for i := range n {
+		fmt.Fprintf(&line, ", [%d, %d]", 2*i, 2*i+1)
+	}
+	texts, err := ReadCorpus(strings.NewReader(line.String()+"]}"), "corpus", nil, nil)
+	if err != nil || len(texts[0].Ranges) != n+1 || texts[0].Ranges[n] != (Range{3*n - 3, 3*n - 1}) {
+		t.Fatal(err)
+	}
+	if share := meanShare(texts); share != 1 {
+		t.Errorf("%g of the words are marked, want all", share)
+	}
+	documents := fstest.MapFS{"pipe": {Mode: fs.ModeNamedPipe}, "long": {Data: bytes.Repeat([]byte("a "), maxLine/2)}}
+	if _, err := ReadCorpus(strings.NewReader(`{"annotation_id": "pipe"}`), "corpus", documents, nil); err == nil || !strings.Contains(err.Error(), "is no file") {
+		t.Errorf("a pipe: %v", err)
+	}
+	line.Reset()
+	for i := range maxText/maxLine + 1 {
+		fmt.Fprintf(&line, `{"annotation_id": "%d", "docids": ["long"]}`+"\n", i)
+	}
+	if _, err := ReadCorpus(strings.NewReader(line.String()), "corpus", documents, nil); err == nil || !strings.Contains(err.Error(), "line 17: the texts have more than 256 MiB") {
+		t.Errorf("many documents: %v", err)
+	}
+}
+
+// TestOverlap: a stretch overlaps merged ranges where it overlaps one of them.
+func TestOverlap(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		draw := rapid.Custom(func(t *rapid.T) Range {
+			start := rapid.IntRange(0, 20).Draw(t, "start")
+			return Range{start, start + rapid.IntRange(0, 6).Draw(t, "length")}
+		})
+		ranges := rapid.SliceOfN(draw, 0, 8).Draw(t, "ranges")
+		unit := draw.Filter(func(r Range) bool { return r.End > r.Start }).Draw(t, "unit")
+		want := slices.ContainsFunc(ranges, func(r Range) bool { return unit.Start < r.End && r.Start < unit.End })
+		if got := overlap(merged(ranges), unit); got != want {
+			t.Fatalf("%v of %v: %t, want %t", unit, ranges, got, want)
+		}
+	})
+}
+
+// TestManyVariants: variants that are too many to be remembered at once get what each
+// gets alone, and sets of units that are too many are refused.
+func TestManyVariants(t *testing.T) {
+	h, m := openModel(t, "bert-text", "f32")
+	d, err := open(t.Context(), m, core.Input{Text: film}, &Options{Units: core.UnitsWord}, "", LongWindows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	p := &players{document: d}
+	p.add(d.windows[0].Request().Units, d.windows[0])
+	of := func(v int) []bool { return p.without(v % p.n) }
+	fill := sdk.Fill{Kind: sdk.FillDelete}
+	variants := maxKept/(p.n+perVariant) + 3
+	got, err := p.evaluate(t.Context(), variants, of, fill)
+	if err != nil || len(got) != variants {
+		t.Fatalf("%d of %d: %v", len(got), variants, err)
+	}
+	for _, v := range []int{0, 1, variants - 4, variants - 3, variants - 1} {
+		alone, err := p.together(t.Context(), [][]bool{of(v)}, fill)
+		if err != nil || got[v].value != alone[0].value {
+			t.Errorf("variant %d: %g, and alone %g: %v", v, got[v].value, alone[0].value, err)
+		}
+	}
+	p.n = maxDrawn/100 + 1
+	if _, err := p.drop(t.Context(), &Settings{Samples: 100}, nil); core.KindOf(err) != core.KindInput {
+		t.Errorf("too many sets: %v", err)
 	}
 }
 

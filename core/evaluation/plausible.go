@@ -1,8 +1,10 @@
 package evaluation
 
 import (
+	"cmp"
 	"math"
 	"slices"
+	"sort"
 
 	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/core/metric"
@@ -22,6 +24,7 @@ func (p *players) truth(t *Text) []bool {
 	if !t.Marked {
 		return nil
 	}
+	ranges := merged(t.Ranges)
 	out := make([]bool, 0, p.n)
 	for w, units := range p.units {
 		offset := 0
@@ -31,14 +34,33 @@ func (p *players) truth(t *Text) []bool {
 		for _, u := range units {
 			marked := false
 			for _, s := range u.Spans {
-				for _, r := range t.Ranges {
-					marked = marked || s.Sequence == 0 && s.Start+offset < r.End && r.Start < s.End+offset
-				}
+				marked = marked || s.Sequence == 0 && overlap(ranges, Range{s.Start + offset, s.End + offset})
 			}
 			out = append(out, marked)
 		}
 	}
 	return out
+}
+
+// merged returns ranges in their order, those that overlap as one.
+func merged(ranges []Range) []Range {
+	out := slices.SortedFunc(slices.Values(ranges), func(a, b Range) int { return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End)) })
+	n := 0
+	for _, r := range out {
+		if n > 0 && r.Start < out[n-1].End {
+			out[n-1].End = max(out[n-1].End, r.End)
+			continue
+		}
+		out[n] = r
+		n++
+	}
+	return out[:n]
+}
+
+// overlap reports whether a range overlaps one of those that merged returned.
+func overlap(ranges []Range, r Range) bool {
+	i := sort.Search(len(ranges), func(i int) bool { return ranges[i].End > r.Start })
+	return i < len(ranges) && ranges[i].Start < r.End
 }
 
 // plausible compares scores with what a human marked. Spans are runs of marked
@@ -77,9 +99,9 @@ func meanShare(texts []Text) float64 {
 	sum, n := 0.0, 0
 	for _, t := range texts {
 		marked := 0
-		words := tokensOf(t.Input.Text)
+		words, ranges := tokensOf(t.Input.Text), merged(t.Ranges)
 		for _, w := range words {
-			if slices.ContainsFunc(t.Ranges, func(r Range) bool { return w.Start < r.End && r.Start < w.End }) {
+			if overlap(ranges, w) {
 				marked++
 			}
 		}
