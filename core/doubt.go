@@ -258,8 +258,13 @@ func (j *judged) baseline() {
 	if j.Method.Params["multiply"] == false {
 		path = true // too, of whose gradients the mean alone was asked for
 	}
-	if probability && !path && slices.Contains(j.Method.Needs, sdk.NeedGradients) && (value >= DoubtSaturatedAt || value <= 1-DoubtSaturatedAt) {
-		j.add(DoubtSaturated, "The probability, %s, is near the end of its scale, where gradients are nothing but small: the output logit has no end.", figure(value))
+	ends := value >= DoubtSaturatedAt || value <= 1-DoubtSaturatedAt
+	what := "probability"
+	if j.Target.Kind == sdk.KindDifference { // near 0 its probabilities may be anywhere
+		ends, what = math.Abs(value) >= DoubtSaturatedAt, "difference of probabilities"
+	}
+	if probability && !path && slices.Contains(j.Method.Needs, sdk.NeedGradients) && ends {
+		j.add(DoubtSaturated, "The "+what+", %s, is near the end of its scale, where gradients are nothing but small: the output logit has no end.", figure(value))
 	}
 }
 

@@ -78,6 +78,14 @@ func TestDoubts(t *testing.T) {
 			x.Method.Needs = []sdk.Need{sdk.NeedGradients}
 		}, []DoubtCode{DoubtSaturated}, ""},
 		{"not yet saturated", func(x *Explanation) { x.Target.Value = 0.989; x.Method.Needs = []sdk.Need{sdk.NeedGradients} }, nil, ""},
+		{"saturated difference", func(x *Explanation) {
+			x.Target.Kind, x.Target.Value, x.Target.Baseline = sdk.KindDifference, -0.995, nil
+			x.Method.Needs = []sdk.Need{sdk.NeedGradients}
+		}, []DoubtCode{DoubtSaturated}, "The difference of probabilities, -0.995, is near the end"},
+		{"a difference that is not saturated", func(x *Explanation) {
+			x.Target.Kind, x.Target.Value, x.Target.Baseline = sdk.KindDifference, -0.3, nil
+			x.Method.Needs = []sdk.Need{sdk.NeedGradients}
+		}, nil, ""},
 		{"saturated logit", func(x *Explanation) {
 			x.Target.Value, x.Target.Output = 5, "logit"
 			x.Method.Needs = []sdk.Need{sdk.NeedGradients}
