@@ -254,6 +254,16 @@ func TestGiven(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+	short, negative := *x, *x
+	short.Attributions = slices.Clone(x.Attributions)
+	short.Attributions[0].Values = x.Attributions[0].Values[:3]
+	negative.Input.Units = slices.Clone(x.Input.Units)
+	negative.Input.Units[0].Tokens = []int{-1}
+	for what, given := range map[string]*core.Explanation{"fewer scores than units": &short, "a token before the first": &negative} {
+		if _, err := Run(t.Context(), h, m, []Text{{Input: text, Given: given}}, o); core.KindOf(err) != core.KindInput {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
 	if _, err := Run(t.Context(), h, m, []Text{{Input: text, Scores: scores}, {Input: text}}, o); core.KindOf(err) != core.KindInput {
 		t.Errorf("scores for one of two texts: %v", err)
 	}

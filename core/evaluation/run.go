@@ -430,8 +430,11 @@ func (w *window) scores(e *core.Explanation) ([]sdk.Unit, []float64, error) {
 	var units []sdk.Unit
 	var scores []float64
 	own := w.Request()
+	if len(a.Values) != len(e.Input.Units) {
+		return nil, nil, input("the explanation has "+strconv.Itoa(len(a.Values))+" scores for "+strconv.Itoa(len(e.Input.Units))+" units", "give one score a unit")
+	}
 	for i, u := range e.Input.Units {
-		if len(u.Tokens) == 1 && u.Tokens[0] < len(own.Tokens) && (own.Tokens[u.Tokens[0]].Special || own.Tokens[u.Tokens[0]].Fixed) {
+		if len(u.Tokens) == 1 && u.Tokens[0] >= 0 && u.Tokens[0] < len(own.Tokens) && (own.Tokens[u.Tokens[0]].Special || own.Tokens[u.Tokens[0]].Fixed) {
 			continue // of token ids, where they have scores, too
 		}
 		unit := sdk.Unit{Text: u.Text, Tokens: u.Tokens}
@@ -440,9 +443,6 @@ func (w *window) scores(e *core.Explanation) ([]sdk.Unit, []float64, error) {
 		}
 		if len(u.Spans) == 0 && own.Text != "" {
 			unit.Spans = []sdk.Span{{Sequence: u.Sequence, Start: u.Start, End: u.End}}
-		}
-		if i >= len(a.Values) {
-			break
 		}
 		units, scores = append(units, unit), append(scores, float64(a.Values[i]))
 	}
