@@ -1,6 +1,7 @@
 package evaluation
 
 import (
+	"context"
 	"math"
 	"slices"
 	"strings"
@@ -32,7 +33,7 @@ type sample [][]float64 // one column or more for each text
 // interval returns a statistic of the columns' means with its bootstrap interval:
 // the percentiles of what it is of as many texts drawn with replacement. What is not
 // defined of a text, NaN, is left out of that column's mean, which is 0 of nothing.
-func (r *run) interval(s sample, draws *num.Rand, statistic func(means []float64) float64) Interval {
+func (r *run) interval(ctx context.Context, s sample, draws *num.Rand, statistic func(means []float64) float64) Interval {
 	of := func(pick func(i int) int) float64 {
 		sums, counts := make([]float64, len(s[0])), make([]float64, len(s[0]))
 		for i := range s {
@@ -53,6 +54,9 @@ func (r *run) interval(s sample, draws *num.Rand, statistic func(means []float64
 	}
 	values := make([]float64, r.Bootstrap)
 	for b := range values {
+		if ctx.Err() != nil {
+			return out // of a run that ends with that
+		}
 		values[b] = of(func(int) int { return draws.IntN(len(s)) })
 	}
 	slices.Sort(values)
@@ -122,7 +126,7 @@ func difference(statistic func(means []float64) float64) func(means []float64) f
 
 // compare says of each measure which method is the best, and how far the others are
 // behind it: on the texts that have both.
-func (r *run) compare() {
+func (r *run) compare(ctx context.Context) {
 	all := r.result.Aggregate
 	for _, info := range Measures {
 		if info.Direction == 0 {
@@ -148,7 +152,7 @@ func (r *run) compare() {
 				continue
 			}
 			ahead := difference(statistic)
-			behind := r.interval(pairs, r.bootstrap(info.Name), func(means []float64) float64 { return info.Direction * ahead(means) })
+			behind := r.interval(ctx, pairs, r.bootstrap(info.Name), func(means []float64) float64 { return info.Direction * ahead(means) })
 			m.Behind = &behind
 			s.Measures[info.Name] = m
 		}
@@ -165,16 +169,17 @@ func (r *run) compare() {
 func (r *run) bootstrap(name string) *num.Rand { return r.random(-1, "bootstrap of "+name) }
 
 // aggregate makes the summaries over all texts.
-func (r *run) aggregate() {
+func (r *run) aggregate(ctx context.Context) error {
 	for k := range r.result.Methods {
-		r.result.Aggregate = append(r.result.Aggregate, r.summary(k))
+		r.result.Aggregate = append(r.result.Aggregate, r.summary(ctx, k))
 	}
-	r.compare()
-	r.agree()
+	r.compare(ctx)
+	r.agree(ctx)
+	return ctx.Err()
 }
 
 // summary returns what the k-th method got over all texts.
-func (r *run) summary(k int) Summary {
+func (r *run) summary(ctx context.Context, k int) Summary {
 	s := Summary{Method: r.result.Methods[k].Label, Measures: map[string]Measure{}}
 	for _, t := range r.result.Texts {
 		s.Runs.plus(t.Methods[k].Runs)
@@ -182,7 +187,7 @@ func (r *run) summary(k int) Summary {
 	for _, t := range r.result.Texts {
 		for name := range t.Methods[k].Values {
 			if _, ok := s.Measures[name]; !ok {
-				s.Measures[name] = r.measureOf(k, name)
+				s.Measures[name] = r.measureOf(ctx, k, name)
 			}
 		}
 	}
@@ -190,7 +195,7 @@ func (r *run) summary(k int) Summary {
 }
 
 // measureOf returns what the k-th method got by a measure over the texts that have it.
-func (r *run) measureOf(k int, name string) Measure {
+func (r *run) measureOf(ctx context.Context, k int, name string) Measure {
 	columns, statistic := columnsOf(name)
 	var own, random, both sample
 	for _, t := range r.result.Texts {
@@ -211,17 +216,17 @@ func (r *run) measureOf(k int, name string) Measure {
 			random, both = append(random, theirs), append(both, append(slices.Clone(mine), theirs...))
 		}
 	}
-	m := Measure{Interval: r.interval(own, r.bootstrap(name), statistic)}
+	m := Measure{Interval: r.interval(ctx, own, r.bootstrap(name), statistic)}
 	if len(random) > 0 {
-		beside := r.interval(random, r.bootstrap(name), statistic)
-		gain := r.interval(both, r.bootstrap(name), difference(statistic))
+		beside := r.interval(ctx, random, r.bootstrap(name), statistic)
+		gain := r.interval(ctx, both, r.bootstrap(name), difference(statistic))
 		m.Random, m.Gain = &beside, &gain
 	}
 	return m
 }
 
 // agree says how each pair of methods agrees over all texts.
-func (r *run) agree() {
+func (r *run) agree(ctx context.Context) {
 	e := r.result
 	for b := range e.Methods {
 		for a := range b {
@@ -241,7 +246,7 @@ func (r *run) agree() {
 			}
 			g := Agreement{A: e.Methods[a].Label, B: e.Methods[b].Label, Over: map[string]Interval{}}
 			for name, s := range values {
-				g.Over[name] = r.interval(s, r.bootstrap(name), first)
+				g.Over[name] = r.interval(ctx, s, r.bootstrap(name), first)
 			}
 			e.Agreement = append(e.Agreement, g)
 		}

@@ -809,10 +809,10 @@ func TestSpansOverTexts(t *testing.T) {
 		matches = append(matches, metric.PartialMatch(metric.Spans(truth), metric.Spans(chosen), overlapThreshold))
 	}
 	_, want := metric.IOUF1(matches)
-	if got := r.measureOf(0, iouF1).Mean; math.Abs(float64(got)-want) > 1e-15 {
+	if got := r.measureOf(t.Context(), 0, iouF1).Mean; math.Abs(float64(got)-want) > 1e-15 {
 		t.Errorf("%v, want %v", got, want)
 	}
-	if m := r.measureOf(0, iouPrecision); m.Texts != 3 {
+	if m := r.measureOf(t.Context(), 0, iouPrecision); m.Texts != 3 {
 		t.Errorf("the precision is of %d texts, not of the 3 of which anything is predicted", m.Texts)
 	}
 }

@@ -114,7 +114,9 @@ func Run(ctx context.Context, h *core.Host, m *core.Model, texts []Text, o Optio
 			return nil, err
 		}
 	}
-	r.aggregate()
+	if err := r.aggregate(ctx); err != nil {
+		return nil, err
+	}
 	e := r.result
 	info := m.Engine()
 	e.Provenance = Provenance{

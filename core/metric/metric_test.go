@@ -1,6 +1,7 @@
 package metric_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -232,6 +233,7 @@ func TestLaws(t *testing.T) {
 				same(what+" of itself", v, 1)
 			}
 		}
+		same("Kendall and its definition", metric.Kendall(a, b), kendall(a, b))
 		truth := make([]bool, n)
 		var flipped []float64
 		for i, v := range b {
@@ -249,6 +251,18 @@ func TestLaws(t *testing.T) {
 			rt.Fatalf("the largest %d of a scaled vector overlap by %v", k, v)
 		}
 	})
+}
+
+// kendall is τ-b by its definition, pair by pair.
+func kendall(a, b []float64) float64 {
+	var concordant, untiedA, untiedB float64
+	for i := range a {
+		for j := range i {
+			x, y := float64(cmp.Compare(a[i], a[j])), float64(cmp.Compare(b[i], b[j]))
+			concordant, untiedA, untiedB = concordant+x*y, untiedA+x*x, untiedB+y*y
+		}
+	}
+	return concordant / math.Sqrt(untiedA*untiedB)
 }
 
 func TestInfidelity(t *testing.T) {

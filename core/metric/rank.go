@@ -50,18 +50,59 @@ func ranks(v []float64) []float64 {
 
 // Kendall returns Kendall's τ-b of two vectors: concordant less discordant pairs,
 // over the geometric mean of the pairs that are not equal in the one and in the
-// other. It is NaN where one of them is constant.
+// other. It is NaN where one of them is constant. It counts as Knight does ("A
+// computer method for calculating Kendall's tau with ungrouped data", Journal of the
+// American Statistical Association 61, 1966), in O(n log n).
 func Kendall(a, b []float64) float64 {
-	var concordant, untiedA, untiedB float64
-	for i := range a {
-		for j := range i {
-			x, y := float64(cmp.Compare(a[i], a[j])), float64(cmp.Compare(b[i], b[j]))
-			concordant += x * y
-			untiedA += x * x
-			untiedB += y * y
+	n := len(a)
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, j int) int { return cmp.Or(cmp.Compare(a[i], a[j]), cmp.Compare(b[i], b[j])) })
+	sameA := func(i, j int) bool { return cmp.Compare(a[order[i]], a[order[j]]) == 0 }
+	byA := make([]float64, n)
+	for k, i := range order {
+		byA[k] = b[i]
+	}
+	tiedBoth := tiedPairs(n, func(i, j int) bool { return sameA(i, j) && cmp.Compare(byA[i], byA[j]) == 0 })
+	tiedA := tiedPairs(n, sameA)
+	discordant := inversions(byA, make([]float64, n)) // which sorts
+	tiedB := tiedPairs(n, func(i, j int) bool { return cmp.Compare(byA[i], byA[j]) == 0 })
+	all := float64(n) * float64(n-1) / 2
+	return (all - tiedA - tiedB + tiedBoth - 2*discordant) / math.Sqrt((all-tiedA)*(all-tiedB))
+}
+
+// tiedPairs counts the pairs within runs of n elements that are the same.
+func tiedPairs(n int, same func(i, j int) bool) float64 {
+	pairs := 0.0
+	for from, i := 0, 1; i < n; i++ {
+		if !same(from, i) {
+			from = i
+		}
+		pairs += float64(i - from)
+	}
+	return pairs
+}
+
+// inversions sorts v by merging, and counts the pairs that stood the other way round.
+func inversions(v, spare []float64) float64 {
+	if len(v) < 2 {
+		return 0
+	}
+	half := len(v) / 2
+	count := inversions(v[:half], spare[:half]) + inversions(v[half:], spare[half:])
+	copy(spare, v)
+	left, right := spare[:half], spare[half:len(v)]
+	for k := range v {
+		if len(right) == 0 || len(left) > 0 && cmp.Compare(left[0], right[0]) <= 0 {
+			v[k], left = left[0], left[1:]
+		} else {
+			v[k], right = right[0], right[1:]
+			count += float64(len(left))
 		}
 	}
-	return concordant / math.Sqrt(untiedA*untiedB)
+	return count
 }
 
 // Cosine returns the cosine of the angle between two vectors, NaN where one is 0.
