@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 
+	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/sdk"
 )
 
@@ -32,12 +33,29 @@ func (t *target) step(i int) *target {
 	return &one
 }
 
+// named says in words what the target is.
+func (t *target) named() string {
+	switch t.kind {
+	case sdk.KindClass:
+		return "the class " + strconv.Quote(t.label)
+	case sdk.KindToken:
+		return "the token " + strconv.Quote(t.label)
+	case sdk.KindDifference:
+		return "the difference " + t.label
+	}
+	return t.expr
+}
+
 // eachStep runs the method once more for each token of a continuation, on the
 // same session, and adds what it returns.
 func (s *session) eachStep(ctx context.Context, x *Explanation, run runFunc, request *sdk.Request) error {
 	whole := s.target
 	if whole.kind != sdk.KindContinuation {
-		return usage("only a continuation has steps, and the target is "+whole.expr, "give --target continuation:TEXT, or leave --steps out")
+		hint := "give --target continuation:TEXT, or leave --steps out"
+		if task := s.model.engine.Info().Task; task != arch.CausalLM && task != arch.PermutationLM {
+			hint = "leave --steps out: only language models that write from left to right, and XLNet, have continuations"
+		}
+		return usage("only a continuation has steps, and the target is "+whole.named(), hint)
 	}
 	defer func() { s.target = whole }()
 	for i := range s.suffix {

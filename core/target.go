@@ -331,6 +331,8 @@ func (g grammar) placed(expr string) (scalar, error) {
 	switch {
 	case behind(expr) != "":
 		return wrong("is nothing that a model for " + g.task + " answers")
+	case !found && !isToken && (g.task == arch.CausalLM || g.task == arch.MaskedLM || g.task == arch.PermutationLM):
+		return wrong("does not begin with token:, and a language model has no classes")
 	case !found:
 		return wrong("names no position")
 	case err != nil:

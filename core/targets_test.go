@@ -672,7 +672,7 @@ func TestTargetsRefuse(t *testing.T) {
 		{mlm, text, "token:good", KindUsage, "POS is the place of the mask"},
 		{gpt, text, "token:5@77", KindUsage, "77"},
 		{gpt, text, "token:5@-77", KindUsage, "-77"},
-		{gpt, text, "3", KindUsage, "names no position"},
+		{gpt, text, "3", KindUsage, "a language model has no classes"},
 		{gpt, text, "start@1", KindUsage, "causal-lm"},
 		{gpt, text, "continuation:", KindUsage, "no tokens"},
 		{gpt, text, "step:9: good", KindUsage, "no token 9"},

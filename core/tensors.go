@@ -2,6 +2,8 @@ package core
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -31,8 +33,14 @@ func openTensors(ctx context.Context, path, hint string) (*tensorFile, error) {
 	if err == nil {
 		file, err = os.Open(path)
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &Error{Kind: KindInput, Msg: "cannot read " + path + ": it does not exist", Hint: "check the path; " + hint, Err: err}
+	}
 	if err != nil {
-		return nil, &Error{Kind: KindInput, Msg: "cannot open the tensors: " + err.Error(), Hint: hint, Err: err}
+		if e, ok := errors.AsType[*fs.PathError](err); ok {
+			err = e.Err
+		}
+		return nil, &Error{Kind: KindInput, Msg: "cannot read " + path + ": " + err.Error(), Hint: hint, Err: err}
 	}
 	if info, err = file.Stat(); err == nil && !info.Mode().IsRegular() { // another file took its place
 		err = os.ErrInvalid
