@@ -117,6 +117,7 @@ methods it brings, or with yours.`,
 			c.Args, c.RunE = cobra.ArbitraryArgs, help
 		}
 	}
+	giveOnce(root)
 	return root
 }
 

@@ -65,7 +65,7 @@ chooses the format where --format does not: .txt is the report for people.`,
 			`cat review.txt | xai explain --format json | jq '.attributions[0].values'`, "for a program",
 			`xai explain -m ./gpt2 "The film was" --target "continuation: very good" --steps`, "each token of what a language model could go on with",
 			`xai explain -m ./bert-qa "Who won?" --text-pair "Ann won the race."`, "what makes the answer the answer",
-			`xai explain "A gripping film." --units spans:0-9,10-15`, "scores of ranges of the text",
+			`xai explain "A gripping film." --units spans:0-10,11-15`, "scores of ranges of the text",
 			`xai explain -M lime --help`, "this, and what the method takes",
 		),
 		RunE: func(cmd *cobra.Command, args []string) error { return e.run(cmd, args) },
@@ -115,10 +115,12 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 	if request.Params, err = pairs(e.params); err != nil {
 		return err
 	}
+	var units *unitsFile
 	if name, ok := strings.CutPrefix(e.units, "@"); ok {
-		if request.Units, err = readUnits(name); err != nil {
+		if units, err = readUnits(name); err != nil {
 			return err
 		}
+		request.Units = units.spans
 	}
 	var out *output
 	if e.file != "" {
@@ -127,6 +129,9 @@ func (e *explanation) run(cmd *cobra.Command, args []string) error {
 		}
 	}
 	if request.Input, err = e.one(cmd, args); err != nil {
+		return err
+	}
+	if err := units.check(request.Input); err != nil {
 		return err
 	}
 	host, err := e.host()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/xai-go/xai/core"
@@ -35,37 +36,62 @@ type span struct {
 	End      *int `json:"end"`
 }
 
+// unitsFile are the units of a file, and the texts that they are of where the file
+// says so.
+type unitsFile struct {
+	name, spans string
+	text, pair  *string
+}
+
+// check refuses units of another text than the one that is explained.
+func (u *unitsFile) check(in core.Input) error {
+	if u == nil || u.text == nil || in.Raw != nil {
+		return nil
+	}
+	if *u.text == in.Text && (u.pair == nil) == (in.Pair == nil) && (u.pair == nil || *u.pair == *in.Pair) {
+		return nil
+	}
+	return &core.Error{Kind: core.KindInput, Msg: "the units of " + u.name + " are of another text", Hint: "give the explanation of this text, or a list of ranges of it such as [[0,5],[6,12]]"}
+}
+
 // readUnits reads units from a JSON file: a list whose entries are [start,end], or
 // objects with start and end, and sequence or spans where there is more than one of
-// them; or an explanation, of which it takes the units.
-func readUnits(name string) (string, error) {
+// them; or an explanation, of which it takes the units that have text, as special
+// tokens have none.
+func readUnits(name string) (*unitsFile, error) {
 	file, err := os.Open(name)
 	if err != nil {
-		return "", fileError(err, "cannot read", name)
+		return nil, fileError(err, "cannot read", name)
 	}
 	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, maxUnits+1))
 	if err != nil {
-		return "", fileError(err, "cannot read", name)
+		return nil, fileError(err, "cannot read", name)
 	}
-	wrong := func(reason string) (string, error) {
-		return "", &core.Error{Kind: core.KindInput, Msg: name + " holds no units: " + reason, Hint: `write a list such as [[0,5],[6,12]] or [{"start":0,"end":5}], of bytes of the text`}
+	wrong := func(reason string) (*unitsFile, error) {
+		return nil, &core.Error{Kind: core.KindInput, Msg: name + " holds no units: " + reason, Hint: `write a list such as [[0,5],[6,12]] or [{"start":0,"end":5}], of bytes of the text`}
 	}
 	if len(text) > maxUnits {
 		return wrong(fmt.Sprintf("it has more than %d MiB", maxUnits>>20))
 	}
 	var list []json.RawMessage
+	units := &unitsFile{name: name}
+	explained := false
 	switch {
 	case !json.Valid(text):
 		return wrong("it is no JSON")
 	case bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")):
 		var explanation struct {
-			Input struct{ Units []json.RawMessage }
+			Input struct {
+				Text  *string           `json:"text"`
+				Pair  *string           `json:"text_pair"`
+				Units []json.RawMessage `json:"units"`
+			} `json:"input"`
 		}
 		if json.Unmarshal(text, &explanation) != nil {
 			return wrong("it is an object, but no explanation")
 		}
-		list = explanation.Input.Units
+		explained, list, units.text, units.pair = true, explanation.Input.Units, explanation.Input.Text, explanation.Input.Pair
 	default:
 		if json.Unmarshal(text, &list) != nil {
 			return wrong("it is no list")
@@ -74,15 +100,24 @@ func readUnits(name string) (string, error) {
 	if len(list) == 0 {
 		return wrong("the list is empty")
 	}
-	all := make([][]core.Span, len(list))
+	all := make([][]core.Span, 0, len(list))
 	for i, entry := range list {
 		spans, ok := entrySpans(entry)
 		if !ok {
 			return wrong(fmt.Sprintf("entry %d of its list is neither two whole numbers nor an object with start and end", i))
 		}
-		all[i] = spans
+		if explained {
+			spans = slices.DeleteFunc(spans, func(s core.Span) bool { return s.Start == s.End })
+		}
+		if len(spans) > 0 {
+			all = append(all, spans)
+		}
 	}
-	return core.SpanUnits(all), nil
+	if len(all) == 0 {
+		return wrong("none of the explanation's units has text")
+	}
+	units.spans = core.SpanUnits(all)
+	return units, nil
 }
 
 // entrySpans reads an entry of a list of units.
