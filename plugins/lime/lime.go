@@ -37,7 +37,7 @@ func Methods() []sdk.Method { return []sdk.Method{Method{}} }
 // left out has the weight 0 and no standard error (NaN). The baseline is the
 // target with every feature dropped; it takes no part in the fit.
 func (Method) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
-	s, err := resolve(r.Params, m.Info())
+	s, err := resolve(r, m.Info())
 	if err != nil {
 		return nil, err
 	}

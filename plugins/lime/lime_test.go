@@ -233,7 +233,7 @@ func TestMaxStderr(t *testing.T) {
 			t.Errorf("num_samples=%d: an error of %v, and %v was asked for", samples, got, stop)
 		}
 	}
-	if _, err := resolve(params("compat", "lime", "max_stderr", 0.1), sdk.ModelInfo{}); err == nil {
+	if _, err := resolve(&sdk.Request{Params: params("compat", "lime", "max_stderr", 0.1)}, sdk.ModelInfo{}); err == nil {
 		t.Error("the reference's sample has no rounds, and max_stderr is taken")
 	}
 }

@@ -89,7 +89,7 @@ func (Method) Info() sdk.Info {
 			},
 			{
 				Name: "fill", Type: sdk.Enum, Default: auto, Values: append(append([]string{auto}, sdk.FillNames...), sdk.FillToken.String()),
-				Doc: "what a dropped unit becomes; auto is text where mask_string is given, token where fill_token is, else the mask token, or delete where the tokenizer has none; under compat=lime it is delete with bow and text without; zero, average (the mean word embedding of the vocabulary) and hide (from the attention of all tokens) keep every other token in its place",
+				Doc: "what a dropped unit becomes; auto is text where mask_string is given, token where fill_token is, else the mask token, delete where the tokenizer has none, or zero for token ids without a tokenizer and for embeddings; under compat=lime it is delete with bow and text without; zero, average (the mean word embedding of the vocabulary) and hide (from the attention of all tokens) keep every other token in its place",
 			},
 			{
 				Name: "mask_string", Type: sdk.String, Default: "",
@@ -136,7 +136,8 @@ type settings struct {
 }
 
 // resolve reads the parameters and refuses what would have no effect.
-func resolve(p sdk.Params, m sdk.ModelInfo) (settings, error) {
+func resolve(r *sdk.Request, m sdk.ModelInfo) (settings, error) {
+	p := r.Params
 	s := settings{
 		compat:    p.String("compat") == "lime",
 		samples:   p.Int("num_samples"),
@@ -168,14 +169,14 @@ func resolve(p sdk.Params, m sdk.ModelInfo) (settings, error) {
 	if s.split, err = parseClass(expression); err != nil {
 		return s, err
 	}
-	s.fill, err = resolveFill(p, s, m)
+	s.fill, err = resolveFill(r, s, m)
 	return s, err
 }
 
 // resolveFill returns the fill policy. The reference's bow=true ignores a
 // mask_string.
-func resolveFill(p sdk.Params, s settings, m sdk.ModelInfo) (sdk.Fill, error) {
-	automatic, text := game.Automatic(m), "UNKWORDZ"
+func resolveFill(r *sdk.Request, s settings, m sdk.ModelInfo) (sdk.Fill, error) {
+	p, automatic, text := r.Params, game.Automatic(r, m), "UNKWORDZ"
 	if s.chars {
 		text = "\x00"
 	}

@@ -48,7 +48,7 @@ func (LeaveOneOut) Info() sdk.Info {
 	for i := range params {
 		if params[i].Name == game.ParamFill {
 			params[i].Default = sdk.FillDelete.String()
-			params[i].Doc = "what a dropped unit becomes: delete closes the gap, as the erasure papers do; auto is text where mask_string is given, token where fill_token is, else the mask token, or delete where the tokenizer has none"
+			params[i].Doc = "what a dropped unit becomes: delete closes the gap, as the erasure papers do; auto is text where mask_string is given, token where fill_token is, else the mask token, delete where the tokenizer has none, or zero for token ids without a tokenizer and for embeddings"
 		}
 	}
 	return sdk.Info{

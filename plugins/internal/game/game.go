@@ -70,7 +70,7 @@ func Params() []sdk.Param {
 	return []sdk.Param{
 		{
 			Name: ParamFill, Type: sdk.Enum, Default: auto, Values: append(append([]string{auto}, sdk.FillNames...), sdk.FillToken.String()),
-			Doc: "what a dropped unit becomes; auto is text where mask_string is given, token where fill_token is, else the mask token, or delete where the tokenizer has none; zero, average (the mean word embedding of the vocabulary) and hide (from the attention of all tokens) keep every other token in its place",
+			Doc: "what a dropped unit becomes; auto is text where mask_string is given, token where fill_token is, else the mask token, delete where the tokenizer has none, or zero for token ids without a tokenizer and for embeddings; zero, average (the mean word embedding of the vocabulary) and hide (from the attention of all tokens) keep every other token in its place",
 		},
 		{
 			Name: ParamMaskString, Type: sdk.String, Default: "",
@@ -108,7 +108,7 @@ type Game struct {
 // an *sdk.Error of code EInvalid where they contradict each other, or where there
 // is no player.
 func New(m sdk.Model, r *sdk.Request) (*Game, error) {
-	fill, err := Fill(r.Params, m.Info(), Automatic(m.Info()), "...")
+	fill, err := Fill(r.Params, m.Info(), Automatic(r, m.Info()), "...")
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +146,7 @@ func (g *Game) Over(players []sdk.Unit) *Game {
 // request are: each is dropped in its place.
 func (g *Game) Tokens() *Game {
 	r := g.request
-	if r.Text == "" && r.TextPair == nil {
+	if !ofText(r) {
 		return g // the units of token ids are the tokens
 	}
 	special := r.Params.String(ParamSpecial) == "replace"
@@ -167,10 +167,10 @@ func (g *Game) Tokens() *Game {
 }
 
 // Empties reports whether a coalition of nobody may be no token at all, which some
-// models cannot read: every token plays, and those who do not take part are deleted.
+// models cannot read: no token stays whoever takes part, and others are deleted.
 func (g *Game) Empties() bool {
-	fixed := func(t sdk.Token) bool { return t.Fixed }
-	return g.own && g.fill.Kind == sdk.FillDelete && !slices.ContainsFunc(g.request.Tokens, fixed)
+	stays := func(t sdk.Token) bool { return t.Fixed || t.Special && !g.own }
+	return (g.own || !ofText(g.request)) && g.fill.Kind == sdk.FillDelete && !slices.ContainsFunc(g.request.Tokens, stays)
 }
 
 // ByToken returns the units without their spans, which the host drops token by
@@ -285,7 +285,7 @@ func (g *Game) Explanation(values, stderr []float64) *sdk.Explanation {
 // attribute to the tokens instead: the units of such a request are the tokens, and
 // there are no others.
 func SpreadTokens(r *sdk.Request, e *sdk.Explanation) {
-	if e.Units == nil || r.Text != "" || r.TextPair != nil {
+	if e.Units == nil || ofText(r) {
 		return
 	}
 	spread := func(v []float64) []float64 {
@@ -470,10 +470,24 @@ func FillToken(p sdk.Params) int {
 }
 
 // Automatic returns the policy that auto stands for: the tokenizer's mask token, or
-// delete where it has none.
-func Automatic(m sdk.ModelInfo) sdk.FillKind {
-	if m.MaskToken != "" {
+// delete where it has none. It is zero where no token is known that could take the place
+// of others, or begin what is left when all are deleted: ids without a tokenizer, and
+// embeddings.
+func Automatic(r *sdk.Request, m sdk.ModelInfo) sdk.FillKind {
+	embeddings := func(t sdk.Token) bool { return t.ID < 0 }
+	switch {
+	case !ofText(r) && (!tokenizes(m) || slices.ContainsFunc(r.Tokens, embeddings)):
+		return sdk.FillZero
+	case m.MaskToken != "":
 		return sdk.FillMask
 	}
 	return sdk.FillDelete
 }
+
+// tokenizes reports whether a model comes with a tokenizer that knows a token of its own.
+func tokenizes(m sdk.ModelInfo) bool {
+	return m.MaskToken != "" || m.MaskID != nil || m.PadID != nil || len(m.SpecialIDs) > 0
+}
+
+// ofText reports whether a request is of a text, and not of token ids.
+func ofText(r *sdk.Request) bool { return r.Text != "" || r.TextPair != nil }

@@ -94,3 +94,31 @@ func TestTokens(t *testing.T) {
 type noModel struct{ sdk.Model }
 
 func (noModel) Info() sdk.ModelInfo { return sdk.ModelInfo{} }
+
+// TestAutomatic: auto is zero where no token is known that could take another's place.
+func TestAutomatic(t *testing.T) {
+	id := int32(0)
+	text := &sdk.Request{Text: "a", Tokens: []sdk.Token{{ID: 7}}}
+	pair := &sdk.Request{TextPair: new(string), Tokens: []sdk.Token{{ID: 7}}}
+	ids := &sdk.Request{Tokens: []sdk.Token{{ID: 7}}}
+	embeddings := &sdk.Request{Tokens: []sdk.Token{{ID: -1}}}
+	for name, c := range map[string]struct {
+		r    *sdk.Request
+		m    sdk.ModelInfo
+		want sdk.FillKind
+	}{
+		"a text":                          {text, sdk.ModelInfo{MaskToken: "[MASK]"}, sdk.FillMask},
+		"a text, no mask":                 {text, sdk.ModelInfo{}, sdk.FillDelete},
+		"a pair, no mask":                 {pair, sdk.ModelInfo{}, sdk.FillDelete},
+		"ids":                             {ids, sdk.ModelInfo{MaskToken: "[MASK]"}, sdk.FillMask},
+		"ids, a token that begins a text": {ids, sdk.ModelInfo{SpecialIDs: []int32{1}}, sdk.FillDelete},
+		"ids, a padding token":            {ids, sdk.ModelInfo{PadID: &id}, sdk.FillDelete},
+		"ids, no tokenizer":               {ids, sdk.ModelInfo{}, sdk.FillZero},
+		"embeddings":                      {embeddings, sdk.ModelInfo{MaskToken: "[MASK]"}, sdk.FillZero},
+		"embeddings, without a tokenizer": {embeddings, sdk.ModelInfo{}, sdk.FillZero},
+	} {
+		if got := Automatic(c.r, c.m); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
