@@ -18,6 +18,9 @@ const (
 	paramStride = "stride"
 )
 
+// usualWindow is the default of window.
+const usualWindow = 3
+
 // Info implements sdk.Method.
 func (Occlusion) Info() sdk.Info {
 	return sdk.Info{
@@ -28,8 +31,8 @@ func (Occlusion) Info() sdk.Info {
 		Needs:   []sdk.Need{sdk.NeedForward},
 		Params: params(
 			sdk.Param{
-				Name: paramWindow, Aliases: []string{"sliding_window_shapes", "window_size"}, Type: sdk.Int, Default: int64(3),
-				Min: sdk.Bound(1), Max: sdk.Bound(1e6), Doc: "units that the window covers",
+				Name: paramWindow, Aliases: []string{"sliding_window_shapes", "window_size"}, Type: sdk.Int, Default: int64(usualWindow),
+				Min: sdk.Bound(1), Max: sdk.Bound(1e6), Doc: "units that the window covers, fewer than there are: the default is one less than the units of an input that has no more",
 			},
 			sdk.Param{
 				Name: paramStride, Aliases: []string{"strides"}, Type: sdk.Int, Default: int64(1),
@@ -50,7 +53,11 @@ func (Occlusion) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk
 		return nil, err
 	}
 	n := len(g.Players)
-	places := windows(n, window, stride)
+	width, err := fits(window, n, r.Params.String(paramCompat) == captum)
+	if err != nil {
+		return nil, err
+	}
+	places := windows(n, width, min(stride, width))
 	c, err := run(ctx, g, places, false)
 	if err != nil {
 		return nil, err
@@ -65,7 +72,31 @@ func (Occlusion) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk
 	for p := range values {
 		values[p] /= covered[p]
 	}
-	return explained(g, values, c, false), nil
+	e := explained(g, values, c, false)
+	if width != window {
+		e.Diagnostics = append(e.Diagnostics, sdk.Diagnostic{Name: "window", Value: float64(width)})
+	}
+	return e, nil
+}
+
+// fits returns how many of n units a window covers. One that covers all of them tells
+// none from another, and is refused; the default is made smaller instead. A single unit
+// has no smaller window, and the reference takes one that covers all.
+func fits(window, n int, replay bool) (int, error) {
+	most := n - 1
+	if replay || n == 1 {
+		most = n
+	}
+	switch {
+	case window <= most:
+		return window, nil
+	case window == usualWindow:
+		return most, nil
+	}
+	if n == 1 {
+		return 0, sdk.NewError(sdk.EInvalid, "window="+strconv.Itoa(window)+" covers more than the input, which has one unit: leave it out, or use smaller units")
+	}
+	return 0, sdk.NewError(sdk.EInvalid, "window="+strconv.Itoa(window)+" covers all of the "+strconv.Itoa(n)+" units at once, so that each gets the same score: use a window of at most "+strconv.Itoa(n-1))
 }
 
 // windows returns where a window stands that moves over n units until it has

@@ -22,12 +22,17 @@ import (
 // Methods returns the methods of the family.
 func Methods() []sdk.Method { return []sdk.Method{FeatureAblation{}, LeaveOneOut{}, Occlusion{}} }
 
+// captum is the preset of the reference, a value of paramCompat.
+const (
+	paramCompat = "compat"
+	captum      = "captum"
+)
+
 // params declares what the methods after captum's have: its preset, their own
 // parameters and those of all.
 func params(own ...sdk.Param) []sdk.Param {
-	const captum = "captum"
 	all := append([]sdk.Param{{
-		Name: "compat", Type: sdk.Enum, Default: "none", Values: []string{"none", captum},
+		Name: paramCompat, Type: sdk.Enum, Default: "none", Values: []string{"none", captum},
 		Doc: "captum: the reference's feature masks over tokens, of which each of a unit's is replaced in its place",
 	}}, own...)
 	for _, p := range game.Params() {

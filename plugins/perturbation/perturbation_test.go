@@ -104,7 +104,7 @@ func TestLinear(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		weights := rapid.SliceOfN(rapid.Float64Range(-8, 8), 1, 12).Draw(rt, "weights")
 		n := len(weights)
-		window := rapid.IntRange(1, n+2).Draw(rt, "window")
+		window := rapid.IntRange(1, max(n-1, 3)).Draw(rt, "window")
 		stride := rapid.IntRange(1, window).Draw(rt, "stride")
 		model := &formula{f: func(keep []uint8) float64 {
 			sum := 0.5
@@ -137,6 +137,17 @@ func TestLinear(t *testing.T) {
 			near(name+" baseline", []float64{*e.Baseline, e.Diagnostics[0].Value}, []float64{0.5, 0})
 		}
 
+		given := sdk.Params{"window": int64(window), "stride": int64(stride)}
+		if window >= n { // the default, or one that does not fit
+			if window != 3 && n > 1 || window > n && window != 3 {
+				if _, err := explain(Occlusion{}, model, n, given); err == nil {
+					rt.Fatalf("a window of %d units covers %d", window, n)
+				}
+				return
+			}
+			window = max(n-1, 1)
+			stride = min(stride, window)
+		}
 		want, covered := make([]float64, n), make([]float64, n)
 		for start, last := 0, false; !last; start += stride {
 			last = start+window >= n
@@ -152,7 +163,7 @@ func TestLinear(t *testing.T) {
 		for i := range want {
 			want[i] /= covered[i]
 		}
-		e, err := explain(Occlusion{}, model, n, sdk.Params{"window": int64(window), "stride": int64(stride)})
+		e, err := explain(Occlusion{}, model, n, given)
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -174,6 +185,40 @@ func TestWindows(t *testing.T) {
 		if diff := cmp.Diff(c.want, windows(c.n, c.window, c.stride)); diff != "" {
 			t.Errorf("%+v: %s", c, diff)
 		}
+	}
+}
+
+// TestWindowFits: a window over all units, which tells none from another, is refused;
+// the default is one less than a short input's units, and the reference takes one over all.
+func TestWindowFits(t *testing.T) {
+	for _, c := range []struct {
+		window, n int
+		replay    bool
+		want      int    // 0 for
+		refused   string // the error
+	}{
+		{3, 16, false, 3, ""}, {15, 16, false, 15, ""}, {3, 3, false, 2, ""}, {3, 2, false, 1, ""}, {3, 1, false, 1, ""}, {1, 1, false, 1, ""},
+		{16, 16, true, 16, ""}, {3, 3, true, 3, ""}, {3, 2, true, 2, ""},
+		{50, 16, false, 0, "window=50 covers all of the 16 units at once, so that each gets the same score: use a window of at most 15"},
+		{16, 16, false, 0, "window=16 covers all of the 16 units at once, so that each gets the same score: use a window of at most 15"},
+		{17, 16, true, 0, "window=17 covers all of the 16 units at once, so that each gets the same score: use a window of at most 15"},
+		{2, 1, false, 0, "window=2 covers more than the input, which has one unit: leave it out, or use smaller units"},
+	} {
+		got, err := fits(c.window, c.n, c.replay)
+		if got != c.want || err == nil != (c.refused == "") || err != nil && err.Error() != c.refused {
+			t.Errorf("%+v: %d, %v", c, got, err)
+		}
+	}
+	model := &formula{f: func(keep []uint8) float64 { return float64(keep[0]) + 2*float64(keep[1]) + 4*float64(keep[2]) }}
+	e, err := explain(Occlusion{}, model, 3, sdk.Params{"stride": int64(3)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]float64{3, 3, 4}, e.Attributions[0].Values); diff != "" {
+		t.Error(diff)
+	}
+	if last := e.Diagnostics[len(e.Diagnostics)-1]; last != (sdk.Diagnostic{Name: "window", Value: 2}) {
+		t.Errorf("the window is said to be %+v", last)
 	}
 }
 
