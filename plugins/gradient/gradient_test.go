@@ -299,6 +299,8 @@ func TestRefused(t *testing.T) {
 		"an output":          {GradientSHAP{}, []any{"layer", "logits"}, "layer=logits has not one row of values for each"},
 		"a token too large":  {IntegratedGradients{}, []any{"baseline_token", 9}, "baseline_token=9 is no token of the model, whose ids are 0 to 8"},
 		"too many":           {SmoothGrad{}, []any{"num_samples", 1_000_000_000}, "use at most"},
+		"a precision":        {SmoothGrad{}, []any{"compat", "captum", "max_stderr", 0.1}, "max_stderr needs compat=none"},
+		"and of paths":       {GradientSHAP{}, []any{"compat", "captum", "max_stderr", 0.1}, "max_stderr needs compat=none"},
 		"too many, expected": {GradientSHAP{}, []any{"num_samples", 1_000_000_000}, "use at most"},
 	} {
 		m := newCurve(basicModel, 1, 2)

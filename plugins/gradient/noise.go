@@ -14,13 +14,18 @@ const (
 	noiseAbsolute = "absolute"
 )
 
-// noiseParams declares the parameters of noise, with the default of its width.
-func noiseParams(stdevs float64, compat any) []sdk.Param {
+// noiseParams declares the parameters of noise, with the default of its width, and that
+// of compat=captum where it is another.
+func noiseParams(stdevs, compat float64) []sdk.Param {
+	width := sdk.Param{
+		Name: "stdevs", Aliases: []string{"stdev", "sigma"}, Type: sdk.Float, Default: stdevs, Min: sdk.Bound(0), Max: sdk.Bound(1e6),
+		Doc: "the standard deviation of the Gaussian noise that is added to the embeddings",
+	}
+	if compat != stdevs {
+		width.Compat = preset(compat)
+	}
 	return []sdk.Param{
-		{
-			Name: "stdevs", Aliases: []string{"stdev", "sigma"}, Type: sdk.Float, Default: stdevs, Min: sdk.Bound(0), Max: sdk.Bound(1e6), Compat: preset(compat),
-			Doc: "the standard deviation of the Gaussian noise that is added to the embeddings",
-		},
+		width,
 		{
 			Name: "noise", Type: sdk.Enum, Default: noiseRelative, Values: []string{noiseRelative, noiseAbsolute}, Compat: preset(noiseAbsolute),
 			Doc: "what stdevs is measured by: relative is the range of the embeddings, from the least component to the largest; absolute is 1",

@@ -30,7 +30,7 @@ func (GradientSHAP) Info() sdk.Info {
 		Doc: "what paths come from, names separated by commas of which samples take one after the other: zero (or 0), pad, mask, average, token, text, or vocabulary for other random tokens in every sample; auto is text and token where they are given, else zero (but on XLNet), average and, where the tokenizer has one, mask, and under compat=captum zero alone",
 	})
 	own = append(own, baselineParams("the texts of baseline=text, one a line: their tokens take the places of the input's, of which those that are left are padded; one of a single token stands at every position")...)
-	own = append(own, noiseParams(0, 0.0)...)
+	own = append(own, noiseParams(0, 0)...)
 	own = append(own, multiply())
 	return sdk.Info{
 		Name:    "gradient-shap",
@@ -51,6 +51,9 @@ func (GradientSHAP) Info() sdk.Info {
 func (m GradientSHAP) Explain(ctx context.Context, model sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
 	p := r.Params
 	replay := p.String(paramCompat) == captum
+	if err := drawsAtOnce(p); err != nil {
+		return nil, err
+	}
 	names, err := kinds(p, true, references(model.Info(), replay)...)
 	if err != nil {
 		return nil, err

@@ -33,7 +33,7 @@ func (SmoothGrad) Info() sdk.Info {
 		},
 	}
 	own = append(own, sampling(usualSmooth, 5)...)
-	own = append(own, noiseParams(0.15, 1.0)...)
+	own = append(own, noiseParams(0.15, 1)...)
 	return sdk.Info{
 		Name:    "smoothgrad",
 		Version: "1.0.0",
@@ -47,6 +47,9 @@ func (SmoothGrad) Info() sdk.Info {
 // Explain implements sdk.Method.
 func (m SmoothGrad) Explain(ctx context.Context, model sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
 	p := r.Params
+	if err := drawsAtOnce(p); err != nil {
+		return nil, err
+	}
 	f, err := newField(model, r)
 	if err != nil {
 		return nil, err
@@ -113,6 +116,14 @@ func (m SmoothGrad) Explain(ctx context.Context, model sdk.Model, r *sdk.Request
 
 // usualSmooth is the default of num_samples.
 const usualSmooth = 50
+
+// drawsAtOnce refuses max_stderr beside the reference, which stops at no precision.
+func drawsAtOnce(p sdk.Params) error {
+	if p.String(paramCompat) != captum || p.Float(game.ParamMaxStderr) == 0 {
+		return nil
+	}
+	return invalid("max_stderr needs compat=none: the reference draws its whole sample at once")
+}
 
 // samples returns num_samples, of which each are a draw, or more where that is usual,
 // the default, and max_stderr is given.
