@@ -2,8 +2,10 @@ package attention
 
 import (
 	"context"
+	"errors"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/xai-go/xai/sdk"
 )
@@ -44,6 +46,9 @@ type variant struct {
 	apart   bool       // a position's own entry is the smallest of its row
 }
 
+// names are those of the variants, the default first.
+var names = []string{variantGeneric, variantRollout, variantLRP, variantCAM, variantProduct, variantPartial, variantFull}
+
 var variants = map[string]variant{
 	variantGeneric: {rules: []sdk.Rule{sdk.RuleGradient}, product: "attention_x_gradient", through: true},
 	variantRollout: {rules: []sdk.Rule{sdk.RuleGradient}, product: "attention_x_gradient", through: true},
@@ -65,7 +70,7 @@ func (Chefer) Info() sdk.Info {
 		Params: []sdk.Param{
 			{
 				Name: paramVariant, Aliases: []string{"rule"}, Type: sdk.Enum, Default: variantGeneric,
-				Values: []string{variantGeneric, variantRollout, variantLRP, variantCAM, variantProduct, variantPartial, variantFull},
+				Values: slices.Clone(names),
 				Doc:    "generic: the relevance of the ICCV 2021 paper; lrp: the transformer attribution of the CVPR 2021 paper; grad-rollout: a rollout of the weights of generic; attn-gradcam, attention-x-gradient and partial-lrp: of one layer alone; full-lrp: relevance passed back to the tokens",
 			},
 			startParam(),
@@ -179,6 +184,28 @@ func single(t sdk.Target) error {
 	return nil
 }
 
+// undefined returns the host's error, or where it is that a model has no relevance by
+// LRP, one that says which variants explain that model.
+func (s *source) undefined(rule sdk.Rule, err error) error {
+	e, ok := errors.AsType[*sdk.Error](err)
+	if !ok || rule != sdk.RuleLRPAlpha1 || e.Code != sdk.EUnsupported {
+		return err
+	}
+	_, reason, ok := strings.Cut(e.Message, "has no relevance by "+rule.String()+": ")
+	if !ok {
+		return err
+	}
+	var others []string
+	for _, name := range names {
+		if !slices.Contains(variants[name].rules, rule) {
+			others = append(others, name)
+		}
+	}
+	last := len(others) - 1
+	return sdk.NewError(e.Code, "no relevance is passed back through the attention of this model ("+s.model.Info().Architecture+") by LRP: "+reason+
+		"; use variant="+strings.Join(others[:last], ", ")+" or "+others[last])
+}
+
 // full attributes the relevance of what the first layer reads, summed over each
 // token's values.
 func (s *source) full(ctx context.Context) (*sdk.Explanation, error) {
@@ -187,7 +214,7 @@ func (s *source) full(ctx context.Context) (*sdk.Explanation, error) {
 	f.Rule = sdk.RuleLRPAlpha1
 	reply, err := sdk.Gradient(ctx, s.model, f, embedded)
 	if err != nil {
-		return nil, err
+		return nil, s.undefined(f.Rule, err)
 	}
 	t, err := reply.Tensor(sdk.Grad(embedded), 0)
 	if err != nil {

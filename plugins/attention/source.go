@@ -161,7 +161,7 @@ const attentions = "attentions"
 // every visits all layers, the first one first. They are asked for in one call,
 // and one by one where that is more than the host keeps.
 func (s *source) every(ctx context.Context, rules []sdk.Rule, visit func(*layer) error) error {
-	a, err := s.ask(ctx, rules, attentions)
+	a, err := s.all(ctx, rules)
 	if code, ok := codeOf(err); ok && (code == sdk.EQuota || code == sdk.ENoMem) {
 		for l := range s.layers {
 			if err := s.one(ctx, rules, l, visit); err != nil {
@@ -173,19 +173,28 @@ func (s *source) every(ctx context.Context, rules []sdk.Rule, visit func(*layer)
 	if err != nil {
 		return err
 	}
-	_, err = a.replies[0].Tensor(attentions, s.layers)
-	if code, ok := codeOf(err); !ok || code != sdk.ERange {
-		if err == nil {
-			err = twoStreams(sdk.EUnsupported)
-		}
-		return err
-	}
 	for l := range s.layers {
 		if err := s.take(ctx, a, l, l, visit); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// all asks for all layers at once, and refuses two patterns of each.
+func (s *source) all(ctx context.Context, rules []sdk.Rule) (answers, error) {
+	a, err := s.ask(ctx, rules, attentions)
+	if err != nil {
+		return a, err
+	}
+	_, err = a.replies[0].Tensor(attentions, s.layers)
+	if code, ok := codeOf(err); ok && code == sdk.ERange {
+		return a, nil
+	}
+	if err == nil {
+		err = twoStreams()
+	}
+	return a, err
 }
 
 // layer returns the layer that a parameter names, which before 0 counts from the
@@ -199,21 +208,22 @@ func (s *source) layer(l int) (int, error) {
 
 // twoStreams refuses models such as XLNet's language model, which reads a target
 // from queries of their own at the content's keys.
-func twoStreams(code sdk.Errno) error {
-	return sdk.NewError(code, "the model has two streams of attention, and the target is read from the one that the other does not see: methods of attention explain models with one stream")
+func twoStreams() error {
+	return sdk.NewError(sdk.EUnsupported, "the model has two streams of attention, and the target is read from the one that the other does not see: methods of attention explain models with one stream")
 }
 
 // one visits one layer.
 func (s *source) one(ctx context.Context, rules []sdk.Rule, l int, visit func(*layer) error) error {
-	name := attentions + "[" + strconv.Itoa(l) + "]"
-	a, err := s.ask(ctx, rules, name)
-	if code, ok := codeOf(err); ok && code == sdk.EName {
-		return twoStreams(code) // whose layers have two names each
+	a, err := s.ask(ctx, rules, attentions+"["+strconv.Itoa(l)+"]")
+	at := 0
+	if code, ok := codeOf(err); ok && code == sdk.EName { // as of two streams, whose layers have two names each
+		a, err = s.all(ctx, rules)
+		at = l
 	}
 	if err != nil {
 		return err
 	}
-	return s.take(ctx, a, 0, l, visit)
+	return s.take(ctx, a, at, l, visit)
 }
 
 // answers are what the host says of the unchanged input: one reply for each rule, or
@@ -244,7 +254,7 @@ func (s *source) ask(ctx context.Context, rules []sdk.Rule, name string) (answer
 		}
 		reply, err := sdk.Gradient(ctx, s.model, f, name)
 		if err != nil {
-			return a, err
+			return a, s.undefined(rule, err)
 		}
 		a.replies = append(a.replies, reply)
 	}
