@@ -185,19 +185,19 @@ func (d *design) solve(ctx context.Context, c int, reg regularisation) (estimate
 		y[i] = d.at(row, c) - d.at(empty, c)
 	}
 	delta := d.delta(c)
+	reg.some = c == 0 && !reg.stop
 	e := estimate{values: make([]float64, n), stderr: make([]float64, n)}
 	columns, err := d.choose(y, delta, reg)
 	if err != nil {
 		return e, err
 	}
-	if len(columns) == 0 { // as in the reference
-		e.stderr = nil
-		return e, nil
-	}
 	for j := range e.stderr {
 		if !slices.Contains(columns, j) {
 			e.stderr[j] = math.NaN()
 		}
+	}
+	if len(columns) == 0 { // as in the reference
+		return e, nil
 	}
 	p := len(columns) - 1
 	last := columns[p]

@@ -23,6 +23,7 @@ type regularisation struct {
 	kind     string
 	features int
 	alpha    float64
+	some     bool // a penalty that leaves no player is refused
 	stop     bool // where scikit-learn's paths do, which depends on the scale of the output
 }
 
@@ -138,7 +139,12 @@ func (d *design) choose(y []float64, delta float64, reg regularisation) ([]int, 
 		if err != nil {
 			return nil, internal(err)
 		}
-		return nonZero(at(path, reg.alpha)), nil
+		columns := nonZero(at(path, reg.alpha))
+		if small := 1e-9 * math.Max(math.Abs(d.at(full, 0)), math.Abs(d.at(empty, 0))); len(columns) == 0 && reg.some && math.Abs(delta) > small {
+			return nil, invalid("l1_reg=" + strconv.FormatFloat(reg.alpha, 'g', -1, 64) + " is a penalty that leaves no unit a value: use " +
+				strconv.FormatFloat(0.95*path.Alphas[0], 'g', 2, 64) + " or less, or num_features(K)")
+		}
+		return columns, nil
 	}
 	return chooseByCriterion(x, target, 2*rows, n, kind, stop)
 }

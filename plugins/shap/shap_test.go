@@ -3,9 +3,12 @@ package shap_test
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"math"
 	"math/bits"
 	"math/rand/v2"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -346,5 +349,44 @@ func TestConvergence(t *testing.T) {
 				t.Errorf("the values are off by %.5f on average, and the standard errors say %.5f", off, said)
 			}
 		})
+	}
+}
+
+// TestPenaltyLeavesNone: a penalty under which no unit has a value is refused, with one
+// that leaves some; under the reference's preset, and of another class, the values are 0
+// and have no errors of their own.
+func TestPenaltyLeavesNone(t *testing.T) {
+	f := func(set uint) float64 { return 0.5 + 0.1*float64(set&1) - 0.02*float64(set>>1&1) }
+	model := func() *formula { return &formula{f: f} }
+	params := func(more ...string) []string { return append([]string{"num_samples", "60"}, more...) }
+	_, err := try(shap.Kernel{}, 8, model(), 1, params("l1_reg", "10")...)
+	if !errors.Is(err, &sdk.Error{Code: sdk.EInvalid}) {
+		t.Fatalf("error %v", err)
+	}
+	said := regexp.MustCompile(`^l1_reg=10 is a penalty that leaves no unit a value: use ([0-9.e-]+) or less, or num_features\(K\)$`).FindStringSubmatch(err.Error())
+	if said == nil {
+		t.Fatalf("error %q", err)
+	}
+	e := explain(t, shap.Kernel{}, 8, model(), 1, params("l1_reg", said[1])...)
+	if v := values(e); v[0] == 0 || v[2] != 0 {
+		t.Errorf("with the penalty that was said, values %v", v)
+	}
+	e = explain(t, shap.Kernel{}, 8, model(), 1, params("l1_reg", "10", "compat", "shap")...)
+	for i, v := range values(e) {
+		if v != 0 || !math.IsNaN(e.Attributions[0].Stderr[i]) {
+			t.Errorf("unit %d has the value %v ± %v", i, v, e.Attributions[0].Stderr[i])
+		}
+	}
+	if gap := diagnostic(e, "completeness_gap"); math.Abs(gap+0.08) > 1e-12 || diagnostic(e, "max_stderr") != 0 || diagnostic(e, "certain_top") != 0 {
+		t.Errorf("diagnostics %+v", e.Diagnostics)
+	}
+	flat := &formula{f: func(uint) float64 { return 0.5 }}
+	if v := values(explain(t, shap.Kernel{}, 8, flat, 1, params("l1_reg", "10")...)); slices.Max(v) != 0 || slices.Min(v) != 0 {
+		t.Errorf("of a constant, values %v", v)
+	}
+	none := &formula{f: f, classes: func(uint) []float64 { return []float64{0.9, 0.1} }}
+	e = explain(t, shap.Kernel{}, 8, none, 1, params("l1_reg", said[1], "top_labels", "1")...)
+	if v := e.Attributions[1].Values; slices.Max(v) != 0 || slices.Min(v) != 0 {
+		t.Errorf("of a class that nothing moves, values %v", v)
 	}
 }
