@@ -37,6 +37,10 @@ func (v *Variants) Request() *sdk.Request { return v.request }
 // Dropped returns how many tokens do not fit the model.
 func (v *Variants) Dropped() int { return len(v.enc.dropped) }
 
+// Unknown returns how many of the input's tokens the model's vocabulary lacks: it
+// cannot tell them apart.
+func (v *Variants) Unknown() int { return v.model.unknown(v.enc.tokens) }
+
 // Over gives units of a method's own cutting their tokens.
 func (v *Variants) Over(units []sdk.Unit) []sdk.Unit { return v.enc.withTokens(units) }
 

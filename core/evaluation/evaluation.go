@@ -49,9 +49,11 @@ type TextResult struct {
 	Target    core.Target `json:"target"`
 	Predicted string      `json:"predicted,omitempty"`
 	// Windows are the stretches of the text that the model read one by one; one
-	// of a text that fits. Dropped counts the tokens that were not read.
+	// of a text that fits. Dropped counts the tokens that were not read, and Unknown
+	// those that were and that the vocabulary lacks.
 	Windows   []Window    `json:"windows"`
 	Dropped   int         `json:"dropped"`
+	Unknown   int         `json:"unknown,omitempty"`
 	Rationale []Range     `json:"rationale,omitempty"`
 	Methods   []Result    `json:"methods"`
 	Agreement []Agreement `json:"agreement,omitempty"`

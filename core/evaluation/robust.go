@@ -17,6 +17,10 @@ import (
 // attributes to every component of every token, and the tensor's name.
 const paramDetailed = "embedding_attributions"
 
+// paramLayer is the parameter that has a gradient method attribute to another point
+// than the word embeddings.
+const paramLayer = "layer"
+
 // EmbeddingInfidelity is captum's infidelity: the mean over noises I, each [T,D],
 // of
 //
@@ -125,21 +129,20 @@ func noises(n, size int, f func() float64) [][]float64 {
 // why.
 func (r *run) embedding(ctx context.Context, i int, w *window, request core.Request, e *core.Explanation, values map[string]float64) error {
 	attributions, ok := detailed(e)
-	if !ok || len(w.Request().Tokens) == 0 || r.NoiseSamples == 0 || len(attributions)%len(w.Request().Tokens) != 0 {
-		return nil // of a point inside of the model
+	if !ok || len(w.Request().Tokens) == 0 || r.NoiseSamples == 0 || inside(e) {
+		return nil
 	}
 	normal := r.random(i, "infidelity")
 	var plain, normalised float64
 	var x []float32
 	err := r.counted(&r.runs.Measuring, func() (err error) {
-		plain, normalised, err = EmbeddingInfidelity(ctx, w.Variants, attributions, noises(r.NoiseSamples, len(attributions), func() float64 { return r.Noise * normal.NormFloat64() }))
-		if err != nil {
+		if x, err = embeddings(ctx, w.Variants); err != nil || len(x) != len(attributions) {
 			return err
 		}
-		x, err = embeddings(ctx, w.Variants)
+		plain, normalised, err = EmbeddingInfidelity(ctx, w.Variants, attributions, noises(r.NoiseSamples, len(attributions), func() float64 { return r.Noise * normal.NormFloat64() }))
 		return err
 	})
-	if err := cmp.Or(err, normal.Err()); err != nil {
+	if err := cmp.Or(err, normal.Err()); err != nil || len(x) != len(attributions) {
 		return err
 	}
 	values[embeddingInfidelity] += w.weight * plain
@@ -168,6 +171,13 @@ func (r *run) embedding(ctx context.Context, i int, w *window, request core.Requ
 	}
 	values[embeddingSensitivity] = max(values[embeddingSensitivity], sensitivity)
 	return nil
+}
+
+// inside reports whether an explanation is of a point inside of the model, and not of
+// the word embeddings, which noise is added to.
+func inside(e *core.Explanation) bool {
+	layer, _ := e.Method.Params[paramLayer].(string)
+	return layer != "" && layer != "embeddings"
 }
 
 // detailed returns what an explanation attributes to every component of every

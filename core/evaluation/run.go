@@ -117,6 +117,8 @@ func Run(ctx context.Context, h *core.Host, m *core.Model, texts []Text, o Optio
 	if err := r.aggregate(ctx); err != nil {
 		return nil, err
 	}
+	r.unread()
+	r.missing(texts)
 	e := r.result
 	info := m.Engine()
 	e.Provenance = Provenance{
@@ -286,6 +288,7 @@ func (r *run) open(ctx context.Context, i int, t Text) (*subject, error) {
 	for _, w := range d.windows {
 		out.Windows = append(out.Windows, Window{w.start, w.end, len(w.Request().Tokens), w.weight})
 		out.Dropped += w.Dropped()
+		out.Unknown += w.Unknown()
 	}
 	return x, nil
 }
