@@ -167,10 +167,12 @@ func (g *Game) Tokens() *Game {
 }
 
 // Empties reports whether a coalition of nobody may be no token at all, which some
-// models cannot read: no token stays whoever takes part, and others are deleted.
+// models cannot read: those who do not take part are deleted, and every token plays, or
+// the input is token ids, of which the host may not count those that it added itself.
 func (g *Game) Empties() bool {
-	stays := func(t sdk.Token) bool { return t.Fixed || t.Special && !g.own }
-	return (g.own || !ofText(g.request)) && g.fill.Kind == sdk.FillDelete && !slices.ContainsFunc(g.request.Tokens, stays)
+	fixed := func(t sdk.Token) bool { return t.Fixed }
+	all := g.own && !slices.ContainsFunc(g.request.Tokens, fixed)
+	return g.fill.Kind == sdk.FillDelete && (all || !ofText(g.request))
 }
 
 // ByToken returns the units without their spans, which the host drops token by
