@@ -140,9 +140,9 @@ func (d *design) choose(y []float64, delta float64, reg regularisation) ([]int, 
 			return nil, internal(err)
 		}
 		columns := nonZero(at(path, reg.alpha))
-		if small := 1e-9 * math.Max(math.Abs(d.at(full, 0)), math.Abs(d.at(empty, 0))); len(columns) == 0 && reg.some && math.Abs(delta) > small {
+		if small := float64(1e-9 * max(math.Abs(d.at(full, 0)), math.Abs(d.at(empty, 0)))); len(columns) == 0 && reg.some && math.Abs(delta) > small {
 			return nil, invalid("l1_reg=" + strconv.FormatFloat(reg.alpha, 'g', -1, 64) + " is a penalty that leaves no unit a value: use " +
-				strconv.FormatFloat(0.95*path.Alphas[0], 'g', 2, 64) + " or less, or num_features(K)")
+				strconv.FormatFloat(float64(0.95*path.Alphas[0]), 'g', 2, 64) + " or less, or num_features(K)")
 		}
 		return columns, nil
 	}
