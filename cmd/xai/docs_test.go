@@ -61,6 +61,28 @@ func places(text string) []string {
 	return lines
 }
 
+// TestCards: every embedded method has its card where methods info says, and no other
+// method has one.
+func TestCards(t *testing.T) {
+	host, err := core.New(core.Options{Methods: core.Builtin(plugins.Builtin()), BuiltinOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer host.Close()
+	list, err := host.Methods()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range list.Entries {
+		if text, err := os.ReadFile("../../" + card(e)); err != nil || !strings.Contains(string(text), e.Name) {
+			t.Errorf("%s: the card %q does not name it: %v", e.Name, card(e), err)
+		}
+		if e.Embedded = false; card(e) != "" {
+			t.Errorf("%s has a card where it is not embedded", e.Name)
+		}
+	}
+}
+
 // TestComingFrom holds the commands of docs/coming-from.md, which stand before a
 // text, to the methods and their parameters.
 func TestComingFrom(t *testing.T) {

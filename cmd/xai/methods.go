@@ -172,7 +172,8 @@ func plural(n int, noun string) string {
 type methodDetail struct {
 	methodSummary
 	Source  string        `json:"source"`
-	URL     string        `json:"url"` // empty of a process that has an executable a platform
+	Card    string        `json:"card"` // of a method of xai itself, in its repository
+	URL     string        `json:"url"`  // empty of a process that has an executable a platform
 	SHA256  string        `json:"sha256"`
 	Signer  string        `json:"signer"`  // empty where nobody has to have signed it
 	Granted bool          `json:"granted"` // it has what it needs, or needs no grant
@@ -212,8 +213,8 @@ func (a *app) methodsInfo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "info NAME",
 		Short: "Describe a method and its parameters",
-		Long: `Info prints what a method does, where it comes from, who signed it, what it may use of
-the host and whether that is granted, the limits that hold for it, its own or the host's
+		Long: `Info prints what a method does, where it comes from and where its card is, who signed it,
+what it may use of the host and whether that is granted, the limits that hold for it, its own or the host's
 and no more than the policy of the machine allows, and every parameter with its default.`,
 		Example: examples(
 			"xai methods info lime", "what lime takes",
@@ -261,7 +262,7 @@ and no more than the policy of the machine allows, and every parameter with its 
 // was not granted yet.
 func detail(e registry.Entry, info sdk.Info, wants *registry.Ask) methodDetail {
 	d := methodDetail{
-		methodSummary: summarise(e), Source: e.Source, URL: e.URL, SHA256: e.SHA256, ABI: e.ABI,
+		methodSummary: summarise(e), Source: e.Source, Card: card(e), URL: e.URL, SHA256: e.SHA256, ABI: e.ABI,
 		Signer: e.Signer, Granted: wants == nil, Wants: []string{},
 		Limits: methodLimits{e.Limits.Memory, e.Limits.Timeout.Seconds(), e.Limits.Forwards, e.Limits.Output, e.Limits.Log, e.Limits.Fuel},
 		Params: []methodParam{},
@@ -279,6 +280,17 @@ func detail(e registry.Entry, info sdk.Info, wants *registry.Ask) methodDetail {
 	return d
 }
 
+// card returns where the card of an embedded method stands in the repository: beside
+// the sources of its module. It is empty of any other method.
+func card(e registry.Entry) string {
+	module, builtin := strings.CutPrefix(e.URL, "builtin:")
+	family, ok := strings.CutSuffix(module, ".wasm")
+	if !e.Embedded || !builtin || !ok {
+		return ""
+	}
+	return "plugins/" + family + "/README.md"
+}
+
 func (a *app) infoTerm(w io.Writer, e registry.Entry, info sdk.Info, wants *registry.Ask) error {
 	t := a.term()
 	fmt.Fprintf(w, "%s %s: %s\n", t.Level.Bold(report.Line(e.Name)), report.Line(e.Version), report.Line(e.Summary))
@@ -289,6 +301,9 @@ func (a *app) infoTerm(w io.Writer, e registry.Entry, info sdk.Info, wants *regi
 		}
 	}
 	field("source", e.Source)
+	if path := card(e); path != "" {
+		field("card", path+" in xai's repository: what it computes and costs, and when it misleads")
+	}
 	field("needs", strings.Join(e.Needs, ", "))
 	what := "module"
 	if e.Kind == registry.KindProcess {
