@@ -300,6 +300,7 @@ func (j *judged) fidelity() {
 	}
 	switch {
 	case !ok || r2 >= DoubtR2 || len(j.values) < 2:
+	case j.largest == 0 && j.fitted(): // a selection left none: scores of zero foretell nothing
 	case r2 <= 0:
 		j.add(DoubtFidelity, "Added up, the scores foretell what the model says of parts of the input no better than a constant (r² %.2f): units act together.", r2)
 	default:
@@ -339,7 +340,11 @@ func (j *judged) certainty() {
 			j.add(DoubtUnsplit, "The budget ended before every group of units was taken apart: %s of the scores is shared evenly in groups. More evaluations take them apart.", figure(v))
 		}
 	}
-	if v, ok := j.diagnostic(DiagEffective); ok && v < float64(DoubtSamplesPerUnit*len(j.values)) {
+	if v, ok := j.diagnostic(DiagEffective); ok && len(j.values) == 1 && j.asked("alpha") > 0 {
+		if gap, ok := j.diagnostic(DiagGap); ok && math.Abs(gap) > DoubtGapPart*math.Abs(j.largest) {
+			j.add(DoubtSamples, "The penalty of the fit shrinks the only score, which is %s: with alpha=0, or by leave-one-out, it is the whole difference.", figure(j.values[0]))
+		}
+	} else if ok && v < float64(DoubtSamplesPerUnit*len(j.values)) {
 		j.add(DoubtSamples, "The fit rests on %s effective samples for %s: use more samples, or a wider kernel.", figure(v), count(len(j.values), "unit"))
 	}
 }

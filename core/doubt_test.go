@@ -144,6 +144,16 @@ func TestDoubts(t *testing.T) {
 			x.Diagnostics["effective_samples"] = 1.782
 			x.Attributions[0].Values, x.Attributions[0].Stderr = x.Attributions[0].Values[:1], x.Attributions[0].Stderr[:1]
 		}, []DoubtCode{DoubtOneUnit, DoubtSamples}, "1.782 effective samples for 1 unit:"},
+		{"a penalty on one unit", func(x *Explanation) {
+			x.Method.Params["alpha"] = 1.0
+			x.Diagnostics["effective_samples"], x.Diagnostics["completeness_gap"] = 1.782, -0.4
+			x.Attributions[0].Values, x.Attributions[0].Stderr = x.Attributions[0].Values[:1], x.Attributions[0].Stderr[:1]
+		}, []DoubtCode{DoubtOneUnit, DoubtSamples}, "with alpha=0, or by leave-one-out"},
+		{"a selection that left none", func(x *Explanation) {
+			scores(x, 0, 0, 0)
+			without(x, "effective_samples")
+			x.Diagnostics["r2"], x.Diagnostics["max_stderr"], x.Diagnostics["completeness_gap"] = -0.05, 0, -0.4
+		}, []DoubtCode{DoubtZero}, "All scores are zero"},
 		{"samples", func(x *Explanation) { x.Diagnostics["effective_samples"] = 5.9 }, []DoubtCode{DoubtSamples}, "5.9 effective samples for 3 units"},
 		{"enough samples", func(x *Explanation) { x.Diagnostics["effective_samples"] = 6 }, nil, ""},
 

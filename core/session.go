@@ -459,12 +459,27 @@ func (s *session) tokenRows(n int, keep []uint8, units []sdk.Unit, fill sdk.Fill
 		}
 		first, ok := s.begins()
 		if !ok || base.ids == nil {
-			return variant{}, sdk.NewError(sdk.EUnsupported, "without any token there is nothing to run; use fill=mask, fill=zero or fill=hide")
+			return variant{}, sdk.NewError(sdk.EUnsupported, "without any token there is nothing to run; use "+s.inPlace())
 		}
 		v.row = first
 		v.whole, v.padded = false, false
 		return v, nil
 	}, nil
+}
+
+// inPlace names the fills that leave something in the place of every dropped token of
+// this input, as an error advises.
+func (s *session) inPlace() string {
+	if s.enc.row.ids == nil {
+		return "fill=zero or fill=hide"
+	}
+	named := ""
+	if s.model.tokenizer != nil {
+		if _, ok := s.model.tokenizer.MaskID(); ok {
+			named = "fill=mask, "
+		}
+	}
+	return named + "fill=zero, fill=hide, fill=average or fill_token=ID"
 }
 
 // fillID returns the token that takes the place of a dropped one.
@@ -474,7 +489,7 @@ func (s *session) fillID(fill sdk.Fill) (int32, error) {
 		return engine.ZeroWord, nil
 	}
 	if s.enc.row.ids == nil {
-		return 0, sdk.NewError(sdk.EUnsupported, "the input is embeddings, where no token can take a place; use fill=zero, fill=hide or fill=delete")
+		return 0, sdk.NewError(sdk.EUnsupported, "the input is embeddings, where no token can take a place; use "+s.inPlace())
 	}
 	if fill.Kind == sdk.FillAverage {
 		return engine.MeanWord, nil
@@ -483,7 +498,7 @@ func (s *session) fillID(fill sdk.Fill) (int32, error) {
 		return fill.Token, s.model.knows("the fill token", fill.Token)
 	}
 	if tok == nil {
-		return 0, sdk.NewError(sdk.EUnsupported, "the model has no tokenizer to name a fill token; use fill=delete, fill=zero, fill=hide or fill=average")
+		return 0, sdk.NewError(sdk.EUnsupported, "the model has no tokenizer to name a fill token; use "+s.inPlace())
 	}
 	var id int32
 	var ok bool

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -171,7 +172,8 @@ func TestFillsOfEmbeddings(t *testing.T) {
 		}
 	}
 	for _, fill := range []sdk.FillKind{sdk.FillMask, sdk.FillAverage, sdk.FillToken} {
-		if _, err := s.Forward(t.Context(), &sdk.Forward{Masks: masks, Fill: sdk.Fill{Kind: fill}}); !errors.Is(err, sdk.NewError(sdk.EUnsupported, "")) {
+		_, err := s.Forward(t.Context(), &sdk.Forward{Masks: masks, Fill: sdk.Fill{Kind: fill}})
+		if !errors.Is(err, sdk.NewError(sdk.EUnsupported, "")) || !strings.HasSuffix(err.Error(), "use fill=zero or fill=hide") {
 			t.Errorf("%v: error %v", fill, err)
 		}
 	}
@@ -281,5 +283,21 @@ func TestBareUnits(t *testing.T) {
 	}
 	if whole := s.logitsOf(t, &sdk.Forward{Masks: sdk.NewTensor(slices.Repeat([]uint8{1}, len(s.enc.tokens)), 1, len(s.enc.tokens))}); cmp.Equal(whole[0], got[1]) {
 		t.Error("dropping a unit changes nothing")
+	}
+}
+
+// TestFillsThatWork: an error about a fill names the fills that work for the input.
+func TestFillsThatWork(t *testing.T) {
+	ids := Request{Input: Input{Raw: &Raw{IDs: []int32{5, 7}}}}
+	bare := started(t, openGolden(t, "bert-seqcls", Options{}), ids)
+	want := "fill=zero, fill=hide, fill=average or fill_token=ID"
+	for _, fill := range []sdk.FillKind{sdk.FillDelete, sdk.FillMask} {
+		_, err := bare.Forward(t.Context(), &sdk.Forward{Masks: sdk.NewTensor([]uint8{0, 0}, 1, 2), Fill: sdk.Fill{Kind: fill}})
+		if err == nil || !strings.HasSuffix(err.Error(), "use "+want) {
+			t.Errorf("%v: error %v", fill, err)
+		}
+	}
+	if got := started(t, openBuiltin(t, Options{}), ids).inPlace(); got != "fill=mask, "+want {
+		t.Errorf("with a tokenizer: %s", got)
 	}
 }

@@ -128,7 +128,7 @@ func (s *session) ask(t *target, v variant) (question, error) {
 		r := v.row
 		if b.suffix != nil && !v.whole {
 			if r.n == 0 && s.model.engine.Info().Task == arch.CausalLM {
-				return nil, sdk.NewError(sdk.EUnsupported, "without any token nothing can go on; use fill=mask, fill=zero or fill=hide")
+				return nil, sdk.NewError(sdk.EUnsupported, "without any token nothing can go on; use "+s.inPlace())
 			}
 			var err error
 			if r, err = s.model.extend(r, b.suffix); err != nil {

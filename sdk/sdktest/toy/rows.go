@@ -321,7 +321,7 @@ func (r row) without(drop []bool) (row, error) {
 		}
 	}
 	if len(out.ids) == 0 {
-		return out, sdk.NewError(sdk.EUnsupported, "without any token there is nothing to run: use fill=mask, fill=zero or fill=hide")
+		return out, sdk.NewError(sdk.EUnsupported, "without any token there is nothing to run: use fill=zero or fill=hide, which keep a token's place")
 	}
 	return out, nil
 }
