@@ -83,7 +83,10 @@ func TestLaws(t *testing.T) {
 
 // checkTokens checks what Encode returned for s with no options: that the spans
 // are in order and on rune boundaries, that bytes and runes agree, that words
-// are in order, and that AppendIDs finds the same.
+// are in order, and that AppendIDs finds the same. A span that is empty has no place
+// in that order: RoBERTa's trimming takes a space from the front of a token also
+// where it was put there before a character that the token holds a part of, which
+// leaves nothing in front of the character's other parts.
 func checkTokens(t interface{ Errorf(string, ...any) }, tok *Tokenizer, s string, e *Encoding) {
 	if !slices.Equal(tok.AppendIDs(nil, s), e.IDs()) {
 		t.Errorf("%q: AppendIDs and Encode differ", s)
@@ -97,7 +100,8 @@ func checkTokens(t interface{ Errorf(string, ...any) }, tok *Tokenizer, s string
 			t.Errorf("%q: token %d has the span %d to %d", s, i, token.Start, token.End)
 			return
 		}
-		if token.Start < start || token.End < end {
+		empty := token.Start == token.End
+		if !empty && (token.Start < start || token.End < end) {
 			t.Errorf("%q: token %d begins or ends before the one before it", s, i)
 		}
 		if !utf8.ValidString(s[:token.Start]) || !utf8.ValidString(s[:token.End]) {
@@ -109,7 +113,10 @@ func checkTokens(t interface{ Errorf(string, ...any) }, tok *Tokenizer, s string
 		if token.Special != (token.Word < 0) || !token.Special && token.Word < word {
 			t.Errorf("%q: token %d is of the word %d, after %d", s, i, token.Word, word)
 		}
-		start, end, word = token.Start, token.End, max(word, token.Word)
+		if !empty {
+			start, end = token.Start, token.End
+		}
+		word = max(word, token.Word)
 	}
 }
 
