@@ -28,10 +28,9 @@ func Describe(l Limits) string {
 	return "wasm: " + contract.Size(l.MemoryBytes) + " of memory, " + contract.Seconds(l.Timeout) + ", " + hostcall.Count(l.Fuel) + " of fuel, no files, network, clock or environment"
 }
 
-// linearMemory is the memory of one instance. Its capacity is eight times what the
-// module begins with, since a module in Go grows to several times that at once and
-// pages that nobody touches cost nothing; from there it doubles, so that a module
-// which grows page by page costs its limit and not the square of it.
+// linearMemory is the memory of one instance. Its capacity grows by doubling,
+// so that a module which grows page by page costs its limit and not the square
+// of it.
 type linearMemory struct {
 	limit   uint64
 	buf     []byte
@@ -50,11 +49,7 @@ func (m *linearMemory) Reallocate(n uint64) []byte {
 		return nil
 	}
 	if n > uint64(cap(m.buf)) {
-		ahead := 2 * uint64(cap(m.buf))
-		if m.buf == nil {
-			ahead = 8 * n
-		}
-		grown := make([]byte, n, min(m.limit, max(n, ahead)))
+		grown := make([]byte, n, min(m.limit, max(n, 2*uint64(cap(m.buf)))))
 		for at := 0; at < len(m.buf); at += piece { // a copy cannot be interrupted
 			copy(grown[at:], m.buf[at:min(at+piece, len(m.buf))])
 		}
