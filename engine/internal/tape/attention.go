@@ -40,8 +40,14 @@ type attention[T kernel.Float] struct {
 	layer, last                              int  // its place among the attentions of the plan, and that of the last one
 }
 
-// job is the attention of a block of queries of one head of one sequence.
+// job is the attention of a block of queries [lo, hi) of one head of one sequence:
+// what a worker takes at a time, or one tile of that.
 type job struct{ sequence, head, lo, hi int }
+
+// tile returns the tile of a job that begins at query lo.
+func (j job) tile(lo int) job {
+	return job{sequence: j.sequence, head: j.head, lo: lo, hi: min(lo+tileRows, j.hi)}
+}
 
 // attention makes node i ready.
 func (p *planner[T]) attention(i int, captures bool) *attention[T] {
@@ -343,32 +349,32 @@ func (a *attention[T]) attend(r *Runner[T], s *scratch[T], j job, in []int, to i
 	vals := a.valuesOf(r, in, kv, t, j.sequence)
 	s.values.Stack(a.ev, 1, vals...)
 	for lo := j.lo; lo < j.hi; lo += tileRows {
-		hi := min(lo+tileRows, j.hi)
-		keys := a.scores(r, s, t, j, lo, hi, in)
-		a.normalise(r, s, t, j, lo, hi, keys)
+		j := j.tile(lo)
+		keys := a.scores(r, s, t, j, in)
+		a.normalise(r, s, t, j, keys)
 		z := r.matrix(to)[(first+lo)*a.zWidth+j.head*a.ev:]
-		s.values.Multiply(z, a.zWidth, s.scores, s.width(t), hi-lo, keys, a.ev, false)
+		s.values.Multiply(z, a.zWidth, s.scores, s.width(t), j.hi-lo, keys, a.ev, false)
 		// A value that is not finite reaches every query, as 0·NaN is NaN.
 		if square := kernel.Dot(z[:a.ev], z[:a.ev]); square-square != 0 {
-			a.contain(r, s, t, j, lo, hi, keys, z)
+			a.contain(r, s, t, j, keys, z)
 			s.values.Stack(a.ev, 1, vals...)
 		}
 	}
 }
 
-// contain computes z again for those queries [lo, hi) of a job that see none of
-// the keys whose values are not finite, with 0 in place of these. It leaves them
-// so in s.values.
-func (a *attention[T]) contain(r *Runner[T], s *scratch[T], t *tile, j job, lo, hi, keys int, z []T) {
+// contain computes z again for those queries of a tile that see none of the keys
+// whose values are not finite, with 0 in place of these. It leaves them so in
+// s.values.
+func (a *attention[T]) contain(r *Runner[T], s *scratch[T], t *tile, j job, keys int, z []T) {
 	s.blank = s.values.Blank(s.blank[:0], keys)
 	if len(s.blank) == 0 {
 		return
 	}
-	for i := lo; i < hi; i++ {
-		position, weights := a.at(r, j, i), s.scores[(i-lo)*s.width(t):]
+	for i := j.lo; i < j.hi; i++ {
+		position, weights := a.at(r, j, i), s.scores[(i-j.lo)*s.width(t):]
 		sees := func(key int) bool { return weights[key] != 0 || a.visible(s, t, position, key) }
 		if !slices.ContainsFunc(s.blank, sees) {
-			s.values.Multiply(z[(i-lo)*a.zWidth:], a.zWidth, weights, s.width(t), 1, keys, a.ev, false)
+			s.values.Multiply(z[(i-j.lo)*a.zWidth:], a.zWidth, weights, s.width(t), 1, keys, a.ev, false)
 		}
 	}
 }
@@ -380,7 +386,7 @@ func (s *scratch[T]) width(t *tile) int { return whole(t.visible) }
 func (a *attention[T]) packKeys(r *Runner[T], s *scratch[T], t *tile, j job, kv int, in []int) {
 	s.keys.Transpose(a.e, T(a.Factor), a.keysOf(r, in, kv, t, j.sequence)...)
 	if a.Relative != nil {
-		s.relative.Transpose(a.e, T(a.Factor), a.relatives(r, t, j.head, in[3]))
+		s.relative.Transpose(a.e, T(a.Factor), a.relatives(r, t, j.head, in[relativeInput]))
 	}
 	s.scores = grow(s.scores, tileRows*s.width(t))
 }
@@ -393,27 +399,27 @@ func (a *attention[T]) relatives(r *Runner[T], t *tile, head, b int) kernel.Rows
 	return kernel.Rows[T]{Data: r.matrix(b)[from*width+head*a.e:], Stride: width, N: t.keys + t.length - 1}
 }
 
-// scores computes what enters the softmax, for the queries [lo, hi) of a job,
-// and returns the number of keys in the panels that any of them sees.
-func (a *attention[T]) scores(r *Runner[T], s *scratch[T], t *tile, j job, lo, hi int, in []int) int {
+// scores computes what enters the softmax, for the queries of a tile, and returns
+// the number of keys in the panels that any of them sees.
+func (a *attention[T]) scores(r *Runner[T], s *scratch[T], t *tile, j job, in []int) int {
 	set := &r.sets[a.queries]
 	first := set.starts[j.sequence]
-	rows, ld := hi-lo, s.width(t)
+	rows, ld := j.hi-j.lo, s.width(t)
 	keys := 0
-	for i := lo; i < hi; i++ {
+	for i := j.lo; i < j.hi; i++ {
 		_, end := a.sees(s, t, set.position(j.sequence, first+i))
 		keys = max(keys, end)
 	}
 	if a.Uniform || a.inspects() {
 		keys = t.visible
 	}
-	q := r.matrix(in[0])[(first+lo)*a.queryWidth+j.head*a.e:]
+	q := r.matrix(in[0])[(first+j.lo)*a.queryWidth+j.head*a.e:]
 	if a.Relative == nil {
 		s.keys.Multiply(s.scores, ld, q, a.queryWidth, rows, a.e, keys, false)
 	} else {
-		a.relativeScores(r, s, t, j, lo, hi, q)
+		a.relativeScores(r, s, t, j, q)
 	}
-	a.mask(r, s, t, j, lo, hi, keys)
+	a.mask(r, s, t, j, keys)
 	return keys
 }
 
@@ -424,29 +430,29 @@ func (a *attention[T]) inspects() bool {
 
 // relativeScores computes Factor·[(q + Content)·k + (q + Position)·r_{i−j} +
 // (q + Segment)·s_ij].
-func (a *attention[T]) relativeScores(r *Runner[T], s *scratch[T], t *tile, j job, lo, hi int, q []T) {
-	rows, ld := hi-lo, s.width(t)
+func (a *attention[T]) relativeScores(r *Runner[T], s *scratch[T], t *tile, j job, q []T) {
+	rows, ld := j.hi-j.lo, s.width(t)
 	span := t.keys + t.length - 1
 	s.biased, s.term = grow(s.biased, rows*a.e), grow(s.term, rows*span)
 	a.bias(s, q, rows, a.content[j.head*a.e:])
 	s.keys.Multiply(s.scores, ld, s.biased, a.e, rows, a.e, t.keys, false)
-	a.copyOut(r, arch.Content, s, t, j, lo, hi, 1/a.Factor)
+	a.copyOut(r, arch.Content, s, t, j, 1/a.Factor)
 	a.bias(s, q, rows, a.position[j.head*a.e:])
 	s.relative.Multiply(s.term, span, s.biased, a.e, rows, a.e, span, false)
-	a.copyTerm(r, arch.Position, j, t, lo, hi, func(i, key int) T { return s.term[(i-lo)*span+a.shift(r, t, j, i)+key] / T(a.Factor) })
-	for i := lo; i < hi; i++ {
-		at := (i-lo)*span + a.shift(r, t, j, i)
-		kernel.Add(s.scores[(i-lo)*ld:(i-lo)*ld+t.keys], s.term[at:at+t.keys])
+	a.copyTerm(r, arch.Position, j, t, func(i, key int) T { return s.term[(i-j.lo)*span+a.shift(r, t, j, i)+key] / T(a.Factor) })
+	for i := j.lo; i < j.hi; i++ {
+		at := (i-j.lo)*span + a.shift(r, t, j, i)
+		kernel.Add(s.scores[(i-j.lo)*ld:(i-j.lo)*ld+t.keys], s.term[at:at+t.keys])
 	}
 	if r.batch.TypeIDs == nil {
 		return
 	}
 	a.bias(s, q, rows, a.segment[j.head*a.e:])
 	var value [2]T
-	for i := lo; i < hi; i++ {
+	for i := j.lo; i < j.hi; i++ {
 		for k := range value {
 			vector := a.segments[(k*a.Heads+j.head)*a.e:][:a.e]
-			value[k] = T(a.Factor) * kernel.Dot(s.biased[(i-lo)*a.e:(i-lo+1)*a.e], vector)
+			value[k] = T(a.Factor) * kernel.Dot(s.biased[(i-j.lo)*a.e:(i-j.lo+1)*a.e], vector)
 		}
 		own := a.typeOf(r, t, j, t.memory+a.at(r, j, i))
 		for key := range t.keys {
@@ -454,16 +460,16 @@ func (a *attention[T]) relativeScores(r *Runner[T], s *scratch[T], t *tile, j jo
 			if a.typeOf(r, t, j, key) != own {
 				other = 1
 			}
-			s.scores[(i-lo)*ld+key] += value[other]
+			s.scores[(i-j.lo)*ld+key] += value[other]
 		}
 	}
-	a.copyTerm(r, arch.Segment, j, t, lo, hi, func(i, key int) T {
+	a.copyTerm(r, arch.Segment, j, t, func(i, key int) T {
 		other := 0
 		if a.typeOf(r, t, j, key) != a.typeOf(r, t, j, t.memory+a.at(r, j, i)) {
 			other = 1
 		}
 		vector := a.segments[(other*a.Heads+j.head)*a.e:][:a.e]
-		return kernel.Dot(s.biased[(i-lo)*a.e:(i-lo+1)*a.e], vector)
+		return kernel.Dot(s.biased[(i-j.lo)*a.e:(i-j.lo+1)*a.e], vector)
 	})
 }
 
@@ -499,12 +505,12 @@ func (a *attention[T]) bias(s *scratch[T], q []T, rows int, vector []T) {
 
 // mask sets the scores of the keys that a query does not see to −Inf, for the
 // first keys of the panels.
-func (a *attention[T]) mask(r *Runner[T], s *scratch[T], t *tile, j job, lo, hi, keys int) {
+func (a *attention[T]) mask(r *Runner[T], s *scratch[T], t *tile, j job, keys int) {
 	never := T(math.Inf(-1))
 	ld := s.width(t)
-	for i := lo; i < hi; i++ {
+	for i := j.lo; i < j.hi; i++ {
 		position := a.at(r, j, i)
-		row := s.scores[(i-lo)*ld:][:keys]
+		row := s.scores[(i-j.lo)*ld:][:keys]
 		from, to := a.sees(s, t, position)
 		for k := 0; k < from; k++ {
 			row[k] = never
@@ -525,13 +531,13 @@ func (a *attention[T]) mask(r *Runner[T], s *scratch[T], t *tile, j job, lo, hi,
 
 // normalise turns the scores of a tile into the pattern, with what the request
 // does to either.
-func (a *attention[T]) normalise(r *Runner[T], s *scratch[T], t *tile, j job, lo, hi, keys int) {
+func (a *attention[T]) normalise(r *Runner[T], s *scratch[T], t *tile, j job, keys int) {
 	ld := s.width(t)
-	a.change(r, a.edits[arch.Scores], s.scores, s, t, j, lo, hi)
-	a.copyOut(r, arch.Scores, s, t, j, lo, hi, 1)
-	a.softmax(s, ld, hi-lo, keys)
-	a.change(r, a.edits[arch.Pattern], s.scores, s, t, j, lo, hi)
-	a.copyOut(r, arch.Pattern, s, t, j, lo, hi, 1)
+	a.change(r, a.edits[arch.Scores], s.scores, s, t, j)
+	a.copyOut(r, arch.Scores, s, t, j, 1)
+	a.softmax(s, ld, j.hi-j.lo, keys)
+	a.change(r, a.edits[arch.Pattern], s.scores, s, t, j)
+	a.copyOut(r, arch.Pattern, s, t, j, 1)
 }
 
 // softmax turns rows of scores into weights. It leaves the rows whose weights do

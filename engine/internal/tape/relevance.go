@@ -118,16 +118,14 @@ func (p *planner[T]) sumRelevance(n *node, in []int, ry int) {
 // attentionRelevance adds the step that passes the relevance of attention on to
 // queries, keys and values.
 func (p *planner[T]) attentionRelevance(i int, in []int, rz int) {
-	n, z := &p.nodes[i], p.value[i]
-	a := p.attention(i, false)
-	var to []int
+	n, a := &p.nodes[i], p.attention(i, false)
+	w := wayBack{in: in, dz: rz, z: p.value[i]}
 	for _, x := range n.in {
-		to = append(to, p.buffer(p.nodes[x].rows, p.nodes[x].width))
+		w.to = append(w.to, p.buffer(p.nodes[x].rows, p.nodes[x].width))
 	}
-	// What the sum of the scores and the mask, which is all zeros, comes to: of
-	// each query and head the relevance that stays, and that which is lost.
-	sums := p.buffer(n.rows, 2*a.Heads)
-	p.whole(append(slices.Clone(to), sums), append(slices.Clone(in), z, rz), func(ctx context.Context, r *Runner[T]) error {
+	// What the sum of the scores and the mask, which is all zeros, comes to.
+	w.sums = p.buffer(n.rows, 2*a.Heads)
+	p.whole(append(slices.Clone(w.to), w.sums), append(slices.Clone(in), w.z, rz), func(ctx context.Context, r *Runner[T]) error {
 		r.jobs = r.jobs[:0]
 		for seq := range r.batch.Sequences() {
 			for kv := range a.KeyHeads {
@@ -135,18 +133,18 @@ func (p *planner[T]) attentionRelevance(i int, in []int, rz int) {
 			}
 		}
 		return r.jobsOver(ctx, func(worker int, j job) {
-			a.shareBack(r, &r.scratch[worker], j.sequence, j.head, in, z, rz, to, sums)
+			a.shareBack(r, &r.scratch[worker], j.sequence, j.head, w)
 		})
 	})
 	p.steps[len(p.steps)-1].lasting = len(a.gradients) > 0
-	p.whole(to[:2], []int{to[0], to[1], sums}, func(ctx context.Context, r *Runner[T]) error {
+	p.whole(w.to[:2], []int{w.to[0], w.to[1], w.sums}, func(ctx context.Context, r *Runner[T]) error {
 		for seq := range r.batch.Sequences() {
 			span := func(b int) []T {
 				starts := r.sets[r.plan.buffers[b].rows].starts
 				return r.span(b, starts[seq], starts[seq+1])
 			}
 			kept, lost := 0.0, 0.0
-			for i, v := range span(sums) {
+			for i, v := range span(w.sums) {
 				if i%2 == 0 {
 					kept += float64(v)
 				} else {
@@ -154,12 +152,12 @@ func (p *planner[T]) attentionRelevance(i int, in []int, rz int) {
 				}
 			}
 			factor := T(kernel.Share(kept, 0, kept+lost))
-			kernel.Scale(span(to[0]), factor)
-			kernel.Scale(span(to[1]), factor)
+			kernel.Scale(span(w.to[0]), factor)
+			kernel.Scale(span(w.to[1]), factor)
 		}
 		return ctx.Err()
 	})
-	for j, b := range to {
+	for j, b := range w.to {
 		if x := n.in[j]; p.wanted[x] {
 			p.give(x, b)
 		}
@@ -167,7 +165,7 @@ func (p *planner[T]) attentionRelevance(i int, in []int, rz int) {
 }
 
 // shareBack computes the relevances of one key head of one sequence.
-func (a *attention[T]) shareBack(r *Runner[T], s *scratch[T], seq, kv int, in []int, z, rz int, to []int, sums int) {
+func (a *attention[T]) shareBack(r *Runner[T], s *scratch[T], seq, kv int, w wayBack) {
 	t := a.look(r, s, seq)
 	set := &r.sets[a.queries]
 	first, n := set.starts[seq], set.starts[seq+1]-set.starts[seq]
@@ -175,7 +173,7 @@ func (a *attention[T]) shareBack(r *Runner[T], s *scratch[T], seq, kv int, in []
 	clear(s.dkeys)
 	clear(s.dvalues)
 	if t.visible > 0 {
-		keys, values := a.keysOf(r, in, kv, t, seq), a.valuesOf(r, in, kv, t, seq)
+		keys, values := a.keysOf(r, w.in, kv, t, seq), a.valuesOf(r, w.in, kv, t, seq)
 		s.keyRows.Stack(a.e, 1, keys...)
 		s.valueColumns.Transpose(a.ev, 1, values...)
 	}
@@ -183,38 +181,38 @@ func (a *attention[T]) shareBack(r *Runner[T], s *scratch[T], seq, kv int, in []
 	for h := kv * group; h < (kv+1)*group; h++ {
 		if t.visible == 0 {
 			for i := range n {
-				clear(r.row(to[0], first+i)[h*a.e : (h+1)*a.e])
-				clear(r.row(sums, first+i)[2*h : 2*h+2])
+				clear(r.row(w.to[0], first+i)[h*a.e : (h+1)*a.e])
+				clear(r.row(w.sums, first+i)[2*h : 2*h+2])
 			}
 			continue
 		}
 		j := job{sequence: seq, head: h, lo: 0, hi: n}
-		a.packKeys(r, s, t, j, kv, in)
+		a.packKeys(r, s, t, j, kv, w.in)
 		for lo := 0; lo < n; lo += tileRows {
-			a.shareTile(r, s, t, j, lo, min(lo+tileRows, n), in, z, rz, to, sums)
+			a.shareTile(r, s, t, j.tile(lo), w)
 		}
 	}
 	lo := r.sets[a.keys].starts[seq]
 	for key := range t.keys {
 		ks, vs := kv*a.e, kv*a.ev
-		rk, rv := r.row(to[1], lo+key)[ks:ks+a.e], r.row(to[2], lo+key)[vs:vs+a.ev]
+		rk, rv := r.row(w.to[1], lo+key)[ks:ks+a.e], r.row(w.to[2], lo+key)[vs:vs+a.ev]
 		if t.leavesOut(key) {
 			clear(rk)
 			clear(rv)
 			continue
 		}
 		at := s.place(t, key)
-		halfOf(rk, r.row(in[1], lo+key)[ks:ks+a.e], s.dkeys[at*a.e:])
-		halfOf(rv, r.row(in[2], lo+key)[vs:vs+a.ev], s.dvalues[at*a.ev:])
+		halfOf(rk, r.row(w.in[1], lo+key)[ks:ks+a.e], s.dkeys[at*a.e:])
+		halfOf(rv, r.row(w.in[2], lo+key)[vs:vs+a.ev], s.dvalues[at*a.ev:])
 	}
 }
 
-// shareTile adds the shares of the queries [lo, hi) of a head to those of its keys
-// and values, and computes the relevances of the queries.
-func (a *attention[T]) shareTile(r *Runner[T], s *scratch[T], t *tile, j job, lo, hi int, in []int, z, rz int, to []int, sums int) {
+// shareTile adds the shares of the queries of a tile to those of its keys and
+// values, and computes the relevances of the queries.
+func (a *attention[T]) shareTile(r *Runner[T], s *scratch[T], t *tile, j job, w wayBack) {
 	first := r.sets[a.queries].starts[j.sequence]
-	rows, ld := hi-lo, s.width(t)
-	keys := a.scores(r, s, t, j, lo, hi, in)
+	rows, ld := j.hi-j.lo, s.width(t)
+	keys := a.scores(r, s, t, j, w.in)
 	s.pattern = grow(s.pattern, len(s.scores))
 	scores, pattern := s.pattern, s.scores
 	copy(scores, s.scores)
@@ -222,8 +220,8 @@ func (a *attention[T]) shareTile(r *Runner[T], s *scratch[T], t *tile, j job, lo
 	// S = R/Z of the heads' output, then of patterns and values.
 	s.quotients = grow(s.quotients, rows*a.ev)
 	for i := range rows {
-		columns := func(b int) []T { return r.row(b, first+lo+i)[j.head*a.ev : (j.head+1)*a.ev] }
-		kernel.Divide(s.quotients[i*a.ev:(i+1)*a.ev], columns(rz), columns(z))
+		columns := func(b int) []T { return r.row(b, first+j.lo+i)[j.head*a.ev : (j.head+1)*a.ev] }
+		kernel.Divide(s.quotients[i*a.ev:(i+1)*a.ev], columns(w.dz), columns(w.z))
 	}
 	s.outRows.Stack(a.ev, 1, kernel.Rows[T]{Data: s.quotients, Stride: a.ev, N: rows})
 	s.outRows.MultiplyTransposed(s.dvalues, a.ev, pattern, ld, keys, rows, a.ev, true)
@@ -233,8 +231,8 @@ func (a *attention[T]) shareTile(r *Runner[T], s *scratch[T], t *tile, j job, lo
 		row := s.dscores[i*ld : i*ld+keys]
 		halfOf(row, pattern[i*ld:], row)
 	}
-	a.copyScoresGradient(r, arch.Pattern, 1, s, t, j, lo, hi, keys)
-	a.copyScoresGradient(r, arch.Scores, 1, s, t, j, lo, hi, keys)
+	a.copyScoresGradient(r, arch.Pattern, 1, s, t, j, keys)
+	a.copyScoresGradient(r, arch.Scores, 1, s, t, j, keys)
 	// What the scores have of their sum with the mask. S = R/Z of them before
 	// their factor, then of queries and keys.
 	for i := range rows {
@@ -245,14 +243,14 @@ func (a *attention[T]) shareTile(r *Runner[T], s *scratch[T], t *tile, j job, lo
 			}
 		}
 		kept, lost := kernel.Keep(row, row, score)
-		sum := r.row(sums, first+lo+i)[2*j.head : 2*j.head+2]
+		sum := r.row(w.sums, first+j.lo+i)[2*j.head : 2*j.head+2]
 		sum[0], sum[1] = T(kept), T(lost)
 		kernel.Scale(score, T(1/a.Factor))
 		kernel.Divide(row, row, score)
 	}
-	rq := r.matrix(to[0])[(first+lo)*a.queryWidth+j.head*a.e:]
+	rq := r.matrix(w.to[0])[(first+j.lo)*a.queryWidth+j.head*a.e:]
 	s.keyRows.Multiply(rq, a.queryWidth, s.dscores, ld, rows, keys, a.e, false)
-	q := r.matrix(in[0])[(first+lo)*a.queryWidth+j.head*a.e:]
+	q := r.matrix(w.in[0])[(first+j.lo)*a.queryWidth+j.head*a.e:]
 	for i := range rows {
 		row := rq[i*a.queryWidth:][:a.e]
 		halfOf(row, q[i*a.queryWidth:], row)

@@ -21,7 +21,7 @@ type tileEdit struct {
 }
 
 // copyOut copies a tile to what captures a stage.
-func (a *attention[T]) copyOut(r *Runner[T], stage arch.Stage, s *scratch[T], t *tile, j job, lo, hi int, factor float64) {
+func (a *attention[T]) copyOut(r *Runner[T], stage arch.Stage, s *scratch[T], t *tile, j job, factor float64) {
 	if len(a.captures[stage]) == 0 {
 		return
 	}
@@ -30,11 +30,11 @@ func (a *attention[T]) copyOut(r *Runner[T], stage arch.Stage, s *scratch[T], t 
 		absent = T(math.Inf(-1))
 	}
 	ld := s.width(t)
-	a.copyTerm(r, stage, j, t, lo, hi, func(i, key int) T {
+	a.copyTerm(r, stage, j, t, func(i, key int) T {
 		if t.leavesOut(key) {
 			return absent
 		}
-		v := s.scores[(i-lo)*ld+s.place(t, key)]
+		v := s.scores[(i-j.lo)*ld+s.place(t, key)]
 		if factor != 1 {
 			v *= T(factor)
 		}
@@ -42,17 +42,16 @@ func (a *attention[T]) copyOut(r *Runner[T], stage arch.Stage, s *scratch[T], t 
 	})
 }
 
-// copyTerm copies the values of queries [lo, hi) of a job to what captures a
-// stage.
-func (a *attention[T]) copyTerm(r *Runner[T], stage arch.Stage, j job, t *tile, lo, hi int, value func(i, key int) T) {
+// copyTerm copies the values of the queries of a tile to what captures a stage.
+func (a *attention[T]) copyTerm(r *Runner[T], stage arch.Stage, j job, t *tile, value func(i, key int) T) {
 	for _, v := range a.captures[stage] {
-		a.copyView(r, v, r.out.Values[v.index], j, t, lo, hi, value)
+		a.copyView(r, v, r.out.Values[v.index], j, t, value)
 	}
 }
 
-// copyView copies the selected values of queries [lo, hi) of a job.
-func (a *attention[T]) copyView(r *Runner[T], v tileView, out result.Activation, j job, t *tile, lo, hi int, value func(i, key int) T) {
-	a.visit(r, v, j, t, lo, hi, func(i, at, first, end, sequence int) {
+// copyView copies the selected values of the queries of a tile.
+func (a *attention[T]) copyView(r *Runner[T], v tileView, out result.Activation, j job, t *tile, value func(i, key int) T) {
+	a.visit(r, v, j, t, func(i, at, first, end, sequence int) {
 		dst := values[T](out.Sequences[sequence])[at:]
 		for key := first; key < end; key++ {
 			dst[key-first] = value(i, key)
@@ -60,9 +59,9 @@ func (a *attention[T]) copyView(r *Runner[T], v tileView, out result.Activation,
 	})
 }
 
-// visit calls f for each query of [lo, hi) that a view selects, with where its
+// visit calls f for each query of a tile that a view selects, with where its
 // values begin in the selection and the keys [first, end) that are selected.
-func (a *attention[T]) visit(r *Runner[T], v tileView, j job, t *tile, lo, hi int, f func(i, at, first, end, sequence int)) {
+func (a *attention[T]) visit(r *Runner[T], v tileView, j job, t *tile, f func(i, at, first, end, sequence int)) {
 	sequence := r.batch.Sequence(j.sequence)
 	ranges := v.sel.Ranges
 	if from, to := ranges[0].Bounds(len(r.out.Starts) - 1); sequence < from || sequence >= to {
@@ -83,7 +82,7 @@ func (a *attention[T]) visit(r *Runner[T], v tileView, j job, t *tile, lo, hi in
 			f(i, ((j.head-h0)*(q1-q0)+place-q0)*(end-first), first, end, sequence)
 		}
 	}
-	for i := lo; i < hi; i++ {
+	for i := j.lo; i < j.hi; i++ {
 		position := a.at(r, j, i)
 		if !v.targets {
 			put(i, position)
@@ -102,11 +101,11 @@ func (a *attention[T]) visit(r *Runner[T], v tileView, j job, t *tile, lo, hi in
 // keys that a query sees, and takes the place of the selected ones among them:
 // what other edits show is left as it is. Scores of −Inf, those of hidden keys,
 // are not scaled.
-func (a *attention[T]) change(r *Runner[T], edits []tileEdit, x []T, s *scratch[T], t *tile, j job, lo, hi int) {
+func (a *attention[T]) change(r *Runner[T], edits []tileEdit, x []T, s *scratch[T], t *tile, j job) {
 	ld := s.width(t)
 	for _, e := range edits {
-		a.visit(r, e.tileView, j, t, lo, hi, func(i, at, first, end, sequence int) {
-			row := x[(i-lo)*ld:]
+		a.visit(r, e.tileView, j, t, func(i, at, first, end, sequence int) {
+			row := x[(i-j.lo)*ld:]
 			if e.edit.Op == point.Mean {
 				average(row[:t.keys], first, end, a.seenBy(r, s, t, j, i))
 				return
