@@ -27,7 +27,7 @@ type assessment struct {
 	methods     []string
 	params      []string
 	corpus      string
-	sample      int
+	some        int // --texts
 	scores      string
 	preset      string
 	measures    []string
@@ -83,7 +83,7 @@ captum. A text that is longer than the model reads is read in windows, whose
 outputs, weighted by their tokens, add up to that of the text.`,
 		Example: examples(
 			`xai eval "A gripping, beautifully shot film."`, "is the default method faithful to the default model here?",
-			`xai eval --corpus reviews.jsonl --sample 20 -M lime -M lime:num_samples=200,fill=delete`, "two settings of a method over 20 texts",
+			`xai eval --corpus reviews.jsonl --texts 20 -M lime -M lime:num_samples=200,fill=delete`, "two settings of a method over 20 texts",
 			`xai eval --corpus eraser-movies.jsonl --measures plausibility -M lime --format csv`, "against human rationales",
 			`xai explain "Not bad at all." --format json -o x.json && xai eval --scores x.json`, "an explanation that is there already",
 			`xai eval "Not bad at all." --scores scores.json --units token --preset ferret`, "scores of another tool, by ferret's conventions",
@@ -96,7 +96,7 @@ outputs, weighted by their tokens, add up to that of the text.`,
 	f.StringArrayVarP(&e.params, "param", "p", nil, "parameter of the method as `KEY=VALUE`, where there is one method; may be repeated")
 	e.source.flags(cmd, false)
 	f.StringVar(&e.corpus, "corpus", "", "evaluate on the texts of this `FILE`, a JSON object a line; - is standard input")
-	f.Var(natural{&e.sample}, "sample", "draw that many texts of the corpus by the seed; 0 takes all")
+	f.Var(natural{&e.some}, "texts", "evaluate on N texts of the corpus, which the seed draws; 0 takes all")
 	f.StringVar(&e.scores, "scores", "", "measure the scores in this `FILE`: an explanation, or a list of numbers, for each text")
 	f.Var(choice{&e.preset, evaluation.Presets}, "preset", "conventions of a reference (default: "+evaluation.Presets[0]+")")
 	f.StringSliceVar(&e.measures, "measures", nil, "`GROUPS` of measures: "+strings.Join(evaluation.Groups, ", ")+" (default: the preset's)")
@@ -344,8 +344,8 @@ func (e *assessment) texts(cmd *cobra.Command, args []string) ([]evaluation.Text
 		}
 		texts[i].Given, texts[i].Scores = s.Given, s.List
 	}
-	if e.sample > 0 {
-		texts = evaluation.Sample(texts, e.sample, e.seed)
+	if e.some > 0 {
+		texts = evaluation.Sample(texts, e.some, e.seed)
 	}
 	return texts, nil
 }

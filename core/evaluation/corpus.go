@@ -181,6 +181,9 @@ func parseLine(data []byte, documents fs.FS) (Text, string) {
 	if err := json.Unmarshal(data, &k); err != nil {
 		return Text{}, "it is no such object: " + problem(err)
 	}
+	if key := twice(data); key != "" {
+		return Text{}, "it says " + strconv.Quote(key) + " twice: keep one of them"
+	}
 	if k.Annotation != nil && k.Text == nil {
 		return parseAnnotation(data, documents)
 	}
@@ -235,6 +238,7 @@ func (l *line) mark(t *Text) string {
 		return true
 	}
 	const outside = "its rationale lies outside of the text"
+	within := func(at int) bool { return at == len(t.Input.Text) || utf8.RuneStart(t.Input.Text[at]) }
 	for _, list := range []*[][]int{l.Bytes, l.Runes} {
 		if list == nil {
 			continue
@@ -245,6 +249,9 @@ func (l *line) mark(t *Text) string {
 			}
 			if !add(r[0], r[1], list == l.Runes) {
 				return outside
+			}
+			if list == l.Bytes && !(within(r[0]) && within(r[1])) {
+				return fmt.Sprintf(`its rationale [%d, %d] cuts a character in two: give offsets in bytes, or those in characters as "rationale_runes"`, r[0], r[1])
 			}
 		}
 	}
@@ -263,6 +270,60 @@ func (l *line) mark(t *Text) string {
 		}
 	}
 	return ""
+}
+
+// inner are the keys of what evidences hold, in both forms of a line.
+var inner = []string{"start", "end", "text", "docid", "start_token", "end_token"}
+
+// twice returns a key that is read and that an object of a line has more than once,
+// in whatever case, of which package json would take the last; "" where there is
+// none. The line is valid JSON.
+func twice(data []byte) string {
+	type level struct {
+		object, value bool // it is one, and what comes next in it is a value
+		read          []string
+		seen          []string
+	}
+	var levels []level
+	var next []string // the keys that are read in what comes next
+	for d := json.NewDecoder(bytes.NewReader(data)); ; {
+		token, err := d.Token()
+		if err != nil {
+			return ""
+		}
+		mark, _ := token.(json.Delim)
+		if mark == '}' || mark == ']' {
+			if levels = levels[:len(levels)-1]; len(levels) == 0 {
+				return ""
+			}
+			continue
+		}
+		if n := len(levels); n > 0 && levels[n-1].object {
+			in := &levels[n-1]
+			if in.value = !in.value; in.value {
+				next = nil
+				i := slices.IndexFunc(in.read, func(k string) bool { name, _ := token.(string); return strings.EqualFold(k, name) })
+				if i < 0 {
+					continue
+				}
+				key := in.read[i]
+				if slices.Contains(in.seen, key) {
+					return key
+				}
+				if in.seen = append(in.seen, key); n == 1 && key == "evidences" {
+					next = inner
+				}
+				continue
+			}
+		} else if n == 0 {
+			next = slices.Concat(keys, []string{"annotation_id", "classification", "docids"})
+		} else {
+			next = levels[n-1].read
+		}
+		if mark == '{' || mark == '[' {
+			levels = append(levels, level{object: mark == '{', read: next})
+		}
+	}
 }
 
 // unknownKeys returns the keys of a line that mean nothing, in order; none of a line

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -536,7 +537,8 @@ func TestReadCorpus(t *testing.T) {
 
 {"id": "b", "text": "größer ist gut", "rationale_runes": [[11, 14]], "target": "POSITIVE", "other": {}}
 {"text": "größer ist gut", "evidences": [{"start": 11, "end": 14, "text": "gut"}], "scores": [1, 2, 3]}
-{"text": "a", "text_pair": "b", "rationale": []}`), "corpus", nil, nil)
+{"text": "a", "text_pair": "b", "rationale": []}
+{"text": "质量差", "rationale": [[3, 9]], "other": {"text": 1, "text": 2, "Text": [{"id": 1, "id": 2}]}, "more": 1, "more": 2}`), "corpus", nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -548,6 +550,7 @@ func TestReadCorpus(t *testing.T) {
 		{ID: "b", Input: same, Target: "POSITIVE", Marked: true, Ranges: gut},
 		{ID: "4", Input: same, Marked: true, Ranges: gut, Scores: []float64{1, 2, 3}},
 		{ID: "5", Input: core.Input{Text: "a", Pair: &pair}, Marked: true},
+		{ID: "6", Input: core.Input{Text: "质量差"}, Marked: true, Ranges: []Range{{3, 9}}},
 	}
 	if diff := cmp.Diff(want, texts); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -574,6 +577,14 @@ func TestReadCorpus(t *testing.T) {
 		`{"text": "abc"} {}`:                                         "no such object",
 		"{\"text\": \"\xff\"}":                                       "is not UTF-8",
 		`{"id": 7, "text": "a"}` + "\n" + `{"id": "7", "text": "b"}`: `line 2: the id "7" is that of line 1`,
+
+		`{"text": "a"}` + "\n" + `{"text": "b", "label": 1, "label": 2}`:                `line 2: it says "label" twice: keep one of them`,
+		`{"text": "a", "Text": "b"}`:                                                    `it says "text" twice`,
+		`{"text": "abc", "evidences": [{"start": 0, "end": 1, "end": 2}]}`:              `it says "end" twice`,
+		`{"text": "abc", "evidences": [{"start": 0, "end": 1}], "evidences": []}`:       `it says "evidences" twice`,
+		`{"annotation_id": "a", "evidences": [[{"start_token": 0, "START_TOKEN": 1}]]}`: `it says "start_token" twice`,
+		`{"text": "größer", "rationale": [[0, 3]]}`:                                     `line 1: its rationale [0, 3] cuts a character in two: give offsets in bytes, or those in characters as "rationale_runes"`,
+		`{"text": "质量差", "rationale": [[0, 3], [4, 6]]}`:                                "its rationale [4, 6] cuts",
 	} {
 		if _, err := ReadCorpus(strings.NewReader(bad), "corpus", nil, nil); core.KindOf(err) != core.KindInput || !strings.Contains(err.Error(), message) {
 			t.Errorf("%s: %v, want %q", bad, err, message)
@@ -769,7 +780,9 @@ func FuzzReadCorpus(f *testing.F) {
 		}
 		for _, x := range texts {
 			for _, r := range x.Ranges {
-				_ = x.Input.Text[r.Start:r.End]
+				if marked := x.Input.Text[r.Start:r.End]; !utf8.ValidString(marked) {
+					t.Errorf("%q cuts characters of %q in two", marked, x.Input.Text)
+				}
 			}
 		}
 		meanShare(texts)
