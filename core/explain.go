@@ -81,6 +81,11 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 	if err != nil {
 		return nil, err
 	}
+	if r.Steps {
+		if err := s.checkSteps(); err != nil {
+			return nil, err
+		}
+	}
 	clock.lap("encode")
 	ref, err := m.Ref(ctx) // ahead of the run, so that a file that changed costs no work
 	if err != nil {
@@ -111,7 +116,7 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 	if !s.enc.raw {
 		x.Provenance.Units = r.units()
 	}
-	if err := s.complete(ctx, x, result, request, &r, ready.run, clock); err != nil {
+	if err := s.complete(ctx, x, finished{asked: &r, request: request, result: result, run: ready.run, clock: clock}); err != nil {
 		return nil, methodError(info.Name, err)
 	}
 	x.Doubts = doubts(x)
@@ -157,45 +162,58 @@ func (s *session) explanation(request *sdk.Request, result *sdk.Explanation) *Ex
 	}
 }
 
+// finished is a run of a method that has ended, and what runs it again.
+type finished struct {
+	asked   *Request         // of the host
+	request *sdk.Request     // of the method
+	result  *sdk.Explanation // by the method
+	run     runFunc
+	clock   *laps // of all of the runs
+}
+
+// again runs the method once more, on a session whose target has the value.
+func (f *finished) again(ctx context.Context, s *session, value float64) (*sdk.Explanation, error) {
+	request := *f.request
+	request.Target, request.Log = s.describe(value), nil
+	request.Progress = func(int, int) error { return ctx.Err() }
+	e, _, err := f.run(ctx, s, &request)
+	return e, err
+}
+
 // complete fills in the scores, and what else was asked for that takes further runs
 // of the method: the steps of a continuation, the difference to float32, the check
 // of sanity.
-func (s *session) complete(ctx context.Context, x *Explanation, result *sdk.Explanation, request *sdk.Request, r *Request, run runFunc, clock *laps) error {
-	if err := x.fill(result, s, ""); err != nil {
+func (s *session) complete(ctx context.Context, x *Explanation, f finished) error {
+	if err := x.fill(f.result, s, ""); err != nil {
 		return err
 	}
+	r := f.asked
 	same := func(a, b Unit) bool { return slices.Equal(a.Tokens, b.Tokens) }
 	if r.Units != "" && r.Log != nil && !s.enc.raw && !slices.EqualFunc(unitRefs(s.units), x.Input.Units, same) {
 		r.Log(sdk.Warning, "with these settings the method "+r.Method+" cuts the text into units of its own, not those that were asked for ("+r.Units+")")
 	}
 	if r.Steps {
-		if err := s.eachStep(ctx, x, run, request); err != nil {
+		if err := s.eachStep(ctx, x, f.run, f.request); err != nil {
 			return err
 		}
 	}
 	s.count(x.Diagnostics)
-	again := func(s *session, value float64) (*sdk.Explanation, error) {
-		again := *request
-		again.Target, again.Log = s.describe(value), nil
-		again.Progress = func(int, int) error { return ctx.Err() }
-		e, _, err := run(ctx, s, &again)
-		return e, err
-	}
-	clock.begin()
+	again := func(s *session, value float64) (*sdk.Explanation, error) { return f.again(ctx, s, value) }
+	f.clock.begin()
 	if s.model.float32 != nil {
-		changes, err := s.inFloat32(ctx, *r, result, again)
+		changes, err := s.inFloat32(ctx, *r, f.result, again)
 		if err != nil {
 			return err
 		}
 		maps.Copy(x.Diagnostics, changes)
-		clock.lap("float32")
+		f.clock.lap("float32")
 	}
 	if r.Sanity {
 		var err error
-		if x.Sanity, err = s.checkSanity(ctx, *r, result, again); err != nil {
+		if x.Sanity, err = s.checkSanity(ctx, *r, f.result, again); err != nil {
 			return err
 		}
-		clock.lap("sanity")
+		f.clock.lap("sanity")
 	}
 	return nil
 }

@@ -351,6 +351,20 @@ func TestExplainRefuses(t *testing.T) {
 	}
 }
 
+// TestStepsRefusedBeforeTheRun: what has no steps is refused before the method asks
+// the model for anything.
+func TestStepsRefusedBeforeTheRun(t *testing.T) {
+	host := newHost(t, core.Options{})
+	model := open(t, host, "builtin:sentiment-en")
+	_, err := host.Explain(t.Context(), model, core.Request{
+		Input: core.Input{Text: "A gripping film."}, Method: "leave-one-out", Runtime: core.RuntimeNative, Steps: true,
+		Progress: func(done, total int) { t.Errorf("%d of %d rows had been run", done, total) },
+	})
+	if err == nil || core.KindOf(err) != core.KindUsage || !strings.Contains(err.Error(), "only a continuation has steps") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 func TestCloseWaitsAndRefusesAfter(t *testing.T) {
 	host := newHost(t, core.Options{})
 	model := open(t, host, "builtin:sentiment-en")

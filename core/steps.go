@@ -46,17 +46,22 @@ func (t *target) named() string {
 	return t.expr
 }
 
+// checkSteps refuses to explain the steps of a target that has none.
+func (s *session) checkSteps() error {
+	if s.target.kind == sdk.KindContinuation {
+		return nil
+	}
+	hint := "give --target continuation:TEXT, or leave --steps out"
+	if task := s.model.engine.Info().Task; task != arch.CausalLM && task != arch.PermutationLM {
+		hint = "leave --steps out: only language models that write from left to right, and XLNet, have continuations"
+	}
+	return usage("only a continuation has steps, and the target is "+s.target.named(), hint)
+}
+
 // eachStep runs the method once more for each token of a continuation, on the
 // same session, and adds what it returns.
 func (s *session) eachStep(ctx context.Context, x *Explanation, run runFunc, request *sdk.Request) error {
 	whole := s.target
-	if whole.kind != sdk.KindContinuation {
-		hint := "give --target continuation:TEXT, or leave --steps out"
-		if task := s.model.engine.Info().Task; task != arch.CausalLM && task != arch.PermutationLM {
-			hint = "leave --steps out: only language models that write from left to right, and XLNet, have continuations"
-		}
-		return usage("only a continuation has steps, and the target is "+whole.named(), hint)
-	}
 	defer func() { s.target = whole }()
 	for i := range s.suffix {
 		s.target = whole.step(i)
