@@ -74,6 +74,9 @@ func (s *session) begin(ctx context.Context) error {
 		}
 		return err
 	}
+	if q.same(s.target) {
+		return fromItself(s.target.expr)
+	}
 	var key rowKey
 	key, s.scratch = q.key(s.scale.output, s.scratch)
 	values, ok := s.model.cache.get(key)

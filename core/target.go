@@ -120,6 +120,9 @@ func (g grammar) parse(expr string, output sdk.Output) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(s) == 2 && s[0].same(s[1]) {
+		return nil, fromItself(expr)
+	}
 	t := &target{kind: s[0].kind, expr: s[0].expr, label: s[0].label, index: s[0].index, output: output, whole: g.task == arch.SequenceClassification}
 	if output == "" {
 		switch {
@@ -188,6 +191,31 @@ func (s scalar) quoted() string {
 		return strconv.Quote(s.label)
 	}
 	return s.label
+}
+
+// same reports whether another scalar is the same one, however either is written. What
+// is behind a continuation's last token that is read changes nothing of it.
+func (s scalar) same(other scalar) bool {
+	if s.suffix == nil || other.suffix == nil || behind(s.expr) == "" {
+		return slices.Equal(s.suffix, other.suffix) && slices.Equal(s.cells, other.cells)
+	}
+	from, read := s.read()
+	otherFrom, otherRead := other.read()
+	return from == otherFrom && slices.Equal(read, otherRead)
+}
+
+// read returns the tokens of a continuation up to the last that is read, and which the
+// first is that is.
+func (s scalar) read() (from int, tokens []int32) {
+	if s.step < 0 {
+		return 0, s.suffix
+	}
+	return s.step, s.suffix[:s.step+1]
+}
+
+// fromItself refuses a difference that is 0 whatever the model says.
+func fromItself(expr string) error {
+	return usage("the target "+strconv.Quote(strings.TrimSpace(expr))+" takes something from itself, which leaves 0 of any input", "name two that differ, or one alone")
 }
 
 // The most bytes of a target expression: a method may give one, or a receipt.

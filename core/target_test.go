@@ -64,6 +64,9 @@ func TestParseTargetRefuses(t *testing.T) {
 		{"0", "odds", singleLabel, "unknown output"},
 		{"0", sdk.Prob, regression, "no probabilities"},
 		{"0 - nobody", "", singleLabel, "nobody"},
+		{"POSITIVE - positive", "", singleLabel, "takes something from itself"},
+		{" label:NEGATIVE - 0", sdk.Logit, multiLabel, `"label:NEGATIVE - 0" takes`},
+		{"0 - 0", "", regression, "takes something from itself"},
 	}
 	for _, test := range tests {
 		t.Run(test.expr+" "+string(test.output), func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -654,6 +655,12 @@ func TestTargetsRefuse(t *testing.T) {
 	question, text := Input{Text: "what ?", Pair: &pair}, Input{Text: "the film was good"}
 	mlm, xlnet := withWords(t, "bert-mlm", "bert-text", "vocab.txt"), withWords(t, "xlnet-lm", "tok-spm-xlm", "spiece.model")
 	long := Input{Text: strings.Repeat("film ", 200)}
+	last := len(started(t, gpt, Request{Input: text}).enc.tokens) - 1
+	for _, differ := range []string{"step:0: good - step:1: good", "token:5@0 - token:5@-1", "step:1: good - step:1: bad"} {
+		if s := started(t, gpt, Request{Input: text, Target: differ}); s.target.kind != sdk.KindDifference {
+			t.Errorf("%s is a %s", differ, s.target.kind)
+		}
+	}
 	hint := func(err error) string {
 		if e, ok := errors.AsType[*Error](err); ok {
 			return e.Hint
@@ -692,6 +699,12 @@ func TestTargetsRefuse(t *testing.T) {
 		{mlm, Input{Text: strings.Repeat("film ", 4000) + "[MASK]"}, "", KindInput, "behind the"},
 		{gpt, text, "token:5@", KindUsage, "or continuation:TEXT"},
 		{xlnet, text, "token:5@1", KindUsage, "write it as token:ID, or"},
+		{gpt, text, "token:5 - token:5", KindUsage, "takes something from itself, which leaves 0 of any input (name two"},
+		{gpt, text, "token:5@-1 - token:5@" + strconv.Itoa(last), KindUsage, "takes something from itself"},
+		{gpt, text, "continuation: good - continuation: good", KindUsage, "takes something from itself"},
+		{gpt, text, "step:0: good - step:0: good film", KindUsage, "takes something from itself"},
+		{xlnet, text, "token:5 - token:5@-1", KindUsage, "takes something from itself"},
+		{qa, question, "start@3 - start@3", KindUsage, "takes something from itself"},
 	} {
 		_, err := c.model.session(t.Context(), &Request{Input: c.input, Units: UnitsWord, Target: c.target})
 		if err == nil || KindOf(err) != c.kind || !strings.Contains(err.Error()+" ("+hint(err)+")", c.want) {

@@ -71,6 +71,17 @@ func (q question) input() engine.Input {
 	return in
 }
 
+// same reports whether the two parts of a difference are read in the same places: a
+// position that counts from the end may be one that counts from the beginning.
+func (q question) same(t *target) bool {
+	if t.whole || len(t.parts) != 2 || t.parts[0].branch != t.parts[1].branch {
+		return false
+	}
+	spots := q[t.parts[0].branch].spots
+	at := func(a, b int) bool { return spots[a] == spots[b] }
+	return slices.EqualFunc(t.parts[0].cells, t.parts[1].cells, at)
+}
+
 // tokens returns what the rows count for in a block: their tokens, and the marks
 // of what they see.
 func (q question) tokens() int {
