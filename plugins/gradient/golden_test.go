@@ -1,6 +1,7 @@
 package gradient
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -297,12 +298,32 @@ func torchNormal(seed uint64, n int) []float64 {
 	return v
 }
 
+// recordedNoise is the method with noise that was recorded, of each sample.
+type recordedNoise struct {
+	SmoothGrad
+	noise [][]float64
+}
+
+// Explain implements sdk.Method.
+func (m *recordedNoise) Explain(ctx context.Context, model sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
+	s, err := newSmoothing(ctx, model, r)
+	if err != nil {
+		return nil, err
+	}
+	s.noise = func(i int, row []float64) {
+		for j, v := range m.noise[i] {
+			row[j] = s.values[j] + v
+		}
+	}
+	return s.explain(ctx)
+}
+
 // TestGoldenSmoothGrad gives the method the noise of the case. That which the case
 // records is of the reference's run in float32, while its values are of the run in
 // float64, where the same seed gives other noise: how far one is from the other the
 // case says, and so this test holds both.
 func TestGoldenSmoothGrad(t *testing.T) {
-	var m SmoothGrad
+	var m recordedNoise
 	onEach(t, []sdk.Method{&m}, func(t *testing.T, g *reference) {
 		recorded := g.Floats(t, "smoothgrad_noise")
 		drawn := torchNormal(77, len(recorded))
@@ -330,16 +351,35 @@ func TestGoldenSmoothGrad(t *testing.T) {
 	})
 }
 
+// onePlace is the method whose samples are all at one place on the path from the first
+// baseline. Without a place, they are where the method draws them.
+type onePlace struct {
+	GradientSHAP
+	place *float64
+}
+
+// Explain implements sdk.Method.
+func (m *onePlace) Explain(ctx context.Context, model sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
+	w, err := newPaths(ctx, model, r)
+	if err != nil {
+		return nil, err
+	}
+	if m.place != nil {
+		w.base, w.place = func(int) int { return 0 }, func(int) float64 { return *m.place }
+	}
+	return w.explain(ctx)
+}
+
 // TestGoldenGradientSHAP draws the places of the case from its seed.
 func TestGoldenGradientSHAP(t *testing.T) {
-	var m GradientSHAP
+	var m onePlace
 	onEach(t, []sdk.Method{&m}, func(t *testing.T, g *reference) {
 		p := maps.Clone(g.baselines(t)["pad"])
 		p["compat"], p["special"], p["num_samples"] = "captum", "keep", "12"
 		if p["baseline"] == "" {
 			p["baseline"] = "token"
 		}
-		m, g.seed = GradientSHAP{}, 5
+		m.place, g.seed = nil, 5
 		x := g.explain(t, "gradient-shap", p)
 		g.near(t, "gradientshap", detailed(t, x)...)
 		deltas := g.Want(t, "gradientshap.delta")
@@ -350,7 +390,7 @@ func TestGoldenGradientSHAP(t *testing.T) {
 		g.Get(t, "gradientshap.coefficients", &places)
 		p["num_samples"] = "2"
 		for k, want := range deltas {
-			m = GradientSHAP{places: []float64{places[0][k], places[0][k]}, from: []int{0, 0}}
+			m.place = &places[0][k]
 			x := g.explain(t, "gradient-shap", p)
 			golden.Close(t, "delta", []float64{float64(x.Diagnostics["completeness_gap"])}, []float64{want}, g.Outputs["gradientshap.delta"].F32Atol)
 		}

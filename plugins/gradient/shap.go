@@ -14,10 +14,7 @@ import (
 // Sturmfels, Lundberg and Lee, "Improving performance of deep learning models with
 // axiomatic attribution priors and expected gradients", Nature Machine Intelligence
 // 3, 2021. The zero value is ready, and safe for concurrent use.
-type GradientSHAP struct {
-	places []float64 // of each sample, and
-	from   []int     // its baseline, in tests
-}
+type GradientSHAP struct{}
 
 // usualPaths is the default of num_samples.
 const usualPaths = 100
@@ -48,7 +45,33 @@ func (GradientSHAP) Info() sdk.Info {
 // what is linear in α cancels. Their mean is estimated for each baseline by
 // itself, the baselines taking turns. With multiply=false a sample is the gradient
 // alone.
-func (m GradientSHAP) Explain(ctx context.Context, model sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
+func (GradientSHAP) Explain(ctx context.Context, model sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
+	w, err := newPaths(ctx, model, r)
+	if err != nil {
+		return nil, err
+	}
+	return w.explain(ctx)
+}
+
+// paths are the samples, and what they are drawn with.
+type paths struct {
+	*field
+	estimate  *samples
+	most      int // samples
+	each      int // rows of a sample
+	bases     []baseline
+	draw      int             // the baseline that is drawn anew for each sample, −1 for none
+	base      func(k int) int // of sample k
+	place     func(k int) float64
+	random    *num.Rand
+	words     *num.MT19937 // a stream of their own, so that nothing depends on how many are drawn at a time
+	multiply  bool         // gradients by what lies between the baseline and the input
+	deviation float64      // of the noise
+	output    float64      // Σ of the baselines' outputs
+}
+
+// newPaths reads the input and the baselines of a request.
+func newPaths(ctx context.Context, model sdk.Model, r *sdk.Request) (*paths, error) {
 	p := r.Params
 	replay := p.String(paramCompat) == captum
 	if err := drawsAtOnce(p); err != nil {
@@ -88,9 +111,31 @@ func (m GradientSHAP) Explain(ctx context.Context, model sdk.Model, r *sdk.Reque
 		}
 		return nil, invalid("num_samples=" + strconv.Itoa(p.Int("num_samples")) + " is too few for " + strconv.Itoa(strata) + " baselines, each of which takes two: " + hint)
 	}
-	w := m.paths(f, r, bases, draw, n, each, replay)
+	w := &paths{field: f, most: n, each: each, bases: bases, draw: draw, random: num.NewRand(r.Rand), multiply: p.Bool(paramMultiply), deviation: f.deviation()}
+	if draw >= 0 {
+		w.words = num.NewMT19937(w.random.Uint64())
+	}
+	w.base = func(k int) int { return k % len(bases) }
+	w.place = func(int) float64 { return w.random.Float64() }
+	if replay { // NumPy's stream, as captum draws from it
+		stream := num.NewMT19937(r.Seed)
+		order := make([]int64, n)
+		if strata > 1 {
+			order = stream.RandInt(0, int64(strata), n)
+		}
+		w.base = func(k int) int { return int(order[k]) }
+		w.place = func(int) float64 { return stream.Float64() }
+		strata = 1
+	}
+	w.estimate = newSamples(newResult(r, p.String(paramReduce)), smoothMean, n, f.size(), strata)
+	f.total = n * each
+	return w, nil
+}
+
+// explain takes the samples.
+func (w *paths) explain(ctx context.Context) (*sdk.Explanation, error) {
 	var x *sdk.Explanation
-	err = rounds(n, p.Float(game.ParamMaxStderr), func(until int) (largest float64, err error) {
+	err := rounds(w.most, w.request.Params.Float(game.ParamMaxStderr), func(until int) (largest float64, err error) {
 		for w.estimate.n < until && err == nil {
 			err = w.chunk(ctx, until)
 		}
@@ -114,53 +159,8 @@ func (m GradientSHAP) Explain(ctx context.Context, model sdk.Model, r *sdk.Reque
 	} else {
 		w.estimate.result.cancels(x, values)
 	}
-	diagnose(x, "samples", float64(w.estimate.n*each))
+	diagnose(x, "samples", float64(w.estimate.n*w.each))
 	return x, nil
-}
-
-// paths are the samples, and what they are drawn with.
-type paths struct {
-	*field
-	estimate  *samples
-	each      int // rows of a sample
-	bases     []baseline
-	draw      int             // the baseline that is drawn anew for each sample, −1 for none
-	base      func(k int) int // of sample k
-	place     func(k int) float64
-	random    *num.Rand
-	words     *num.MT19937 // a stream of their own, so that nothing depends on how many are drawn at a time
-	multiply  bool         // gradients by what lies between the baseline and the input
-	deviation float64      // of the noise
-	output    float64      // Σ of the baselines' outputs
-}
-
-// paths prepares n samples.
-func (m GradientSHAP) paths(f *field, r *sdk.Request, bases []baseline, draw, n, each int, replay bool) *paths {
-	w := &paths{field: f, each: each, bases: bases, draw: draw, random: num.NewRand(r.Rand), multiply: r.Params.Bool(paramMultiply), deviation: f.deviation()}
-	if draw >= 0 {
-		w.words = num.NewMT19937(w.random.Uint64())
-	}
-	strata := len(bases)
-	w.base = func(k int) int { return k % len(bases) }
-	w.place = func(int) float64 { return w.random.Float64() }
-	if replay { // NumPy's stream, as captum draws from it
-		stream := num.NewMT19937(r.Seed)
-		order := make([]int64, n)
-		if strata > 1 {
-			order = stream.RandInt(0, int64(strata), n)
-		}
-		w.base = func(k int) int { return int(order[k]) }
-		w.place = func(int) float64 { return stream.Float64() }
-		strata = 1
-	}
-	if m.places != nil {
-		w.base = func(k int) int { return m.from[k] }
-		w.place = func(k int) float64 { return m.places[k] }
-		strata = 1
-	}
-	w.estimate = newSamples(newResult(r, r.Params.String(paramReduce)), smoothMean, n, f.size(), strata)
-	f.total = n * each
-	return w
 }
 
 // chunk takes samples until there are so many; not as many at once where the baselines

@@ -16,9 +16,7 @@ import (
 // for Interpretability Methods in Deep Neural Networks", NeurIPS 2019, and Adebayo
 // et al., "Local Explanation Methods for Deep Neural Networks Lack Sensitivity to
 // Parameter Values", 2018. The zero value is ready, and safe for concurrent use.
-type SmoothGrad struct {
-	noise [][]float64 // of each sample, in tests
-}
+type SmoothGrad struct{}
 
 // Info implements sdk.Method.
 func (SmoothGrad) Info() sdk.Info {
@@ -45,7 +43,26 @@ func (SmoothGrad) Info() sdk.Info {
 }
 
 // Explain implements sdk.Method.
-func (m SmoothGrad) Explain(ctx context.Context, model sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
+func (SmoothGrad) Explain(ctx context.Context, model sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
+	s, err := newSmoothing(ctx, model, r)
+	if err != nil {
+		return nil, err
+	}
+	return s.explain(ctx)
+}
+
+// smoothing is the sample of noisy copies, and what it is drawn with.
+type smoothing struct {
+	*field
+	estimate *samples
+	most     int // samples
+	variant  string
+	random   *num.Rand
+	noise    func(i int, row []float64) // writes the input with noise: of a block of samples, sample i
+}
+
+// newSmoothing reads the input of a request.
+func newSmoothing(ctx context.Context, model sdk.Model, r *sdk.Request) (*smoothing, error) {
 	p := r.Params
 	if err := drawsAtOnce(p); err != nil {
 		return nil, err
@@ -61,30 +78,30 @@ func (m SmoothGrad) Explain(ctx context.Context, model sdk.Model, r *sdk.Request
 	if _, err := f.read(ctx, false); err != nil {
 		return nil, err
 	}
-	random, deviation := num.NewRand(r.Rand), f.deviation()
-	how, variant := p.String(paramReduce), p.String("variant")
+	s := &smoothing{field: f, most: n, variant: p.String("variant"), random: num.NewRand(r.Rand)}
+	deviation := f.deviation()
+	s.noise = func(_ int, row []float64) { f.noisy(row, s.random, deviation) }
+	how := p.String(paramReduce)
 	switch {
 	case how != reduceAuto:
-	case variant == smoothMean:
+	case s.variant == smoothMean:
 		how = reduceL2
 	default:
 		how = reduceSum
 	}
-	e := newSamples(newResult(r, how), variant, n, f.size(), 1)
-	e.positive, e.biased = p.Bool("abs"), p.String(paramCompat) == captum
-	e.result.sizes = e.positive || variant != smoothMean
+	s.estimate = newSamples(newResult(r, how), s.variant, n, f.size(), 1)
+	s.estimate.positive, s.estimate.biased = p.Bool("abs"), p.String(paramCompat) == captum
+	s.estimate.result.sizes = s.estimate.positive || s.variant != smoothMean
 	f.total = n
+	return s, nil
+}
+
+// explain takes the sample.
+func (s *smoothing) explain(ctx context.Context) (*sdk.Explanation, error) {
+	e := s.estimate
 	var x *sdk.Explanation
-	err = rounds(n, p.Float(game.ParamMaxStderr), func(until int) (largest float64, err error) {
-		err = f.walk(ctx, until-e.n, func(i int, row []float64) {
-			if m.noise == nil {
-				f.noisy(row, random, deviation)
-				return
-			}
-			for j, v := range m.noise[i] {
-				row[j] = f.values[j] + v
-			}
-		}, func(_ int, gradient []float64) {
+	err := rounds(s.most, s.request.Params.Float(game.ParamMaxStderr), func(until int) (largest float64, err error) {
+		err = s.walk(ctx, until-e.n, s.noise, func(_ int, gradient []float64) {
 			if e.positive {
 				for j, v := range gradient {
 					gradient[j] = math.Abs(v)
@@ -93,7 +110,7 @@ func (m SmoothGrad) Explain(ctx context.Context, model sdk.Model, r *sdk.Request
 			e.add(gradient)
 		})
 		if err == nil {
-			err = random.Err()
+			err = s.random.Err()
 		}
 		if err != nil {
 			return 0, err
@@ -107,7 +124,7 @@ func (m SmoothGrad) Explain(ctx context.Context, model sdk.Model, r *sdk.Request
 	if err := e.diagnose(ctx, x); err != nil {
 		return nil, err
 	}
-	if variant == smoothMean {
+	if s.variant == smoothMean {
 		e.result.cancels(x, e.values(-1))
 	}
 	diagnose(x, "samples", float64(e.n))

@@ -9,9 +9,24 @@ import (
 	"github.com/xai-go/xai/sdk/num"
 )
 
+// recordedPartition is the method over a hierarchy that was recorded.
+type recordedPartition struct {
+	Partition
+	tree *tree
+}
+
+// Explain implements sdk.Method.
+func (p recordedPartition) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
+	g, _, err := textProblem(m, r)
+	if err != nil {
+		return nil, err
+	}
+	return g.owenValues(ctx, r, p.tree)
+}
+
 // PartitionOf returns the method over a hierarchy in scipy's linkage format, without
 // the leaves that are no players.
-func PartitionOf(linkage []float64, players []int64) Partition {
+func PartitionOf(linkage []float64, players []int64) sdk.Method {
 	leaves := len(linkage)/4 + 1
 	node := make([]int, leaves, 2*leaves) // in the tree of players; -1 for none
 	for i := range node {
@@ -29,7 +44,7 @@ func PartitionOf(linkage []float64, players []int64) Partition {
 			node = append(node, t.join(l, r))
 		}
 	}
-	return Partition{tree: t}
+	return recordedPartition{tree: t}
 }
 
 // ReferenceSample returns the masks and weights that the reference draws.

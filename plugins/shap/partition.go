@@ -25,10 +25,7 @@ const (
 
 // Partition computes Owen values over a hierarchy of the text. The zero value is
 // ready, and safe for concurrent use.
-type Partition struct {
-	// tree takes the place of the hierarchy, in a test of a recorded one.
-	tree *tree
-}
+type Partition struct{}
 
 // Info implements sdk.Method.
 func (Partition) Info() sdk.Info {
@@ -57,16 +54,17 @@ func (Partition) Info() sdk.Info {
 }
 
 // Explain implements sdk.Method.
-func (method Partition) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
-	compat := r.Params.String(paramCompat) == compatSHAP
-	g, build, err := textProblem(m, r)
+func (Partition) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Explanation, error) {
+	g, hierarchy, err := textProblem(m, r)
 	if err != nil {
 		return nil, err
 	}
-	t := method.tree
-	if t == nil {
-		t = build()
-	}
+	return g.owenValues(ctx, r, hierarchy())
+}
+
+// owenValues explains by the Owen values over a hierarchy of the players.
+func (g *problem) owenValues(ctx context.Context, r *sdk.Request, t *tree) (*sdk.Explanation, error) {
+	compat := r.Params.String(paramCompat) == compatSHAP
 	o := &owen{
 		problem: g, tree: t, context: r.Params.String("fixed_context"),
 		budget: r.Params.Int(paramMaxEvals), batch: r.Params.Int("batch_size"), counting: compat,
