@@ -200,6 +200,13 @@ func TestSpans(t *testing.T) {
 			t.Errorf("at %v: micro %v, macro %v, want %v", threshold, micro, macro, want)
 		}
 	}
+	// Annotators may mark a stretch twice, and stretches that overlap.
+	truth := []metric.Span{{1, 4}, {4, 7}, {7, 9}, {6, 12}}
+	predicted := []metric.Span{{8, 8}, {2, 4}, {8, 8}, {5, 11}, {5, 9}, {2, 4}}
+	micro, macro = metric.IOUF1([]metric.Match{metric.PartialMatch(truth, predicted, 0.5)})
+	if micro != 0.75 || macro != 0.75 {
+		t.Errorf("of overlapping spans micro is %v and macro %v, and ERASER's are 0.75", micro, macro)
+	}
 	if f1 := metric.TokenF1(parse("xx.."), parse(".xx.")); f1 != 0.5 {
 		t.Errorf("F1 %v", f1)
 	}
@@ -251,6 +258,23 @@ func TestLaws(t *testing.T) {
 			rt.Fatalf("the largest %d of a scaled vector overlap by %v", k, v)
 		}
 	})
+}
+
+// TestConstant: a vector of equal scores, however long, correlates with nothing.
+func TestConstant(t *testing.T) {
+	for _, score := range []float64{0.001, 0.1, -0.7, 7.77, 1.0 / 3} {
+		for n := 1; n < 400; n++ {
+			equal, other := slices.Repeat([]float64{score}, n), make([]float64, n)
+			for i := range other {
+				other[i] = math.Sin(float64(i))
+			}
+			for what, f := range map[string]func(a, b []float64) float64{"Kendall": metric.Kendall, "Spearman": metric.Spearman, "Pearson": metric.Pearson} {
+				if v, w := f(equal, other), f(other, equal); !math.IsNaN(v) || !math.IsNaN(w) {
+					t.Fatalf("%s of %d scores of %v: %v, %v", what, n, score, v, w)
+				}
+			}
+		}
+	}
 }
 
 // kendall is τ-b by its definition, pair by pair.

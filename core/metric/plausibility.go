@@ -137,8 +137,9 @@ type Match struct{ Predicted, PredictedHits, True, TrueHits int }
 
 // PartialMatch matches the predicted spans of a text with the true ones, as ERASER
 // does with a threshold of 0.5: a predicted span counts by the true one that it
-// overlaps most, in proportion.
+// overlaps most, in proportion. Spans may overlap; one that is given twice counts once.
 func PartialMatch(truth, predicted []Span, threshold float64) Match {
+	truth, predicted = distinct(truth), distinct(predicted)
 	hits := func(of, among []Span) int {
 		n := 0
 		for _, s := range of {
@@ -149,6 +150,13 @@ func PartialMatch(truth, predicted []Span, threshold float64) Match {
 		return n
 	}
 	return Match{len(predicted), hits(predicted, truth), len(truth), hits(truth, predicted)}
+}
+
+// distinct returns the spans in their order, those that are equal once.
+func distinct(spans []Span) []Span {
+	return slices.Compact(slices.SortedFunc(slices.Values(spans), func(a, b Span) int {
+		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End))
+	}))
 }
 
 // iou returns the intersection of two spans over their union, 0 of two empty ones.

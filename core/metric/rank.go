@@ -21,7 +21,17 @@ func Order(scores []float64) []int {
 
 // Pearson returns the correlation of two vectors, NaN where one of them is
 // constant.
-func Pearson(a, b []float64) float64 { return stat.Correlation(a, b, nil) }
+func Pearson(a, b []float64) float64 {
+	if constant(a) || constant(b) { // what rounding leaves of a long one is no variance
+		return math.NaN()
+	}
+	return stat.Correlation(a, b, nil)
+}
+
+// constant reports whether all elements are equal.
+func constant(v []float64) bool {
+	return !slices.ContainsFunc(v, func(x float64) bool { return x != v[0] })
+}
 
 // Spearman returns the correlation of the ranks of two vectors, where equals have
 // the mean of their ranks.
