@@ -251,6 +251,31 @@ func TestModel(t *testing.T) {
 	}
 }
 
+// TestFillOfAParameter: a text that is too long to fill in is a mistake of the user
+// where a parameter holds it, and of the method where none does.
+func TestFillOfAParameter(t *testing.T) {
+	const long = 1025
+	forward := &sdk.Forward{Units: sdk.NewTensor(make([]uint8, 2), 1, 2), Fill: sdk.Fill{Kind: sdk.FillText, Text: strings.Repeat("a", long)}}
+	for name, c := range map[string]struct {
+		params sdk.Params
+		fault  bool
+		want   string
+	}{
+		"one":     {sdk.Params{"fill": "text", "mask_string": strings.Repeat("a", long)}, false, "mask_string fills in a text of 1025 bytes, and 1024 is the most"},
+		"several": {sdk.Params{"n": int64(1), "baseline_text": "b\n" + strings.Repeat("a", long)}, false, "baseline_text fills in a text of 1025 bytes, and 1024 is the most"},
+		"none":    {sdk.Params{"mask_string": "a"}, true, "the fill text has 1025 bytes, and 1024 is the most"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := request()
+			r.Params = c.params
+			_, err := Model(&recorder{}, sdk.Info{Needs: []sdk.Need{sdk.NeedForward}}, r).Forward(t.Context(), forward)
+			if _, fault := errors.AsType[*Fault](err); err == nil || err.Error() != c.want || fault != c.fault {
+				t.Errorf("%v, a fault of the method: %v; want %q, %v", err, fault, c.want, c.fault)
+			}
+		})
+	}
+}
+
 // TestRules: a rule is of gradients alone, and one that is known.
 func TestRules(t *testing.T) {
 	for rule, want := range map[sdk.Rule]sdk.Errno{sdk.RuleGradient: 0, sdk.RuleLRPAlpha1: 0, 2: sdk.EUnsupported} {

@@ -1,8 +1,10 @@
 package contract
 
 import (
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/abi"
@@ -32,8 +34,12 @@ func checkForward(f *sdk.Forward, r *sdk.Request) error {
 	if !f.Fill.Kind.Known() {
 		return invalid("the forward's fill policy is unknown")
 	}
-	if len(f.Fill.Text) > abi.MaxFill {
-		return outside("the fill text has " + strconv.Itoa(len(f.Fill.Text)) + " bytes, and " + strconv.Itoa(abi.MaxFill) + " is the most")
+	if n := len(f.Fill.Text); n > abi.MaxFill {
+		size := strconv.Itoa(n) + " bytes, and " + strconv.Itoa(abi.MaxFill) + " is the most"
+		if name := parameterOf(f.Fill.Text, r); name != "" { // it is the user who can mend it
+			return sdk.NewError(sdk.EInvalid, name+" fills in a text of "+size)
+		}
+		return outside("the fill text has " + size)
 	}
 	if f.Fill.Kind == sdk.FillToken && f.Fill.Token < 0 {
 		return outside("the fill token is " + strconv.Itoa(int(f.Fill.Token)) + ", and ids count from 0")
@@ -82,6 +88,17 @@ func checkForward(f *sdk.Forward, r *sdk.Request) error {
 		}
 	}
 	return nil
+}
+
+// parameterOf returns the parameter that a text is of, or the first of them; "" where
+// there is none. Of a parameter with several texts it may be one.
+func parameterOf(text string, r *sdk.Request) string {
+	for _, name := range slices.Sorted(maps.Keys(r.Params)) {
+		if value, ok := r.Params[name].(string); ok && strings.Contains(value, text) {
+			return name
+		}
+	}
+	return ""
 }
 
 // checkRows checks that t is a u8 tensor of rows over n columns, of 0 and 1.
