@@ -40,3 +40,17 @@ func (r *Runtime) CompileUnmetered(ctx context.Context, binary []byte) (*Module,
 	r.modules = append(r.modules, m)
 	return m, nil
 }
+
+// verify reads a module without running or compiling it, refuses what this host
+// would not run, and returns the rest as it is compiled. It leaves the types of
+// values in code to the compiler.
+func verify(binary []byte) ([]byte, error) {
+	v, err := read(binary)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.check(); err != nil {
+		return nil, err
+	}
+	return v.rewrite(binary)
+}

@@ -1,12 +1,10 @@
 package wasm
 
 import (
-	"math"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	"github.com/xai-go/xai/core/internal/hostcall"
 	"github.com/xai-go/xai/sdk"
@@ -63,10 +61,7 @@ const (
 	kindGlobal   = 3
 )
 
-// signature is the type of a function, written as its value types: "ii:i".
-type signature string
-
-// layout is what verify finds out about a module.
+// layout is what reading a module finds out about it.
 type layout struct {
 	sections map[string][][]byte // the custom sections whose names begin with "xai."
 	imports  []hostImport
@@ -106,20 +101,6 @@ func tooMany(what string, most int) error {
 
 func tooLong(n int) error {
 	return refuse("has a function of " + strconv.Itoa(n) + " bytes, and " + strconv.Itoa(maxBody) + " is the most")
-}
-
-// verify reads a module without running or compiling it, refuses what this host
-// would not run, and returns the rest as it is compiled. It leaves the types of
-// values in code to the compiler.
-func verify(binary []byte) ([]byte, error) {
-	v, err := read(binary)
-	if err != nil {
-		return nil, err
-	}
-	if err := v.check(); err != nil {
-		return nil, err
-	}
-	return v.rewrite(binary)
 }
 
 // verifier holds what one section says and a later one needs.
@@ -517,189 +498,3 @@ func (f hostImport) host() (signature, bool) {
 
 // quoted returns the function's name for a message.
 func (f hostImport) quoted() string { return hostcall.Clean(f.module+"."+f.name, 100) }
-
-// String returns the signature as "(i32, i64) → i32".
-func (s signature) String() string {
-	params, results, _ := strings.Cut(string(s), ":")
-	out := "(" + list(params) + ")"
-	if len(results) > 0 {
-		out += " → " + list(results)
-	}
-	return out
-}
-
-// types returns the value types of a signature that this host declares.
-func (s signature) types() (params, results []api.ValueType) {
-	p, r, _ := strings.Cut(string(s), ":")
-	of := func(codes string) []api.ValueType {
-		out := make([]api.ValueType, len(codes))
-		for i, c := range []byte(codes) {
-			out[i] = valueCodes[c].value
-		}
-		return out
-	}
-	return of(p), of(r)
-}
-
-var valueCodes = map[byte]struct {
-	value byte
-	name  string
-}{
-	'i': {typeI32, "i32"},
-	'I': {typeI64, "i64"},
-	'f': {typeF32, "f32"},
-	'F': {typeF64, "f64"},
-	'v': {typeV128, "v128"},
-	'r': {typeFuncRef, "funcref"},
-	'x': {typeExternRef, "externref"},
-}
-
-// codeOf is valueCodes the other way round, with 0 for what is no value type.
-var codeOf = func() (codes [256]byte) {
-	for code, v := range valueCodes {
-		codes[v.value] = code
-	}
-	return codes
-}()
-
-func list(codes string) string {
-	names := make([]string, 0, min(len(codes), 17))
-	for i, c := range []byte(codes) {
-		if i == 16 {
-			names = append(names, "…")
-			break
-		}
-		names = append(names, valueCodes[c].name)
-	}
-	return strings.Join(names, ", ")
-}
-
-// scanner reads the binary format. After the first failure it returns zeros.
-type scanner struct {
-	b      []byte
-	at     int
-	failed bool
-}
-
-func (s *scanner) take(n uint32) []byte {
-	if s.failed || int64(n) > int64(len(s.b)-s.at) {
-		s.failed = true
-		return nil
-	}
-	s.at += int(n)
-	return s.b[s.at-int(n) : s.at]
-}
-
-func (s *scanner) byte() byte {
-	if s.failed || s.at >= len(s.b) {
-		s.failed = true
-		return 0
-	}
-	s.at++
-	return s.b[s.at-1]
-}
-
-// zero reads a byte that has to be 0.
-func (s *scanner) zero() { s.failed = s.byte() != 0 || s.failed }
-
-// end reads the end of an expression.
-func (s *scanner) end() { s.failed = s.byte() != opEnd || s.failed }
-
-// u32 reads an unsigned LEB128 of 32 bits.
-func (s *scanner) u32() uint32 {
-	var v uint64
-	for shift := 0; shift < 35; shift += 7 {
-		b := s.byte()
-		v |= uint64(b&0x7f) << shift
-		if b < 0x80 {
-			if v > math.MaxUint32 {
-				break
-			}
-			return uint32(v)
-		}
-	}
-	s.failed = true
-	return 0
-}
-
-// index reads an index below n.
-func (s *scanner) index(n int) uint32 {
-	i := s.u32()
-	if int64(i) >= int64(n) {
-		s.failed = true
-		return 0
-	}
-	return i
-}
-
-// skip reads a LEB128 of at most n bytes.
-func (s *scanner) skip(n int) {
-	for ; n > 0; n-- {
-		if s.byte() < 0x80 {
-			return
-		}
-	}
-	s.failed = true
-}
-
-// offset reads where a segment begins, which without imported globals is a
-// constant.
-func (s *scanner) offset() uint64 {
-	s.failed = s.byte() != opI32Const || s.failed
-	at := s.at
-	s.skip(5)
-	var value uint32
-	for i, b := range s.b[at:s.at] {
-		value |= uint32(b&0x7f) << (7 * i)
-		if b&0xc0 == 0x40 && i < 4 { // the last one of a negative number
-			value |= math.MaxUint32 << (7 * (i + 1))
-		}
-	}
-	s.end()
-	return uint64(value)
-}
-
-func (s *scanner) name() string { return string(s.take(s.u32())) }
-
-func (s *scanner) rest() []byte { return s.take(uint32(len(s.b) - s.at)) }
-
-// valueType reads a value type as its code in a signature.
-func (s *scanner) valueType() byte {
-	code := codeOf[s.byte()]
-	s.failed = s.failed || code == 0
-	return code
-}
-
-// valueTypes reads a vector of value types as their codes.
-func (s *scanner) valueTypes() string {
-	codes := slices.Clone(s.take(s.u32()))
-	for i, t := range codes {
-		codes[i] = codeOf[t]
-		s.failed = s.failed || codes[i] == 0
-	}
-	return string(codes)
-}
-
-// refType reads the type of a reference.
-func (s *scanner) refType() {
-	t := s.byte()
-	s.failed = s.failed || t != typeFuncRef && t != typeExternRef
-}
-
-// appendU32 appends v as an unsigned LEB128.
-func appendU32(b []byte, v uint32) []byte {
-	for v >= 0x80 {
-		b = append(b, byte(v)|0x80)
-		v >>= 7
-	}
-	return append(b, byte(v))
-}
-
-// appendI64 appends v as a signed LEB128.
-func appendI64(b []byte, v int64) []byte {
-	for v >= 0x40 || v < -0x40 {
-		b = append(b, byte(v)|0x80)
-		v >>= 7
-	}
-	return append(b, byte(v)&0x7f)
-}
