@@ -3,6 +3,7 @@ package core_test
 import (
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,6 +51,38 @@ func TestContrastsAreComplete(t *testing.T) {
 			if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 				t.Errorf("%s: %s: error %v, want %q", name, method, err, want)
 			}
+		}
+	}
+}
+
+// TestPathsAreNotSaturated: near the end of a probability's scale the gradient at the
+// input is told to be flat, and a mean of gradients on a path to there is not, whether
+// it is multiplied up to a sum or not.
+func TestPathsAreNotSaturated(t *testing.T) {
+	host := newHost(t, core.Options{})
+	model := open(t, host, filepath.Join("..", "testdata", "conformance", "models", "gpt2-text"))
+	for _, c := range []struct {
+		method string
+		params map[string]string
+		want   bool
+	}{
+		{"saliency", nil, true},
+		{"input-x-gradient", nil, true},
+		{"smoothgrad", map[string]string{"num_samples": "2"}, true},
+		{"integrated-gradients", nil, false},
+		{"integrated-gradients", map[string]string{"multiply": "false"}, false},
+		{"gradient-shap", map[string]string{"num_samples": "4", "multiply": "false"}, false},
+	} {
+		x, err := host.Explain(t.Context(), model, core.Request{
+			Input: core.Input{Text: "the film was"}, Target: "token:5", // of 397 that are as likely
+			Runtime: core.RuntimeNative, Method: c.method, Params: c.params,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := slices.ContainsFunc(x.Doubts, func(d core.Doubt) bool { return d.Code == core.DoubtSaturated })
+		if got != c.want {
+			t.Errorf("%s %v of %v: a doubt of saturation: %v, want %v", c.method, c.params, x.Target.Value, got, c.want)
 		}
 	}
 }

@@ -254,10 +254,9 @@ func (j *judged) baseline() {
 			j.add(DoubtLeaning, "Without the input the output is %s already, of %s with it: the scores speak of the difference alone.", figure(baseline), figure(value))
 		}
 	}
-	_, path := j.diagnostic(DiagRelative) // which leads across the steep part
-	if j.Method.Params["multiply"] == false {
-		path = true // too, of whose gradients the mean alone was asked for
-	}
+	_, promised := j.diagnostic(DiagRelative)
+	_, given := j.Method.Params["baseline"]
+	path := promised || given // from there to the input, which leads across the steep part
 	ends := value >= DoubtSaturatedAt || value <= 1-DoubtSaturatedAt
 	what := "probability"
 	if j.Target.Kind == sdk.KindDifference { // near 0 its probabilities may be anywhere

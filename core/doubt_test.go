@@ -96,7 +96,7 @@ func TestDoubts(t *testing.T) {
 			x.Method.Needs = []sdk.Need{sdk.NeedGradients}
 		}, nil, ""},
 		{"saturated at the end of a path, without its sum", func(x *Explanation) {
-			x.Target.Value, x.Target.Baseline, x.Method.Params["multiply"] = 0.999, nil, false
+			x.Target.Value, x.Target.Baseline, x.Method.Params["baseline"] = 0.999, nil, "zero"
 			x.Method.Needs = []sdk.Need{sdk.NeedGradients}
 		}, nil, ""},
 
