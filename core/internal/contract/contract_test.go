@@ -5,12 +5,30 @@ import (
 	"context"
 	"errors"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/xai-go/xai/sdk"
 )
+
+// TestPageNamesHostDiagnostics: a method that takes a name of the host's is refused,
+// so docs/ABI.md has to have all of them.
+func TestPageNamesHostDiagnostics(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "ABI.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, row, _ := strings.Cut(string(page), "\n| `diagnostics.` |")
+	row, _, _ = strings.Cut(row, "\n")
+	for _, name := range HostDiagnostics {
+		if !strings.Contains(row, "`"+name+"`") {
+			t.Errorf("docs/ABI.md does not say that %s is the host's own: %s", name, row)
+		}
+	}
+}
 
 func request() *sdk.Request {
 	return &sdk.Request{

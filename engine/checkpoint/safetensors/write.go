@@ -31,43 +31,72 @@ type Tensor struct {
 // reference does it, widest format first and by name within a format, and the
 // header is padded with spaces to a multiple of eight bytes.
 func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
-	type entry struct {
-		Tensor
-		dtype stored.DType
-		size  int64
+	all, err := place(tensors)
+	if err != nil {
+		return err
 	}
-	entries := make([]entry, len(tensors))
+	header, err := headerOf(all, metadata)
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriterSize(w, raw.Chunk)
+	var prefix [8]byte
+	binary.LittleEndian.PutUint64(prefix[:], uint64(len(header)))
+	out.Write(prefix[:]) // bufio.Writer keeps the first error for Flush
+	out.Write(header)
+	for _, e := range all {
+		if err := writeData(out, e.Data); err != nil {
+			return fmt.Errorf("safetensors: writing tensor %q: %w", e.Name, err)
+		}
+	}
+	return out.Flush()
+}
+
+// placed is a tensor in the order of the file.
+type placed struct {
+	Tensor
+	dtype stored.DType
+	size  int64 // bytes
+}
+
+// place returns the tensors in the order of the file.
+func place(tensors []Tensor) ([]placed, error) {
+	all := make([]placed, len(tensors))
 	seen := map[string]bool{"__metadata__": true}
 	for i, t := range tensors {
 		dtype, length, err := formatOf(t)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if seen[t.Name] {
-			return fmt.Errorf("safetensors: tensor name %q is taken", t.Name)
+			return nil, fmt.Errorf("safetensors: tensor name %q is taken", t.Name)
 		}
 		seen[t.Name] = true
 		for _, dim := range t.Shape {
 			if dim < 0 {
-				return fmt.Errorf("safetensors: tensor %q has the negative dimension %d", t.Name, dim)
+				return nil, fmt.Errorf("safetensors: tensor %q has the negative dimension %d", t.Name, dim)
 			}
 		}
 		if n, ok := raw.Count(t.Shape); !ok || n != length {
-			return fmt.Errorf("safetensors: tensor %q has %d values, which is not the product of its shape %v", t.Name, length, t.Shape)
+			return nil, fmt.Errorf("safetensors: tensor %q has %d values, which is not the product of its shape %v", t.Name, length, t.Shape)
 		}
 		size, ok := byteSize(rank(dtype), t.Shape)
 		if !ok {
-			return fmt.Errorf("safetensors: tensor %q is too large", t.Name)
+			return nil, fmt.Errorf("safetensors: tensor %q is too large", t.Name)
 		}
-		entries[i] = entry{t, dtype, size}
+		all[i] = placed{t, dtype, size}
 	}
-	slices.SortFunc(entries, func(a, b entry) int {
+	slices.SortFunc(all, func(a, b placed) int {
 		if a.dtype != b.dtype {
 			return rank(b.dtype) - rank(a.dtype)
 		}
 		return strings.Compare(a.Name, b.Name)
 	})
+	return all, nil
+}
 
+// headerOf returns the header of a file, padded.
+func headerOf(all []placed, metadata map[string]string) ([]byte, error) {
 	var header bytes.Buffer
 	enc := json.NewEncoder(&header)
 	enc.SetEscapeHTML(false)
@@ -84,22 +113,22 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 				header.WriteByte(',')
 			}
 			if err := encode(key); err != nil {
-				return err
+				return nil, err
 			}
 			header.WriteByte(':')
 			if err := encode(metadata[key]); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		header.WriteByte('}')
 	}
 	offset := int64(0)
-	for i, e := range entries {
+	for i, e := range all {
 		if i > 0 || len(metadata) > 0 {
 			header.WriteByte(',')
 		}
 		if err := encode(e.Name); err != nil {
-			return err
+			return nil, err
 		}
 		header.WriteByte(':')
 		shape := e.Shape
@@ -111,7 +140,7 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 			Shape   []int        `json:"shape"`
 			Offsets [2]int64     `json:"data_offsets"`
 		}{e.dtype, shape, [2]int64{offset, offset + e.size}}); err != nil {
-			return err
+			return nil, err
 		}
 		offset += e.size
 	}
@@ -120,20 +149,9 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 		header.WriteByte(' ')
 	}
 	if header.Len() > maxHeader {
-		return fmt.Errorf("safetensors: the header would have %d bytes, more than the %d a file may have", header.Len(), maxHeader)
+		return nil, fmt.Errorf("safetensors: the header would have %d bytes, more than the %d a file may have", header.Len(), maxHeader)
 	}
-
-	out := bufio.NewWriterSize(w, raw.Chunk)
-	var prefix [8]byte
-	binary.LittleEndian.PutUint64(prefix[:], uint64(header.Len()))
-	out.Write(prefix[:]) // bufio.Writer keeps the first error for Flush
-	out.Write(header.Bytes())
-	for _, e := range entries {
-		if err := writeData(out, e.Data); err != nil {
-			return fmt.Errorf("safetensors: writing tensor %q: %w", e.Name, err)
-		}
-	}
-	return out.Flush()
+	return header.Bytes(), nil
 }
 
 // formatOf returns the format and the number of values of a tensor's data.

@@ -20,8 +20,8 @@ const (
 	LRPAlpha1
 )
 
-// Rules is the number of rules.
-const Rules = 2
+// rules is the number of rules.
+const rules = 2
 
 // String returns the name of the rule.
 func (r Rule) String() string {
@@ -43,7 +43,7 @@ func (r Rule) Check(graph *arch.Graph, s point.Selection) error {
 	refuse := func(reason string) error {
 		return &point.MismatchError{Name: s.Name, Reason: "has no relevance by " + r.String() + ": " + reason}
 	}
-	if r >= Rules {
+	if r >= rules {
 		return refuse("there is no such rule")
 	}
 	undefined := ""
