@@ -8,7 +8,7 @@ type SelfAttention struct {
 	Heads, KeyHeads           int
 	Factor                    float64 // of the scores; 0 stands for 1/√E
 	Causal                    bool
-	Window                    int
+	Window                    int // as of [Attention]
 }
 
 // SelfAttention adds attention that reads x, through ln1 where norm is not

@@ -70,21 +70,8 @@ func (f *folder) openPieces(name string, data []byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.name == "" {
-		modelType, err := f.modelType()
-		if err != nil {
-			return nil, err
-		}
-		if modelType == "" {
-			return nil, &UnsupportedError{name, "", "a tokenizer class that no file names", "name the tokenizer_class in tokenizer_config.json, or the model_type in config.json"}
-		}
-		f.digest("config.json: model_type", []byte(modelType))
-		if s.class = classOfModel(modelType); s.class == nil || !s.class.pieces {
-			return nil, &UnsupportedError{"config.json", "model_type", modelType + " with " + name + " alone", saveFast}
-		}
-	}
-	if s.class == nil || !s.class.pieces {
-		return nil, &UnsupportedError{s.config.file, "tokenizer_class", s.name + " with " + name + " alone", saveFast}
+	if err := f.pieceClass(s, name); err != nil {
+		return nil, err
 	}
 	if err := s.readSpecial(); err != nil {
 		return nil, err
@@ -172,6 +159,28 @@ func (f *folder) openPieces(name string, data []byte) (*Tokenizer, error) {
 		unigram.After([]byte(s.roles.unk))
 	}
 	return t, nil
+}
+
+// pieceClass settles the class of a tokenizer whose vocabulary is the SentencePiece
+// model of that name: the one that the configuration names, or the model type has.
+func (f *folder) pieceClass(s *settings, name string) error {
+	if s.name == "" {
+		modelType, err := f.modelType()
+		if err != nil {
+			return err
+		}
+		if modelType == "" {
+			return &UnsupportedError{name, "", "a tokenizer class that no file names", "name the tokenizer_class in tokenizer_config.json, or the model_type in config.json"}
+		}
+		f.digest("config.json: model_type", []byte(modelType))
+		if s.class = classOfModel(modelType); s.class == nil || !s.class.pieces {
+			return &UnsupportedError{"config.json", "model_type", modelType + " with " + name + " alone", saveFast}
+		}
+	}
+	if s.class == nil || !s.class.pieces {
+		return &UnsupportedError{s.config.file, "tokenizer_class", s.name + " with " + name + " alone", saveFast}
+	}
+	return nil
 }
 
 // usePieces makes the model that the file describes.

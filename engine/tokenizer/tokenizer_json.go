@@ -82,30 +82,7 @@ func (f *folder) openJSON(data []byte) (*Tokenizer, error) {
 		return nil, err
 	}
 	t.roles = s.roles
-	if !file.null("normalizer") {
-		o, err := file.object("normalizer")
-		if err != nil {
-			return nil, err
-		}
-		r := normalizerReader{settings: s, growth: 1}
-		if t.normalizer, err = r.read(o, 0); err != nil {
-			return nil, err
-		}
-	}
-	if !file.null("pre_tokenizer") {
-		o, err := file.object("pre_tokenizer")
-		if err != nil {
-			return nil, err
-		}
-		r := preTokenizerReader{settings: s, growth: 1}
-		if t.preTokenizer, err = r.read(o, 0); err != nil {
-			return nil, err
-		}
-	}
-	if err := t.readProcessors(file); err != nil {
-		return nil, err
-	}
-	if err := t.readDecoder(file, s); err != nil {
+	if err := t.readComponents(file, s); err != nil {
 		return nil, err
 	}
 	if s.slow {
@@ -133,6 +110,46 @@ func (f *folder) openJSON(data []byte) (*Tokenizer, error) {
 	if err := s.config.get("split_special_tokens", &split); err != nil {
 		return nil, err
 	}
+	t.findAdded(split)
+	if s.name == "CLIPTokenizer" && !s.fast {
+		// The slow tokenizer is another one than the components describe: the
+		// file stands in for its vocab.json and merges.txt.
+		return t, t.slowByteLevel(s)
+	}
+	return t, nil
+}
+
+// readComponents reads what stands before the model and behind it.
+func (t *Tokenizer) readComponents(file object, s *settings) error {
+	if !file.null("normalizer") {
+		o, err := file.object("normalizer")
+		if err != nil {
+			return err
+		}
+		r := normalizerReader{settings: s, growth: 1}
+		if t.normalizer, err = r.read(o, 0); err != nil {
+			return err
+		}
+	}
+	if !file.null("pre_tokenizer") {
+		o, err := file.object("pre_tokenizer")
+		if err != nil {
+			return err
+		}
+		r := preTokenizerReader{settings: s, growth: 1}
+		if t.preTokenizer, err = r.read(o, 0); err != nil {
+			return err
+		}
+	}
+	if err := t.readProcessors(file); err != nil {
+		return err
+	}
+	return t.readDecoder(file, s)
+}
+
+// findAdded makes what finds the added tokens in a text as it is, and in one that
+// is normalized; the special ones are left to the model where split is set.
+func (t *Tokenizer) findAdded(split bool) {
 	t.raw = newMatcher(t.added.tokens, false, func(token addedToken) string {
 		if token.normalized || token.special && split {
 			return ""
@@ -150,12 +167,6 @@ func (f *folder) openJSON(data []byte) (*Tokenizer, error) {
 		}
 		return string(pattern.Bytes)
 	})
-	if s.name == "CLIPTokenizer" && !s.fast {
-		// The slow tokenizer is another one than the components describe: the
-		// file stands in for its vocab.json and merges.txt.
-		return t, t.slowByteLevel(s)
-	}
-	return t, nil
 }
 
 // readAddedTokens reads the list of added tokens. The ids in it do not count:
