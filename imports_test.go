@@ -73,7 +73,7 @@ var rules = []rule{
 	{"core/report", []string{"core", "core/evaluation", "engine/arch", "engine/checkpoint/safetensors", "engine/tokenizer", "sdk", "github.com/rivo/uniseg"}, []string{"core/metric", "engine"}},
 	{"core", []string{
 		"core/builtin", "core/internal/...", "core/metric", "core/native", "core/process", "core/seal", "core/wasm",
-		"engine", "engine/arch", "engine/checkpoint", "engine/checkpoint/safetensors", "engine/checkpoint/stored", "engine/point", "engine/tokenizer", "internal/nearest", "registry", "sdk", "sdk/abi", "sdk/num",
+		"engine", "engine/arch", "engine/checkpoint", "engine/checkpoint/safetensors", "engine/checkpoint/stored", "engine/point", "engine/tokenizer", "internal/nearest", "internal/words", "registry", "sdk", "sdk/abi", "sdk/num",
 		"github.com/rivo/uniseg",
 	}, []string{"internal/golden", "plugins/...", "sdk/sdktest/..."}},
 
@@ -87,7 +87,7 @@ var rules = []rule{
 	// The command line. Nothing imports it.
 	{"cmd/xai", []string{
 		"core", "core/author", "core/builtin", "core/evaluation", "core/install", "core/metric", "core/process", "core/report", "core/seal", "core/wasm", "engine", "engine/arch", "engine/tokenizer",
-		"internal/nearest", "internal/scaffold", "internal/toolchain", "internal/virtual", "plugins", "registry", "registry/signature", "registry/source", "sdk", "sdk/sdktest",
+		"internal/nearest", "internal/scaffold", "internal/toolchain", "internal/virtual", "internal/words", "plugins", "registry", "registry/signature", "registry/source", "sdk", "sdk/sdktest",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/sys/windows", "golang.org/x/term",
 	}, []string{"internal/ocitest", "github.com/rogpeppe/go-internal/testscript"}},
 	{"internal/scaffold", []string{"core/seal", "internal/nearest", "internal/toolchain", "registry", "sdk", "sdk/assemblyscript", "sdk/c", "sdk/python", "sdk/rust"}, nil},

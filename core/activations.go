@@ -11,6 +11,7 @@ import (
 	"github.com/xai-go/xai/engine"
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/engine/point"
+	"github.com/xai-go/xai/internal/words"
 	"github.com/xai-go/xai/sdk"
 )
 
@@ -264,7 +265,7 @@ func pointError(ref string, err error) error {
 	}
 	msg, hint := err.Error(), "xai models points "+ref+" lists the points"
 	if e, ok := errors.AsType[*point.UnknownError](err); ok && len(e.Near) > 0 {
-		msg, hint = "the model has no point "+e.Name, "did you mean "+strings.Join(e.Near, " or ")+"? "+hint
+		msg, hint = "the model has no point "+e.Name, "did you mean "+words.Or(e.Near...)+"? "+hint
 	}
 	return &Error{Kind: KindUsage, Msg: msg, Hint: hint, Err: err}
 }

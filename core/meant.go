@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/xai-go/xai/internal/words"
 	"github.com/xai-go/xai/registry"
 )
 
@@ -88,18 +89,18 @@ func meant(name, near string, declared []registry.Entry) string {
 		switch {
 		case len(there) == 0:
 		case !other.near:
-			return "did you mean " + anyOf(there) + "?"
+			return "did you mean " + words.Or(there...) + "?"
 		case len(there) == 1:
 			return "what comes near is " + there[0] + ";"
 		default:
-			return "what comes near are " + strings.Join(there[:len(there)-1], ", ") + " and " + there[len(there)-1] + ";"
+			return "what comes near are " + words.And(there...) + ";"
 		}
 	}
 	for _, param := range []string{"variant", "compat"} {
 		if methods, value := choosing(param, plain, declared); len(methods) == 1 {
 			return "did you mean " + methods[0] + " -p " + param + "=" + value + "?"
 		} else if len(methods) > 1 {
-			return "did you mean " + anyOf(methods) + ", with -p " + param + "=" + value + "?"
+			return "did you mean " + words.Or(methods...) + ", with -p " + param + "=" + value + "?"
 		}
 	}
 	if near != "" {
@@ -120,13 +121,4 @@ func choosing(param, plain string, declared []registry.Entry) (methods []string,
 		}
 	}
 	return methods, value
-}
-
-// anyOf joins names that there is a choice of.
-func anyOf(names []string) string {
-	if len(names) == 1 {
-		return names[0]
-	}
-	last := len(names) - 1
-	return strings.Join(names[:last], ", ") + " or " + names[last]
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/xai-go/xai/engine/checkpoint/safetensors"
 	"github.com/xai-go/xai/engine/checkpoint/stored"
 	"github.com/xai-go/xai/engine/point"
+	"github.com/xai-go/xai/internal/words"
 )
 
 // tensorFile is an open .safetensors file.
@@ -103,7 +104,7 @@ func (e *editTensors) find(path string, names []string) (point.Tensor, error) {
 		}
 	}
 	return point.Tensor{}, &Error{
-		Kind: KindInput, Msg: path + " has no tensor " + strings.Join(slices.Compact(names), " or "),
+		Kind: KindInput, Msg: path + " has no tensor " + words.Or(slices.Compact(names)...),
 		Hint: "it has " + strings.Join(first(f.Names(), 8), ", ") + "; name one with FILE#NAME",
 	}
 }

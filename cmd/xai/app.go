@@ -20,6 +20,7 @@ import (
 	"github.com/xai-go/xai/core"
 	"github.com/xai-go/xai/core/builtin"
 	"github.com/xai-go/xai/internal/nearest"
+	"github.com/xai-go/xai/internal/words"
 	"github.com/xai-go/xai/plugins"
 	"github.com/xai-go/xai/registry"
 )
@@ -289,7 +290,7 @@ func (c choice) String() string { return *c.value }
 func (c choice) Type() string   { return strings.Join(c.words, "|") }
 func (c choice) Set(s string) error {
 	if !slices.Contains(c.words, s) {
-		hint := "use " + oneOf(c.words)
+		hint := "use " + words.Or(c.words...)
 		if near, ok := nearest.Of(s, c.words); ok {
 			hint = "did you mean " + near + "? " + hint
 		}
@@ -297,14 +298,6 @@ func (c choice) Set(s string) error {
 	}
 	*c.value = s
 	return nil
-}
-
-// oneOf lists words for a sentence.
-func oneOf(words []string) string {
-	if len(words) == 1 {
-		return words[0]
-	}
-	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
 }
 
 // natural is the value of a flag that counts something.

@@ -14,6 +14,7 @@ import (
 	"github.com/xai-go/xai/core/report"
 	"github.com/xai-go/xai/internal/scaffold"
 	"github.com/xai-go/xai/internal/toolchain"
+	"github.com/xai-go/xai/internal/words"
 	"github.com/xai-go/xai/plugins"
 	"github.com/xai-go/xai/registry"
 )
@@ -46,7 +47,7 @@ a module cannot have: Python's libraries, a GPU. xai confines them where it can.
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name := args[0]
 			if lang == "" {
-				return usage("use "+oneOf(names), "xai plugin new needs a language: --lang")
+				return usage("use "+words.Or(names...), "xai plugin new needs a language: --lang")
 			}
 			language := toolchain.Language(lang)
 			if language != toolchain.Go && language != toolchain.ProcessGo && (module != "" || replace != "") {
@@ -85,7 +86,7 @@ a module cannot have: Python's libraries, a GPU. xai confines them where it can.
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&lang, "lang", "", "`LANGUAGE`: "+oneOf(names))
+	f.StringVar(&lang, "lang", "", "`LANGUAGE`: "+words.Or(names...))
 	f.StringVar(&dir, "dir", "", "write into this `FOLDER`, which must be empty or not there yet (default: NAME)")
 	f.StringVar(&module, "module", "", "of Go: the module's `PATH`, such as github.com/me/my-method (default: example.org/NAME)")
 	f.StringVar(&replace, "replace", "", "of Go: take the SDK from this `CHECKOUT` of xai and not from its release")
