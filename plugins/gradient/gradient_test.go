@@ -294,6 +294,8 @@ func TestRefused(t *testing.T) {
 		"no fill":            {IntegratedGradients{}, []any{"baseline", "mask"}, "use baseline=zero"},
 		"empty lines":        {GradientSHAP{}, []any{"baseline_text", "\n\n"}, "empty lines alone"},
 		"too few":            {GradientSHAP{}, []any{"num_samples", 3, "baseline", "zero,average"}, "use 4 or more, baseline=zero"},
+		"too few, one":       {GradientSHAP{}, []any{"num_samples", 1, "baseline", "zero"}, "use 2 or more"},
+		"no variance":        {SmoothGrad{}, []any{"num_samples", 1, "variant", "vargrad"}, "use num_samples=2 or more"},
 		"a missing layer":    {Saliency{}, []any{"layer", "blocks.7.hook_out"}, "layer=blocks.7.hook_out names no point: "},
 		"a long layer":       {InputXGradient{}, []any{"layer", strings.Repeat("a", 256)}, "layer has 256 bytes"},
 		"an output":          {GradientSHAP{}, []any{"layer", "logits"}, "layer=logits has not one row of values for each"},

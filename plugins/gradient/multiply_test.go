@@ -29,13 +29,7 @@ import (
 //	    numpy.random.seed(7)
 //	    print(GradientShap(f, multiply_by_inputs=multiply).attribute(x, both, n_samples=6, stdevs=0.0)[0].tolist())
 func TestMultiply(t *testing.T) {
-	m := newCurve(func(x []float64) (float64, []float64) {
-		e, h := math.Exp(x[0]), math.Tanh(x[2]*x[3])
-		return e*x[1] + h - math.Pow(x[4], 3)*x[5],
-			[]float64{e * x[1], e, (1 - h*h) * x[3], (1 - h*h) * x[2], -3 * x[4] * x[4] * x[5], -math.Pow(x[4], 3)}
-	}, 0.5, -1, 2, 0.25, 1.5, -0.75)
-	m.width, m.tokens = 2, m.tokens[:3]
-	m.fills = map[sdk.FillKind][]float64{sdk.FillAverage: {0.25, -0.5}}
+	m := published()
 	for _, c := range []struct {
 		rule      string // none of gradient-shap
 		multiply  bool
@@ -64,6 +58,59 @@ func TestMultiply(t *testing.T) {
 			t.Fatal(err)
 		}
 		near(t, name, e.Tensors[0].Data.([]float64), c.want, c.tolerance)
+	}
+}
+
+// published is the model of TestMultiply.
+func published() *curve {
+	m := newCurve(func(x []float64) (float64, []float64) {
+		e, h := math.Exp(x[0]), math.Tanh(x[2]*x[3])
+		return e*x[1] + h - math.Pow(x[4], 3)*x[5],
+			[]float64{e * x[1], e, (1 - h*h) * x[3], (1 - h*h) * x[2], -3 * x[4] * x[4] * x[5], -math.Pow(x[4], 3)}
+	}, 0.5, -1, 2, 0.25, 1.5, -0.75)
+	m.width, m.tokens = 2, m.tokens[:3]
+	m.fills = map[sdk.FillKind][]float64{sdk.FillAverage: {0.25, -0.5}}
+	return m
+}
+
+// TestOneSample holds a single sample of each method that draws to captum, with the
+// program of TestMultiply and this.
+//
+//	numpy.random.seed(11)
+//	print(GradientShap(f).attribute(x, both, n_samples=1, stdevs=0.0)[0].tolist())
+//	torch.normal = lambda *a, **k: torch.tensor([[0.1, -0.2, 0.3, -0.1, 0.2, 0.05]], dtype=torch.float64)
+//	for kind in "smoothgrad", "smoothgrad_sq", "vargrad":
+//	    print(NoiseTunnel(Saliency(f)).attribute(x.clone().requires_grad_(), nt_type=kind, nt_samples=1)[0].tolist())
+func TestOneSample(t *testing.T) {
+	m := published()
+	smooth := &recordedNoise{noise: [][]float64{{0.1, -0.2, 0.3, -0.1, 0.2, 0.05}}}
+	for _, c := range []struct {
+		method  sdk.Method
+		changes []any
+		want    []float64
+	}{
+		{GradientSHAP{}, []any{"baseline", "zero,average"}, []float64{-0.17441987222950686, -0.6530703184478279, -0.7641386226677892, 0.2696680976310528, 0.21810707982366784, 0.009431163765843084}},
+		{smooth, nil, []float64{2.1865425604686104, 1.8221188003905089, 0.13347298753473355, 2.0465858088659146, 6.068999999999998, 4.912999999999999}},
+		{smooth, []any{"variant", smoothSquare}, []float64{4.780968368740627, 3.3201169227365472, 0.017815038401447138, 4.18851347305135, 36.83276099999998, 24.137568999999992}},
+		{smooth, []any{"variant", smoothVar}, make([]float64, 6)},
+	} {
+		r := m.request(c.method, append(c.changes, "compat", "captum", "embedding_attributions", true, "num_samples", 1)...)
+		r.Seed = 11
+		e, err := c.method.Explain(t.Context(), m, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		near(t, c.method.Info().Name, e.Tensors[0].Data.([]float64), c.want, 1e-12)
+		if e.Attributions[0].Stderr != nil {
+			t.Errorf("%s: one sample has the errors %v", c.method.Info().Name, e.Attributions[0].Stderr)
+		}
+	}
+	for _, method := range []sdk.Method{SmoothGrad{}, GradientSHAP{}} { // of which the host reads the bounds
+		for _, p := range method.Info().Params {
+			if p.Name == "num_samples" && *p.Min != 1 {
+				t.Errorf("%s takes %v samples at least", method.Info().Name, *p.Min)
+			}
+		}
 	}
 }
 

@@ -75,7 +75,7 @@ func (f *field) noisy(dst []float64, random *num.Rand, deviation float64) {
 func sampling(n, compat int64) []sdk.Param {
 	return []sdk.Param{
 		{
-			Name: "num_samples", Aliases: []string{"nsamples", "n_samples", "nt_samples"}, Type: sdk.Int, Default: n, Min: sdk.Bound(2), Max: sdk.Bound(maxSamples), Compat: preset(compat),
+			Name: "num_samples", Aliases: []string{"nsamples", "n_samples", "nt_samples"}, Type: sdk.Int, Default: n, Min: sdk.Bound(1), Max: sdk.Bound(maxSamples), Compat: preset(compat),
 			Doc: "random samples, each a gradient",
 		},
 		game.MaxStderr("num_samples"),

@@ -67,6 +67,9 @@ func newSmoothing(ctx context.Context, model sdk.Model, r *sdk.Request) (*smooth
 	if err := drawsAtOnce(p); err != nil {
 		return nil, err
 	}
+	if p.Int("num_samples") < 2 && p.String("variant") == smoothVar && p.String(paramCompat) != captum {
+		return nil, invalid("variant=vargrad takes the variance between samples: use num_samples=2 or more")
+	}
 	f, err := newField(model, r)
 	if err != nil {
 		return nil, err
