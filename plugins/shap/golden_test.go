@@ -408,6 +408,56 @@ func TestKernelAgainstReference(t *testing.T) {
 	})
 }
 
+// TestTiesAgainstReference: of columns with equal correlations num_features(K) takes the
+// first, one by one, as scikit-learn 1.2.1 does below shap 0.42.1.
+func TestTiesAgainstReference(t *testing.T) {
+	for _, c := range []struct {
+		worth []float64 // of each player, alone and with others
+		k     string
+		want  []float64
+	}{
+		{[]float64{1, 1, 1}, "1", []float64{3, 0, 0}},
+		{[]float64{1, 1, 1}, "2", []float64{1.5, 1.5, 0}},
+		{[]float64{0, 1, 1}, "1", []float64{0, 2, 0}},
+		{[]float64{2, 1, 1}, "2", []float64{2.5, 1.5, 0}},
+		{[]float64{1, 1, 1, 1}, "1", []float64{4, 0, 0, 0}},
+		{[]float64{1, 1, 1, 1}, "3", []float64{4. / 3, 4. / 3, 4. / 3, 0}},
+		{[]float64{0, 1, 1}, "3", []float64{0, 1, 1}},
+	} {
+		model := &formula{f: func(set uint) float64 {
+			sum := 0.0
+			for i, v := range c.worth {
+				sum += v * float64(set>>i&1)
+			}
+			return sum
+		}}
+		for _, compat := range []string{"shap", "none"} {
+			e := explain(t, shap.Kernel{}, len(c.worth), model, 1, "compat", compat, "l1_reg", "num_features("+c.k+")")
+			golden.Close(t, fmt.Sprint(c.worth, " ", c.k, " ", compat), values(e), c.want, 1e-12)
+		}
+	}
+}
+
+// TestSamplingAgainstReference: values of shap 0.42.1 and NumPy's stream, where the draws
+// of the second round are one or three, which leaves players with two fewer than before.
+func TestSamplingAgainstReference(t *testing.T) {
+	worth := []float64{0, 1, 3, -2, 2, 0.5, -1, 4, 1.5, -0.5, 2.5, 0, 3.5, 1, -3, 2}
+	for _, c := range []struct {
+		samples string
+		seed    uint64
+		want    []float64
+	}{
+		{"401", 1, []float64{0.7114603464037874, 0.5365965699400369, 0.8583818617341674, -0.1064389355506265}},
+		{"401", 2, []float64{1.05607488468682, 0.06446947189705335, 0.8129052679083657, 0.06655056451303501}},
+		{"403", 1, []float64{0.783733342614477, 0.5109526416585028, 0.8231717697954054, -0.1178580618806322}},
+		{"800", 1, []float64{0.9857204035200278, 0.35258504346003366, 0.8961569408421105, -0.23446239422003867}},
+	} {
+		model := &formula{f: func(set uint) float64 { return worth[set] }}
+		e := explain(t, shap.Sampling{}, 4, model, c.seed, "compat", "shap", "num_samples", c.samples)
+		golden.Close(t, fmt.Sprint(c.samples, " ", c.seed), values(e), c.want, 1e-9)
+	}
+}
+
 func TestOwenAgainstReference(t *testing.T) {
 	cases(t, idCases, func(t *testing.T, s *subject) {
 		// The recorded hierarchy is over all tokens, the special ones among them.

@@ -74,11 +74,16 @@ func (Permutation) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*s
 	}
 	varying := slices.DeleteFunc(g.varying(), func(i int) bool { return g.unseen != nil && g.unseen[i] })
 	n := len(varying)
-	if n < 2 && !compat {
+	if n == 0 || n == 1 && !compat {
 		if err := g.run(ctx); err != nil {
 			return nil, err
 		}
-		return g.explanation(func(c int) (estimate, error) { return g.only(c), nil })
+		return g.explanation(func(c int) (estimate, error) {
+			if n == 0 { // whatever the unseen ones are worth
+				return estimate{values: make([]float64, g.n)}, nil
+			}
+			return g.only(c), nil
+		})
 	}
 	pairs, evals, err := g.orderBudget(r.Params, n, compat)
 	if err != nil {

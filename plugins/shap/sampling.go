@@ -465,7 +465,9 @@ func (s *referenceRounds) evenly(draws int) []int {
 
 // byVariance spreads draws over the players in proportion to their variances over all
 // outputs, in pairs. The variances become shares of each output's sum, on which the
-// later rounds go on, as the reference's do.
+// later rounds go on, as the reference's do. As there, what rounding leaves over goes from
+// one player to the next, and may leave one with −2 draws: none, but two fewer in the
+// number that its variance is divided by.
 func (s *referenceRounds) byVariance(draws int) []int {
 	n := s.n
 	outputs := []int{0}
@@ -513,9 +515,6 @@ func (s *referenceRounds) byVariance(draws int) []int {
 			count[i] += change
 			planned += change
 		}
-	}
-	for i := range count {
-		count[i] = max(count[i], 0)
 	}
 	return count
 }

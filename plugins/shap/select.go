@@ -2,6 +2,7 @@ package shap
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -111,11 +112,7 @@ func (d *design) choose(y []float64, delta float64, reg regularisation) ([]int, 
 		if err != nil {
 			return nil, internal(err)
 		}
-		path, err := regression.LARPath(min(reg.features, n), stop)
-		if err != nil {
-			return nil, internal(err)
-		}
-		return nonZero(path.Coefs[len(path.Coefs)-1]), nil
+		return firstEntered(regression, min(reg.features, n), stop)
 	}
 	// The reference's estimators take an intercept, after the rows were multiplied by
 	// the roots of their weights and the signs.
@@ -147,6 +144,31 @@ func (d *design) choose(y []float64, delta float64, reg regularisation) ([]int, 
 		return columns, nil
 	}
 	return chooseByCriterion(x, target, 2*rows, n, kind, stop)
+}
+
+// firstEntered returns the k columns that least angle regression takes first, ascending,
+// fewer where it ends before. Columns with equal correlations are taken one by one with no
+// way between: their coefficients are 0 until the last of them is there, which may take
+// more than k steps; of these the first ones count.
+func firstEntered(r *num.Regression, k int, stop float64) ([]int, error) {
+	for steps := k; ; steps *= 2 {
+		path, err := r.LARPath(steps, stop)
+		if err != nil {
+			return nil, internal(err)
+		}
+		var columns []int
+		for _, coef := range path.Coefs {
+			for _, j := range nonZero(coef) {
+				if len(columns) < k && !slices.Contains(columns, j) {
+					columns = append(columns, j)
+				}
+			}
+		}
+		if len(columns) == k || len(path.Coefs) <= steps {
+			slices.Sort(columns)
+			return columns, nil
+		}
+	}
 }
 
 // nonZero returns the indices of coefficients that are not 0.

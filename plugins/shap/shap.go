@@ -110,7 +110,9 @@ func newProblem(p players, n int, fixed []bool, r *sdk.Request, most int) (*prob
 		return nil, invalid("top_labels needs a classifier and the target is a regression: leave it out")
 	}
 	g.row(make([]uint8, n))
-	g.row(slices.Repeat([]uint8{1}, n))
+	if all := slices.Repeat([]uint8{1}, n); g.row(all) == empty { // where all are fixed
+		g.masks = append(g.masks, all...)
+	}
 	return g, nil
 }
 

@@ -148,9 +148,12 @@ func (s *segments) cut(r *sdk.Request, slow bool) {
 			if !s.pieces && i > 0 {
 				text = " " + text
 			}
-		case slow && (!inText || slices.Contains(info.SpecialIDs, t.ID) && t.Text != info.MaskToken):
+		case slow && (!inText && t.Special || slices.Contains(info.SpecialIDs, t.ID) && t.Text != info.MaskToken):
 		case slow && s.pieces:
 			text = t.Text
+			if rest, ok := strings.CutPrefix(text, "_"); ok { // which the reference takes for SentencePiece's mark
+				text = " " + rest
+			}
 		case slow:
 			if text = strings.TrimPrefix(t.Text, "##"); text == t.Text && text != "" && i > 0 {
 				text = " " + text
@@ -167,7 +170,7 @@ func (s *segments) cut(r *sdk.Request, slow bool) {
 			u.Text = strings.TrimFunc(r.Text[t.Start:t.End], game.IsSpace)
 			u.Spans = []sdk.Span{{Start: t.Start, End: t.End}}
 		}
-		fixed := t.Fixed || !inText && !t.Special || i < before || i >= len(r.Tokens)-after
+		fixed := t.Fixed || i < before || i >= len(r.Tokens)-after
 		separator := t.Special && separates(t.Text)
 		if separator {
 			s.separator = t.Text

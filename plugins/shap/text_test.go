@@ -97,6 +97,11 @@ func TestSegments(t *testing.T) {
 			segments: []string{"\u3000\n ", "one", ""}, prefix: 1, suffix: 1,
 			masked: map[string]string{"000": "[MASK]", "010": "one"},
 		},
+		"a piece of no width": {
+			pieces: "<cls>|one||two|<sep>", text: "one two", mask: "[MASK]",
+			segments: []string{"", "one", " ", "two", ""}, prefix: 1, suffix: 1,
+			masked: map[string]string{"00000": "[MASK] [MASK] [MASK]", "00110": "[MASK] two", "01010": "one [MASK]two"},
+		},
 		"a mark that ends": {
 			pieces: "one|two|<eos>", text: "one two",
 			segments: []string{"one ", "two", ""}, suffix: 1,
@@ -190,6 +195,7 @@ func TestSlowTokens(t *testing.T) {
 	for pieces, want := range map[string][]string{
 		"<cls>|one|X|##s|[MASK]|<sep>": {"", " one", "", "s", " [MASK]", ""},
 		"▁one|s|▁X|[MASK]|<sep>|<cls>": {"▁one", "s", "▁X", "[MASK]", "<sep>", ""},
+		"▁|s|_|[MASK]|_x|<cls>":        {"▁", "s", " ", "[MASK]", " x", ""},
 	} {
 		text := strings.NewReplacer("▁", " ", "##", "", "|", "").Replace(pieces)
 		r := tokens(t, strings.ReplaceAll(pieces, "▁", "Ġ"), text, "compat", "shap", "segments", "tokens")
@@ -197,7 +203,10 @@ func TestSlowTokens(t *testing.T) {
 			r.Tokens[i].Text = strings.Replace(r.Tokens[i].Text, "Ġ", "▁", 1)
 		}
 		got, _, _, _, err := shap.Segments(&formula{mask: "[MASK]", special: []int32{0, 2, 4, 5}}, r)
-		if strings.HasPrefix(pieces, "▁") {
+		if strings.HasPrefix(pieces, "▁|") {
+			r.Tokens[0].End = 0 // a mark of no width
+			got, _, _, _, err = shap.Segments(&formula{mask: "[MASK]", special: []int32{3, 5}}, r)
+		} else if strings.HasPrefix(pieces, "▁") {
 			got, _, _, _, err = shap.Segments(&formula{mask: "[MASK]", special: []int32{3, 4, 5}}, r)
 		}
 		if err != nil {
@@ -225,6 +234,29 @@ func TestSeparator(t *testing.T) {
 		}
 		if got := write(make([]uint8, 6)); got != c.want {
 			t.Errorf("%s, %s: %q, want %q", c.text, c.segments, got, c.want)
+		}
+	}
+}
+
+// TestNothingVaries: where every token takes part in all coalitions, or is one that the
+// reference thinks so of, all values are 0, as there.
+func TestNothingVaries(t *testing.T) {
+	for pieces, text := range map[string]string{"<cls>|[SEP]|<sep>": "[SEP]", "one|<sep>|<cls>": "one"} {
+		for _, m := range []sdk.Method{shap.Partition{}, shap.Permutation{}} {
+			r := tokens(t, pieces, text)
+			if text == "[SEP]" {
+				r.Tokens[1].Special = true
+			}
+			var err error
+			if r.Params, err = sdktest.Params(m.Info(), map[string]string{"compat": "shap", "max_evals": "2"}); err != nil {
+				t.Fatal(err)
+			}
+			r.Target, r.Rand = sdk.Target{Kind: sdk.KindClass, Output: sdk.Prob}, rand.NewChaCha8([32]byte{1})
+			e, err := m.Explain(t.Context(), &formula{mask: "[MASK]"}, r)
+			if err != nil {
+				t.Fatalf("%s of %s: %v", m.Info().Name, text, err)
+			}
+			golden.Close(t, m.Info().Name+" of "+text, values(e), make([]float64, 3), 0)
 		}
 	}
 }
