@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -86,17 +85,9 @@ func (f *doubtful) which(all int) string {
 // was not.
 func stepsOf(x *Explanation) []*Explanation {
 	steps := make([]*Explanation, len(x.Target.Steps))
-	at := func(index string) *Explanation {
-		i, err := strconv.Atoi(index)
-		if err != nil || i < 0 || i >= len(steps) {
-			return nil
-		}
-		return steps[i]
-	}
 	for _, a := range x.Attributions {
-		index, ok := strings.CutPrefix(a.Name, "step.")
-		i, err := strconv.Atoi(index)
-		if !ok || err != nil || i < 0 || i >= len(steps) {
+		i, rest, ok := stepOf(a.Name)
+		if !ok || rest != "" || i < 0 || i >= len(steps) {
 			continue
 		}
 		one := *x
@@ -106,10 +97,9 @@ func stepsOf(x *Explanation) []*Explanation {
 		steps[i] = &one
 	}
 	for name, v := range x.Diagnostics {
-		rest, ok := strings.CutPrefix(name, "step.")
-		index, short, found := strings.Cut(rest, ".")
-		if step := at(index); ok && found && step != nil {
-			step.Diagnostics[short] = v
+		i, short, ok := stepOf(name)
+		if ok && short != "" && i >= 0 && i < len(steps) && steps[i] != nil {
+			steps[i].Diagnostics[short] = v
 		}
 	}
 	return steps

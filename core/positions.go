@@ -18,12 +18,12 @@ func (s *session) describe(value float64) sdk.Target {
 	}
 }
 
-// classOf returns the class of a text that an attribution is of by its name, class.N,
-// with its value on the unchanged input; nil of any other name.
+// classOf returns the class of a text that an attribution is of by its name, as
+// sdk.ClassName has it, with its value on the unchanged input; nil of any other name.
 func (s *session) classOf(name string) *Target {
-	index, ok := strings.CutPrefix(name, "class.")
+	_, index, _ := strings.Cut(name, ".")
 	class, err := strconv.Atoi(index)
-	if !ok || err != nil || index != strconv.Itoa(class) || !s.target.whole || class < 0 || class >= len(s.model.labels) {
+	if err != nil || name != sdk.ClassName(class) || !s.target.whole || class < 0 || class >= len(s.model.labels) {
 		return nil
 	}
 	t, err := s.model.questions().parse(strconv.Itoa(class), s.target.output)

@@ -3,10 +3,25 @@ package core
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"github.com/xai-go/xai/engine/arch"
 	"github.com/xai-go/xai/sdk"
 )
+
+// StepName names the attribution of one token of a continuation, beside that of all of
+// it. The names of its diagnostics begin with it and a dot.
+func StepName(step int) string { return "step." + strconv.Itoa(step) }
+
+// stepOf returns the step whose name a name is, or begins with, and what stands behind
+// its dot.
+func stepOf(name string) (step int, rest string, ok bool) {
+	_, index, _ := strings.Cut(name, ".")
+	index, rest, _ = strings.Cut(index, ".")
+	step, err := strconv.Atoi(index)
+	whole := StepName(step)
+	return step, rest, err == nil && (name == whole || strings.HasPrefix(name, whole+"."))
+}
 
 // steps returns the tokens of the continuation that is explained, with the
 // target's value for each alone; nil of any other target.
@@ -37,7 +52,7 @@ func (t *target) step(i int) *target {
 func (t *target) named() string {
 	switch t.kind {
 	case sdk.KindClass:
-		return "the class " + strconv.Quote(t.label)
+		return "the class " + strconv.Quote(ClassLabel(t.label, t.index))
 	case sdk.KindToken:
 		return "the token " + strconv.Quote(t.label)
 	case sdk.KindDifference:
@@ -73,7 +88,7 @@ func (s *session) eachStep(ctx context.Context, x *Explanation, run runFunc, req
 			return err
 		}
 		x.Target.Steps[i].Baseline = (*Float)(result.Baseline)
-		if err := x.fill(result, s, "step."+strconv.Itoa(i)+"."); err != nil {
+		if err := x.fill(result, s, StepName(i)+"."); err != nil {
 			return err
 		}
 	}

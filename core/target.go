@@ -190,7 +190,24 @@ func (s scalar) quoted() string {
 	if s.kind == sdk.KindToken || behind(s.expr) != "" {
 		return strconv.Quote(s.label)
 	}
-	return s.label
+	return ClassLabel(s.label, s.index)
+}
+
+// ClassLabel names a class for people: a model may have classes whose label is blank.
+func ClassLabel(label string, class int) string {
+	if strings.TrimSpace(label) == "" {
+		return "class " + strconv.Itoa(class)
+	}
+	return label
+}
+
+// ClassLabels names classes for people, separated by commas.
+func ClassLabels(labels []string) string {
+	names := make([]string, len(labels))
+	for i, l := range labels {
+		names[i] = ClassLabel(l, i)
+	}
+	return strings.Join(names, ", ")
 }
 
 // same reports whether another scalar is the same one, however either is written. What
@@ -531,7 +548,7 @@ func (g grammar) class(name string) (int, error) {
 	name = strings.TrimSpace(name)
 	for _, prefix := range []string{"token:", "start@", "end@", "span:", prefixContinuation, prefixStep} {
 		if strings.HasPrefix(name, prefix) {
-			return 0, usage("target "+prefix+"… does not apply to a classifier", "name a class: "+strings.Join(g.labels, ", "))
+			return 0, usage("target "+prefix+"… does not apply to a classifier", "name a class: "+ClassLabels(g.labels))
 		}
 	}
 	label, forced := strings.CutPrefix(name, "label:")
@@ -552,7 +569,7 @@ func (g grammar) class(name string) (int, error) {
 	for i, l := range g.labels {
 		if strings.EqualFold(l, label) {
 			if found >= 0 {
-				return 0, usage("label "+strconv.Quote(label)+" matches more than one class", "spell it exactly: "+strings.Join(g.labels, ", "))
+				return 0, usage("label "+strconv.Quote(label)+" matches more than one class", "spell it exactly: "+ClassLabels(g.labels))
 			}
 			found = i
 		}
@@ -560,7 +577,7 @@ func (g grammar) class(name string) (int, error) {
 	if found >= 0 {
 		return found, nil
 	}
-	hint := "the classes are " + strings.Join(g.labels, ", ")
+	hint := "the classes are " + ClassLabels(g.labels)
 	if near, ok := nearest.Of(label, g.labels); ok {
 		hint = "did you mean " + near + "? " + hint
 	}

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -119,5 +120,22 @@ func TestTargetValue(t *testing.T) {
 				t.Errorf("value %.17g of what is kept, want %.17g", got, test.want)
 			}
 		})
+	}
+}
+
+// TestClassLabels: a class whose label is blank is named by its number, in what people
+// read and not in what selects it.
+func TestClassLabels(t *testing.T) {
+	g := grammar{task: arch.SequenceClassification, labels: []string{"", "good", " \t"}, outputs: 3}
+	got, err := g.parse("0 - 1", "")
+	if err != nil || got.label != "class 0 - good" || got.expr != "0 - 1" || got.secondLabel != "good" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if one, err := g.parse("2", ""); err != nil || one.label != " \t" || one.named() != `the class "class 2"` {
+		t.Errorf("%+v, %v", one, err)
+	}
+	_, err = g.parse("bad", "")
+	if e, ok := errors.AsType[*Error](err); !ok || e.Hint != "the classes are class 0, good, class 2" {
+		t.Errorf("%+v", err)
 	}
 }

@@ -130,7 +130,7 @@ func (x *Explanation) Again(raw *Raw) (Request, error) {
 		Target:  x.Target.Expr,
 		Output:  sdk.Output(x.Target.Output),
 		Units:   x.Provenance.Units,
-		Steps:   slices.ContainsFunc(x.Attributions, func(a Attribution) bool { return a.Name == "step.0" && len(x.Target.Steps) > 0 }),
+		Steps:   slices.ContainsFunc(x.Attributions, func(a Attribution) bool { return a.Name == StepName(0) && len(x.Target.Steps) > 0 }),
 		Sanity:  x.Sanity != nil,
 		Seed:    x.Provenance.Seed,
 		Runtime: x.Method.Runtime,

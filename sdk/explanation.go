@@ -1,5 +1,7 @@
 package sdk
 
+import "strconv"
+
 // Explanation is what a method returns.
 type Explanation struct {
 	// Units replaces the request's units, for a method that has its own.
@@ -28,6 +30,10 @@ type Attribution struct {
 	Values []float64 // as many as there are units or tokens
 	Stderr []float64 // standard errors, or nil
 }
+
+// ClassName names an attribution that is of a class of a text, beside the target's:
+// class.N. The host adds the class's label and value to it.
+func ClassName(class int) string { return "class." + strconv.Itoa(class) }
 
 // NamedTensor is a further result with named axes.
 type NamedTensor struct {

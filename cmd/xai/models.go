@@ -97,7 +97,7 @@ func (a *app) modelsList() *cobra.Command {
 				}
 				t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 				for _, d := range details {
-					fmt.Fprintf(t, "%s\t%s\t%s parameters\t%s\n", d.ID, d.Architecture, count(d.Parameters), strings.Join(d.Labels, ", "))
+					fmt.Fprintf(t, "%s\t%s\t%s parameters\t%s\n", d.ID, d.Architecture, count(d.Parameters), core.ClassLabels(d.Labels))
 				}
 				return t.Flush()
 			})
@@ -225,7 +225,7 @@ token_type_ids.`,
 const maxLabels = 20
 
 func (a *app) modelTerm(w io.Writer, d modelDetail) error {
-	labels := fmt.Sprintf("%d: %s", len(d.Labels), strings.Join(d.Labels[:min(len(d.Labels), maxLabels)], ", "))
+	labels := fmt.Sprintf("%d: %s", len(d.Labels), core.ClassLabels(d.Labels[:min(len(d.Labels), maxLabels)]))
 	switch {
 	case len(d.Labels) > maxLabels:
 		labels += " …"

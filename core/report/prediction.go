@@ -39,7 +39,7 @@ func classesOf(labels []string, r core.Readout) Classes {
 	for i, logit := range r.Logits {
 		out[i] = class{index: i, logit: logit, prob: math.NaN()}
 		if i < len(labels) {
-			out[i].label = labels[i]
+			out[i].label = core.ClassLabel(labels[i], i)
 		}
 		if i < len(r.Probs) {
 			out[i].prob = r.Probs[i]

@@ -270,6 +270,7 @@ func TestScalar(t *testing.T) {
 		{"class", "3@-3", "LABEL_3", `LABEL_3 at token 1 ("the")`},
 		{"class", "3@3", "LABEL_3", `LABEL_3 at token 3`},
 		{"class", "3@9", "LABEL_3", `LABEL_3 at token 9`},
+		{"class", "0", " ", `class 0`},
 		{"start", "start@2", "start", `start at token 2 ("film␛")`},
 		{"span", "span:1-2", "the film", `"the film"`},
 		{"token", "token:5@-1", " good", `" good"`},
@@ -283,6 +284,17 @@ func TestScalar(t *testing.T) {
 		if got := scalar(&core.Target{Kind: c.kind, Expr: c.expr, Label: c.label, Output: "prob"}, tokens); got != "probability of "+c.want {
 			t.Errorf("%s: %s, want %s", c.expr, got, c.want)
 		}
+	}
+}
+
+// TestBlankLabels: a class without a label has a name all the same.
+func TestBlankLabels(t *testing.T) {
+	classes := classesOf([]string{"", "b"}, core.Readout{Logits: []float64{1, 2}})
+	if classes[0].label != "b" || classes[1].label != "class 0" {
+		t.Errorf("%+v", classes)
+	}
+	if got := title(core.Attribution{Name: sdk.ClassName(0)}, &core.Target{}, classes); got != "class 0 (class.0)" {
+		t.Error(got)
 	}
 }
 

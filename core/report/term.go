@@ -127,18 +127,18 @@ func (t Term) target(b *strings.Builder, e *core.Explanation, classes Classes) {
 func title(a core.Attribution, target *core.Target, classes Classes) string {
 	name := a.Name
 	if a.Target != nil {
-		if a.Target.Label != "" {
+		if strings.TrimSpace(a.Target.Label) != "" { // else its name says it all
 			name = a.Target.Label + " (" + name + ")"
 		}
 		return Line(name + " = " + number(float64(a.Target.Value)))
 	}
 	for i, s := range target.Steps {
-		if name == fmt.Sprintf("step.%d", i) {
+		if name == core.StepName(i) {
 			return Line(fmt.Sprintf("%q (%s) = %s", s.Text, name, number(float64(s.Value))))
 		}
 	}
 	for _, c := range classes {
-		if c.label != "" && name == fmt.Sprintf("class.%d", c.index) {
+		if c.label != "" && name == sdk.ClassName(c.index) {
 			return Line(c.label + " (" + name + ")")
 		}
 	}
@@ -156,8 +156,8 @@ func scalar(t *core.Target, tokens []core.Token) string {
 	if t.Kind == sdk.KindRegression {
 		return cmp.Or(name, "output")
 	}
-	if name == "" {
-		name = fmt.Sprintf("class %d", t.Index)
+	if t.Kind != sdk.KindDifference {
+		name = core.ClassLabel(name, t.Index)
 	}
 	name = placed(name, t, tokens)
 	switch t.Output {
