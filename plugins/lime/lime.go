@@ -18,7 +18,6 @@ package lime
 import (
 	"context"
 	"slices"
-	"strconv"
 
 	"github.com/xai-go/xai/plugins/internal/game"
 	"github.com/xai-go/xai/sdk"
@@ -87,7 +86,7 @@ func (Method) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*sdk.Ex
 		if err != nil {
 			return nil, err
 		}
-		name := "class." + strconv.Itoa(class)
+		name := sdk.ClassName(class)
 		surrogate.report(e, name, name+".", n)
 		e.Diagnostics = append(e.Diagnostics, sdk.Diagnostic{Name: name + ".baseline", Value: ev.empty[class]})
 	}

@@ -127,7 +127,7 @@ func (Permutation) Explain(ctx context.Context, m sdk.Model, r *sdk.Request) (*s
 	for c := range 1 + min(g.shown, len(g.classes)) { // as the reference's error_bounds
 		name := "error_std"
 		if c > 0 {
-			name = "class." + strconv.Itoa(g.classes[c-1]) + "." + name
+			name = sdk.ClassName(g.classes[c-1]) + "." + name
 		}
 		one := g.Explanation(moments.spread(c), nil).Attributions[0]
 		one.Name = name

@@ -279,7 +279,7 @@ func (g *problem) explanation(find func(c int) (estimate, error)) (*sdk.Explanat
 			e.Baseline = &g.worth[empty]
 			value = g.request.Target.Value
 		} else {
-			name := "class." + strconv.Itoa(g.classes[c-1])
+			name := sdk.ClassName(g.classes[c-1])
 			prefix = name + "."
 			one.Attributions[0].Name = name
 			e.Attributions = append(e.Attributions, one.Attributions[0])
