@@ -52,6 +52,57 @@ const statusBytes = 4096
 
 // start starts the command in a shim, or as it is where there is none.
 func (b *Box) start(ctx context.Context, c Command) (*Child, error) {
+	o := b.orders(c)
+	cmd := exec.Command(b.shim)
+	cmd.Args = []string{"xai", ShimArg}
+	cmd.Env = []string{}
+	cmd.SysProcAttr = attributes(b.namespaces())
+	if b.shim == "" {
+		cmd.Path = "/proc/self/fd/" + strconv.Itoa(fdExe)
+		cmd.Args = append([]string{o.Name}, o.Args...)
+		cmd.Env, cmd.Dir = o.Env, o.Dir
+	}
+	theirs, ours, err := openPipes()
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = theirs.stdin, theirs.stdout, theirs.stderr
+	cmd.ExtraFiles = []*os.File{theirs.orders, theirs.status, c.Exe.sealed}
+	child := &Child{Stdout: ours.stdout, Stderr: ours.stderr, lifeline: ours.stdin, done: make(chan struct{})}
+	err = child.run(cmd)
+	theirs.close()
+	if err != nil {
+		ours.close()
+		return nil, err
+	}
+	child.kill = func() { b.end(cmd.Process) }
+	defer ours.status.Close()
+	if b.shim == "" {
+		ours.orders.Close()
+		return child, nil
+	}
+	defer context.AfterFunc(ctx, child.Kill)()
+	err = json.NewEncoder(ours.orders).Encode(o)
+	err = errors.Join(err, ours.orders.Close())
+	said, readErr := io.ReadAll(io.LimitReader(ours.status, statusBytes))
+	switch {
+	case ctx.Err() != nil:
+		err = ctx.Err()
+	case len(said) > 0:
+		err = errors.New(strings.ToValidUTF8(string(said), "?"))
+	case err == nil:
+		err = readErr
+	}
+	if err == nil {
+		return child, nil
+	}
+	child.Kill()
+	<-child.done
+	return nil, errors.Join(err, child.Close())
+}
+
+// orders returns what a shim is told of a command.
+func (b *Box) orders(c Command) orders {
 	o := orders{
 		Name: c.Exe.Name, Args: c.Args, Env: c.Env, Dir: b.Dir,
 		UID: b.user.uid, GID: b.user.gid,
@@ -74,45 +125,36 @@ func (b *Box) start(ctx context.Context, c Command) (*Child, error) {
 			o.Tasks += uint64(tasks()) // which are counted together
 		}
 	}
-	cmd := exec.Command(b.shim)
-	cmd.Args = []string{"xai", ShimArg}
-	cmd.Env = []string{}
-	cmd.SysProcAttr = attributes(b.namespaces())
-	if b.shim == "" {
-		cmd.Path = "/proc/self/fd/" + strconv.Itoa(fdExe)
-		cmd.Args = append([]string{o.Name}, o.Args...)
-		cmd.Env, cmd.Dir = o.Env, o.Dir
-	}
+	return o
+}
 
-	var theirs, ours []*os.File
-	closeAll := func(files []*os.File) {
-		for _, f := range files {
-			f.Close()
-		}
-	}
-	defer func() { closeAll(theirs) }()
-	pipe := func() (r, w *os.File, err error) {
-		r, w, err = os.Pipe()
-		return r, w, err
-	}
-	var pipes [5][2]*os.File // stdin, stdout, stderr, orders, status
-	for i := range pipes {
-		r, w, err := pipe()
-		if err != nil {
-			closeAll(ours)
-			return nil, err
-		}
-		pipes[i] = [2]*os.File{r, w}
-		if i == 0 || i == 3 { // which they read
-			theirs, ours = append(theirs, r), append(ours, w)
-		} else {
-			theirs, ours = append(theirs, w), append(ours, r)
-		}
-	}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = pipes[0][0], pipes[1][1], pipes[2][1]
-	cmd.ExtraFiles = []*os.File{pipes[3][0], pipes[4][1], c.Exe.sealed}
+// pipes are one side of what leads to a process and back.
+type pipes struct{ stdin, stdout, stderr, orders, status *os.File }
 
-	child := &Child{Stdout: pipes[1][0], Stderr: pipes[2][0], lifeline: pipes[0][1], done: make(chan struct{})}
+func (p *pipes) close() {
+	for _, f := range []*os.File{p.stdin, p.stdout, p.stderr, p.orders, p.status} {
+		f.Close() // of none, too
+	}
+}
+
+// openPipes returns the process's side of five pipes, of which it reads stdin and
+// orders, and the host's.
+func openPipes() (theirs, ours pipes, err error) {
+	for _, ends := range [][2]**os.File{
+		{&theirs.stdin, &ours.stdin}, {&ours.stdout, &theirs.stdout}, {&ours.stderr, &theirs.stderr},
+		{&theirs.orders, &ours.orders}, {&ours.status, &theirs.status},
+	} {
+		if *ends[0], *ends[1], err = os.Pipe(); err != nil {
+			theirs.close()
+			ours.close()
+			return theirs, ours, err
+		}
+	}
+	return theirs, ours, nil
+}
+
+// run starts the command and waits for its end in the background.
+func (c *Child) run(cmd *exec.Cmd) error {
 	started := make(chan error, 1)
 	go func() {
 		// The process ends with the thread that started it.
@@ -120,47 +162,17 @@ func (b *Box) start(ctx context.Context, c Command) (*Child, error) {
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
 		if err == nil {
-			child.Pid = cmd.Process.Pid
+			c.Pid = cmd.Process.Pid
 		}
 		started <- err
 		if err != nil {
 			return
 		}
 		_ = cmd.Wait() // what it says is in the state
-		child.state = cmd.ProcessState
-		close(child.done)
+		c.state = cmd.ProcessState
+		close(c.done)
 	}()
-	if err := <-started; err != nil {
-		closeAll(ours)
-		return nil, err
-	}
-	child.kill = func() { b.end(cmd.Process) }
-	closeAll(theirs)
-	theirs = nil
-	write, status := pipes[3][1], pipes[4][0]
-	defer status.Close()
-	if b.shim == "" {
-		write.Close()
-		return child, nil
-	}
-	defer context.AfterFunc(ctx, child.Kill)()
-	err := json.NewEncoder(write).Encode(o)
-	err = errors.Join(err, write.Close())
-	said, readErr := io.ReadAll(io.LimitReader(status, statusBytes))
-	switch {
-	case ctx.Err() != nil:
-		err = ctx.Err()
-	case len(said) > 0:
-		err = errors.New(strings.ToValidUTF8(string(said), "?"))
-	case err == nil:
-		err = readErr
-	}
-	if err == nil {
-		return child, nil
-	}
-	child.Kill()
-	<-child.done
-	return nil, errors.Join(err, child.Close())
+	return <-started
 }
 
 // end ends a process and its descendants. Where the host is killed before that, the
