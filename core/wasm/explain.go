@@ -52,7 +52,7 @@ func (m *Module) Explain(ctx context.Context, model sdk.Model, req *sdk.Request,
 	if err := ctx.Err(); err != nil {
 		return nil, stats, err
 	}
-	if err := m.Check(info); err != nil {
+	if err := m.layout.checkNeeds(info); err != nil {
 		return nil, stats, err
 	}
 	limits = bounded(limits)

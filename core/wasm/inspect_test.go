@@ -107,15 +107,20 @@ func TestImportsNeedTheirNeeds(t *testing.T) {
 		"not a description": {[]string{`needs`}, all, "the module has a section xai.method that is no description of a method: "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m, err := r.Compile(t.Context(), sealed(hostile(t, "needs"), c.sections...))
+			binary := sealed(hostile(t, "needs"), c.sections...)
+			m, err := r.Compile(t.Context(), binary)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff([]sdk.Need{sdk.NeedForward, sdk.NeedGenerate, sdk.NeedGradients, sdk.NeedTokenize}, m.Needs()); diff != "" {
+			inspection, err := wasm.Inspect(binary)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]sdk.Need{sdk.NeedForward, sdk.NeedGenerate, sdk.NeedGradients, sdk.NeedTokenize}, inspection.Needs); diff != "" {
 				t.Error(diff)
 			}
 			info := sdk.Info{Name: "hostile", Needs: c.needs}
-			err = m.Check(info)
+			err = wasm.Check(binary, info)
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), c.want)) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}

@@ -53,14 +53,3 @@ func (l *layout) checkNeeds(info sdk.Info) error {
 	}
 	return nil
 }
-
-// Needs returns the needs that the module's imports imply, in the order of their
-// names. What the module asks for under other needs shows when it runs.
-func (m *Module) Needs() []sdk.Need { return m.layout.needs() }
-
-// Check returns an *sdk.Error of the code ECap where the module imports a function
-// of the host without the need for it, so that Explain would refuse to run it. A
-// module of several methods imports what any of them uses: a need counts that any
-// of the sections "xai.method" declares, whatever info says of the one method. In
-// a module without such sections, those of info count.
-func (m *Module) Check(info sdk.Info) error { return m.layout.checkNeeds(info) }

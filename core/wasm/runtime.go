@@ -232,8 +232,3 @@ func (m *Module) close(ctx context.Context) error {
 	}
 	return errors.Join(errs...)
 }
-
-// Sections returns the module's custom sections of that name in their order, for
-// names that begin with "xai.": a module of several methods has one
-// "xai.method" for each.
-func (m *Module) Sections(name string) [][]byte { return m.layout.sections[name] }
