@@ -13,9 +13,9 @@ import (
 	"github.com/xai-go/xai/sdk"
 )
 
-// session prepares a run: it encodes the input, cuts it into units, settles the
-// target, and evaluates the unchanged input.
-func (m *Model) session(ctx context.Context, r *Request) (*session, error) {
+// session prepares a run of a method with these needs: it encodes the input, cuts it
+// into units, settles the target, and evaluates the unchanged input.
+func (m *Model) session(ctx context.Context, r *Request, needs ...sdk.Need) (*session, error) {
 	given, err := parseUnits(r.units())
 	if err != nil {
 		return nil, err
@@ -26,6 +26,9 @@ func (m *Model) session(ctx context.Context, r *Request) (*session, error) {
 	}
 	s := &session{model: m, enc: enc, progress: r.Progress, known: make(map[rowKey]int)}
 	if err := s.cut(r.units(), given); err != nil {
+		return nil, err
+	}
+	if err := s.affords(ctx, needs); err != nil {
 		return nil, err
 	}
 	if err := s.aim(ctx, r); err != nil {

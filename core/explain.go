@@ -77,7 +77,7 @@ func (h *Host) Explain(ctx context.Context, m *Model, r Request) (*Explanation, 
 		return nil, err
 	}
 	clock.lap("load")
-	s, err := m.session(ctx, &r)
+	s, err := m.session(ctx, &r, info.Needs...)
 	if err != nil {
 		return nil, err
 	}
