@@ -438,6 +438,27 @@ func TestTiesAgainstReference(t *testing.T) {
 	}
 }
 
+// TestTurnedSignsAgainstReference: where a coefficient changes its sign on the way of
+// least angle regression, scikit-learn takes fewer columns than num_features(K) asks for;
+// values of shap 0.42.1 on it, with NumPy's stream.
+func TestTurnedSignsAgainstReference(t *testing.T) {
+	for _, c := range []struct {
+		factor, modulus uint
+		samples, k      string
+		want            []float64
+	}{
+		{7, 23, "18", "8", []float64{-9.967213114754117, -7.270491803278702, 16.467213114754173, 4.66393442622951, 3.098360655737711, 0, 4.999999999999957, 9.008196721311467}},
+		{7, 257, "20", "8", []float64{116.59090909090904, -32.32727272727268, -41.82727272727274, 76.33636363636364, 0, 36.000000000000014, -123.83636363636361, 31.06363636363635}},
+		{3, 29, "18", "7", []float64{-19.780000000000026, -38.61999999999999, 44.78000000000006, 11.939999999999992, 0, 0, 15.499999999999986, 14.179999999999978}},
+	} {
+		model := &formula{f: func(set uint) float64 {
+			return float64((19*set*set+c.factor*set)%c.modulus) - float64(c.modulus/2)
+		}}
+		e := explain(t, shap.Kernel{}, 8, model, 1, "compat", "shap", "num_samples", c.samples, "l1_reg", "num_features("+c.k+")")
+		golden.Close(t, fmt.Sprint(c.factor, " ", c.modulus), values(e), c.want, 1e-9)
+	}
+}
+
 // TestSamplingAgainstReference: values of shap 0.42.1 and NumPy's stream, where the draws
 // of the second round are one or three, which leaves players with two fewer than before.
 func TestSamplingAgainstReference(t *testing.T) {

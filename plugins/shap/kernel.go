@@ -187,7 +187,7 @@ func (d *design) solve(ctx context.Context, c int, reg regularisation) (estimate
 	delta := d.delta(c)
 	reg.some = c == 0 && !reg.stop
 	e := estimate{values: make([]float64, n), stderr: make([]float64, n)}
-	columns, err := d.choose(y, delta, reg)
+	columns, err := d.choose(ctx, y, delta, reg)
 	if err != nil {
 		return e, err
 	}

@@ -1,6 +1,7 @@
 package shap
 
 import (
+	"context"
 	"math"
 	"slices"
 	"strconv"
@@ -65,7 +66,7 @@ const maxAugmented = 1 << 23
 // on an augmented system leaves: the rows z with the weight w·(n−s) and the target y,
 // and the rows z−1 with the weight w·s and the target y − Δ, for a coalition z of s
 // players. It has the constraint Σφ = Δ built in.
-func (d *design) choose(y []float64, delta float64, reg regularisation) ([]int, error) {
+func (d *design) choose(ctx context.Context, y []float64, delta float64, reg regularisation) ([]int, error) {
 	kind := reg.kind
 	if kind == regAuto {
 		if kind = regNone; d.share < 0.2 {
@@ -106,6 +107,10 @@ func (d *design) choose(y []float64, delta float64, reg regularisation) ([]int, 
 		for _, k := range d.mask(row) {
 			masks = append(masks, 1-k)
 		}
+	}
+	if kind == regFeatures && reg.stop {
+		l := referenceLAR{masks: masks, weights: weights, columns: n}
+		return l.choose(ctx, target, reg.features, stop)
 	}
 	if kind == regFeatures {
 		regression, err := num.NewRegressionThroughOrigin(masks, 2*rows, n, target, weights)
