@@ -329,7 +329,8 @@ func part[T any](s []T, from, to int) []T {
 }
 
 // encodeRaw describes the tokens of a raw row. Special tokens and padding are
-// fixed, as are those that keep marks.
+// fixed, as are those that keep marks. A word that the vocabulary lacks is none of
+// them, as in a text.
 func (m *Model) encodeRaw(raw *Raw) (*encoded, error) {
 	info := m.engine.Info()
 	r, err := raw.row(info.Embedding)
@@ -341,9 +342,18 @@ func (m *Model) encodeRaw(raw *Raw) (*encoded, error) {
 	}
 	e := &encoded{raw: true, row: r, texts: []string{""}}
 	special := make(map[int32]bool)
-	if m.tokenizer != nil {
-		for _, id := range m.tokenizer.Special() {
+	if t := m.tokenizer; t != nil {
+		for _, id := range t.Special() {
 			special[id] = true
+		}
+		unknown, ok := t.UnkID()
+		for _, role := range []func() (int32, bool){t.ClsID, t.SepID, t.BosID, t.EosID, t.PadID, t.MaskID} {
+			if id, has := role(); has && id == unknown { // as in GPT-2, which lacks no word
+				ok = false
+			}
+		}
+		if ok {
+			delete(special, unknown)
 		}
 	}
 	e.tokens = make([]sdk.Token, r.n)
