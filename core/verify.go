@@ -41,6 +41,9 @@ func ReadExplanation(r io.Reader) (*Explanation, error) {
 		if limited.N <= 0 {
 			return nil, wrong("the explanation has more than "+strconv.Itoa(maxReceipt>>20)+" MiB", err)
 		}
+		if is[*Error](err) { // of the reader
+			return nil, err
+		}
 		return nil, wrong("this is no explanation in JSON: "+err.Error(), err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -127,6 +128,8 @@ func fileError(err error, what, name string) error {
 		reason, hint = "it does not exist", "check the path"
 	case errors.Is(err, fs.ErrPermission):
 		reason, hint = "permission is denied", "check who may use the file and its folder"
+	case errors.Is(err, syscall.EISDIR):
+		reason, hint = "it is a folder", "name a file"
 	}
 	return &core.Error{Kind: core.KindInput, Msg: what + " " + name + ": " + reason, Hint: hint, Err: err}
 }

@@ -137,10 +137,10 @@ func (v *verification) read(path string) (*core.Explanation, error) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, &core.Error{Kind: core.KindInput, Msg: "cannot read the explanation: " + err.Error(), Hint: "give a file that xai explain --format json wrote", Err: err}
+		return nil, fileError(err, "cannot read", path)
 	}
 	defer f.Close()
-	return core.ReadExplanation(f)
+	return core.ReadExplanation(&opened{f, path})
 }
 
 func (v *verification) print(w io.Writer, x *core.Explanation, r *core.Verification) error {
