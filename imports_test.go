@@ -35,7 +35,7 @@ var rules = []rule{
 
 	// The vocabulary: a leaf that compiles to wasip1.
 	{"sdk/sdktest/...", []string{"sdk", "sdk/abi", "sdk/num", "sdk/sdktest/..."}, nil},
-	{"sdk/process/...", []string{"sdk", "sdk/abi", "sdk/process/...", "github.com/hashicorp/go-hclog", "github.com/hashicorp/go-plugin", "google.golang.org/grpc/...", "google.golang.org/protobuf/..."}, nil},
+	{"sdk/process/...", []string{"sdk", "sdk/abi", "sdk/internal/handles", "sdk/process/...", "github.com/hashicorp/go-hclog", "github.com/hashicorp/go-plugin", "google.golang.org/grpc/...", "google.golang.org/protobuf/..."}, nil},
 	{"sdk/...", []string{"sdk/..."}, []string{"gonum.org/v1/gonum/..."}},
 
 	// The engine: a leaf that knows no plugin.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/abi"
+	"github.com/xai-go/xai/sdk/internal/handles"
 )
 
 // model is the host's model. A module imports those functions of the host alone
@@ -35,31 +36,18 @@ func (m *model) Gradient(_ context.Context, f *sdk.Forward, wrt []string) (sdk.R
 // Generate implements sdk.Generator.
 func (m *model) Generate(_ context.Context, g *sdk.Generation) (*sdk.Continuation, error) {
 	defer runtime.Gosched()
-	spec := abi.Generation{MaxTokens: g.MaxTokens, Temperature: g.Temperature, TopK: g.TopK, TopP: g.TopP, Seed: g.Seed}
-	if g.Prompt != nil {
-		var err error
-		if spec.Prompt, err = send(g.Prompt, len(g.Prompt)); err != nil {
-			return nil, err
-		}
-		defer tensorFree(spec.Prompt)
+	var sent tensors
+	defer sent.free()
+	spec, err := handles.Generation(g, sent.send)
+	if err != nil {
+		return nil, err
 	}
-	p, n := bytes(abi.AppendGeneration(nil, &spec))
+	p, n := bytes(abi.AppendGeneration(nil, spec))
 	r, err := replyOf(generate(p, n))
 	if err != nil {
 		return nil, err
 	}
-	out := &sdk.Continuation{}
-	var text []byte
-	if out.IDs, err = values[int32](r, abi.ReplyIDs); err == nil {
-		if out.LogProbs, err = values[float64](r, abi.ReplyLogProbs); err == nil {
-			text, err = values[byte](r, abi.ReplyText)
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	out.Text = string(text)
-	return out, nil
+	return handles.Continuation(r)
 }
 
 // Tokenize implements sdk.Tokenizer.
@@ -70,85 +58,20 @@ func (m *model) Tokenize(_ context.Context, s string) ([]sdk.Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := values[byte](r, abi.ReplyTokens)
-	if err != nil {
-		return nil, err
-	}
-	in := abi.NewReader(b)
-	tokens := in.Tokens()
-	return tokens, in.End()
-}
-
-// values returns the elements of an output of a reply.
-func values[T sdk.Element](r *reply, name string) ([]T, error) {
-	t, err := r.Tensor(name, 0)
-	if err != nil {
-		return nil, err
-	}
-	return sdk.Values[T](t)
+	return handles.Tokens(r)
 }
 
 // evaluate calls forward or grad of the host. It yields at its end, because the
 // garbage collector of a module runs only when the module yields.
 func evaluate(f *sdk.Forward, wrt []string, call func(spec unsafe.Pointer, n uint32) int64) (sdk.Reply, error) {
 	defer runtime.Gosched()
-	if f == nil {
-		return nil, sdk.NewError(sdk.EInvalid, "the forward is nil")
-	}
-	spec := abi.Forward{Over: f.Over, Fill: f.Fill, Target: f.Target, KeepDuplicates: f.KeepDuplicates, Points: f.Points, Wrt: wrt, Rule: f.Rule}
-	var handles []int64
-	defer func() {
-		for _, h := range handles {
-			tensorFree(h)
-		}
-	}()
-	var err error
-	pass := func(data any, shape ...int) (h int64) {
-		if err == nil {
-			if h, err = send(data, shape...); err == nil {
-				handles = append(handles, h)
-			}
-		}
-		return h
-	}
-	kinds := 0
-	rows := func(field abi.Field, data any, shape ...int) {
-		kinds++
-		spec.Rows, spec.Handle = field, pass(data, shape...)
-	}
-	if f.Units != nil {
-		rows(abi.FieldUnits, f.Units.Data, f.Units.Shape...)
-	}
-	if f.Masks != nil {
-		rows(abi.FieldMasks, f.Masks.Data, f.Masks.Shape...)
-	}
-	if f.Embeds != nil {
-		rows(abi.FieldEmbeds, f.Embeds.Data, f.Embeds.Shape...)
-	}
-	if f.Texts != nil {
-		joined, offsets := joinTexts(f.Texts)
-		rows(abi.FieldTexts, joined, len(joined))
-		spec.Extra = pass(offsets, len(offsets))
-	}
-	if f.IDs != nil {
-		padded, lengths := padIDs(f.IDs)
-		rows(abi.FieldIDs, padded, len(lengths), len(padded)/max(1, len(lengths)))
-		spec.Extra = pass(lengths, len(lengths))
-	}
-	for _, e := range f.Edits {
-		edit := abi.Edit{Point: e.Point, Op: e.Op}
-		if e.Value != nil {
-			edit.Value = pass(e.Value.Data, e.Value.Shape...)
-		}
-		spec.Edits = append(spec.Edits, edit)
-	}
+	var sent tensors
+	defer sent.free()
+	spec, err := handles.Forward(f, wrt, sent.send)
 	if err != nil {
 		return nil, err
 	}
-	if kinds != 1 {
-		return nil, sdk.NewError(sdk.EInvalid, "a forward has exactly one of units, masks, texts, ids and embeds")
-	}
-	p, n := bytes(abi.AppendForward(nil, &spec))
+	p, n := bytes(abi.AppendForward(nil, spec))
 	r, err := replyOf(call(p, n))
 	if err != nil {
 		return nil, err // and not a reply that is nil
@@ -164,29 +87,6 @@ func replyOf(h int64) (*reply, error) {
 	r := &reply{h}
 	runtime.AddCleanup(r, func(h int64) { tensorFree(h) }, h)
 	return r, nil
-}
-
-func joinTexts(texts []string) (joined []byte, offsets []int64) {
-	offsets = make([]int64, 1, len(texts)+1)
-	for _, t := range texts {
-		joined = append(joined, t...)
-		offsets = append(offsets, int64(len(joined)))
-	}
-	return joined, offsets
-}
-
-func padIDs(rows [][]int32) (padded, lengths []int32) {
-	width := 0
-	for _, row := range rows {
-		width = max(width, len(row))
-	}
-	padded = make([]int32, len(rows)*width)
-	lengths = make([]int32, len(rows))
-	for i, row := range rows {
-		copy(padded[i*width:], row)
-		lengths[i] = int32(len(row))
-	}
-	return padded, lengths
 }
 
 // reply is a host's reply, which the host drops when the guest does.

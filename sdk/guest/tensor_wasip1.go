@@ -5,32 +5,30 @@ import (
 
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/abi"
+	"github.com/xai-go/xai/sdk/internal/handles"
 )
 
 // chunk is how many bytes cross in one call at most, so that counts stay well
 // inside an i32.
 const chunk = 1 << 30
 
-// view returns the bytes of the elements of data.
-func view(data any) []byte {
-	switch v := data.(type) {
-	case []uint8:
-		return v
-	case []int32:
-		return cast(v)
-	case []int64:
-		return cast(v)
-	case []float32:
-		return cast(v)
-	case []float64:
-		return cast(v)
+// tensors are the handles of what one call is given.
+type tensors []int64
+
+// send copies a tensor to the host, where it stays until free.
+func (t *tensors) send(data any, shape ...int) (int64, error) {
+	h, err := send(data, shape...)
+	if err == nil {
+		*t = append(*t, h)
 	}
-	return nil
+	return h, err
 }
 
-func cast[T sdk.Element](v []T) []byte {
-	var zero T
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), len(v)*int(unsafe.Sizeof(zero)))
+// free drops the tensors.
+func (t *tensors) free() {
+	for _, h := range *t {
+		tensorFree(h)
+	}
 }
 
 // send copies a tensor to the host and returns its handle.
@@ -44,7 +42,7 @@ func send(data any, shape ...int) (int64, error) {
 	if h < 0 {
 		return 0, hostError(int32(h))
 	}
-	b := view(data)
+	b := handles.Bytes(data)
 	for off := 0; off < len(b); off += chunk {
 		p, n := bytes(b[off:min(off+chunk, len(b))])
 		if rc := tensorWrite(h, int64(off), p, n); rc < 0 {
@@ -71,22 +69,11 @@ func receive(h int64) (*sdk.Tensor, error) {
 	for i := range t.Shape {
 		t.Shape[i] = int(r.I64())
 	}
-	size := t.Len()
-	switch dtype {
-	case sdk.U8:
-		t.Data = make([]uint8, size)
-	case sdk.I32:
-		t.Data = make([]int32, size)
-	case sdk.I64:
-		t.Data = make([]int64, size)
-	case sdk.F32:
-		t.Data = make([]float32, size)
-	case sdk.F64:
-		t.Data = make([]float64, size)
-	default:
-		return nil, sdk.NewError(sdk.EUnsupported, "the tensor holds "+dtype.String()+", which Go has no slice for")
+	var b []byte
+	var err error
+	if t.Data, b, err = handles.Elements(dtype, t.Len()); err != nil {
+		return nil, err
 	}
-	b := view(t.Data)
 	for off := 0; off < len(b); off += chunk {
 		p, n := bytes(b[off:min(off+chunk, len(b))])
 		if rc := tensorRead(h, int64(off), p, n); rc < 0 {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/abi"
+	"github.com/xai-go/xai/sdk/internal/handles"
 	"github.com/xai-go/xai/sdk/process/wire"
 )
 
@@ -49,87 +50,17 @@ func (m *model) evaluate(ctx context.Context, f *sdk.Forward, wrt []string, even
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if f == nil {
-		return nil, sdk.NewError(sdk.EInvalid, "the forward is nil")
-	}
-	spec := abi.Forward{Over: f.Over, Fill: f.Fill, Target: f.Target, KeepDuplicates: f.KeepDuplicates, Points: f.Points, Wrt: wrt, Rule: f.Rule}
-	var handles []int64
-	defer func() {
-		for _, handle := range handles {
-			m.h.free(handle)
-		}
-	}()
-	var err error
-	pass := func(data any, shape ...int) (handle int64) {
-		if err == nil {
-			if handle, err = m.h.send(data, shape...); err == nil {
-				handles = append(handles, handle)
-			}
-		}
-		return handle
-	}
-	kinds := 0
-	rows := func(field abi.Field, data any, shape ...int) {
-		kinds++
-		spec.Rows, spec.Handle = field, pass(data, shape...)
-	}
-	if f.Units != nil {
-		rows(abi.FieldUnits, f.Units.Data, f.Units.Shape...)
-	}
-	if f.Masks != nil {
-		rows(abi.FieldMasks, f.Masks.Data, f.Masks.Shape...)
-	}
-	if f.Embeds != nil {
-		rows(abi.FieldEmbeds, f.Embeds.Data, f.Embeds.Shape...)
-	}
-	if f.Texts != nil {
-		var joined []byte
-		offsets := make([]int64, 1, len(f.Texts)+1)
-		for _, t := range f.Texts {
-			joined = append(joined, t...)
-			offsets = append(offsets, int64(len(joined)))
-		}
-		rows(abi.FieldTexts, joined, len(joined))
-		spec.Extra = pass(offsets, len(offsets))
-	}
-	if f.IDs != nil {
-		padded, lengths := padIDs(f.IDs)
-		rows(abi.FieldIDs, padded, len(lengths), len(padded)/max(1, len(lengths)))
-		spec.Extra = pass(lengths, len(lengths))
-	}
-	for _, e := range f.Edits {
-		edit := abi.Edit{Point: e.Point, Op: e.Op}
-		if e.Value != nil {
-			edit.Value = pass(e.Value.Data, e.Value.Shape...)
-		}
-		spec.Edits = append(spec.Edits, edit)
-	}
+	sent := tensors{h: m.h}
+	defer sent.free()
+	spec, err := handles.Forward(f, wrt, sent.send)
 	if err != nil {
 		return nil, err
 	}
-	if kinds != 1 {
-		return nil, sdk.NewError(sdk.EInvalid, "a forward has exactly one of units, masks, texts, ids and embeds")
-	}
-	r, err := m.reply(event(abi.AppendForward(nil, &spec)))
+	r, err := m.reply(event(abi.AppendForward(nil, spec)))
 	if err != nil {
 		return nil, err // and not a reply that is nil
 	}
 	return r, nil
-}
-
-// padIDs returns rows of one width, and their lengths.
-func padIDs(rows [][]int32) (padded, lengths []int32) {
-	width := 0
-	for _, row := range rows {
-		width = max(width, len(row))
-	}
-	padded = make([]int32, len(rows)*width)
-	lengths = make([]int32, len(rows))
-	for i, row := range rows {
-		copy(padded[i*width:], row)
-		lengths[i] = int32(len(row))
-	}
-	return padded, lengths
 }
 
 // Generate implements sdk.Generator.
@@ -137,33 +68,17 @@ func (m *model) Generate(ctx context.Context, g *sdk.Generation) (*sdk.Continuat
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if g == nil {
-		return nil, sdk.NewError(sdk.EInvalid, "the generation is nil")
-	}
-	spec := abi.Generation{MaxTokens: g.MaxTokens, Temperature: g.Temperature, TopK: g.TopK, TopP: g.TopP, Seed: g.Seed}
-	if g.Prompt != nil {
-		var err error
-		if spec.Prompt, err = m.h.send(g.Prompt, len(g.Prompt)); err != nil {
-			return nil, err
-		}
-		defer m.h.free(spec.Prompt)
-	}
-	r, err := m.reply(&wire.Event{Event: &wire.Event_Generate{Generate: &wire.Generate{Spec: abi.AppendGeneration(nil, &spec)}}})
+	sent := tensors{h: m.h}
+	defer sent.free()
+	spec, err := handles.Generation(g, sent.send)
 	if err != nil {
 		return nil, err
 	}
-	out := &sdk.Continuation{}
-	var text []byte
-	if out.IDs, err = values[int32](r, abi.ReplyIDs); err == nil {
-		if out.LogProbs, err = values[float64](r, abi.ReplyLogProbs); err == nil {
-			text, err = values[byte](r, abi.ReplyText)
-		}
-	}
+	r, err := m.reply(&wire.Event{Event: &wire.Event_Generate{Generate: &wire.Generate{Spec: abi.AppendGeneration(nil, spec)}}})
 	if err != nil {
 		return nil, err
 	}
-	out.Text = string(text)
-	return out, nil
+	return handles.Continuation(r)
 }
 
 // Tokenize implements sdk.Tokenizer.
@@ -175,13 +90,7 @@ func (m *model) Tokenize(ctx context.Context, text string) ([]sdk.Token, error) 
 	if err != nil {
 		return nil, err
 	}
-	b, err := values[byte](r, abi.ReplyTokens)
-	if err != nil {
-		return nil, err
-	}
-	in := abi.NewReader(b)
-	tokens := in.Tokens()
-	return tokens, in.End()
+	return handles.Tokens(r)
 }
 
 // reply makes a call whose answer is a reply's handle.
@@ -208,13 +117,4 @@ func (r *reply) Tensor(name string, index int) (*sdk.Tensor, error) {
 		return nil, err
 	}
 	return r.h.receive(a.Value)
-}
-
-// values returns the elements of an output of a reply.
-func values[T sdk.Element](r *reply, name string) ([]T, error) {
-	t, err := r.Tensor(name, 0)
-	if err != nil {
-		return nil, err
-	}
-	return sdk.Values[T](t)
 }

@@ -1,33 +1,32 @@
 package process
 
 import (
-	"unsafe"
-
 	"github.com/xai-go/xai/sdk"
 	"github.com/xai-go/xai/sdk/abi"
+	"github.com/xai-go/xai/sdk/internal/handles"
 	"github.com/xai-go/xai/sdk/process/wire"
 )
 
-// view returns the bytes of the elements of data.
-func view(data any) []byte {
-	switch v := data.(type) {
-	case []uint8:
-		return v
-	case []int32:
-		return cast(v)
-	case []int64:
-		return cast(v)
-	case []float32:
-		return cast(v)
-	case []float64:
-		return cast(v)
-	}
-	return nil
+// tensors are the handles of what one call is given.
+type tensors struct {
+	h       *host
+	handles []int64
 }
 
-func cast[T sdk.Element](v []T) []byte {
-	var zero T
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), len(v)*int(unsafe.Sizeof(zero)))
+// send copies a tensor to the host, where it stays until free.
+func (t *tensors) send(data any, shape ...int) (int64, error) {
+	handle, err := t.h.send(data, shape...)
+	if err == nil {
+		t.handles = append(t.handles, handle)
+	}
+	return handle, err
+}
+
+// free drops the tensors.
+func (t *tensors) free() {
+	for _, handle := range t.handles {
+		t.h.free(handle)
+	}
 }
 
 // send copies a tensor to the host and returns its handle.
@@ -42,7 +41,7 @@ func (h *host) send(data any, shape ...int) (int64, error) {
 		return 0, err
 	}
 	handle := a.Value
-	b := view(data)
+	b := handles.Bytes(data)
 	var parts []*wire.Event
 	for off := 0; off < len(b); off += wire.MaxChunk {
 		end := min(off+wire.MaxChunk, len(b))
@@ -80,21 +79,10 @@ func (h *host) receive(handle int64) (*sdk.Tensor, error) {
 	if !ok {
 		return nil, sdk.NewError(sdk.EInternal, "the host's tensor has no shape")
 	}
-	switch dtype {
-	case sdk.U8:
-		t.Data = make([]uint8, n)
-	case sdk.I32:
-		t.Data = make([]int32, n)
-	case sdk.I64:
-		t.Data = make([]int64, n)
-	case sdk.F32:
-		t.Data = make([]float32, n)
-	case sdk.F64:
-		t.Data = make([]float64, n)
-	default:
-		return nil, sdk.NewError(sdk.EUnsupported, "the tensor holds "+dtype.String()+", which Go has no slice for")
+	var b []byte
+	if t.Data, b, err = handles.Elements(dtype, n); err != nil {
+		return nil, err
 	}
-	b := view(t.Data)
 	if len(b) == 0 {
 		return t, nil
 	}
