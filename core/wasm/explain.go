@@ -103,7 +103,7 @@ func (m *Module) run(ctx context.Context, c *call, f func(ctx context.Context, i
 		WithStartFunctions().
 		WithStdout(out).
 		WithStderr(out).
-		WithRandSource(random.New(c.seed, c.info.Name, random.WASI)))
+		WithRandSource(&drawn{ctx: ctx, source: random.New(c.seed, c.info.Name, random.WASI)}))
 	if err != nil {
 		return c.stopped(err)
 	}
@@ -254,11 +254,14 @@ type lines struct {
 const maxLine = 4 * abi.MaxMessage
 
 // Write implements io.Writer. It fails once the run has to end: one call of a module
-// may write all of its memory a million times.
+// may write all of its memory a million times, or nothing at all.
 func (l *lines) Write(b []byte) (int, error) {
-	for rest := b; len(rest) > 0; {
+	for rest := b; ; {
 		if err := l.ctx.Err(); err != nil {
 			return len(b) - len(rest), err
+		}
+		if len(rest) == 0 {
+			return len(b), nil
 		}
 		part := rest[:min(len(rest), piece)]
 		rest = rest[len(part):]
@@ -271,7 +274,6 @@ func (l *lines) Write(b []byte) (int, error) {
 			part = after
 		}
 	}
-	return len(b), nil
 }
 
 func (l *lines) flush() {

@@ -144,31 +144,6 @@ func given(f func(c *hostcall.Call, b []byte) (int64, error)) func(*hostcall.Cal
 	}
 }
 
-// wasiFunctions are the functions of WASI that a module can import. None of
-// them reaches outside: there are no folders, arguments or environment, the
-// clock counts reads, random numbers follow from the seed, and what is written
-// goes to the log.
-var wasiFunctions = map[string]signature{
-	"args_get":            "ii:i",
-	"args_sizes_get":      "ii:i",
-	"environ_get":         "ii:i",
-	"environ_sizes_get":   "ii:i",
-	"clock_res_get":       "ii:i",
-	"clock_time_get":      "iIi:i",
-	"fd_close":            "i:i",
-	"fd_fdstat_get":       "ii:i",
-	"fd_fdstat_set_flags": "ii:i",
-	"fd_prestat_get":      "ii:i",
-	"fd_prestat_dir_name": "iii:i",
-	"fd_read":             "iiii:i",
-	"fd_seek":             "iIii:i",
-	"fd_write":            "iiii:i",
-	"poll_oneoff":         "iiii:i",
-	"proc_exit":           "i:",
-	"random_get":          "ii:i",
-	"sched_yield":         ":i",
-}
-
 // callKey is the key of a context's *call.
 type callKey struct{}
 

@@ -239,7 +239,12 @@ func TestHostileRuns(t *testing.T) {
 // The deadline ends what a module has the host do, however much that is.
 func TestDeadlineInTheHost(t *testing.T) {
 	r := hostileRuntime(t)
-	for name, timeout := range map[string]time.Duration{"write_vectors": 100 * time.Millisecond, "op_large": time.Second} {
+	for name, timeout := range map[string]time.Duration{
+		"write_vectors": 100 * time.Millisecond, "op_large": time.Second,
+		// Each of these asks for a little too much thousands of times before it yields.
+		"again_read": 100 * time.Millisecond, "again_write": 100 * time.Millisecond, "again_poll": 100 * time.Millisecond,
+		"again_random": 100 * time.Millisecond, "again_copy": 100 * time.Millisecond,
+	} {
 		t.Run(name, func(t *testing.T) {
 			m, err := r.Compile(t.Context(), hostile(t, name))
 			if err != nil {

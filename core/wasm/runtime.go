@@ -212,7 +212,7 @@ func (m *Module) build(ctx context.Context, config wazero.RuntimeConfig, cache w
 // link makes the functions known that the module imports.
 func (m *Module) link(ctx context.Context) error {
 	if m.layout.importsFrom(wasi_snapshot_preview1.ModuleName) {
-		if _, err := wasi_snapshot_preview1.Instantiate(ctx, m.runtime); err != nil {
+		if err := instantiateWASI(ctx, m.runtime); err != nil {
 			return err
 		}
 	}

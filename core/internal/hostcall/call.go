@@ -83,9 +83,14 @@ type result struct {
 }
 
 // Do runs a function of the host and returns its value, or the code of its
-// error, which it remembers. A panic of the host is EINTERNAL.
+// error, which it remembers. A panic of the host is EINTERNAL. Once the run has
+// to end no function does anything: a method may make thousands of calls before
+// it is stopped, each of which could take long.
 func (c *Call) Do(f func() (int64, error)) (value int64) {
 	c.Stats.HostCalls++
+	if err := c.ctx.Err(); err != nil {
+		return int64(c.Fail(err))
+	}
 	defer func() {
 		if v := recover(); v != nil {
 			value = int64(c.Fail(sdk.NewError(sdk.EInternal, "the host failed: "+Clean(fmt.Sprint(v), abi.MaxMessage))))
