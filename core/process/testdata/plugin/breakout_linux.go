@@ -242,6 +242,7 @@ func (breakout) Explain(_ context.Context, _ sdk.Model, r *sdk.Request) (*sdk.Ex
 		return unix.Ftruncate(fd, 1<<20)
 	})
 	try("share memory that nobody counts", call(unix.SYS_SHMGET, 0, 4096, 0o1600))
+	try("leave semaphores behind", call(unix.SYS_SEMGET, 0, 1, 0o1600))
 	// What it needs works.
 	try("(write to /dev/null)", func() error { return os.WriteFile(os.DevNull, []byte("x"), 0) })
 	try("(read randomness)", read2("/dev/urandom"))
