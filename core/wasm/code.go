@@ -223,6 +223,8 @@ type block struct {
 	stretch stretch // in which it begins
 	carries int     // values of a jump to it
 	jumps   int64   // to it
+	edges   int64   // jumps to it, each table's once, as effortEdges counts them
+	table   int     // behind the byte of the last table that jumps to it
 }
 
 // The compiler's time is no matter of size alone. What follows estimates it, in
@@ -238,6 +240,7 @@ const (
 	effortMove     = 4   // of a local variable that is written to within a block, for each jump to it
 	effortDeep     = 16  // blocks around an if or a loop that add one to that
 	effortSquare   = 200 // basic blocks whose square takes that long
+	effortEdges    = 64  // jumps to one block whose square takes that long; one of a table counts as two
 )
 
 // effort returns an estimate of the microseconds that compiling takes.
@@ -307,6 +310,7 @@ func (v *verifier) scan(body []byte, t functionType) (*code, error) {
 			case opEnd:
 				b := c.open[len(c.open)-1]
 				c.open = c.open[:len(c.open)-1]
+				c.linear += b.edges * b.edges / effortEdges
 				if len(c.open) > 0 {
 					c.linear += effortMove * b.jumps * c.leave(words)
 				}
@@ -318,6 +322,7 @@ func (v *verifier) scan(body []byte, t functionType) (*code, error) {
 				}
 			case opReturn:
 				c.linear += effortValue * int64(t.results)
+				c.open[0].edges++
 			}
 		case blockType:
 			f := v.blockType(s)
@@ -351,6 +356,11 @@ func (v *verifier) scan(body []byte, t functionType) (*code, error) {
 					b := &c.open[len(c.open)-1-int(l)]
 					b.jumped = true
 					b.jumps++
+					if kind == label {
+						b.edges++
+					} else if b.table <= at {
+						b.edges, b.table = b.edges+2, at+1
+					}
 					c.linear += effortValue * int64(b.carries)
 				}
 			}
