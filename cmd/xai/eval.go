@@ -326,6 +326,9 @@ func (e *assessment) texts(cmd *cobra.Command, args []string) ([]evaluation.Text
 			texts = append(texts, evaluation.Text{Input: core.Input{Text: s.Given.Input.Text, Pair: s.Given.Input.TextPair}})
 		}
 	default:
+		if e.some > 0 {
+			return nil, usage("give a file of texts with --corpus", "--texts says how many texts of a corpus are evaluated on, and there is none")
+		}
 		inputs, err := e.source.read(e.app, cmd, args)
 		if err != nil {
 			return nil, err
