@@ -248,7 +248,7 @@ func (j *judged) baseline() {
 	probability := j.Target.Output == string(sdk.Prob)
 	if j.Target.Baseline != nil {
 		baseline := float64(*j.Target.Baseline)
-		if _, ok := j.moved(); !ok {
+		if _, ok := j.moved(); !ok && !math.IsInf(baseline, 0) {
 			j.add(DoubtFlat, "The output without the input, %s, is almost the same: the scores say little. Another fill or baseline may say more.", figure(baseline))
 		} else if probability && baseline > 0 && baseline < value && baseline >= DoubtLeaningPart*value {
 			j.add(DoubtLeaning, "Without the input the output is %s already, of %s with it: the scores speak of the difference alone.", figure(baseline), figure(value))

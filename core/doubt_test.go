@@ -65,6 +65,7 @@ func TestDoubts(t *testing.T) {
 
 		{"flat", func(x *Explanation) { baseline(x, 0.97, 0.9703) }, []DoubtCode{DoubtFlat}, "0.9703, is almost the same"},
 		{"flat below zero", func(x *Explanation) { x.Target.Output = "logit"; baseline(x, -2, -2.01) }, []DoubtCode{DoubtFlat}, ""},
+		{"an infinite baseline", func(x *Explanation) { x.Target.Output = "logit"; baseline(x, 2, Float(math.Inf(1))) }, nil, ""},
 		{"nothing at all", func(x *Explanation) { baseline(x, 0, 0) }, []DoubtCode{DoubtFlat}, ""},
 		{"across zero", func(x *Explanation) { x.Target.Output = "logit"; baseline(x, 0.001, -0.001) }, nil, ""},
 		{"leaning", func(x *Explanation) { baseline(x, 0.96, 0.72) }, []DoubtCode{DoubtLeaning}, "is 0.72 already, of 0.96 with it"},
