@@ -306,22 +306,28 @@ func (v *Verification) targets(name string, was, is Target) {
 	what := func(t Target) string {
 		return strings.TrimSpace(t.Kind+" "+strconv.Itoa(t.Index)+" "+t.Label) + " " + t.Output
 	}
-	steps := func(t Target) (list []Float) {
-		for _, s := range t.Steps {
-			list = append(list, s.Value)
-		}
-		return list
-	}
-	baseline := func(t Target) []Float {
-		if t.Baseline == nil {
+	baseline := func(of *Float) []Float {
+		if of == nil {
 			return nil
 		}
-		return []Float{*t.Baseline}
+		return []Float{*of}
+	}
+	steps := func(t Target) (tokens []string, values, baselines []Float) {
+		for _, s := range t.Steps {
+			tokens = append(tokens, fmt.Sprintf("%q, id %d", s.Text, s.Token))
+			values, baselines = append(values, s.Value), append(baselines, baseline(s.Baseline)...)
+		}
+		return tokens, values, baselines
 	}
 	v.text(name, what(was), what(is))
+	v.text(name+".positions", was.Positions, is.Positions)
 	v.values(name+".value", []Float{was.Value}, []Float{is.Value})
-	v.values(name+".steps", steps(was), steps(is))
-	v.values(name+".baseline", baseline(was), baseline(is))
+	v.values(name+".baseline", baseline(was.Baseline), baseline(is.Baseline))
+	tokens, values, baselines := steps(was)
+	tokensNow, valuesNow, baselinesNow := steps(is)
+	v.lists(name+".steps", tokens, tokensNow)
+	v.values(name+".steps.value", values, valuesNow)
+	v.values(name+".steps.baseline", baselines, baselinesNow)
 }
 
 // origins compares where two explanations come from: what may be another elsewhere

@@ -89,6 +89,8 @@ func TestVerifySeesWhatChanged(t *testing.T) {
 		"a token less":       {func(x *core.Explanation) { x.Input.Tokens = x.Input.Tokens[1:] }, "input.tokens", false},
 		"a token dropped":    {func(x *core.Explanation) { x.Input.Dropped = x.Input.Tokens[:1] }, "input.dropped", false},
 		"the target's class": {func(x *core.Explanation) { x.Target.Index = 7 }, "target", false},
+		"where it is read":   {func(x *core.Explanation) { x.Target.Positions = []int{2} }, "target.positions", false},
+		"a step":             {func(x *core.Explanation) { x.Target.Steps = []core.Step{{Token: 5}} }, "target.steps", false},
 		"the architecture":   {func(x *core.Explanation) { x.Model.Architecture = "gpt2" }, "model.architecture", false},
 		"a claim":            {func(x *core.Explanation) { x.Diagnostics["certainty"] = 1 }, "diagnostics.certainty", false},
 		"a signer":           {func(x *core.Explanation) { x.Method.Signer = "ed25519:RWQ" }, "method.signer", false},

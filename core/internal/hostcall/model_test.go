@@ -357,6 +357,9 @@ func TestOperations(t *testing.T) {
 	if got := floats(op(abi.OpMatmul, nil, hx, put(t, c, []float64{1, 2, 3, 4, 5, 6}, 2, 3))); !cmp.Equal(got, []float64{1, 2, 3, 4, 5, 6, 5, 7, 9, 0, 0, 0}) {
 		t.Errorf("matmul %v", got)
 	}
+	if got := floats(op(abi.OpMatmul, nil, put(t, c, []float64{}, 1<<50, 0), put(t, c, []float64{}, 0, 0))); len(got) != 0 { // and at once
+		t.Errorf("matmul of nothing %v", got)
+	}
 	if got := floats(op(abi.OpSoftmax, nil, put(t, c, []float64{0, 0, 5, 5}, 2, 2))); !cmp.Equal(got, []float64{0.5, 0.5, 0.5, 0.5}) {
 		t.Errorf("softmax %v", got)
 	}

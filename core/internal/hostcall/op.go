@@ -145,6 +145,9 @@ func (c *Call) matmul(x []*sdk.Tensor, _ []float64) (*sdk.Tensor, error) {
 		return nil, err
 	}
 	a, b, out := x[0].Data.([]float64), x[1].Data.([]float64), make([]float64, n*m)
+	if len(a) == 0 || len(b) == 0 { // of which there may be any number of rows
+		return sdk.NewTensor(out, n, m), nil
+	}
 	for i := range n {
 		if err := c.ctx.Err(); err != nil {
 			return nil, err
