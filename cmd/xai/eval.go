@@ -27,7 +27,7 @@ type assessment struct {
 	methods     []string
 	params      []string
 	corpus      string
-	some        int // --texts
+	drawn       int // texts of the corpus; 0 for all of them
 	scores      string
 	preset      string
 	measures    []string
@@ -96,7 +96,7 @@ outputs, weighted by their tokens, add up to that of the text.`,
 	f.StringArrayVarP(&e.params, "param", "p", nil, "parameter of the method as `KEY=VALUE`, where there is one method; may be repeated")
 	e.source.flags(cmd, false)
 	f.StringVar(&e.corpus, "corpus", "", "evaluate on the texts of this `FILE`, a JSON object a line; - is standard input")
-	f.Var(natural{&e.some}, "texts", "evaluate on N texts of the corpus, which the seed draws; 0 takes all")
+	f.Var(natural{&e.drawn}, "texts", "evaluate on N texts of the corpus, which the seed draws; 0 takes all")
 	f.StringVar(&e.scores, "scores", "", "measure the scores in this `FILE`: an explanation, or a list of numbers, for each text")
 	f.Var(choice{&e.preset, evaluation.Presets}, "preset", "conventions of a reference (default: "+evaluation.Presets[0]+")")
 	f.StringSliceVar(&e.measures, "measures", nil, "`GROUPS` of measures: "+strings.Join(evaluation.Groups, ", ")+" (default: the preset's)")
@@ -326,7 +326,7 @@ func (e *assessment) texts(cmd *cobra.Command, args []string) ([]evaluation.Text
 			texts = append(texts, evaluation.Text{Input: core.Input{Text: s.Given.Input.Text, Pair: s.Given.Input.TextPair}})
 		}
 	default:
-		if e.some > 0 {
+		if e.drawn > 0 {
 			return nil, usage("give a file of texts with --corpus", "--texts says how many texts of a corpus are evaluated on, and there is none")
 		}
 		inputs, err := e.source.read(e.app, cmd, args)
@@ -347,8 +347,8 @@ func (e *assessment) texts(cmd *cobra.Command, args []string) ([]evaluation.Text
 		}
 		texts[i].Given, texts[i].Scores = s.Given, s.List
 	}
-	if e.some > 0 {
-		texts = evaluation.Sample(texts, e.some, e.seed)
+	if e.drawn > 0 {
+		texts = evaluation.Sample(texts, e.drawn, e.seed)
 	}
 	return texts, nil
 }

@@ -152,7 +152,7 @@ func PartialMatch(truth, predicted []Span, threshold float64) Match {
 	return Match{len(predicted), hits(predicted, truth), len(truth), hits(truth, predicted)}
 }
 
-// distinct returns the spans in their order, those that are equal once.
+// distinct returns the spans by where they begin, those that are equal once.
 func distinct(spans []Span) []Span {
 	return slices.Compact(slices.SortedFunc(slices.Values(spans), func(a, b Span) int {
 		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End))
